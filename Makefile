@@ -1,0 +1,40 @@
+# make demo   install into a fresh environment, then track a generated clip of known motion
+# make test   install everything, check style and types, run the tests
+# make lint   style and types only
+# make bench  speed stage by stage, and the decoders' noise table
+
+PYTHON ?= python3
+DEV := .venv
+DEMO := build/demo-venv
+
+.PHONY: demo test lint bench clean
+
+demo: $(DEMO)/installed
+	$(DEMO)/bin/steadyface demo --out build/demo
+
+test: lint
+	$(DEV)/bin/python -m pytest
+
+lint: $(DEV)/installed
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+
+bench: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/decoders.py
+	$(DEV)/bin/python benchmarks/stages.py
+
+$(DEV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[train,export,plots,corpus,dev]'
+	touch $@
+
+# Installed as a user would, not editable: what is not in the wheel is missed here.
+$(DEMO)/installed: pyproject.toml constraints.txt $(shell find src -type f -not -name '*.pyc')
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet --constraint constraints.txt --force-reinstall --no-deps .
+	$(DEMO)/bin/python -m pip install --quiet --constraint constraints.txt .
+	touch $@
+
+clean:
+	rm -rf build $(DEV)

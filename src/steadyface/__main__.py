@@ -1,0 +1,5 @@
+"""`python -m steadyface` is the command `steadyface`."""
+
+from steadyface.cli import main
+
+main()

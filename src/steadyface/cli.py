@@ -1,0 +1,247 @@
+"""The command line: each command parses, makes one call, prints, and sets the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from steadyface import heatmap
+from steadyface._version import __version__
+from steadyface.errors import ConfigError, MissingExtraError, SteadyfaceError
+
+_EXAMPLES = """Examples:
+
+```
+steadyface track clip.mp4
+steadyface track a.mp4 b.mov photos/ --out results --format npz,csv
+steadyface track talk.mp4 --stabilizer none --decoder fhr --no-overlay
+steadyface demo
+```
+"""
+
+app = App(
+    name="steadyface",
+    version=__version__,
+    help="68 facial landmarks in high-resolution video: accurate below a pixel, steady, without lag.",
+    help_epilogue=_EXAMPLES,
+)
+
+
+@app.command
+def track(
+    *inputs: Annotated[Path, Parameter(negative=())],
+    out: Path = Path("steadyface-out"),
+    format: str = "npz",
+    overlay: bool = True,
+    stabilizer: str = "sta",
+    decoder: str | None = None,
+    max_faces: int = 4,
+    device: str = "auto",
+    weights: str = "compact",
+    detector: Path | None = None,
+    fps: float = 25.0,
+    quiet: bool = False,
+) -> int:
+    """Find and follow the faces of videos, images or folders of images.
+
+    Writes OUT/STEM.npz (and other formats) and OUT/STEM.overlay.mp4 for each input.
+
+    Parameters
+    ----------
+    inputs
+        Videos, images, or folders of images (in name order, taken as one sequence).
+    out
+        Folder for the results.
+    format
+        One or several of npz, csv, parquet, json, pts, separated by commas.
+    overlay
+        Also write the video with the faces drawn in.
+    stabilizer
+        sta or none.
+    decoder
+        How points are read from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or dark.
+        Left out: the one built into the network.
+    max_faces
+        Most faces at a time, largest first.
+    device
+        auto, cpu or cuda.
+    weights
+        A bundled model's name, or an exported .onnx file.
+    detector
+        A YuNet .onnx file to be used in place of OpenCV's cascade.
+    fps
+        Frame rate of a folder of images.
+    quiet
+        No progress and no summary.
+    """
+    from steadyface.clips import check_names, track_clip
+    from steadyface.detector import YuNetDetector
+    from steadyface.landmarker import Landmarker
+    from steadyface.tracker import Tracker, TrackerConfig
+
+    if not inputs:
+        raise ConfigError("nothing to track: name at least one video, image or folder of images")
+    if not fps > 0:
+        raise ConfigError(f"fps must be positive, got {fps}")
+    formats = [name.strip() for name in format.split(",")]
+    check_names(inputs)
+    tracker = Tracker(
+        Landmarker(weights, decoder=decoder, device=device),
+        detector=YuNetDetector(detector) if detector else None,
+        stabilizer=stabilizer,
+        config=TrackerConfig(max_faces=max_faces),
+    )
+    problems = []
+    for source in inputs:
+        try:
+            with _progress(source.name, quiet) as progress:
+                summary = track_clip(
+                    source, out, tracker, formats=formats, overlay=overlay, fps=fps, progress=progress
+                )
+        except ConfigError:
+            raise
+        except SteadyfaceError as error:
+            problems.append(str(error))
+            continue
+        if not quiet:
+            print(summary, *(f"  {file}" for file in summary.files), sep="\n")
+        problems += summary.problems
+        if summary.interrupted:
+            break
+    for problem in problems:
+        _complain(problem)
+    return 1 if problems else 0
+
+
+@app.command
+def demo(*, out: Path = Path("steadyface-demo")) -> int:
+    """Track a portrait under a known camera motion and print how far the result is from it.
+
+    Parameters
+    ----------
+    out
+        Folder for the clip, its tracks and its overlay.
+    """
+    from steadyface.demo import run_demo
+
+    result = run_demo(out)
+    print(result.summary, *(f"  {file}" for file in result.summary.files), sep="\n")
+    print("\nagainst the known motion    error %   stability %   delay, frames")
+    for name, value in (("raw", result.raw), ("stabilised", result.stabilised)):
+        print(f"{name:<25} {value.error:9.3f} {value.stability:13.3f} {value.delay:15.2f}")
+    print("(% of the inter-ocular distance; the network's constant error does not show here)")
+    return 0
+
+
+@app.command
+def train(
+    recipe: str,
+    *,
+    data: Path,
+    out: Path,
+    start: Path | None = None,
+    resume: bool = False,
+) -> int:
+    """Train a landmark network on 300-W.
+
+    Parameters
+    ----------
+    recipe
+        compact, or smoke (one short epoch that only shows that training works).
+    data
+        Folder that holds 300w/ (LFPW, HELEN, AFW in the original layout) and faces/.
+    out
+        Folder for last.pt, best.safetensors and log.csv.
+    start
+        A .safetensors file to start from; otherwise the encoder starts from ImageNet.
+    resume
+        Go on from OUT/last.pt.
+    """
+    training = _import_extra("steadyface.training", "train")
+    if recipe not in training.RECIPES:
+        raise ConfigError.choice("recipe", recipe, training.RECIPES)
+    print(training.train(training.RECIPES[recipe], data, out, start=start, resume=resume))
+    return 0
+
+
+@app.command
+def export(model: Path, *, out: Path, name: str | None = None, decoder: str = heatmap.DEFAULT_METHOD) -> int:
+    """Write a trained network as one ONNX file, verified against torch.
+
+    Parameters
+    ----------
+    model
+        A .safetensors file written by `steadyface train`.
+    out
+        The ONNX file.
+    name
+        Kept in the file; left out: the file's own name.
+    decoder
+        Built into the graph.
+    """
+    training = _import_extra("steadyface.training", "train")
+    exporting = _import_extra("steadyface.export", "export")
+    worst = exporting.export_onnx(training.load_network(model), out, name=name or out.stem, method=decoder)
+    print(f"{out}: points within {worst:.4f} px of torch")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and leave with 0, 1 (it failed, in one line) or 2 (bad usage)."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _complain(f"{error}  (see steadyface --help)")
+        code = 2
+    except SteadyfaceError as error:
+        _complain(str(error))
+        code = 1
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        code = 1
+    sys.exit(code or 0)
+
+
+def _complain(problem: str) -> None:
+    print(f"steadyface: {' '.join(problem.split())}", file=sys.stderr)
+
+
+def _import_extra(module: str, extra: str):  # type: ignore[no-untyped-def]
+    """Import a module that needs an optional dependency, or say how to install it."""
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), extra) from error
+
+
+@contextmanager
+def _progress(name: str, quiet: bool) -> Iterator:
+    """A progress line with frames/s and time left; none when quiet or not on a terminal."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(name, total=None, speed="")
+
+        def advance(done: int, total: int | None) -> None:
+            speed = bar.tasks[0].speed
+            bar.update(task, completed=done, total=total, speed=f"{speed:.0f} frames/s" if speed else "")
+
+        yield advance

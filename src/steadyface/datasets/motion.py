@@ -1,0 +1,90 @@
+"""Synthetic motion: a still under a camera whose path is known exactly, and so is every landmark's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from steadyface.geometry import Affine
+from steadyface.images import Frame
+from steadyface.video import VideoFrame
+
+
+@dataclass(frozen=True)
+class MovingStill:
+    """A still seen by a hand-held camera: slow sway, a little roll and zoom, and sensor noise.
+
+    Args:
+        still: RGB uint8.
+        centre: the place the camera looks at, px of the still.
+        zoom: frame px per still px, on average.
+        width, height: of the frames, px.
+        fps: frames per second.
+        seconds: length.
+        noise: standard deviation of the sensor noise, grey levels.
+        seed: of the noise.
+    """
+
+    still: Frame
+    centre: tuple[float, float]
+    zoom: float = 1.0
+    width: int = 1280
+    height: int = 720
+    fps: float = 30.0
+    seconds: float = 4.0
+    noise: float = 3.0
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return round(self.seconds * self.fps)
+
+    def to_frame(self, seconds: float) -> Affine:
+        """The map from px of the still to px of the frame at a time."""
+
+        def sway(period: float, phase: float = 0.0) -> float:
+            return math.sin(2 * math.pi * seconds / period + phase)
+
+        scale = self.zoom * (1 + 0.12 * sway(3.7))
+        roll = math.radians(7.0) * sway(2.9, 1.0)
+        cos, sin = scale * math.cos(roll), scale * math.sin(roll)
+        linear = np.array([[cos, -sin], [sin, cos]])
+        target = np.array(
+            [self.width * (0.5 + 0.10 * sway(3.1)), self.height * (0.5 + 0.08 * sway(2.3, 2.0))]
+        )
+        return Affine(np.column_stack([linear, target - linear @ np.array(self.centre)]))
+
+    def mean_face(
+        self, points: Float[np.ndarray, "frames landmarks 2"], seconds: Float[np.ndarray, "frames"]
+    ) -> Float[np.ndarray, "frames landmarks 2"]:
+        """Points measured in frames, made to move exactly as the camera did.
+
+        All measurements are brought back to the still, where nothing moves, averaged there, and sent forth
+        again: what is left of their difference from the measurements is noise and lag, not a constant error.
+
+        Args:
+            points: px of the frames.
+            seconds: time of each frame.
+        """
+        maps = [self.to_frame(float(time)) for time in seconds]
+        still = [to_frame.inverse(found) for to_frame, found in zip(maps, points, strict=True)]
+        return np.stack([to_frame(np.mean(still, axis=0)) for to_frame in maps])
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        rng = np.random.default_rng(self.seed)
+        for index in range(len(self)):
+            seconds = index / self.fps
+            matrix = self.to_frame(seconds).matrix
+            image = cv2.warpAffine(
+                self.still,
+                matrix,
+                (self.width, self.height),
+                flags=cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_REFLECT_101,
+            )
+            noise = rng.standard_normal(image.shape, dtype=np.float32) * self.noise
+            yield VideoFrame(index, seconds, np.clip(image + noise + 0.5, 0, 255).astype(np.uint8))

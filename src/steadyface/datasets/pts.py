@@ -1,0 +1,62 @@
+"""`.pts` files: the landmark annotations of 300-W, 300-VW and the Talking Face video."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from steadyface.errors import DataError
+
+
+def read_pts(
+    path: str | Path, count: int | None = 68, one_based: bool = True
+) -> Float[np.ndarray, "landmarks 2"]:
+    """Read the points of a `.pts` file.
+
+    Args:
+        path: text with the lines `version: 1`, `n_points: N`, `{`, N lines `x y`, `}`.
+        count: the number of points the file has to hold; None takes any.
+        one_based: the file counts pixels from 1 (300-W); False for Talking Face, which counts from 0.
+
+    Returns:
+        (N, 2) x, y in 0-based image px.
+
+    Raises:
+        DataError: unreadable, without braces, a line that is not two finite numbers, or another count; with
+            path and line.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise DataError(path, error.strerror or "cannot be read") from error
+    stripped = [line.strip() for line in lines]
+    if "{" not in stripped or "}" not in stripped:
+        raise DataError(path, "no { … } around the points")
+    first, last = stripped.index("{") + 1, stripped.index("}")
+    points = [_point(path, number + 1, stripped[number]) for number in range(first, last) if stripped[number]]
+    if count is not None and len(points) != count:
+        raise DataError(path, f"{len(points)} points, expected {count}", line=first)
+    return np.array(points).reshape(-1, 2) - (1.0 if one_based else 0.0)
+
+
+def write_pts(path: str | Path, points: Float[np.ndarray, "landmarks 2"]) -> None:
+    """Write points (0-based image px) as a `.pts` file, which counts from 1."""
+    rows = [f"{x:.4f} {y:.4f}" for x, y in points + 1.0]
+    text = "\n".join(["version: 1", f"n_points: {len(points)}", "{", *rows, "}", ""])
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(path, error.strerror or "cannot be written") from error
+
+
+def _point(path: str | Path, line: int, text: str) -> tuple[float, float]:
+    try:
+        x, y = (float(value) for value in text.split())
+    except ValueError as error:
+        raise DataError(path, f"expected two numbers, found {text!r}", line) from error
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise DataError(path, f"a point that is not finite: {text!r}", line)
+    return x, y

@@ -1,0 +1,216 @@
+"""The coordinate rule, and all that follows from it.
+
+Coordinates are continuous pixels in the order (x, y), 0-based, with **pixel centres at integers**: the
+top-left pixel covers [-½, ½] × [-½, ½], and an image W wide spans [-½, W - ½]. Hence
+
+- a grid that is `s` times finer: x → (x + ½)·s - ½ (`change_grid`);
+- a horizontal flip: x → W - 1 - x (`flip_points`);
+- a `.pts` file, which counts from 1: subtract 1 on reading, add 1 on writing (`datasets.pts`).
+
+No other module adds a half, a stride or a scale to a coordinate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+CROP_MARGIN = 1.3
+"""Side of a crop over the larger side of the face's landmark box (the paper's protocol)."""
+
+
+def change_grid(points: Float[Any, "*batch 2"], scale: float) -> Float[Any, "*batch 2"]:
+    """Move points to a grid of `scale` times as many pixels per side.
+
+    Equation: (x + ½)·scale - ½, which keeps the image's borders on each other.
+
+    Args:
+        points: px of the old grid.
+        scale: new side over old side, for instance 128 / 256.
+
+    Returns:
+        The same places in px of the new grid.
+
+    >>> change_grid(np.array([[0.0, 255.0]]), 0.5)
+    array([[ -0.25, 127.25]])
+    """
+    return (points + 0.5) * scale - 0.5
+
+
+def flip_points(
+    points: Float[np.ndarray, "*batch landmarks 2"],
+    width: float,
+    permutation: Int[np.ndarray, "landmarks"] | None = None,
+) -> Float[np.ndarray, "*batch landmarks 2"]:
+    """Mirror points left to right in an image `width` px wide: x → width - 1 - x.
+
+    Args:
+        points: px of the image.
+        width: of the image, in px.
+        permutation: the landmark that each landmark becomes (`markup.FLIP`); none keeps the order.
+
+    Returns:
+        px of the mirrored image.
+
+    >>> flip_points(np.array([[0.0, 3.0]]), width=10)
+    array([[9., 3.]])
+    """
+    flipped = points * np.array([-1.0, 1.0], points.dtype)
+    flipped[..., 0] += width - 1
+    return flipped if permutation is None else flipped[..., permutation, :]
+
+
+def bounding_box(points: Float[np.ndarray, "*batch landmarks 2"]) -> Float[np.ndarray, "*batch 4"]:
+    """The tight box (x0, y0, x1, y1) of each face's points, in the points' frame.
+
+    >>> bounding_box(np.array([[1.0, 5.0], [4.0, 2.0]]))
+    array([1., 2., 4., 5.])
+    """
+    return np.concatenate([points.min(axis=-2), points.max(axis=-2)], axis=-1)
+
+
+def box_of_pixels(x: float, y: float, width: float, height: float) -> Float[np.ndarray, "4"]:
+    """The box (x0, y0, x1, y1) covered by whole pixels, given as OpenCV gives a rectangle.
+
+    >>> box_of_pixels(0, 0, 10, 20)
+    array([-0.5, -0.5,  9.5, 19.5])
+    """
+    return np.array([x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5])
+
+
+def scale_boxes(boxes: Float[np.ndarray, "*batch 4"], scale: float) -> Float[np.ndarray, "*batch 4"]:
+    """`change_grid` for boxes: both corners move to a grid `scale` times as fine."""
+    return change_grid(boxes.reshape(*boxes.shape[:-1], 2, 2), scale).reshape(boxes.shape)
+
+
+def overlap(boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
+    """Intersection over union of every box with every other box, in [0, 1].
+
+    >>> overlap(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 3.0, 2.0]]))
+    array([[0.33333333]])
+    """
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=-1)
+    areas = [(b[:, 2:] - b[:, :2]).clip(0, None).prod(axis=-1) for b in (boxes, others)]
+    union = areas[0][:, None] + areas[1][None] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """An affine map between two pixel grids: x ↦ A·x + b, kept as one (2, 3) matrix [A | b].
+
+    >>> double = Affine.scaling(2.0)
+    >>> double(np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    >>> double.inverse(double(np.array([[3.0, 4.0]])))
+    array([[3., 4.]])
+    """
+
+    matrix: Float[np.ndarray, "2 3"]
+
+    @classmethod
+    def scaling(cls, scale: float) -> Affine:
+        """The map of `change_grid`."""
+        shift = 0.5 * scale - 0.5
+        return cls(np.array([[scale, 0.0, shift], [0.0, scale, shift]]))
+
+    @classmethod
+    def translation(cls, x: float, y: float) -> Affine:
+        """The map that adds (x, y)."""
+        return cls(np.array([[1.0, 0.0, x], [0.0, 1.0, y]]))
+
+    def __call__(self, points: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch 2"]:
+        """Map points of the source grid to the target grid."""
+        return points @ self.matrix[:, :2].T + self.matrix[:, 2]
+
+    @cached_property
+    def inverse(self) -> Affine:
+        """The map back."""
+        back = np.linalg.inv(self.matrix[:, :2])
+        return Affine(np.column_stack([back, -back @ self.matrix[:, 2]]))
+
+    @cached_property
+    def scale(self) -> float:
+        """Target px per source px (the square root of the area's ratio)."""
+        return math.sqrt(abs(float(np.linalg.det(self.matrix[:, :2]))))
+
+    def then(self, after: Affine) -> Affine:
+        """First this map, then `after`."""
+        linear = after.matrix[:, :2] @ self.matrix[:, :2]
+        return Affine(np.column_stack([linear, after(self.matrix[:, 2])]))
+
+
+@dataclass(frozen=True)
+class Region:
+    """A square of an image, at any sub-pixel place, size and roll: what a network gets to see.
+
+    Args:
+        x, y: centre, image px.
+        side: length of a side, image px.
+        roll: angle of the square's own x axis in the image, radians, clockwise on screen.
+    """
+
+    x: float
+    y: float
+    side: float
+    roll: float = 0.0
+
+    @classmethod
+    def around_box(cls, box: Float[np.ndarray, "4"], margin: float = CROP_MARGIN) -> Region:
+        """The upright square of side `margin`·max(w, h) on a landmark box's centre.
+
+        >>> Region.around_box(np.array([0.0, 0.0, 10.0, 20.0]))
+        Region(x=5.0, y=10.0, side=26.0, roll=0.0)
+        """
+        x0, y0, x1, y1 = (float(value) for value in box)
+        return cls((x0 + x1) / 2, (y0 + y1) / 2, margin * max(x1 - x0, y1 - y0))
+
+    @classmethod
+    def around_points(
+        cls, points: Float[np.ndarray, "landmarks 2"], roll: float = 0.0, margin: float = CROP_MARGIN
+    ) -> Region:
+        """The square turned by `roll` around a face's points (image px); at roll 0 that of `around_box`."""
+        cos, sin = math.cos(roll), math.sin(roll)
+        upright = cls.around_box(bounding_box(points @ np.array([[cos, -sin], [sin, cos]])), margin)
+        x, y = cos * upright.x - sin * upright.y, sin * upright.x + cos * upright.y
+        return cls(x, y, upright.side, roll)
+
+    @property
+    def corners(self) -> Float[np.ndarray, "4 2"]:
+        """The four corners, image px, clockwise from the square's own top left."""
+        unit = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+        cos, sin = math.cos(self.roll), math.sin(self.roll)
+        return (unit * self.side) @ np.array([[cos, sin], [-sin, cos]]) + [self.x, self.y]
+
+    def to_crop(self, size: int) -> Affine:
+        """The map from image px to px of a `size` × `size` crop of this square.
+
+        >>> Region(x=4.5, y=4.5, side=10.0).to_crop(20)(np.array([[0.0, 9.0]]))
+        array([[ 0.5, 18.5]])
+        """
+        scale = size / self.side
+        cos, sin = scale * math.cos(self.roll), scale * math.sin(self.roll)
+        linear = np.array([[cos, sin], [-sin, cos]])
+        middle = (size - 1) / 2
+        return Affine(np.column_stack([linear, middle - linear @ [self.x, self.y]]))
+
+
+def face_size(
+    points: Float[np.ndarray, "*batch landmarks 2"],
+) -> Float[np.ndarray | np.floating, "*batch"]:
+    """How large a face is: √(width · height) of its points' box, px.
+
+    Unlike the distance of the eyes it stays away from zero when the head turns.
+
+    >>> float(face_size(np.array([[0.0, 0.0], [8.0, 2.0]])))
+    4.0
+    """
+    span = points.max(axis=-2) - points.min(axis=-2)
+    return np.sqrt(span.prod(axis=-1))

@@ -1,0 +1,391 @@
+"""Fractional heatmap regression (FHR): points to heatmaps and back, without rounding.
+
+`encode` draws a Gaussian at the *unrounded* place of each point. `decode` finds it again: the brightest cell,
+then a closed-form step to a fraction of that cell. `decode_logits` does the same for maps kept as logarithms
+(the output of a network trained with softmax and cross-entropy). Numpy arrays and torch tensors, on any
+device, go through the same code by way of the array-API standard; a batch needs no loop.
+
+Source: Tai et al. 2019, Eq. (1)-(4). Frame throughout: px ("cells") of the heatmap, centres at integers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from array_api_compat import array_namespace
+from jaxtyping import Float
+
+from steadyface.errors import ConfigError
+
+METHODS = ("argmax", "quarter", "fhr", "fhr_symmetric", "least_squares", "dark")
+DEFAULT_METHOD = "dark"
+
+_LOWEST = -1e30  # stands for the logarithm of nothing; finite, so that differences stay finite
+_CELL = 0.5  # half a side: a three-point step has no business outside the brightest cell
+_NEIGHBOURHOOD = 1.5  # noise can raise a neighbour of the true peak; a wider fit may correct that
+_VARIANCE_RANGE = (0.05, 100.0)  # cells²; what a peak's curvature can be trusted to tell
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Points read from heatmaps.
+
+    Args:
+        points: (…, L, 2) x, y in px of the heatmap.
+        scores: (…, L) in [0, 1]; 0 where the map holds no evidence. `decode`: the peak's height;
+            `decode_logits`: the share of the softmax's mass that lies around the peak.
+        covariances: (…, L, 2, 2) px² of the heatmap: the inverse curvature of the log-peak, which for a
+            Gaussian peak is its covariance.
+    """
+
+    points: Any
+    scores: Any
+    covariances: Any
+
+
+def encode(
+    points: Float[Any, "*batch 2"], size: tuple[int, int], sigma: float, *, rounded: bool = False
+) -> Float[Any, "*batch h w"]:
+    """Draw each point as a Gaussian of peak 1 at its exact, unrounded place.
+
+    Equation: H(c) = exp(-‖c - c₀‖² / 2σ²).
+    Source: Tai et al. 2019, Eq. (1).
+
+    Args:
+        points: px of the heatmap; numpy or torch.
+        size: (height, width) of the heatmaps.
+        sigma: standard deviation in px of the heatmap (the paper: 3 on 128 × 128).
+        rounded: round c₀ first, as conventional heatmap regression (CHR) does.
+
+    Returns:
+        The heatmaps, in the points' dtype.
+
+    >>> import numpy as np
+    >>> encode(np.array([1.0, 0.0]), (1, 3), sigma=1.0).round(3)
+    array([[0.607, 1.   , 0.607]])
+    """
+    _check_sigma(sigma)
+    xp = array_namespace(points)
+    if rounded:
+        points = xp.floor(points + 0.5)
+    height, width = size
+    rows = xp.arange(height, dtype=points.dtype, device=points.device)
+    columns = xp.arange(width, dtype=points.dtype, device=points.device)
+    along_x = xp.exp(-((columns - points[..., 0:1]) ** 2) / (2 * sigma**2))
+    along_y = xp.exp(-((rows - points[..., 1:2]) ** 2) / (2 * sigma**2))
+    return along_y[..., :, None] * along_x[..., None, :]
+
+
+def decode(heatmaps: Any, *, sigma: float, method: str = DEFAULT_METHOD, reach: int = 1) -> Decoded:
+    """Find each map's point to a fraction of a cell.
+
+    Whatever a map holds (NaN, infinities, negatives, zeros, a peak on the border), the answer is finite,
+    lies in the brightest cell (`fhr`) or at most one cell further, and scores 0 where there is no evidence
+    (nothing positive, or flat).
+
+    Source: Tai et al. 2019, Eq. (3)-(4). Differs from it in: the sign at the last row and column, where the
+    printed formula returns -c₀; neighbours that are not positive are never used; the step is clamped.
+
+    - `argmax`: the brightest cell (CHR).
+    - `quarter`: a quarter cell towards the brighter neighbour (Newell et al. 2016).
+    - `fhr`: from the peak h₀ and its neighbour at d = ±1, z = x₀ + d/2 + (σ²/d)(ln h_d - ln h₀).
+    - `fhr_symmetric`: from the pair at ±`reach`, z = x₀ + (σ²/2·reach)(ln h₊ - ln h₋); half the noise and no
+      bias when the map's true width is not σ.
+    - `least_squares`: ln h fitted over 7 × 7 cells with weights h², width known.
+    - `dark`: the mode of the blurred map by Newton's method on its logarithm (Zhang et al. 2020).
+
+    Args:
+        heatmaps: (…, h, w), numpy or torch, any float type.
+        sigma: standard deviation of the encoding, px of the heatmap.
+        method: one of `METHODS`.
+        reach: distance of the pair used by `fhr_symmetric`, cells.
+
+    Returns:
+        Points, scores and covariances, float32 (float64 for float64 maps).
+
+    Raises:
+        ConfigError: unknown method, sigma or reach not positive.
+
+    >>> import numpy as np
+    >>> maps = encode(np.array([[29.55, 77.38]]), (128, 128), sigma=3.0)
+    >>> decode(maps, sigma=3.0, method="fhr").points.round(6)
+    array([[29.55, 77.38]])
+    """
+    xp, maps = _as_float(heatmaps)
+    maps = xp.where(xp.isfinite(maps) & (maps > 0), maps, xp.zeros_like(maps))
+    peak = _find_peak(xp, maps, _radius(method, sigma, reach))
+    usable = peak.inside & (peak.patch > 0)
+    logs = xp.log(xp.where(usable, peak.patch, xp.ones_like(peak.patch)))
+    scores = xp.clip(peak.height, 0, 1) * xp.astype(peak.evident, maps.dtype)
+    return _refine(xp, peak, logs, usable, scores, method, sigma, reach)
+
+
+def decode_logits(logits: Any, *, sigma: float, method: str = DEFAULT_METHOD, reach: int = 1) -> Decoded:
+    """`decode` for maps kept as log values up to a constant, without leaving the logarithm.
+
+    Scores are the share of softmax(logits) within the window of ⌈3σ⌉ cells around the peak: the network's own
+    probability that the point is there. NaN and infinite cells count as nothing.
+
+    >>> import numpy as np
+    >>> logits = np.log(encode(np.array([[5.3, 6.8]]), (16, 16), sigma=1.0)) + 7.0
+    >>> decode_logits(logits, sigma=1.0, method="fhr_symmetric").points.round(6)
+    array([[5.3, 6.8]])
+    """
+    xp, maps = _as_float(logits)
+    maps = xp.where(xp.isfinite(maps), maps, xp.full_like(maps, _LOWEST))
+    around = max(1, math.ceil(3 * sigma))
+    peak = _find_peak(xp, maps, max(_radius(method, sigma, reach), around))
+    usable = peak.inside & (peak.patch > _LOWEST / 2)
+    logs = xp.where(usable, peak.patch - peak.height[..., None, None], xp.zeros_like(peak.patch))
+    scores = _mass_near_peak(xp, maps, peak, logs, usable, around)
+    return _refine(xp, peak, logs, usable, scores, method, sigma, reach)
+
+
+# ------------------------------------------------------------------------------------------- the peak
+
+
+@dataclass(frozen=True)
+class _Peak:
+    """The brightest cell of each map and the square patch around it."""
+
+    x: Any  # (…) integer cell
+    y: Any
+    height: Any  # (…) value of that cell
+    patch: Any  # (…, 2r+1, 2r+1) values around it
+    inside: Any  # (…, 2r+1, 2r+1) whether the cell lies in the map
+    evident: Any  # (…) whether any cell exceeds another
+
+    @property
+    def radius(self) -> int:
+        return self.patch.shape[-1] // 2
+
+
+def _find_peak(xp: Any, maps: Any, radius: int) -> _Peak:
+    height, width = maps.shape[-2:]
+    flat = xp.reshape(maps, (*maps.shape[:-2], height * width))
+    index = xp.argmax(flat, axis=-1)
+    y, x = index // width, index % width
+    reach = xp.arange(-radius, radius + 1, dtype=index.dtype, device=index.device)
+    rows, columns = y[..., None] + reach, x[..., None] + reach
+    inside_rows = (rows >= 0) & (rows < height)
+    inside_columns = (columns >= 0) & (columns < width)
+    cells = xp.clip(rows, 0, height - 1)[..., :, None] * width + xp.clip(columns, 0, width - 1)[..., None, :]
+    span = 2 * radius + 1
+    patch = _gather(xp, flat, xp.reshape(cells, (*maps.shape[:-2], span * span)))
+    top = xp.max(flat, axis=-1)
+    return _Peak(
+        x=x,
+        y=y,
+        height=top,
+        patch=xp.reshape(patch, (*maps.shape[:-2], span, span)),
+        inside=inside_rows[..., :, None] & inside_columns[..., None, :],
+        evident=top > xp.min(flat, axis=-1),
+    )
+
+
+def _gather(xp: Any, flat: Any, cells: Any) -> Any:
+    """`take_along_axis` on the last axis, by one flat `take`: that keeps an exported graph's batch free."""
+    rows = xp.reshape(cells, (-1, cells.shape[-1]))
+    starts = xp.arange(rows.shape[0], dtype=cells.dtype, device=cells.device) * flat.shape[-1]
+    taken = xp.take(xp.reshape(flat, (-1,)), xp.reshape(rows + starts[:, None], (-1,)), axis=0)
+    return xp.reshape(taken, cells.shape)
+
+
+def _mass_near_peak(xp: Any, maps: Any, peak: _Peak, logs: Any, usable: Any, around: int) -> Any:
+    centre = peak.radius
+    window = slice(centre - around, centre + around + 1)
+    near = xp.where(usable, xp.exp(logs), xp.zeros_like(logs))[..., window, window]
+    everything = xp.exp(maps - peak.height[..., None, None])
+    share = xp.sum(near, axis=(-2, -1)) / xp.sum(everything, axis=(-2, -1))
+    return xp.clip(share, 0, 1) * xp.astype(peak.evident, maps.dtype)
+
+
+# ------------------------------------------------------------------------------- a fraction of a cell
+
+
+def _refine(
+    xp: Any, peak: _Peak, logs: Any, usable: Any, scores: Any, method: str, sigma: float, reach: int
+) -> Decoded:
+    """Add the chosen decoder's step, in cells, to the brightest cell."""
+    if method == "argmax":
+        step_x = step_y = xp.zeros_like(scores)
+    elif method == "quarter":
+        step_x, step_y = (_quarter(xp, *_along(a, logs, usable)) for a in (-1, -2))
+    elif method == "fhr":
+        step_x, step_y = (_three_point(xp, *_along(a, logs, usable), sigma) for a in (-1, -2))
+    elif method == "fhr_symmetric":
+        step_x, step_y = (_symmetric(xp, *_along(a, logs, usable), sigma, reach) for a in (-1, -2))
+    elif method == "least_squares":
+        step_x, step_y = _least_squares(xp, logs, usable, sigma)
+    else:
+        step_x, step_y = _dark(xp, logs, usable, sigma)
+    evident = peak.evident
+    bound = _CELL if method == "fhr" else _NEIGHBOURHOOD
+    steps = [
+        xp.clip(xp.where(evident & xp.isfinite(s), s, xp.zeros_like(s)), -bound, bound)
+        for s in (step_x, step_y)
+    ]
+    cells = [xp.astype(c, scores.dtype) for c in (peak.x, peak.y)]
+    points = xp.stack([c + s for c, s in zip(cells, steps, strict=True)], axis=-1)
+    return Decoded(points, scores, _covariance(xp, logs, usable, evident))
+
+
+def _along(axis: int, logs: Any, usable: Any) -> tuple[Any, Any]:
+    """The line of cells through the peak along one axis of the patch."""
+    centre = logs.shape[-1] // 2
+    if axis == -1:
+        return logs[..., centre, :], usable[..., centre, :]
+    return logs[..., :, centre], usable[..., :, centre]
+
+
+def _quarter(xp: Any, line: Any, usable: Any) -> Any:
+    centre = line.shape[-1] // 2
+    lowest = xp.full_like(line, _LOWEST)
+    line = xp.where(usable, line, lowest)
+    return 0.25 * xp.sign(line[..., centre + 1] - line[..., centre - 1])
+
+
+def _three_point(xp: Any, line: Any, usable: Any, sigma: float) -> Any:
+    """Eq. (4) with d = +1, or d = -1 where the cell at +1 is outside the map or not positive."""
+    centre = line.shape[-1] // 2
+    forward = 0.5 + sigma**2 * (line[..., centre + 1] - line[..., centre])
+    backward = -0.5 - sigma**2 * (line[..., centre - 1] - line[..., centre])
+    step = xp.where(usable[..., centre - 1], backward, xp.zeros_like(backward))
+    return xp.where(usable[..., centre + 1], forward, step)
+
+
+def _symmetric(xp: Any, line: Any, usable: Any, sigma: float, reach: int) -> Any:
+    centre = line.shape[-1] // 2
+    both = usable[..., centre - reach] & usable[..., centre + reach]
+    step = sigma**2 / (2 * reach) * (line[..., centre + reach] - line[..., centre - reach])
+    return xp.where(both, step, _three_point(xp, line, usable, sigma))
+
+
+def _least_squares(xp: Any, logs: Any, usable: Any, sigma: float) -> tuple[Any, Any]:
+    """Fit ln h + ‖q‖²/2σ² = a + q·c/σ² over the window by weighted least squares; q is the cell, c the step.
+
+    The variance of ln h is that of the noise over h², hence the weights h².
+    """
+    centre = logs.shape[-1] // 2
+    window = slice(centre - 3, centre + 4)
+    logs, usable = logs[..., window, window], usable[..., window, window]
+    offset = xp.arange(-3, 4, dtype=logs.dtype, device=logs.device)
+    x, y = offset[None, :], offset[:, None]
+    height = logs - logs[..., 3:4, 3:4]
+    weight = xp.where(usable, xp.exp(2 * height), xp.zeros_like(logs))
+    weight = weight / xp.sum(weight, axis=(-2, -1), keepdims=True)
+    target = sigma**2 * height + (x**2 + y**2) / 2
+
+    def mean(values: Any) -> Any:
+        return xp.sum(weight * values, axis=(-2, -1))
+
+    mx, my, mt = mean(x), mean(y), mean(target)
+    xx, yy, xy = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
+    xt, yt = mean(x * target) - mx * mt, mean(y * target) - my * mt
+    determinant = xx * yy - xy**2
+    solvable = determinant > 1e-9
+    determinant = xp.where(solvable, determinant, xp.ones_like(determinant))
+    nothing = xp.zeros_like(mt)
+    step_x = xp.where(solvable, (yy * xt - xy * yt) / determinant, nothing)
+    step_y = xp.where(solvable, (xx * yt - xy * xt) / determinant, nothing)
+    return step_x, step_y
+
+
+def _dark(xp: Any, logs: Any, usable: Any, sigma: float) -> tuple[Any, Any]:
+    """Newton's method on the logarithm of the map blurred with its own width, from the brightest cell on.
+
+    With m and C the mean (from the current place u) and covariance of the map under a Gaussian window on u,
+    the gradient of the log of the blurred map is m/σ² and its Hessian (C - σ²)/σ⁴; hence the step
+    (1 - C/σ²)⁻¹ m. A second step makes the result independent of which of two equal cells was the brightest.
+    """
+    values = xp.where(usable, xp.exp(logs - xp.max(logs, axis=(-2, -1), keepdims=True)), xp.zeros_like(logs))
+    reach = logs.shape[-1] // 2
+    cells = xp.arange(-reach, reach + 1, dtype=logs.dtype, device=logs.device)
+    x = y = xp.zeros_like(logs[..., 0, 0])
+    for _ in range(2):
+        step_x, step_y = _newton_step(xp, values, cells - x[..., None], cells - y[..., None], sigma)
+        x = xp.clip(x + step_x, -_NEIGHBOURHOOD, _NEIGHBOURHOOD)
+        y = xp.clip(y + step_y, -_NEIGHBOURHOOD, _NEIGHBOURHOOD)
+    return x, y
+
+
+def _newton_step(xp: Any, values: Any, columns: Any, rows: Any, sigma: float) -> tuple[Any, Any]:
+    """(1 - C/σ²)⁻¹ m, or nothing where the blurred map is not curved like a peak."""
+    window_x, window_y = (xp.exp(-(offset**2) / (2 * sigma**2)) for offset in (columns, rows))
+    weighted = values * window_y[..., :, None] * window_x[..., None, :]
+    mass = xp.sum(weighted, axis=(-2, -1))
+    present = mass > 1e-20
+    mass = xp.where(present, mass, xp.ones_like(mass))
+    along_x, along_y = xp.sum(weighted, axis=-2), xp.sum(weighted, axis=-1)
+    mx, my = xp.sum(along_x * columns, axis=-1) / mass, xp.sum(along_y * rows, axis=-1) / mass
+    products = xp.sum(weighted * columns[..., None, :] * rows[..., :, None], axis=(-2, -1)) / mass
+    xx = 1 - (xp.sum(along_x * columns**2, axis=-1) / mass - mx**2) / sigma**2
+    yy = 1 - (xp.sum(along_y * rows**2, axis=-1) / mass - my**2) / sigma**2
+    xy = -(products - mx * my) / sigma**2
+    determinant = xx * yy - xy**2
+    peaked = present & (xx > 0) & (yy > 0) & (determinant > 1e-3)
+    determinant = xp.where(peaked, determinant, xp.ones_like(determinant))
+    nothing = xp.zeros_like(mx)
+    step_x = xp.where(peaked, (yy * mx - xy * my) / determinant, nothing)
+    step_y = xp.where(peaked, (xx * my - xy * mx) / determinant, nothing)
+    return step_x, step_y
+
+
+def _covariance(xp: Any, logs: Any, usable: Any, evident: Any) -> Any:
+    """(-Hessian of the log-map)⁻¹ at the peak's cell, its variances held inside `_VARIANCE_RANGE`."""
+    centre = logs.shape[-1] // 2
+    near = slice(centre - 1, centre + 2)
+    log, ok = logs[..., near, near], usable[..., near, near]
+    low, high = _VARIANCE_RANGE
+
+    def curvature(both: Any, second: Any) -> Any:
+        bent = xp.where(both & evident, -second, xp.full_like(second, 1 / high))
+        return xp.clip(bent, 1 / high, 1 / low)
+
+    xx = curvature(ok[..., 1, 0] & ok[..., 1, 2], log[..., 1, 0] - 2 * log[..., 1, 1] + log[..., 1, 2])
+    yy = curvature(ok[..., 0, 1] & ok[..., 2, 1], log[..., 0, 1] - 2 * log[..., 1, 1] + log[..., 2, 1])
+    corners = ok[..., 0, 0] & ok[..., 0, 2] & ok[..., 2, 0] & ok[..., 2, 2]
+    cross = (log[..., 0, 2] + log[..., 2, 0] - log[..., 0, 0] - log[..., 2, 2]) / 4
+    bound = 0.9 * xp.sqrt(xx * yy)
+    xy = xp.where(corners & evident, cross, xp.zeros_like(cross))
+    xy = xp.minimum(xp.maximum(xy, -bound), bound)
+    determinant = xx * yy - xy**2
+    row_x = xp.stack([yy / determinant, -xy / determinant], axis=-1)
+    row_y = xp.stack([-xy / determinant, xx / determinant], axis=-1)
+    return xp.stack([row_x, row_y], axis=-2)
+
+
+# --------------------------------------------------------------------------------------------- checks
+
+
+def _as_float(heatmaps: Any) -> tuple[Any, Any]:
+    xp = array_namespace(heatmaps)
+    if heatmaps.ndim < 2 or 0 in heatmaps.shape[-2:]:
+        raise ConfigError(f"heatmaps must be (…, h, w) with h, w ≥ 1, got shape {tuple(heatmaps.shape)}")
+    wide = heatmaps.dtype in (xp.float32, xp.float64)
+    return xp, heatmaps if wide else xp.astype(heatmaps, xp.float32)
+
+
+def _radius(method: str, sigma: float, reach: int) -> int:
+    """How many cells around the peak a decoder looks at."""
+    _check_sigma(sigma)
+    if reach < 1:
+        raise ConfigError(f"reach must be at least 1 cell, got {reach}")
+    radius = {
+        "argmax": 1,
+        "quarter": 1,
+        "fhr": 1,
+        "fhr_symmetric": reach,
+        "least_squares": 3,
+        "dark": 2 + math.ceil(3 * sigma),
+    }
+    if method not in radius:
+        raise ConfigError.choice("decoder", method, METHODS)
+    return radius[method]
+
+
+def _check_sigma(sigma: float) -> None:
+    if not sigma > 0:
+        raise ConfigError(f"sigma must be positive, got {sigma}")

@@ -1,0 +1,104 @@
+"""Read and write images; cut a region out of one, at sub-pixel precision and without aliasing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from steadyface.errors import ConfigError, DataError
+from steadyface.geometry import Affine, Region
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
+Frame = UInt8[np.ndarray, "height width 3"]
+
+
+def check_frame(image: np.ndarray) -> None:
+    """Refuse what is not an RGB image.
+
+    Raises:
+        ConfigError: not uint8 (H, W, 3), or empty.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ConfigError(f"image must be RGB uint8 (H, W, 3), got {image.dtype} {image.shape}")
+
+
+def read_image(path: str | Path) -> Frame:
+    """Read an image as RGB uint8 (H, W, 3), turned as its EXIF data say; grey and alpha become plain RGB.
+
+    Raises:
+        DataError: missing, empty, or not an image.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise DataError(path, error.strerror or "cannot be read") from error
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None or not image.size:
+        raise DataError(path, "not an image that can be read")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def write_image(path: str | Path, image: Frame) -> None:
+    """Write RGB uint8 as the file type that the path's suffix names.
+
+    Raises:
+        DataError: the folder cannot be written or the suffix is unknown.
+    """
+    try:
+        coded, data = cv2.imencode(Path(path).suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    except cv2.error as error:
+        raise DataError(
+            path, f"cannot be written as {Path(path).suffix or 'an image without suffix'}"
+        ) from error
+    if not coded:
+        raise DataError(path, "cannot be encoded")
+    try:
+        Path(path).write_bytes(data.tobytes())
+    except OSError as error:
+        raise DataError(path, error.strerror or "cannot be written") from error
+
+
+def crop_region(
+    image: Frame, region: Region, size: int, border: int = cv2.BORDER_CONSTANT
+) -> tuple[UInt8[np.ndarray, "size size 3"], Affine]:
+    """Cut a square region out of an image and bring it to `size` × `size` px.
+
+    A region much larger than the crop is first averaged over whole blocks, so that no detail aliases; the
+    rest is one bilinear warp, never rounded to pixels. Outside the image lies black.
+
+    Args:
+        image: RGB uint8.
+        region: in image px.
+        size: side of the crop, px.
+        border: OpenCV's border mode (training fills the outside in other ways too).
+
+    Returns:
+        The crop, and the map from image px to crop px.
+    """
+    to_crop = region.to_crop(size)
+    source, to_source = image, Affine.scaling(1.0)
+    block = int(1.0 / to_crop.scale) if to_crop.scale > 0 else 1
+    if block >= 2:
+        source, to_source = _average_blocks(image, region, block)
+    matrix = to_source.inverse.then(to_crop).matrix
+    crop = cv2.warpAffine(source, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
+    return crop, to_crop
+
+
+def _average_blocks(
+    image: Frame, region: Region, block: int
+) -> tuple[UInt8[np.ndarray, "rows columns 3"], Affine]:
+    """The part of the image under the region, averaged over block × block px, and the map to its px."""
+    height, width = image.shape[:2]
+    low = np.floor(region.corners.min(axis=0)).astype(int) - 2 * block
+    high = np.ceil(region.corners.max(axis=0)).astype(int) + 2 * block
+    x0, y0 = (int(value) for value in np.clip(low, 0, [max(width - block, 0), max(height - block, 0)]))
+    columns = max(1, (min(int(high[0]), width) - x0) // block)
+    rows = max(1, (min(int(high[1]), height) - y0) // block)
+    window = image[y0 : y0 + rows * block, x0 : x0 + columns * block]
+    small = cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA)
+    return small, Affine.translation(-x0, -y0).then(Affine.scaling(1.0 / block))

@@ -1,0 +1,185 @@
+"""An image and a face's place in it → 68 points, by a bundled ONNX network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from jaxtyping import Float, UInt8
+
+from steadyface import heatmap
+from steadyface.errors import ConfigError, WeightsError
+from steadyface.geometry import Affine, Region, change_grid
+from steadyface.images import check_frame, crop_region
+
+DEVICES = ("auto", "cpu", "cuda")
+DEFAULT_WEIGHTS = "compact"
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """The points of one face or, with a leading axis, of several.
+
+    Args:
+        points: (…, 68, 2) x, y in image px.
+        scores: (…, 68) in [0, 1]: the network's own probability that the point is where it says.
+        covariances: (…, 68, 2, 2) image px²: the spread of each heatmap's peak.
+    """
+
+    points: Float[np.ndarray, "*faces landmarks 2"]
+    scores: Float[np.ndarray, "*faces landmarks"]
+    covariances: Float[np.ndarray, "*faces landmarks 2 2"]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, face: int) -> Landmarks:
+        return Landmarks(self.points[face], self.scores[face], self.covariances[face])
+
+    def __iter__(self) -> Iterator[Landmarks]:
+        return (self[face] for face in range(len(self)))
+
+
+class Landmarker:
+    """Finds the 68 points of faces whose boxes are known.
+
+    Args:
+        weights: name of a bundled model (`bundled_models()`) or path of an exported `.onnx` file.
+        decoder: one of `heatmap.METHODS`; None takes the one inside the model's graph.
+        device: `cpu`, `cuda`, or `auto` (CUDA where ONNX Runtime has it).
+        threads: of the network on the CPU; None leaves it to ONNX Runtime.
+
+    Raises:
+        WeightsError: no such model, or not a landmark model of this package.
+        ConfigError: unknown decoder, or a device that is not there.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path = DEFAULT_WEIGHTS,
+        decoder: str | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        if decoder is not None and decoder not in heatmap.METHODS:
+            raise ConfigError.choice("decoder", decoder, heatmap.METHODS)
+        path = model_path(weights)
+        self._session = _open_session(path, device, threads)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if metadata.get("kind") != "steadyface.landmarks":
+            raise WeightsError(f"{path}: not a landmark model exported by steadyface")
+        self.name: str = metadata["name"]
+        self.sigma = float(metadata["sigma"])
+        self.input_size = int(json.loads(metadata["config"])["input_size"])
+        self.map_size = int(self._session.get_outputs()[-1].shape[-1])
+        self.decoder: str = decoder or metadata["method"]
+        self._decodes_inside = self.decoder == metadata["method"]
+
+    def predict(self, image: np.ndarray, box: np.ndarray | Sequence[float]) -> Landmarks:
+        """The points of one face.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            box: x0, y0, x1, y1 around the face's landmarks (brows to chin, ear to ear), image px.
+
+        Returns:
+            points (68, 2), scores (68,), covariances (68, 2, 2), in image px.
+
+        Raises:
+            ConfigError: the image is not RGB uint8, or the box is empty or not finite.
+        """
+        box = np.asarray(box, float)
+        if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+            raise ConfigError(
+                f"box must be finite x0, y0, x1, y1 with x0 < x1 and y0 < y1, got {box.tolist()}"
+            )
+        return self.predict_regions(image, [Region.around_box(box)])[0]
+
+    def predict_regions(self, image: np.ndarray, regions: Sequence[Region]) -> Landmarks:
+        """The points of several faces in one run of the network.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            regions: one square per face, image px, upright or turned with the head.
+
+        Returns:
+            points (N, 68, 2), scores (N, 68), covariances (N, 68, 2, 2), in image px.
+        """
+        check_frame(image)
+        pairs = [crop_region(image, region, self.input_size) for region in regions]
+        if not pairs:
+            return Landmarks(np.zeros((0, 68, 2)), np.zeros((0, 68)), np.zeros((0, 68, 2, 2)))
+        crops, maps = zip(*pairs, strict=True)
+        return _to_image(self.predict_crops(np.stack(crops)), maps)
+
+    def predict_crops(self, crops: UInt8[np.ndarray, "faces size size 3"]) -> Landmarks:
+        """The points of ready crops (RGB, `input_size` px a side), in crop px."""
+        if self._decodes_inside:
+            return Landmarks(*self._session.run(["points", "scores", "covariances"], {"crops": crops}))
+        logits = self.predict_logits(crops)
+        read = heatmap.decode_logits(logits, sigma=self.sigma, method=self.decoder)
+        scale = self.input_size / logits.shape[-1]
+        return Landmarks(change_grid(read.points, scale), read.scores, read.covariances * scale**2)
+
+    def predict_logits(
+        self, crops: UInt8[np.ndarray, "faces size size 3"]
+    ) -> Float[np.ndarray, "faces landmarks h w"]:
+        """The log-heatmaps of ready crops, before any decoding."""
+        return self._session.run(["logits"], {"crops": crops})[0]
+
+
+def bundled_models() -> list[str]:
+    """Names of the landmark models inside the package."""
+    folder = files("steadyface") / "weights"
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".onnx"))
+
+
+def model_path(weights: str | Path) -> Path:
+    """The file of a bundled model's name, or the path itself.
+
+    Raises:
+        WeightsError: neither.
+    """
+    if str(weights) in bundled_models():
+        return Path(str(files("steadyface") / "weights" / f"{weights}.onnx"))
+    if not Path(weights).is_file():
+        known = ", ".join(bundled_models())
+        raise WeightsError(f"{weights}: neither a file nor a bundled model; bundled are: {known}")
+    return Path(weights)
+
+
+def _open_session(path: Path, device: str, threads: int | None) -> Any:
+    if device not in DEVICES:
+        raise ConfigError.choice("device", device, DEVICES)
+    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if device == "cuda" and not cuda:
+        raise ConfigError(
+            "device 'cuda' is not available: this ONNX Runtime has no CUDA provider; "
+            "pip install 'steadyface[gpu]', or use --device cpu"
+        )
+    providers = ["CPUExecutionProvider"]
+    if cuda and device != "cpu":
+        providers.insert(0, "CUDAExecutionProvider")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf as error:
+        raise WeightsError(f"{path}: not an ONNX file") from error
+
+
+def _to_image(crop: Landmarks, to_crops: Sequence[Affine]) -> Landmarks:
+    """Move points and covariances from each face's crop to the image."""
+    back = [to_crop.inverse for to_crop in to_crops]
+    linear = np.stack([affine.matrix[:, :2] for affine in back])
+    points = np.stack([affine(points) for affine, points in zip(back, crop.points, strict=True)])
+    covariances = np.einsum("fij,fpjk,flk->fpil", linear, crop.covariances, linear)
+    return Landmarks(points, crop.scores, covariances)

@@ -1,0 +1,66 @@
+"""The 68-point markup of iBUG / Multi-PIE, and the 7-point subsets.
+
+Points are numbered from 0. *Right* and *left* are the subject's own; in an unmirrored picture the right eye
+lies left. No other module knows what a landmark's number means.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+COUNT = 68
+
+GROUPS: dict[str, range] = {
+    "jaw": range(0, 17),
+    "right_brow": range(17, 22),
+    "left_brow": range(22, 27),
+    "nose_bridge": range(27, 31),
+    "nose_base": range(31, 36),
+    "right_eye": range(36, 42),
+    "left_eye": range(42, 48),
+    "outer_lips": range(48, 60),
+    "inner_lips": range(60, 68),
+}
+"""Name of each facial part → its points, in drawing order."""
+
+CLOSED_GROUPS = frozenset({"right_eye", "left_eye", "outer_lips", "inner_lips"})
+
+NAMES: tuple[str, ...] = tuple(f"{group}_{i}" for group, points in GROUPS.items() for i in range(len(points)))
+"""One name per point: `jaw_0` (subject's right ear) … `inner_lips_7`."""
+
+OUTER_EYE_CORNERS = (36, 45)
+"""The inter-ocular distance is measured between these (points 37 and 46 when counted from 1)."""
+
+
+def _edges() -> np.ndarray:
+    edges = [(i, i + 1) for points in GROUPS.values() for i in points[:-1]]
+    edges += [(GROUPS[group][-1], GROUPS[group][0]) for group in GROUPS if group in CLOSED_GROUPS]
+    return np.array(sorted(edges))
+
+
+EDGES = _edges()
+"""(E, 2) pairs of points joined by a line of the face's contours."""
+
+
+def _flip() -> np.ndarray:
+    mirrored = [
+        *range(16, -1, -1),  # jaw
+        *range(26, 16, -1),  # brows
+        *range(27, 31),  # bridge of the nose
+        *range(35, 30, -1),  # base of the nose
+        *(45, 44, 43, 42, 47, 46),  # right eye ← left eye
+        *(39, 38, 37, 36, 41, 40),  # left eye ← right eye
+        *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),  # outer lips
+        *(64, 63, 62, 61, 60, 67, 66, 65),  # inner lips
+    ]
+    return np.array(mirrored)
+
+
+FLIP = _flip()
+"""(68,) after mirroring an image, point i is found where point FLIP[i] was."""
+
+SEVEN = np.array([36, 39, 42, 45, 30, 48, 54])
+"""The seven points shared with other markups: eye corners (4), tip of the nose, mouth corners (2)."""
+
+SEVEN_TALKING_FACE = np.array([27, 29, 34, 32, 67, 48, 54])
+"""The same seven points in FGNET's own 68-point markup of the Talking Face video."""

@@ -1,0 +1,97 @@
+"""How far landmarks are from the truth, and how steadily they move. Numpy only.
+
+Errors carry their normaliser in their name; `interocular` is the distance of the outer eye corners in the
+truth. Points are (…, 68, 2) in any one pixel frame; results in % unless said.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from steadyface import markup
+
+
+def interocular(points: Float[np.ndarray, "*batch 68 2"]) -> Float[np.ndarray | np.floating, "*batch"]:
+    """Distance of the outer eye corners, in the points' px."""
+    right, left = markup.OUTER_EYE_CORNERS
+    return np.linalg.norm(points[..., right, :] - points[..., left, :], axis=-1)
+
+
+def nrmse_interocular(
+    points: Float[np.ndarray, "*batch 68 2"], truth: Float[np.ndarray, "*batch 68 2"]
+) -> Float[np.ndarray | np.floating, "*batch"]:
+    """Mean point-to-point distance of each face in % of its inter-ocular distance.
+
+    Equation: 100 · mean_i ‖x_i - p_i‖ / ‖p_36 - p_45‖.
+    Source: Tai et al. 2019, Experimental Setup ("NRMSE").
+
+    >>> truth = np.zeros((68, 2)); truth[45] = [100, 0]
+    >>> float(nrmse_interocular(truth + [3, 4], truth))
+    5.0
+    """
+    distance = np.linalg.norm(points - truth, axis=-1).mean(axis=-1)
+    return 100.0 * distance / interocular(truth)
+
+
+def failure_rate(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
+    """Share of errors above the threshold, in %.
+
+    >>> failure_rate(np.array([1.0, 9.0]))
+    50.0
+    """
+    return 100.0 * float(np.mean(np.asarray(errors) > threshold))
+
+
+def stability(
+    points: Float[np.ndarray, "frames landmarks 2"],
+    truth: Float[np.ndarray, "frames landmarks 2"],
+    normaliser: Float[np.ndarray, "frames"],
+) -> float:
+    """How much landmarks move other than the truth does, in % of the normaliser; 0 is perfect.
+
+    Equation: 100 · mean_t mean_i ‖Δx_i(t) - Δp_i(t)‖ / d(t), Δx(t) = x(t) - x(t-1).
+    Source: Tai et al. 2019, Ablation Study ("stability").
+
+    Args:
+        points, truth: image px.
+        normaliser: d, for instance the truth's inter-ocular distance in each frame, px.
+    """
+    excess = np.linalg.norm(np.diff(points, axis=0) - np.diff(truth, axis=0), axis=-1).mean(axis=-1)
+    return 100.0 * float(np.mean(excess / normaliser[1:]))
+
+
+def jitter(points: Float[np.ndarray, "frames 68 2"]) -> float:
+    """Shaking of a sequence without known truth, in % of the inter-ocular distance.
+
+    Equation: 100 · median_t mean_i ‖x_i(t) - ½(x_i(t-1) + x_i(t+1))‖ / d. A steady motion has none; the
+    median keeps cuts and lost frames out. NaN for fewer than three frames.
+    """
+    if len(points) < 3:
+        return float("nan")
+    bend = points[1:-1] - (points[:-2] + points[2:]) / 2
+    shake = np.linalg.norm(bend, axis=-1).mean(axis=-1)
+    return 100.0 * float(np.median(shake / interocular(points[1:-1])))
+
+
+def delay(
+    points: Float[np.ndarray, "frames landmarks 2"],
+    truth: Float[np.ndarray, "frames landmarks 2"],
+    still: Float[np.ndarray, "frames"],
+) -> float:
+    """By how many frames the points lag behind the truth; 0 is none, ½ is half a frame.
+
+    Equation: -Σ_t v(t)·(x(t) - p(t)) / Σ_t ‖v(t)‖² over frames with ‖v‖² above the guard, where
+    v(t) = p(t) - p(t-1).
+    Source: Tai et al. 2019, Eq. (12). Differs from it in: one least-squares lag for the whole sequence, since
+    v⁺ = vᵀ/‖v‖² explodes where the face rests; and in its sign (a lag is positive).
+
+    Args:
+        points, truth: image px.
+        still: inter-ocular distance per frame, px; slower than 0.2 % of it a landmark counts as resting.
+    """
+    velocity = np.diff(truth, axis=0)
+    error = (points - truth)[1:]
+    moving = (velocity**2).sum(axis=(-1, -2)) > truth.shape[1] * (0.002 * still[1:]) ** 2
+    energy = float((velocity[moving] ** 2).sum())
+    return -float((velocity * error)[moving].sum()) / energy if energy else 0.0

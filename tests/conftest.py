@@ -1,0 +1,28 @@
+"""Shape annotations are checked while tests run; real data is found or its absence said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+"""An int is a float, as for mypy (PEP 484)."""
+
+install_import_hook("steadyface", CHECKER)
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data, or a skip that says what is missing."""
+    default = Path(__file__).parents[1].parent / "shared" / "data"
+    folder = Path(os.environ.get("STEADYFACE_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}: set STEADYFACE_DATA to the folder that holds it")
+    return folder

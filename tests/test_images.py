@@ -1,0 +1,199 @@
+"""Images come as plain RGB or as a clear error; a crop shows each px where the map says, without aliasing."""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steadyface.errors import DataError
+from steadyface.geometry import Region
+from steadyface.images import SUFFIXES, crop_region, read_image, write_image
+
+angles = st.floats(-math.pi, math.pi)
+
+
+def picture(seed: int = 0, shape: tuple[int, ...] = (12, 20, 3)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def ramp(side: int, slope: int) -> np.ndarray:
+    """Red is slope·x, green slope·y, blue 255."""
+    rows, columns = np.mgrid[:side, :side]
+    return np.stack([slope * columns, slope * rows, np.full_like(rows, 255)], axis=-1).astype(np.uint8)
+
+
+def with_orientation(jpeg: bytes, orientation: int) -> bytes:
+    """The same file with an EXIF block that says how the camera was held."""
+    tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    block = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + jpeg[2:]
+
+
+class TestReadAndWrite:
+    @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff"])
+    def test_round_trip(self, tmp_path: Path, suffix: str) -> None:
+        assert suffix in SUFFIXES
+        write_image(tmp_path / f"ümlaut{suffix}", picture())
+        np.testing.assert_array_equal(read_image(tmp_path / f"ümlaut{suffix}"), picture())
+
+    def test_grey_becomes_rgb(self, tmp_path: Path) -> None:
+        grey = picture(shape=(12, 20))
+        cv2.imwrite(str(tmp_path / "grey.png"), grey)
+        np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), np.stack([grey] * 3, axis=-1))
+
+    def test_alpha_is_dropped(self, tmp_path: Path) -> None:
+        bgra = picture(shape=(12, 20, 4))
+        cv2.imwrite(str(tmp_path / "alpha.png"), bgra)
+        np.testing.assert_array_equal(read_image(tmp_path / "alpha.png"), bgra[..., 2::-1])
+
+    def test_sixteen_bits_become_eight(self, tmp_path: Path) -> None:
+        deep = picture(shape=(12, 20, 3)).astype(np.uint16) * 257
+        cv2.imwrite(str(tmp_path / "deep.png"), deep)
+        assert read_image(tmp_path / "deep.png").dtype == np.uint8
+
+    def test_turned_as_the_camera_was(self, tmp_path: Path) -> None:
+        dark, light = np.zeros((16, 24, 3), np.uint8), np.full((16, 24, 3), 255, np.uint8)
+        jpeg = cv2.imencode(".jpg", np.hstack([dark, light]))[1].tobytes()
+        (tmp_path / "held.jpg").write_bytes(with_orientation(jpeg, 6))
+        turned = read_image(tmp_path / "held.jpg")
+        assert turned.shape == (48, 16, 3)
+        assert turned[:20].max() < 50
+        assert turned[-20:].min() > 200
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (None, "No such file"),
+            (b"", "not an image"),
+            (b"version: 1", "not an image"),
+            (b"\xff\xd8\xff", "not an"),
+        ],
+    )
+    def test_no_image(self, tmp_path: Path, content: bytes | None, said: str) -> None:
+        path = tmp_path / "face.jpg"
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(DataError, match=rf"face\.jpg: {said}"):
+            read_image(path)
+
+    def test_folder_is_no_image(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError):
+            read_image(tmp_path)
+
+    @pytest.mark.parametrize("name", ["face.docx", "face", "nowhere/face.png"])
+    def test_cannot_be_written(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(DataError, match="face"):
+            write_image(tmp_path / name, picture())
+
+
+class TestCropShowsWhatTheMapSays:
+    @staticmethod
+    def errors(image: np.ndarray, region: Region, size: int, margin: float) -> np.ndarray:
+        """Levels between a ramp's crop and the ramp at the mapped places, `margin` px inside the image."""
+        slope = int(image[0, 1, 0])
+        crop, to_crop = crop_region(image, region, size)
+        rows, columns = np.mgrid[:size, :size]
+        places = to_crop.inverse(np.stack([columns, rows], axis=-1).astype(float))
+        inside = ((places >= margin) & (places <= len(image) - 1 - margin)).all(axis=-1)
+        return (crop[..., :2] - slope * places)[inside]
+
+    @given(st.floats(20, 44), st.floats(20, 44), st.floats(12, 40), angles, st.integers(41, 160))
+    def test_magnified(self, x: float, y: float, side: float, roll: float, size: int) -> None:
+        errors = self.errors(ramp(64, 4), Region(x, y, side, roll), size, margin=0.1)
+        assert len(errors) > 500
+        # Levels: ½ from rounding; OpenCV's grid of 1/32 px holds a place to 1/64 px per axis, 4 levels each.
+        assert np.abs(errors).max() < 0.5 + 2 * 4 / 64 + 0.01
+
+    @pytest.mark.parametrize(("side", "slope", "size"), [(64, 4, 128), (256, 1, 30)])
+    def test_no_shift_on_average(self, side: int, slope: int, size: int) -> None:
+        rng, image = np.random.default_rng(0), ramp(side, slope)
+        errors = []
+        for _ in range(100):
+            x, y = rng.uniform(0.45, 0.55, 2) * side
+            region = Region(x, y, rng.uniform(0.4, 0.9) * side, rng.uniform(-3, 3))
+            errors.append(self.errors(image, region, size, margin=9.0).mean(axis=0))
+        # Levels; roundings nearly cancel and the warp's places are 1/64 px (0.06 levels) low, while half a px
+        # of the crop would be 0.6 levels or more.
+        assert np.abs(np.mean(errors, axis=0)).max() < 0.15
+
+    @given(st.floats(80, 176), st.floats(80, 176), st.floats(150, 256), angles, st.floats(1.05, 9.5))
+    def test_reduced(self, x: float, y: float, side: float, roll: float, times: float) -> None:
+        size = max(8, round(side / times))
+        region = Region(x, y, side, roll)
+        block = int(side / size)
+        errors = self.errors(ramp(256, 1), region, size, margin=block)
+        assert len(errors) > 30
+        # Levels, each 1 px of the image: ½ for either of two roundings, block/64 per axis for the warp.
+        assert np.abs(errors).max() < 1.0 + 2 * block / 64 + 0.01
+
+    @pytest.mark.parametrize("times", [2, 5, 8, 9])
+    def test_whole_blocks_are_means(self, times: int) -> None:
+        image = picture(3, (16 * times, 16 * times, 3))
+        side = float(len(image))
+        crop, _ = crop_region(image, Region(side / 2 - 0.5, side / 2 - 0.5, side), 16)
+        means = image.reshape(16, times, 16, times, 3).mean(axis=(1, 3))
+        # Rounded to a whole level, halves either way.
+        assert np.abs(crop - means).max() <= 0.5 + 1e-9
+
+    def test_whole_image_at_its_own_size_is_untouched(self) -> None:
+        image = picture(1, (32, 32, 3))
+        crop, to_crop = crop_region(image, Region(15.5, 15.5, 32.0), 32)
+        np.testing.assert_array_equal(crop, image)
+        assert to_crop.scale == 1
+
+    @given(st.floats(3, 9), st.floats(-8, 8), angles)
+    def test_checkerboard_turns_grey(self, times: float, shift: float, roll: float) -> None:
+        board = np.full((400, 400, 3), 255, np.uint8) * (np.indices((400, 400)).sum(axis=0) % 2)[
+            ..., None
+        ].astype(np.uint8)
+        size = round(200 / times)
+        crop, _ = crop_region(board, Region(200 + shift, 200 - shift, 200.0, roll), size)
+        # A block of odd side holds one cell more of one colour; two roundings come on top.
+        block = int(200 / size)
+        odd = 127.5 / block**2 if block % 2 else 0
+        assert np.abs(crop - 127.5).max() <= odd + 1.5
+
+    @given(st.integers(40, 120), st.integers(40, 120), st.floats(-40, 40), st.floats(-40, 40))
+    def test_white_image_keeps_its_area(self, width: int, height: int, x: float, y: float) -> None:
+        image = np.full((height, width, 3), 255, np.uint8)
+        crop, _ = crop_region(image, Region(width / 2 + x, height / 2 + y, 256.0), 32)
+        # Only px of the rim are rounded, and the warp's places on a grid of 1/32 px.
+        assert crop[..., 0].sum() / 255 * 64 == pytest.approx(width * height, rel=0.01)
+
+
+class TestOddRegions:
+    @given(
+        st.floats(-2000, 2000),
+        st.floats(-2000, 2000),
+        st.floats(-1, 4).map(lambda exponent: 10**exponent),
+        angles,
+        st.sampled_from([(1, 1), (1, 500), (500, 1), (3, 2), (40, 50)]),
+    )
+    def test_never_throw(self, x: float, y: float, side: float, roll: float, shape: tuple[int, int]) -> None:
+        crop, _ = crop_region(np.full((*shape, 3), 200, np.uint8), Region(x, y, side, roll), 24)
+        assert crop.max() <= 200
+
+    @pytest.mark.parametrize("side", [10.0, 500.0])
+    def test_outside_lies_black(self, side: float) -> None:
+        image = np.full((40, 50, 3), 200, np.uint8)
+        crop, _ = crop_region(image, Region(1000.0, -1000.0, side), 24)
+        assert not crop.any()
+
+    @pytest.mark.parametrize("side", [20.0, 200.0])
+    def test_partly_outside(self, side: float) -> None:
+        image = np.full((400, 400, 3), 200, np.uint8)
+        crop, _ = crop_region(image, Region(-0.5, 200.0, side), 20)
+        assert not crop[:, :9].any()
+        assert (crop[:, 11:] == 200).all()
+
+    def test_a_line_stays_a_line(self) -> None:
+        crop, _ = crop_region(np.full((500, 1, 3), 255, np.uint8), Region(0.0, 250.0, 192.0), 24)
+        # 1 px of 8: an eighth of the light, wherever it falls.
+        assert crop[12, :, 0].sum() == pytest.approx(255 / 8, abs=2)

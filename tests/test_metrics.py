@@ -1,0 +1,130 @@
+"""Metrics against loops that spell the definition out, and against cases worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steadyface.metrics import delay, failure_rate, interocular, jitter, nrmse_interocular, stability
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def sequence(seed: int, frames: int = 7) -> np.ndarray:
+    """A face of about 100 px between the eyes in random motion."""
+    rng = np.random.default_rng(seed)
+    face = rng.uniform(0, 200, (68, 2))
+    face[36], face[45] = [50, 80], [150, 80]
+    return face + rng.normal(0, 3, (frames, 68, 2))
+
+
+def moving(velocity: np.ndarray, frames: int = 9) -> np.ndarray:
+    face = sequence(0, 1)[0]
+    return face + np.arange(frames)[:, None, None] * velocity
+
+
+@given(seeds)
+def test_nrmse_is_the_loop(seed: int) -> None:
+    points, truth = sequence(seed), sequence(seed + 1)
+    for x, p, found in zip(points, truth, nrmse_interocular(points, truth), strict=True):
+        total = sum(math.dist(x[i], p[i]) for i in range(68))
+        assert found == pytest.approx(100 * total / 68 / math.dist(p[36], p[45]))
+
+
+def test_nrmse_by_hand() -> None:
+    truth = np.zeros((1, 68, 2))
+    truth[0, 45] = [0, 50]
+    points = truth.copy()
+    points[0, 7] += [3, 4]
+    assert nrmse_interocular(points, truth) == pytest.approx(100 * 5 / 68 / 50)
+    assert nrmse_interocular(truth, truth) == 0
+
+
+@given(seeds, st.floats(0.1, 10))
+def test_nrmse_has_no_unit(seed: int, scale: float) -> None:
+    points, truth = sequence(seed), sequence(seed + 1)
+    np.testing.assert_allclose(
+        nrmse_interocular(points * scale, truth * scale), nrmse_interocular(points, truth)
+    )
+
+
+def test_one_face_needs_no_batch() -> None:
+    points, truth = sequence(1), sequence(2)
+    assert nrmse_interocular(points[0], truth[0]) == nrmse_interocular(points, truth)[0]
+    assert interocular(truth[0]) == interocular(truth)[0]
+
+
+def test_failure_rate_counts_what_exceeds() -> None:
+    assert failure_rate(np.array([7.9, 8.0, 8.1, 100.0])) == 50
+    assert failure_rate(np.array([1.0, 2.0, 3.0, 4.0]), threshold=3.5) == 25
+
+
+@given(seeds)
+def test_stability_is_the_loop(seed: int) -> None:
+    points, truth = sequence(seed), sequence(seed + 1)
+    size = interocular(truth)
+    total = 0.0
+    for t in range(1, len(truth)):
+        for i in range(68):
+            total += math.dist(points[t, i] - points[t - 1, i], truth[t, i] - truth[t - 1, i]) / size[t]
+    assert stability(points, truth, size) == pytest.approx(100 * total / 68 / (len(truth) - 1))
+
+
+@given(seeds, st.floats(-100, 100))
+def test_a_constant_offset_is_stable(seed: int, offset: float) -> None:
+    truth = sequence(seed)
+    # Coordinates near 300 hold 6e-14 px.
+    assert stability(truth + offset, truth, interocular(truth)) == pytest.approx(0, abs=1e-9)
+
+
+def test_stability_by_hand() -> None:
+    truth = np.zeros((3, 68, 2))
+    points = truth.copy()
+    points[1] += [0, 2]
+    assert stability(points, truth, np.full(3, 50.0)) == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("lag", [0.0, 0.5, 1.0, -1.0])
+def test_delay_of_a_shifted_sequence_is_the_shift(lag: float) -> None:
+    velocity = np.array([2.0, -1.0])
+    truth = moving(velocity)
+    assert delay(truth - lag * velocity, truth, interocular(truth)) == pytest.approx(lag, abs=1e-12)
+
+
+@given(seeds)
+def test_error_across_the_motion_is_no_delay(seed: int) -> None:
+    truth = moving(np.array([2.0, 0.0]))
+    across = np.random.default_rng(seed).normal(0, 5, truth.shape) * [0, 1]
+    assert delay(truth + across, truth, interocular(truth)) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_resting_face_has_no_delay() -> None:
+    truth = moving(np.array([0.1, 0.0]))
+    assert interocular(truth)[0] == pytest.approx(100, abs=20)
+    assert delay(truth + 5, truth, interocular(truth)) == 0
+
+
+def test_jitter_by_hand() -> None:
+    points = moving(np.zeros(2), frames=5)
+    points[..., [36, 45], :] = [[0, 0], [40, 0]]
+    points[1::2, :, 1] += 2
+    assert jitter(points) == pytest.approx(100 * 2 / 40)
+
+
+def test_steady_motion_has_no_jitter() -> None:
+    assert jitter(moving(np.array([3.0, -2.0]))) == pytest.approx(0, abs=1e-12)
+
+
+def test_one_cut_is_no_jitter() -> None:
+    points = moving(np.zeros(2))
+    points[5:] += 1000
+    assert jitter(points) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2])
+def test_jitter_needs_three_frames(frames: int) -> None:
+    assert math.isnan(jitter(moving(np.ones(2), frames)))
