@@ -51,7 +51,7 @@ def test_a_batch_equals_its_members(landmarker: Landmarker, image: np.ndarray) -
 def test_points_follow_the_image(landmarker: Landmarker, image: np.ndarray) -> None:
     """The same crop of an image shifted by whole pixels, or twice as large, gives the same face."""
     plain = landmarker.predict(image, BOX).points
-    shifted = landmarker.predict(np.roll(image, (5, 9), axis=(0, 1)), BOX + [9, 5, 9, 5]).points
+    shifted = landmarker.predict(np.roll(image, (5, 9), axis=(0, 1)), BOX + np.array([9, 5, 9, 5])).points
     assert np.abs(shifted - plain - [9, 5]).max() < 1e-2
     double = Affine.scaling(2.0)
     large = image.repeat(2, axis=0).repeat(2, axis=1)

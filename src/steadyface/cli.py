@@ -193,6 +193,43 @@ def export(model: Path, *, out: Path, name: str | None = None, decoder: str = he
     return 0
 
 
+@app.command
+def fit_stabilizer(
+    *, sequences: Path, out: Path, stills: Path | None = None, fps: float = 30.0, evaluations: int = 600
+) -> int:
+    """Fit the stabiliser's parameters to tracked clips and to training stills under known motion.
+
+    Parameters
+    ----------
+    sequences
+        Folder of .npz files written by `steadyface track`; their truth is their own raw points, smoothed
+        with sight of the future.
+    out
+        The parameter file (JSON).
+    stills
+        A 300-W folder: every 80th training face is moved before a camera and run through the network.
+    fps
+        Frame rate that the sequences have in common.
+    evaluations
+        Of the loss, by Nelder-Mead.
+    """
+    from steadyface.datasets.sequences import pairs_of_stills, pairs_of_tracks
+    from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_samples
+    from steadyface.landmarker import Landmarker
+    from steadyface.stabilizer.fit import fit
+
+    pairs = list(pairs_of_tracks(sorted(sequences.glob("*.npz"))))
+    clips = len(pairs)
+    if stills is not None:
+        pairs += pairs_of_stills(find_samples(stills, TRAIN_PARTS)[::80], Landmarker())
+    if not pairs:
+        raise ConfigError(f"{sequences}: no .npz file with 30 successive frames of a face")
+    fitted = f"{clips} runs of tracked clips, {len(pairs) - clips} stills under known motion"
+    fit(pairs, fps, evaluations=evaluations, fitted=fitted).save(out)
+    print(f"{out}: fitted to {fitted}")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and leave with 0, 1 (it failed, in one line) or 2 (bad usage)."""
     try:

@@ -164,13 +164,13 @@ class Region:
 
     @classmethod
     def around_box(cls, box: Float[np.ndarray, "4"], margin: float = CROP_MARGIN) -> Region:
-        """The upright square of side `margin`·max(w, h) on a landmark box's centre.
+        """The upright square of side `margin`·max(w, h, 1 px) on a landmark box's centre.
 
         >>> Region.around_box(np.array([0.0, 0.0, 10.0, 20.0]))
         Region(x=5.0, y=10.0, side=26.0, roll=0.0)
         """
         x0, y0, x1, y1 = (float(value) for value in box)
-        return cls((x0 + x1) / 2, (y0 + y1) / 2, margin * max(x1 - x0, y1 - y0))
+        return cls((x0 + x1) / 2, (y0 + y1) / 2, margin * max(x1 - x0, y1 - y0, 1.0))
 
     @classmethod
     def around_points(

@@ -117,7 +117,8 @@ def decode(heatmaps: Any, *, sigma: float, method: str = DEFAULT_METHOD, reach: 
     maps = xp.where(xp.isfinite(maps) & (maps > 0), maps, xp.zeros_like(maps))
     peak = _find_peak(xp, maps, _radius(method, sigma, reach))
     usable = peak.inside & (peak.patch > 0)
-    logs = xp.log(xp.where(usable, peak.patch, xp.ones_like(peak.patch)))
+    top = xp.where(peak.height > 0, peak.height, xp.ones_like(peak.height))[..., None, None]
+    logs = xp.log(xp.where(usable, peak.patch, top)) - xp.log(top)
     scores = xp.clip(peak.height, 0, 1) * xp.astype(peak.evident, maps.dtype)
     return _refine(xp, peak, logs, usable, scores, method, sigma, reach)
 
@@ -134,7 +135,7 @@ def decode_logits(logits: Any, *, sigma: float, method: str = DEFAULT_METHOD, re
     array([[5.3, 6.8]])
     """
     xp, maps = _as_float(logits)
-    maps = xp.where(xp.isfinite(maps), maps, xp.full_like(maps, _LOWEST))
+    maps = xp.clip(xp.where(xp.isfinite(maps), maps, xp.full_like(maps, _LOWEST)), _LOWEST, -_LOWEST)
     around = max(1, math.ceil(3 * sigma))
     peak = _find_peak(xp, maps, max(_radius(method, sigma, reach), around))
     usable = peak.inside & (peak.patch > _LOWEST / 2)
@@ -242,9 +243,9 @@ def _along(axis: int, logs: Any, usable: Any) -> tuple[Any, Any]:
 
 def _quarter(xp: Any, line: Any, usable: Any) -> Any:
     centre = line.shape[-1] // 2
-    lowest = xp.full_like(line, _LOWEST)
-    line = xp.where(usable, line, lowest)
-    return 0.25 * xp.sign(line[..., centre + 1] - line[..., centre - 1])
+    both = usable[..., centre + 1] & usable[..., centre - 1]
+    step = 0.25 * xp.sign(line[..., centre + 1] - line[..., centre - 1])
+    return xp.where(both, step, xp.zeros_like(step))
 
 
 def _three_point(xp: Any, line: Any, usable: Any, sigma: float) -> Any:
@@ -275,7 +276,8 @@ def _least_squares(xp: Any, logs: Any, usable: Any, sigma: float) -> tuple[Any, 
     x, y = offset[None, :], offset[:, None]
     height = logs - logs[..., 3:4, 3:4]
     weight = xp.where(usable, xp.exp(2 * height), xp.zeros_like(logs))
-    weight = weight / xp.sum(weight, axis=(-2, -1), keepdims=True)
+    total = xp.sum(weight, axis=(-2, -1), keepdims=True)
+    weight = weight / xp.where(total > 0, total, xp.ones_like(total))
     target = sigma**2 * height + (x**2 + y**2) / 2
 
     def mean(values: Any) -> Any:

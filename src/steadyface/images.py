@@ -81,24 +81,26 @@ def crop_region(
     """
     to_crop = region.to_crop(size)
     source, to_source = image, Affine.scaling(1.0)
-    block = int(1.0 / to_crop.scale) if to_crop.scale > 0 else 1
+    block = int(region.side / size)
     if block >= 2:
-        source, to_source = _average_blocks(image, region, block)
+        source, to_source = _average_blocks(image, region, block, border)
     matrix = to_source.inverse.then(to_crop).matrix
     crop = cv2.warpAffine(source, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
     return crop, to_crop
 
 
 def _average_blocks(
-    image: Frame, region: Region, block: int
+    image: Frame, region: Region, block: int, border: int
 ) -> tuple[UInt8[np.ndarray, "rows columns 3"], Affine]:
     """The part of the image under the region, averaged over block × block px, and the map to its px."""
     height, width = image.shape[:2]
     low = np.floor(region.corners.min(axis=0)).astype(int) - 2 * block
     high = np.ceil(region.corners.max(axis=0)).astype(int) + 2 * block
     x0, y0 = (int(value) for value in np.clip(low, 0, [max(width - block, 0), max(height - block, 0)]))
-    columns = max(1, (min(int(high[0]), width) - x0) // block)
-    rows = max(1, (min(int(high[1]), height) - y0) // block)
+    columns = max(1, -(-(min(int(high[0]), width) - x0) // block))
+    rows = max(1, -(-(min(int(high[1]), height) - y0) // block))
     window = image[y0 : y0 + rows * block, x0 : x0 + columns * block]
+    below, beside = rows * block - window.shape[0], columns * block - window.shape[1]
+    window = cv2.copyMakeBorder(window, 0, below, 0, beside, border)
     small = cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA)
     return small, Affine.translation(-x0, -y0).then(Affine.scaling(1.0 / block))

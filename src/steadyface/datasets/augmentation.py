@@ -99,7 +99,7 @@ def _low_resolution(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _blur(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.5:
         return cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.3, 1.5) * crop.shape[0] / 128)
-    length = max(2, int(rng.uniform(0.02, 0.07) * crop.shape[0]))
+    length = 1 + 2 * max(1, int(rng.uniform(0.01, 0.035) * crop.shape[0]))
     turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), rng.uniform(0, 180), 1.0)
     line = np.zeros((length, length), np.float32)
     line[length // 2] = 1

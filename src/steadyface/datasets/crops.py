@@ -92,7 +92,10 @@ def load_backgrounds(folder: str | Path) -> list[Background]:
     index = Path(folder) / "faces.json"
     try:
         listed = json.loads(index.read_text(encoding="utf-8"))
-        boxes = {name: np.array([face["box"] for face in faces], float) for name, faces in listed.items()}
+        boxes = {
+            name: np.array([face["box"] for face in faces], float).reshape(-1, 4)
+            for name, faces in listed.items()
+        }
     except OSError as error:
         raise DataError(index, error.strerror or "cannot be read") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -34,9 +34,9 @@ class Sample:
 
     @property
     def photo(self) -> str:
-        """Name of the photograph; faces of one AFW photograph (`NAME_1`, `NAME_2`) share it."""
+        """Name of the photograph, which faces `NAME_1` and `NAME_2` of AFW and HELEN share."""
         name = self.image_path.stem
-        return name.rsplit("_", 1)[0] if self.part == "afw" else name
+        return name.rsplit("_", 1)[0] if self.part.startswith(("afw", "helen")) else name
 
     def load(self) -> tuple[Frame, np.ndarray]:
         """The image (RGB uint8) and its points, (68, 2) in 0-based image px."""

@@ -91,7 +91,7 @@ def run(
 ) -> Float[np.ndarray, "frames clips landmarks 2"]:
     """Stabilise many sequences of equal length at once; points in percent of face size."""
     flat = raw.reshape(*raw.shape[:2], -1)
-    state = State(flat[0], np.zeros_like(flat[0]), parameters.gamma, flat[0])
+    state = State(flat[0], np.zeros_like(flat[0]), 1.0, flat[0])
     outputs = [flat[0]]
     for observed in flat[1:]:
         state = advance(parameters, state, observed, np.float64(1.0))

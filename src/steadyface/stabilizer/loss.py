@@ -60,7 +60,7 @@ def delay_loss(outputs: Sequence, truth: Sequence) -> float:
 
 
 def smooth_loss(outputs: Sequence, midpoint: float) -> float:
-    """mean_t min_q (‖x(t) - q·x(t-1) - (1-q)·x(t+1)‖² + λ3(q - ½)²) / M.
+    """mean_t min_q (‖x(t) - q·x(t-1) - (1-q)·x(t+1)‖² + M·λ3(q - ½)²) / M.
 
     Equation: the minimum is ‖e‖² - (eᵀd)²/(‖d‖² + λ3), d = x(t-1) - x(t+1), e = x(t) - ½(x(t-1) + x(t+1)).
     λ3 = 0 measures the distance to the line, λ3 = ∞ that to the midpoint (Cao, Hou and Zhou 2014).

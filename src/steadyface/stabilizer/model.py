@@ -98,8 +98,13 @@ class Parameters:
         names = {field.name for field in fields(cls)}
         if set(values) != names:
             raise WeightsError(f"{path}: keys differ: {sorted(set(values) ^ names)}")
-        arrays: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**arrays)
+        try:
+            arrays: dict[str, Any] = {
+                k: np.array(v, float) if isinstance(v, list) else v for k, v in values.items()
+            }
+            return cls(**arrays)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise WeightsError(f"{path}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class State:
     Args:
         mean: (…, D) μ, the weighted mean of the past outputs, px.
         spread: (…, D) the diagonal of UᵀCU, px².
-        weight: s, the sum of the past weights.
+        weight: s, the sum of the weights of the past outputs, the newest counting 1.
         last: (…, D) the newest output, px.
     """
 
@@ -136,7 +141,7 @@ class Stabilizer:
     def start(self, points: Float[np.ndarray, "*batch landmarks 2"]) -> State:
         """The state after the first frame, whose output is its input (image px)."""
         flat = _flatten(points)
-        return State(flat, np.zeros_like(flat), self.parameters.gamma, flat)
+        return State(flat, np.zeros_like(flat), 1.0, flat)
 
     def step(
         self, state: State | None, points: Float[np.ndarray, "landmarks 2"], dt: float | None = None
@@ -161,7 +166,7 @@ class Stabilizer:
         if missing.all():
             return state, last
         points = np.where(missing[:, None], last, points)
-        size = float(face_size(points))
+        size = max(float(face_size(last)), 1.0)
         away = points - last
         together = np.median(away, axis=0)
         if np.linalg.norm(together) > _JUMP * size:
@@ -203,14 +208,14 @@ def advance(
     parameters: Parameters,
     state: State,
     observed: Float[np.ndarray, "*batch D"],
-    unit: Float[np.ndarray | np.floating, "*batch"],
+    unit: Float[np.ndarray, "*batch"] | np.floating,
     frames: float = 1.0,
 ) -> State:
     """The closed-form step on flat vectors.
 
     Equation: with r = Uᵀ(z - μ), P_k = β_kΓ_k + (1 - β_k)C and S_k = P_k + Γ_n on the diagonal of U's basis,
-    log w_k = log α_k - ½ Σ(log S_k + r²/S_k), x = μ + U Σ_k w_k P_k r / S_k. Then, with w = 1/(1 + s) and
-    δ = x - μ: μ ← μ + wδ, C ← (1 - w)(C + w(Uᵀδ)²), s ← γ(1 + s).
+    log w_k = log α_k - ½ Σ(log S_k + r²/S_k), x = μ + U Σ_k w_k P_k r / S_k. Then, with s ← γˡs after l
+    frames, w = 1/(1 + s) and δ = x - μ: μ ← μ + wδ, C ← (1 - w)(C + w(Uᵀδ)²), s ← 1 + s.
     Source: Tai et al. 2019, Eq. (6)-(10).
 
     Args:
@@ -233,11 +238,12 @@ def advance(
     shares = (shares / shares.sum(axis=0))[..., None]
     move = (shares * prior / total).sum(axis=0) * residual
     output = state.mean + move @ parameters.basis.T
-    weight = 1 / (1 + state.weight)
+    aged = parameters.gamma**frames * state.weight
+    weight = 1 / (1 + aged)
     return State(
         mean=state.mean + weight * (output - state.mean),
         spread=(1 - weight) * (state.spread + weight * move**2),
-        weight=parameters.gamma**frames * (1 + state.weight),
+        weight=1 + aged,
         last=output,
     )
 
@@ -259,4 +265,4 @@ def _flatten(points: Float[np.ndarray, "*batch landmarks 2"]) -> Float[np.ndarra
 def _listed(value: object) -> object:
     if not isinstance(value, np.ndarray):
         return value
-    return np.vectorize(lambda x: float(f"{x:.6g}"))(value).tolist()
+    return np.vectorize(lambda x: float(f"{x:.9g}"))(value).tolist()

@@ -1,0 +1,67 @@
+"""Peak memory of `steadyface track` on one and on ten minutes of 1080p video.
+
+    python benchmarks/memory.py [MINUTES ...]
+
+The bundled portrait is filmed for ten seconds at 1920 × 1080 and 25 frames/s; its packets are repeated to the
+wanted length. Each length is tracked by a fresh process, overlay and all.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import av
+
+from steadyface.demo import portrait
+from steadyface.video import VideoWriter
+
+SECONDS, FPS = 10, 25
+CODE = """
+import resource, sys
+from pathlib import Path
+from steadyface.clips import track_clip
+from steadyface.tracker import Tracker
+summary = track_clip(Path(sys.argv[1]), Path(sys.argv[2]), Tracker())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, summary, sep="\\t")
+"""
+
+
+def main(lengths: list[float]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        take = Path(folder) / "take.mp4"
+        scene = replace(portrait(), width=1920, height=1080, zoom=3.5, fps=FPS, seconds=SECONDS)
+        with VideoWriter(take, scene.width, scene.height, scene.fps) as writer:
+            for frame in scene:
+                writer.write(frame.image, frame.seconds)
+        for minutes in lengths:
+            clip = repeat(take, round(minutes * 60 / SECONDS), Path(folder) / f"{minutes:g}min.mp4")
+            command = [sys.executable, "-c", CODE, str(clip), folder]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            peak, summary = done.stdout.strip().split("\t")
+            print(f"{minutes:g} min: peak {float(peak):.0f} MB  ({summary})", flush=True)
+            clip.unlink()
+
+
+def repeat(take: Path, times: int, path: Path) -> Path:
+    """The take's packets, `times` over, without encoding again."""
+    with av.open(str(path), "w") as target:
+        stream = None
+        for turn in range(times):
+            with av.open(str(take)) as source:
+                video = source.streams.video[0]
+                stream = stream or target.add_stream_from_template(video)
+                shift = round(turn * SECONDS / video.time_base)
+                for packet in source.demux(video):
+                    if packet.pts is None or packet.dts is None:
+                        continue
+                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+                    target.mux(packet)
+    return path
+
+
+if __name__ == "__main__":
+    main([float(argument) for argument in sys.argv[1:]] or [1.0, 10.0])
