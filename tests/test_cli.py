@@ -53,7 +53,8 @@ def test_track_writes_what_it_promises(
     assert shapes == rows | {"points": (12, 68, 2), "raw_points": (12, 68, 2), "meta": ()}
     meta = Tracks.load(tmp_path / "portrait.npz").meta
     assert meta["source"] == "portrait.mp4"
-    assert (meta["width"], meta["height"], meta["fps"]) == (scenes.WIDTH, scenes.HEIGHT, scenes.FPS)
+    assert (meta["size"], meta["fps"]) == ([scenes.WIDTH, scenes.HEIGHT], scenes.FPS)
+    assert meta["options"]["stabilizer"] == "sta"
     with VideoReader(tmp_path / "portrait.overlay.mp4") as overlay:
         assert len(list(overlay)) == 12
 

@@ -28,15 +28,6 @@ GREY_ERROR = 12
 """Levels by which a flat area may be off after lossy coding at crf 20–23 and two colour conversions."""
 
 
-def data_dir() -> Path:
-    """The real data, or skip."""
-    default = Path(__file__).parents[1].parent / "shared" / "data"
-    folder = Path(os.environ.get("STEADYFACE_DATA", default))
-    if not (folder / "videos").is_dir():
-        pytest.skip(f"no videos in {folder}; set STEADYFACE_DATA")
-    return folder
-
-
 def picture(k: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
     """Frame k: its number in binary, as black and white blocks, over a black quarter and grey."""
     image = np.full((height, width, 3), 128, np.uint8)
@@ -675,15 +666,9 @@ class TestSound:
         assert numbers(read(path)[0]) == list(range(25))
 
 
-def test_runtime_does_not_need_torch() -> None:
-    code = "import sys, steadyface.video; assert 'torch' not in sys.modules"
-    environment = os.environ | {"PYTHONPATH": str(Path(video.__file__).parents[2])}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-
-
-def test_real_clips() -> None:
+def test_real_clips(data_dir: Path) -> None:
     """The first frames of every real clip: five, in order, of the announced size, and not black."""
-    for path in sorted((data_dir() / "videos").iterdir()):
+    for path in sorted((data_dir / "videos").iterdir()):
         with VideoReader(path) as reader:
             frames = [next(reader) for _ in range(5)]
             assert reader.damage is None, path

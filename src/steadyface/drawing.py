@@ -15,6 +15,7 @@ from steadyface.tracker import TrackedFace
 
 _COLOURS = ((64, 224, 160), (255, 170, 60), (110, 170, 255), (255, 110, 190), (220, 220, 80))
 _SHIFT = 4  # OpenCV draws at 1/16 px
+_FAR = 2**22  # beyond this its integers are not sound
 
 
 def draw_faces(frame: Frame, faces: Sequence[TrackedFace]) -> Frame:
@@ -34,7 +35,7 @@ def draw_faces(frame: Frame, faces: Sequence[TrackedFace]) -> Frame:
 
 def draw_contours(canvas: Frame, points: Float[np.ndarray, "68 2"], colour: tuple[int, int, int]) -> None:
     """Draw one face's contours and points into the canvas, at sub-pixel places."""
-    size = float(face_size(points))
+    size = _drawn_size(points)
     thickness = max(1, round(size / 250))
     fixed = _fixed(points)
     for group, members in markup.GROUPS.items():
@@ -48,8 +49,8 @@ def draw_contours(canvas: Frame, points: Float[np.ndarray, "68 2"], colour: tupl
 
 
 def _label(canvas: Frame, face: TrackedFace, colour: tuple[int, int, int]) -> None:
-    scale = max(0.4, float(face_size(face.points)) / 350)
-    x, y = int(face.box[0]), int(face.box[1] - 8 * scale)
+    scale = max(0.4, _drawn_size(face.points) / 350)
+    x, y = (int(value) for value in np.clip(face.box[:2] - [0, 8 * scale], -_FAR, _FAR))
     text = f"{face.face}  {face.scores.mean():.2f}"
     cv2.putText(
         canvas, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, max(1, round(scale)), cv2.LINE_AA
@@ -57,8 +58,13 @@ def _label(canvas: Frame, face: TrackedFace, colour: tuple[int, int, int]) -> No
 
 
 def _fixed(points: Float[np.ndarray, "68 2"]) -> np.ndarray:
-    """Points in OpenCV's fixed-point px, held where its 32-bit integers and its clipping stay sound."""
-    return np.clip(np.round(points * 2**_SHIFT), -(2**22), 2**22).astype(np.int32)
+    """Points in OpenCV's fixed-point px."""
+    return np.clip(np.round(points * 2**_SHIFT), -_FAR, _FAR).astype(np.int32)
+
+
+def _drawn_size(points: Float[np.ndarray, "68 2"]) -> float:
+    """Size of a face, px, for the thickness of lines; no larger than a frame can be."""
+    return min(float(face_size(points)), 4000.0)
 
 
 def fit_canvas(image: Frame, width: int, height: int) -> UInt8[np.ndarray, "rows columns 3"]:

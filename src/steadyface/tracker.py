@@ -273,12 +273,14 @@ def describe(source: object, frames: Iterable[VideoFrame], tracker: Tracker, fra
         "source": Path(source).name if isinstance(source, str | Path) else None,
         "frames": frame_count,
         "weights": tracker.landmarker.name,
-        "decoder": tracker.landmarker.decoder,
-        "stabilizer": "none" if tracker.stabilizer is None else "sta",
-        "max_faces": tracker.config.max_faces,
+        "options": {
+            "decoder": tracker.landmarker.decoder,
+            "stabilizer": "none" if tracker.stabilizer is None else "sta",
+            "max_faces": tracker.config.max_faces,
+        },
     }
     if isinstance(frames, VideoReader | ImageSequence):
-        meta |= {"width": frames.width, "height": frames.height, "fps": frames.fps, "damage": frames.damage}
+        meta |= {"size": [frames.width, frames.height], "fps": frames.fps, "damage": frames.damage}
     return meta
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
+from steadyface.errors import ConfigError
 from steadyface.geometry import face_size
 from steadyface.stabilizer.loss import Weights, loss
 from steadyface.stabilizer.model import Parameters, State, advance
@@ -47,6 +48,9 @@ def fit(
         evaluations: of the loss.
         report: is given a line now and then.
         fitted: kept in the parameters, for people.
+
+    Raises:
+        ConfigError: no sequence is as long as a clip.
     """
     raw, truth = _clips(pairs, clip)
     basis, eigenvalues = _motion_basis(truth)
@@ -108,6 +112,8 @@ def _clips(pairs: list[Pair], length: int) -> tuple[np.ndarray, np.ndarray]:
             part = slice(start, start + length)
             raws.append(pair.raw[part] / unit)
             truths.append(pair.truth[part] / unit)
+    if not raws:
+        raise ConfigError(f"no sequence has the {length} frames of a clip")
     return np.stack(raws, axis=1).astype(float), np.stack(truths, axis=1).astype(float)
 
 
