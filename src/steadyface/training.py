@@ -160,7 +160,7 @@ def heatmap_loss(
 
 
 def save_weights(net: CompactNet, path: str | Path) -> None:
-    """Write a network's weights (convolutions in float16) and its configuration as one `.safetensors` file."""
+    """Write a network's configuration and weights (matrices in float16) as one `.safetensors` file."""
     metadata = {"kind": "steadyface.compact", "config": json.dumps(net.config.as_dict())}
     state = {key: value.half() if value.ndim > 1 else value for key, value in net.state_dict().items()}
     save_file({key: value.contiguous() for key, value in state.items()}, path, metadata)
