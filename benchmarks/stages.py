@@ -78,9 +78,9 @@ def measure(clip: Path, overlay: Path) -> dict[str, list[float]]:
                 continue
             region = Region.around_points(faces[0].raw_points)
             crop, _ = watch("warp", crop_region, frame.image, region, landmarker.input_size)
-            watch("network with heatmap decode", landmarker.predict_crops, crop[None])
-            logits = watch("network alone", landmarker.predict_logits, crop[None])
-            watch("heatmap decode (numpy)", heatmap.decode_logits, logits, sigma=landmarker.sigma)
+            watch("network, decoding inside", landmarker.predict_crops, crop[None])
+            logits = landmarker.predict_logits(crop[None])
+            watch("heatmap decode alone (numpy)", heatmap.decode_logits, logits, sigma=landmarker.sigma)
             state, _ = watch("stabilise", stabilizer.step, state, faces[0].raw_points)
             drawn = watch("draw", draw_faces, frame.image, faces)
             watch("encode", writer.write, drawn, frame.seconds)

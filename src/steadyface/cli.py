@@ -154,7 +154,8 @@ def train(
     Parameters
     ----------
     recipe
-        compact, or smoke (one short epoch that only shows that training works).
+        compact-128; compact (192 px, started from compact-128's weights); or smoke (one short epoch that only
+        shows that training works).
     data
         Folder that holds 300w/ (LFPW, HELEN, AFW in the original layout) and faces/.
     out

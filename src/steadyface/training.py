@@ -51,7 +51,7 @@ class Recipe:
     """
 
     network: CompactConfig = CompactConfig()
-    epochs: int = 40
+    epochs: int = 30
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
@@ -63,10 +63,15 @@ class Recipe:
 
 
 RECIPES = {
-    "compact": Recipe(),
+    "compact-128": Recipe(),
+    "compact": Recipe(
+        network=CompactConfig(input_size=192, sigma=1.0),
+        learning_rate=1.2e-3,
+        augmentation=Augmentation(scale=0.12, roll=12.0, camera=0.2, occlusion=0.2),
+    ),
     "smoke": Recipe(network=CompactConfig(input_size=64), epochs=1, batch_size=4),
 }
-"""By name, for the command line; `smoke` only shows that training works."""
+"""By name: `compact` starts from the weights of `compact-128`; `smoke` only shows that training works."""
 
 Report = Callable[[str], None]
 
