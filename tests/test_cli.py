@@ -186,6 +186,28 @@ def test_unwritable_output(clip: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "portrait.npz" in err[0]
 
 
+def test_one_format_that_fails_does_not_lose_the_other(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "portrait.npz").mkdir()
+    code, out, err = run(capsys, "track", clip, "--out", tmp_path, "--format", "npz,csv", "--no-overlay")
+    assert (code, len(err)) == (1, 1)
+    assert "portrait.npz" in err[0]
+    assert "portrait.csv" in out
+    assert len(Tracks.load(tmp_path / "portrait.csv")) == 12
+
+
+def test_no_face_is_said_and_leaves_an_empty_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = scenes.write_clip(tmp_path / "empty.mp4", scenes.empty(5))
+    code, out, err = run(capsys, "track", clip, "--out", tmp_path / "out")
+    assert (code, len(err)) == (1, 1)
+    assert "no face was found in 5 frames" in err[0]
+    assert "5 frames, 0 with a face" in out
+    assert len(Tracks.load(tmp_path / "out" / "empty.npz")) == 0
+
+
 def test_two_inputs_of_one_name(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "track", clip, tmp_path / "portrait.avi", "--out", tmp_path)
     assert (code, len(err)) == (1, 1)

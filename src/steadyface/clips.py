@@ -11,7 +11,7 @@ from pathlib import Path
 from steadyface.drawing import draw_faces, fit_canvas
 from steadyface.errors import ConfigError, DataError, SteadyfaceError
 from steadyface.tracker import Tracker, add_rows, describe, follow
-from steadyface.tracks import FORMATS, TracksBuilder
+from steadyface.tracks import FORMATS, Tracks, TracksBuilder
 from steadyface.video import ImageSequence, VideoReader, VideoWriter, open_frames
 
 Progress = Callable[[int, int | None], None]
@@ -28,7 +28,8 @@ class ClipSummary:
         seconds: wall time.
         jitter_raw, jitter: `metrics.jitter` of raw and stabilised points, % of inter-ocular distance.
         files: what was written.
-        problems: what ended it early, if anything: Ctrl-C, a damaged video, a full disk. One line each.
+        problems: one line each: Ctrl-C, a damaged video, no face at all, a file that cannot be written.
+        interrupted: by Ctrl-C.
     """
 
     source: Path
@@ -67,8 +68,8 @@ def track_clip(
 ) -> ClipSummary:
     """Track one video, image or folder of images and write `out`/STEM.FORMAT and `out`/STEM.overlay.mp4.
 
-    Whatever ends it early once frames have been tracked, their results are written and the summary's
-    `problems` say why.
+    Whatever ends it early once frames have been tracked, their results are written, and the summary's
+    `problems` say why. A video without a face gives an empty table and a problem.
 
     Args:
         source: a video, an image, or a folder of images in name order.
@@ -115,8 +116,10 @@ def track_clip(
         problems.append(f"{error}; the first {count} frames are kept")
     if frames.damage:
         problems.append(f"{frames.damage}; the {count} frames before are kept")
+    elif not with_face and not interrupted:
+        problems.append(f"{source}: no face was found in {count} frames")
     tracks = rows.finish(describe(source, frames, tracker, count))
-    files = [tracks.save(base.with_name(f"{base.name}.{name}")) for name in formats] if count else []
+    files, failures = _save(tracks, base, formats)
     return ClipSummary(
         source=source,
         frames=count,
@@ -126,7 +129,7 @@ def track_clip(
         jitter_raw=tracks.jitter("raw_points"),
         jitter=tracks.jitter("points"),
         files=(*files, *([drawn] if overlay and drawn.exists() else [])),
-        problems=tuple(problems),
+        problems=(*problems, *failures),
         interrupted=interrupted,
     )
 
@@ -149,6 +152,17 @@ def check_names(sources: Iterable[Path]) -> None:
         if name in seen:
             raise ConfigError(f"{seen[name]} and {source} would both write {name}.npz: use two --out folders")
         seen[name] = source
+
+
+def _save(tracks: Tracks, base: Path, formats: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Write every format that can be written; the files, and what is wrong with the others."""
+    files, failures = [], []
+    for name in formats:
+        try:
+            files.append(tracks.save(base.with_name(f"{base.name}.{name}")))
+        except SteadyfaceError as error:
+            failures.append(str(error))
+    return files, failures
 
 
 def _open_overlay(path: Path, source: Path, frames: VideoReader | ImageSequence) -> VideoWriter:

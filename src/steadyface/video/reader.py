@@ -160,12 +160,15 @@ class VideoReader(_Frames):
         """Give a decoded frame its time, and turn its picture into upright RGB."""
         if frame.is_corrupt:
             self._damaged("a frame decodes only in part")
-        if self._count == 0:
+        if self._count == 0:  # asking every frame for its side data would keep it until the garbage collector
             self._coded_size = {"width": frame.width, "height": frame.height}
+            matrix = frame.side_data.get("DISPLAYMATRIX")
+            self._turn = (
+                None if matrix is None else np.frombuffer(matrix, np.int32)[[0, 1, 3, 4]].reshape(2, 2)
+            )
         image = frame.to_ndarray(format="rgb24", **self._coded_size)
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-        if matrix is not None:
-            image = _upright(image, np.frombuffer(matrix, np.int32)[[0, 1, 3, 4]].reshape(2, 2))
+        if self._turn is not None:
+            image = _upright(image, self._turn)
         shown = VideoFrame(self._count, self._seconds(frame.pts), image)
         self._count, self._last = self._count + 1, shown.seconds
         self._end = shown.seconds + (float(frame.duration * self._stream.time_base) or 1 / self.fps)
