@@ -128,3 +128,8 @@ def test_bad_configurations() -> None:
         CompactConfig(input_size=100)
     with pytest.raises(ConfigError, match="not a compact"):
         CompactConfig.from_dict({"widths": [1, 2, 3, 4], "size": 3})
+
+
+def test_the_number_of_parameters_is_that_of_the_model_card() -> None:
+    net = CompactNet(CompactConfig())
+    assert sum(parameter.numel() for parameter in net.parameters()) == 3_115_396
