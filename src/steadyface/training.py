@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Sampler
 from steadyface import heatmap, metrics
 from steadyface.datasets.augmentation import Augmentation
 from steadyface.datasets.crops import FaceCrops, load_backgrounds
-from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_samples, hold_out
+from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_folder, find_samples, hold_out
 from steadyface.errors import ConfigError, WeightsError
 from steadyface.geometry import change_grid
 from steadyface.nets.compact import CompactConfig, CompactNet
@@ -82,6 +82,7 @@ def train(
     out: str | Path,
     *,
     start: str | Path | None = None,
+    extra: str | Path | None = None,
     resume: bool = False,
     report: Report = print,
 ) -> Path:
@@ -92,6 +93,7 @@ def train(
         data: folder with `300w` and, for crops of no face, `faces`.
         out: folder for `last.pt` (to resume), `best.safetensors` and `log.csv`.
         start: a `.safetensors` file to start from; otherwise the encoder starts from ImageNet.
+        extra: a folder of more training images with `.pts`, such as pseudo-labels.
         resume: go on from `out`/last.pt, exactly as if the run had not stopped.
         report: is given one line per epoch.
 
@@ -108,7 +110,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed")
     torch.manual_seed(recipe.seed)
-    training, validation = _load_faces(recipe, Path(data))
+    training, validation = _load_faces(recipe, Path(data), extra)
     net = CompactNet(recipe.network)
     if start is None:
         net.load_imagenet()
@@ -192,8 +194,18 @@ def load_network(path: str | Path) -> CompactNet:
 
 
 def load_into(net: CompactNet, path: str | Path) -> None:
-    """Copy a file's weights into a network of the same widths; its input size may differ."""
-    net.load_state_dict(load_network(path).state_dict())
+    """Copy a file's weights into a network of the same widths; its input size and number of blocks may differ.
+
+    Raises:
+        WeightsError: the file's network has other widths.
+    """
+    try:
+        kept = net.load_state_dict(load_network(path).state_dict(), strict=False)
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    other = [*kept.unexpected_keys, *(key for key in kept.missing_keys if "refine" not in key)]
+    if other:
+        raise WeightsError(f"{path}: not the weights of such a network: {other[0]}")
 
 
 class _Run:
@@ -305,8 +317,10 @@ def _batches(faces: FaceCrops, recipe: Recipe, epoch: int) -> Iterator[tuple[Ten
     return iter(loader)
 
 
-def _load_faces(recipe: Recipe, data: Path) -> tuple[FaceCrops, FaceCrops]:
+def _load_faces(recipe: Recipe, data: Path, extra: str | Path | None) -> tuple[FaceCrops, FaceCrops]:
     training, validation = hold_out(find_samples(data / "300w", TRAIN_PARTS))
+    if extra is not None:
+        training += find_folder(extra)
     backgrounds = load_backgrounds(data / "faces") if recipe.background_share else []
     size = recipe.network.input_size
     faces = FaceCrops(training, size, recipe.augmentation, backgrounds, recipe.background_share, recipe.seed)

@@ -59,6 +59,18 @@ def find_samples(root: str | Path, parts: Sequence[str]) -> list[Sample]:
     return samples
 
 
+def find_folder(root: str | Path) -> list[Sample]:
+    """The annotated faces of any folder of images with `.pts` files of the same names, sorted.
+
+    Raises:
+        DataError: none there, or an annotation lacks its image.
+    """
+    samples = _in_folder(Path(root), "folder")
+    if not samples:
+        raise DataError(root, "no .pts files")
+    return samples
+
+
 def hold_out(samples: Iterable[Sample], one_in: int = 16) -> tuple[list[Sample], list[Sample]]:
     """Split samples into (training, validation) by photograph; the same photographs are held out always."""
     training: list[Sample] = []

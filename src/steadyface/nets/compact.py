@@ -37,12 +37,14 @@ class CompactConfig:
         sigma: width of the heatmaps it was trained for, px of the heatmap.
         landmarks: number of heatmaps.
         widths: channels of the decoder at strides 4, 8, 16 and 32.
+        blocks: residual blocks of the decoder at strides 4, 8, 16 and 32, where it can afford them.
     """
 
     input_size: int = 128
     sigma: float = 0.75
     landmarks: int = 68
     widths: tuple[int, int, int, int] = (96, 96, 128, 160)
+    blocks: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def __post_init__(self) -> None:
         if self.input_size <= 0 or self.input_size % 32:
@@ -61,7 +63,7 @@ class CompactConfig:
     def from_dict(cls, values: Mapping[str, object]) -> CompactConfig:
         """The configuration kept by `as_dict`; a key it does not know is an error."""
         known = dict(values)
-        known["widths"] = tuple(known["widths"])  # type: ignore[arg-type]
+        known |= {key: tuple(known[key]) for key in ("widths", "blocks") if key in known}  # type: ignore[arg-type]
         try:
             return cls(**known)  # type: ignore[arg-type]
         except TypeError as error:
@@ -89,11 +91,13 @@ class CompactNet(nn.Module):
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
         w4, w8, w16, w32 = config.widths
+        b4, b8, b16, b32 = config.blocks
         self.neck = _conv_bn(channels, w32, kernel=1)
+        self.refine = _refine(w32, b32)
         skips = [_LITE0_STAGES[i][3] for i in _SKIPS]
-        self.up16 = _Merge(w32, skips[2], w16)
-        self.up8 = _Merge(w16, skips[1], w8)
-        self.up4 = _Merge(w8, skips[0], w4)
+        self.up16 = _Merge(w32, skips[2], w16, b16)
+        self.up8 = _Merge(w16, skips[1], w8, b8)
+        self.up4 = _Merge(w8, skips[0], w4, b4)
         self.head = nn.Conv2d(w4, config.landmarks, kernel_size=1)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch maps h w"]:
@@ -104,7 +108,7 @@ class CompactNet(nn.Module):
             x = stage(x)
             if i in _SKIPS:
                 skips.append(x)
-        x = self.up16(self.neck(x), skips[2])
+        x = self.up16(self.refine(self.neck(x)), skips[2])
         x = self.up8(x, skips[1])
         x = self.up4(x, skips[0])
         return self.head(x)
@@ -161,10 +165,18 @@ class _InvertedResidual(nn.Module):
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
-class _Merge(nn.Module):
-    """Double the resolution, add the encoder's features of that resolution, and mix."""
+def _refine(width: int, count: int) -> nn.Sequential:
+    """Residual blocks that change nothing at first, so that a trained network can be given more of them."""
+    blocks = [_InvertedResidual(width, width, expansion=2, kernel=5, stride=1) for _ in range(count)]
+    for block in blocks:
+        nn.init.zeros_(block.layers[-1][1].weight)
+    return nn.Sequential(*blocks)
 
-    def __init__(self, inputs: int, skip: int, outputs: int) -> None:
+
+class _Merge(nn.Module):
+    """Double the resolution, add the encoder's features of that resolution, mix, and refine."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int, blocks: int) -> None:
         super().__init__()
         self.reduce = _conv_bn(inputs, outputs, kernel=1, relu=False) if inputs != outputs else nn.Identity()
         self.skip = _conv_bn(skip, outputs, kernel=1, relu=False)
@@ -173,7 +185,8 @@ class _Merge(nn.Module):
             _conv_bn(outputs, outputs, kernel=5, groups=outputs),
             _conv_bn(outputs, outputs, kernel=1),
         )
+        self.refine = _refine(outputs, blocks)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = nn.functional.interpolate(self.reduce(x), scale_factor=2.0, mode="bilinear", align_corners=False)
-        return self.mix(x + self.skip(skip))
+        return self.refine(self.mix(x + self.skip(skip)))
