@@ -18,6 +18,7 @@ import steadyface
 from steadyface import clips
 from steadyface.cli import main
 from steadyface.images import write_image
+from steadyface.models import bundled_models
 from steadyface.tracks import Tracks
 from steadyface.video import VideoReader
 
@@ -278,3 +279,31 @@ def test_a_pipe_gets_no_progress(clip: Path, tmp_path: Path) -> None:
         command, capture_output=True, text=True, check=True, env=os.environ | {"TERM": "xterm"}
     )
     assert done.stderr == ""
+
+
+def test_models_lists_what_is_bundled(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "models")
+    assert (code, err) == (0, [])
+    listed = [line.split()[0] for line in out.splitlines()[1:-1]]
+    assert listed == bundled_models()
+    assert "research" in out
+    assert "default: compact" in out
+
+
+def test_label_writes_training_data(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "label", clip, "--out", tmp_path / "labels", "--every", 6)
+    assert (code, err) == (0, [])
+    assert out == "portrait.mp4: 2 of 2 faces labelled\n"
+    assert len(list((tmp_path / "labels").glob("*.pts"))) == 2
+    assert run(capsys, "label", "--out", tmp_path)[0] == 1
+
+
+def test_train_says_what_it_cannot_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "train", "vgg", "--data", tmp_path, "--out", tmp_path / "run")
+    assert (code, err) == (
+        1,
+        ["steadyface: unknown recipe 'vgg'; choose one of: compact, tiny, paper, smoke"],
+    )
+    code, _, err = run(capsys, "train", "smoke", "--data", tmp_path, "--out", tmp_path / "run")
+    assert code == 1
+    assert "no annotated images" in err[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from steadyface.datasets.crops import Background, FaceCrops, load_backgrounds
 from steadyface.datasets.pts import write_pts
 from steadyface.datasets.three_hundred_w import Sample
 from steadyface.errors import DataError
-from steadyface.geometry import CROP_MARGIN, bounding_box
+from steadyface.geometry import CROP_MARGIN, Region, bounding_box
 from steadyface.images import write_image
 
 FACE = np.random.default_rng(0).uniform(30, 90, (68, 2))
@@ -32,6 +33,32 @@ def test_plain_crop_fits_the_face(samples: list[Sample]) -> None:
     x0, y0, x1, y1 = bounding_box(points)
     # float32 points of four written decimals.
     assert max(x1 - x0, y1 - y0) == pytest.approx(64 / CROP_MARGIN, rel=1e-4)
+
+
+def test_plain_crop_of_a_given_box(samples: list[Sample]) -> None:
+    box = (10.0, 20.0, 90.0, 70.0)
+    boxed = replace(samples[0], box=box)
+    _, points = FaceCrops([samples[0], boxed], 64)[0, 1]
+    expected = Region.around_box(np.array(box)).to_crop(64)(FACE)
+    # float32 points of four written decimals.
+    np.testing.assert_allclose(points, expected, rtol=0, atol=1e-3)
+
+
+def test_varied_crops_start_from_the_given_box(samples: list[Sample]) -> None:
+    still = Augmentation(scale=0, shift=0, roll=0, flip=0, camera=0, occlusion=0)
+    boxed = [replace(samples[0], box=(10.0, 20.0, 90.0, 70.0))]
+    np.testing.assert_array_equal(FaceCrops(boxed, 64, still)[0, 0][1], FaceCrops(boxed, 64)[0, 0][1])
+
+
+def test_bad_samples_are_refused_or_left_out(samples: list[Sample]) -> None:
+    alone = replace(samples[0], image_path=None)
+    with pytest.raises(DataError, match="no image"):
+        FaceCrops([alone, *samples], 32)
+    told: list[DataError] = []
+    crops = FaceCrops([alone, *samples], 32, on_bad=told.append)
+    assert (crops.samples, len(crops), len(told)) == (samples, 3, 1)
+    with pytest.raises(DataError, match="not one"):
+        FaceCrops([alone], 32, on_bad=told.append)
 
 
 def test_samples_are_repeatable_and_differ(samples: list[Sample]) -> None:

@@ -13,7 +13,8 @@ from steadyface.demo import portrait
 from steadyface.errors import ConfigError, WeightsError
 from steadyface.geometry import Affine, Region, bounding_box
 from steadyface.images import crop_region
-from steadyface.landmarker import Landmarker, bundled_models, model_path
+from steadyface.landmarker import Landmarker
+from steadyface.models import bundled_models, model_path
 
 BOX = np.array([172.0, 75.0, 274.0, 165.0])
 

@@ -8,15 +8,30 @@ import numpy as np
 import pytest
 
 from steadyface.datasets.pts import write_pts
-from steadyface.datasets.three_hundred_w import PARTS, TRAIN_PARTS, Sample, find_samples, hold_out
+from steadyface.datasets.three_hundred_w import (
+    PARTS,
+    TRAIN_PARTS,
+    Sample,
+    count_parts,
+    find_folder,
+    find_samples,
+    hold_out,
+    load_each,
+    load_samples,
+    with_boxes,
+)
 from steadyface.errors import ConfigError, DataError
+from steadyface.geometry import Region
 from steadyface.images import write_image
 
 POINTS = np.linspace(0, 30, 136).reshape(68, 2)
 
 
 def make_part(root: Path, part: str, names: list[str], suffix: str = ".png") -> Path:
-    folder = root / PARTS[part]
+    return make_faces(root / PARTS[part][0], names, suffix)
+
+
+def make_faces(folder: Path, names: list[str], suffix: str = ".png") -> Path:
     folder.mkdir(parents=True)
     for name in names:
         write_image(folder / f"{name}{suffix}", np.full((32, 32, 3), 9, np.uint8))
@@ -32,11 +47,12 @@ def test_finds_and_loads(tmp_path: Path) -> None:
     make_part(tmp_path, "afw", ["2_1", "1_1"])
     make_part(tmp_path, "helen-test", ["face"], ".bmp")
     samples = find_samples(tmp_path, ["helen-test", "afw", "ibug"])
-    assert [(sample.part, sample.image_path.name) for sample in samples] == [
+    assert [(sample.part, sample.image_path and sample.image_path.name) for sample in samples] == [
         ("helen-test", "face.bmp"),
         ("afw", "1_1.png"),
         ("afw", "2_1.png"),
     ]
+    assert count_parts(samples, ["helen-test", "afw", "ibug"]) == {"helen-test": 1, "afw": 2, "ibug": 0}
     image, points = samples[0].load()
     assert image.shape == (32, 32, 3)
     # Four decimals are written.
@@ -49,11 +65,120 @@ def test_image_without_annotation_is_no_sample(tmp_path: Path) -> None:
     assert len(find_samples(tmp_path, ["ibug"])) == 1
 
 
-def test_annotation_without_image(tmp_path: Path) -> None:
-    folder = make_part(tmp_path, "ibug", ["face"])
-    (folder / "face.png").unlink()
-    with pytest.raises(DataError, match=r"face\.pts: has no image"):
-        find_samples(tmp_path, ["ibug"])
+def test_a_part_in_two_folders(tmp_path: Path) -> None:
+    make_faces(tmp_path / "300W" / "01_Indoor", ["indoor_001", "indoor_002"])
+    make_faces(tmp_path / "300W" / "02_Outdoor", ["outdoor_001"])
+    samples = find_samples(tmp_path, ["private"])
+    assert [sample.photo for sample in samples] == ["indoor_001", "indoor_002", "outdoor_001"]
+    assert {sample.part for sample in samples} == {"private"}
+
+
+def test_any_folder(tmp_path: Path) -> None:
+    folder = make_faces(tmp_path / "mine", ["b", "a"])
+    assert [sample.photo for sample in find_folder(folder)] == ["a", "b"]
+    with pytest.raises(DataError, match=r"no \.pts files"):
+        find_folder(tmp_path)
+
+
+def good_and_bad(root: Path) -> dict[str, str]:
+    """A folder of three good faces and bad ones: their files' names, and what is to be said about each."""
+    bad = {
+        "count.pts": r"count\.pts:3: 67 points",
+        "away.pts": r"away\.pts: no face in the image.*x 60 to 90.*away\.png is 32 × 32",
+        "alone.pts": r"alone\.pts: has no image",
+        "nan.pts": r"nan\.pts:\d+: .*nan",
+        "torn.png": r"torn\.png: not an image",
+    }
+    make_faces(root, ["a", "b", "c", *(name.split(".")[0] for name in bad)])
+    write_pts(root / "count.pts", POINTS[:67])
+    write_pts(root / "away.pts", POINTS + np.array([60.0, 0.0]))
+    (root / "alone.png").unlink()
+    write_pts(root / "nan.pts", np.where(np.arange(68)[:, None] == 5, np.nan, POINTS))
+    (root / "torn.png").write_bytes(b"torn")
+    return bad
+
+
+class TestBadData:
+    def test_refused(self, tmp_path: Path) -> None:
+        bad = good_and_bad(tmp_path / "mine")
+        for sample in find_folder(tmp_path / "mine"):
+            name = sample.photo
+            message = next((said for file, said in bad.items() if file.split(".")[0] == name), None)
+            if message is None:
+                assert sample.load()[1].shape == (68, 2)
+                continue
+            with pytest.raises(DataError, match=message):
+                sample.load()
+            with pytest.raises(DataError, match=message):
+                load_samples([sample])
+
+    def test_left_out_and_told(self, tmp_path: Path) -> None:
+        bad = good_and_bad(tmp_path / "mine")
+        samples = find_folder(tmp_path / "mine")
+        told: list[DataError] = []
+        assert len(load_samples(samples, told.append)) == 3
+        assert sorted(Path(error.path).name for error in told) == sorted(bad)
+        assert [sample.photo for sample, _, _ in load_each(samples, lambda error: None)] == ["a", "b", "c"]
+
+    def test_all_bad(self, tmp_path: Path) -> None:
+        good_and_bad(tmp_path / "mine")
+        samples = [sample for sample in find_folder(tmp_path / "mine") if len(sample.photo) > 1]
+        told: list[DataError] = []
+        with pytest.raises(DataError, match="mine: not one annotated face"):
+            load_samples(samples, told.append)
+        assert len(told) == len(samples)
+
+    @pytest.mark.parametrize("shift", [(25.0, 0.0), (-29.0, 0.0), (0.0, 31.0), (-30.0, -30.0)])
+    def test_a_face_partly_outside_is_good(self, tmp_path: Path, shift: tuple[float, float]) -> None:
+        folder = make_part(tmp_path, "ibug", ["face"])
+        write_pts(folder / "face.pts", POINTS + shift)
+        find_samples(tmp_path, ["ibug"])[0].load()
+
+    @pytest.mark.parametrize("shift", [(32.0, 0.0), (-31.0, 0.0), (0.0, 32.0), (0.0, -31.0)])
+    def test_a_face_wholly_outside_is_bad(self, tmp_path: Path, shift: tuple[float, float]) -> None:
+        folder = make_part(tmp_path, "ibug", ["face"])
+        write_pts(folder / "face.pts", POINTS + shift)
+        with pytest.raises(DataError, match=r"face\.pts: no face"):
+            find_samples(tmp_path, ["ibug"])[0].load()
+
+
+class TestBoxes:
+    def test_given(self, tmp_path: Path) -> None:
+        make_part(tmp_path, "ibug", ["a", "b"])
+        samples = find_samples(tmp_path, ["ibug"])
+        (tmp_path / "boxes.json").write_text('{"b": [1, 2, 11, 22.5], "a": [0, 0, 8, 4], "other": 1}')
+        a, b = with_boxes(samples, tmp_path / "boxes.json")
+        assert (a.box, b.box) == ((0, 0, 8, 4), (1, 2, 11, 22.5))
+        assert (a.points_path, b.image_path) == (samples[0].points_path, samples[1].image_path)
+        assert a.region(POINTS) == Region.around_box(np.array([0.0, 0.0, 8.0, 4.0]))
+        assert samples[0].region(POINTS) == Region.around_points(POINTS)
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            (None, "No such file"),
+            ("{", "not JSON"),
+            ("[]", "found a list"),
+            ("{}", r"no box for 'face'.*face\.pts"),
+            ('{"face": "1234"}', "box of 'face' is '1234'"),
+            ('{"face": [1, 2, 3]}', "box of 'face'"),
+            ('{"face": [1, 2, "3", 4]}', "box of 'face'"),
+            ('{"face": [1, 2, NaN, 4]}', "box of 'face'"),
+            ('{"face": [1, 2, 0, 4]}', "x0 < x1"),
+            ('{"face": [1, 2, 3, 2]}', "y0 < y1"),
+        ],
+    )
+    def test_broken(self, tmp_path: Path, text: str | None, said: str) -> None:
+        if text is not None:
+            (tmp_path / "boxes.json").write_text(text)
+        with pytest.raises(DataError, match=rf"boxes\.json: .*{said}"):
+            with_boxes(samples_named(["face"], "ibug"), tmp_path / "boxes.json")
+
+    def test_a_name_of_two_faces(self, tmp_path: Path) -> None:
+        (tmp_path / "boxes.json").write_text('{"face": [1, 2, 3, 4]}')
+        samples = [Sample(None, Path(folder) / "face.pts", "folder") for folder in ("one", "two")]
+        with pytest.raises(DataError, match=r"'face' could be one.face\.pts or two.face\.pts"):
+            with_boxes(samples, tmp_path / "boxes.json")
 
 
 def test_nothing_there(tmp_path: Path) -> None:

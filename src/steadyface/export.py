@@ -7,7 +7,6 @@ which halves the file, and computed with in float32.
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
@@ -16,40 +15,23 @@ import onnx
 import onnxruntime
 import torch
 from jaxtyping import UInt8
-from torch import Tensor, nn
 
 from steadyface import heatmap
+from steadyface.checkpoint import describe
 from steadyface.demo import portrait
 from steadyface.errors import ExportError
-from steadyface.geometry import Region, change_grid
+from steadyface.geometry import Region
 from steadyface.images import crop_region
-from steadyface.nets.compact import CompactNet
+from steadyface.nets import LandmarkNet
+from steadyface.nets.graph import LandmarkGraph
 
 OUTPUTS = ("points", "scores", "covariances", "logits")
 TOLERANCE_PX = 0.05
 """How far a point of the graph may lie from the torch network's, in px of the crop."""
 
 
-class LandmarkGraph(nn.Module):
-    """What the ONNX file computes.
-
-    Input `crops`: (B, S, S, 3) RGB uint8. Outputs: `points` (B, 68, 2) crop px, `scores` (B, 68),
-    `covariances` (B, 68, 2, 2) crop px², and `logits` (B, 68, h, w), the log-heatmaps, for other decoders.
-    """
-
-    def __init__(self, net: CompactNet, method: str) -> None:
-        super().__init__()
-        self.net, self.method = net, method
-
-    def forward(self, crops: UInt8[Tensor, "batch size size 3"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        logits = self.net(crops.permute(0, 3, 1, 2).float())
-        read = heatmap.decode_logits(logits, sigma=self.net.config.sigma, method=self.method)
-        scale = self.net.config.input_size / self.net.config.map_size
-        return change_grid(read.points, scale), read.scores, read.covariances * scale**2, logits
-
-
 def export_onnx(
-    net: CompactNet, path: str | Path, *, name: str, method: str = heatmap.DEFAULT_METHOD, opset: int = 18
+    net: LandmarkNet, path: str | Path, *, name: str, method: str = heatmap.DEFAULT_METHOD, opset: int = 18
 ) -> float:
     """Write the network to `path` and return its largest difference from torch, in crop px.
 
@@ -79,12 +61,14 @@ def export_onnx(
     )
     model = program.model_proto
     _store_short(model.graph)
+    kind, config = describe(net.config)
     metadata = {
         "kind": "steadyface.landmarks",
         "name": name,
         "method": method,
         "sigma": repr(net.config.sigma),
-        "config": json.dumps(net.config.as_dict()),
+        "network": kind,
+        "config": config,
     }
     onnx.helper.set_model_props(model, metadata)
     model.doc_string = "68 facial landmarks; trained on 300-W, for research use only"

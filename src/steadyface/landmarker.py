@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from steadyface import heatmap
 from steadyface.errors import ConfigError, WeightsError
 from steadyface.geometry import Affine, Region, change_grid
 from steadyface.images import check_frame, crop_region
+from steadyface.models import DEFAULT_MODEL, model_path
 
 DEVICES = ("auto", "cpu", "cuda")
-DEFAULT_WEIGHTS = "compact"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Landmarker:
     """Finds the 68 points of faces whose boxes are known.
 
     Args:
-        weights: name of a bundled model (`bundled_models()`) or path of an exported `.onnx` file.
+        weights: name of a bundled model (`models.bundled_models()`) or path of an exported `.onnx` file.
         decoder: one of `heatmap.METHODS`; None takes the one inside the model's graph.
         device: `cpu`, `cuda`, or `auto` (CUDA where ONNX Runtime has it).
         threads: of the network on the CPU; None leaves it to ONNX Runtime.
@@ -62,7 +61,7 @@ class Landmarker:
 
     def __init__(
         self,
-        weights: str | Path = DEFAULT_WEIGHTS,
+        weights: str | Path = DEFAULT_MODEL,
         decoder: str | None = None,
         device: str = "auto",
         threads: int | None = None,
@@ -132,26 +131,6 @@ class Landmarker:
     ) -> Float[np.ndarray, "faces landmarks h w"]:
         """The log-heatmaps of ready crops, before any decoding."""
         return self._session.run(["logits"], {"crops": crops})[0]
-
-
-def bundled_models() -> list[str]:
-    """Names of the landmark models inside the package."""
-    folder = files("steadyface") / "weights"
-    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".onnx"))
-
-
-def model_path(weights: str | Path) -> Path:
-    """The file of a bundled model's name, or the path itself.
-
-    Raises:
-        WeightsError: neither.
-    """
-    if str(weights) in bundled_models():
-        return Path(str(files("steadyface") / "weights" / f"{weights}.onnx"))
-    if not Path(weights).is_file():
-        known = ", ".join(bundled_models())
-        raise WeightsError(f"{weights}: neither a file nor a bundled model; bundled are: {known}")
-    return Path(weights)
 
 
 def _open_session(path: Path, device: str, threads: int | None) -> Any:

@@ -21,10 +21,13 @@ class Augmentation:
     Args:
         scale: standard deviation of log₂ of the region's side.
         shift: standard deviation of the region's shift, in sides.
-        roll: standard deviation of the rotation, degrees; clipped at 3 deviations.
+        roll: standard deviation of the rotation, degrees.
         flip: probability of mirroring.
         camera: probability of each flaw (light, grey, blur, noise, JPEG, low resolution).
         occlusion: probability of a patch that hides a part of the face.
+        level: probability of no rotation.
+        clip: where the deviations end, in standard deviations.
+        reflect: probability of mirroring the image at its border; black otherwise.
     """
 
     scale: float = 0.15
@@ -33,16 +36,27 @@ class Augmentation:
     flip: float = 0.5
     camera: float = 0.25
     occlusion: float = 0.3
+    level: float = 0.0
+    clip: float = 3.0
+    reflect: float = 0.5
 
     def region(self, region: Region, rng: np.random.Generator) -> Region:
         """A region near the given one."""
-        side = region.side * 2.0 ** _normal(rng, self.scale)
-        dx, dy = (_normal(rng, self.shift) * region.side for _ in range(2))
-        roll = region.roll + math.radians(_normal(rng, self.roll))
-        return Region(region.x + dx, region.y + dy, side, roll)
+        side = region.side * 2.0 ** self._normal(rng, self.scale)
+        dx, dy = (self._normal(rng, self.shift) * region.side for _ in range(2))
+        turn = 0.0 if rng.random() < self.level else self._normal(rng, self.roll)
+        return Region(region.x + dx, region.y + dy, side, region.roll + math.radians(turn))
+
+    def _normal(self, rng: np.random.Generator, deviation: float) -> float:
+        return float(np.clip(rng.standard_normal(), -self.clip, self.clip)) * deviation
 
     def crop(
-        self, image: Frame, points: Float[np.ndarray, "landmarks 2"], size: int, rng: np.random.Generator
+        self,
+        image: Frame,
+        points: Float[np.ndarray, "landmarks 2"],
+        size: int,
+        rng: np.random.Generator,
+        region: Region | None = None,
     ) -> tuple[UInt8[np.ndarray, "size size 3"], Float[np.ndarray, "landmarks 2"]]:
         """A varied crop of a face and its points in crop px.
 
@@ -51,9 +65,10 @@ class Augmentation:
             points: 68 points, image px.
             size: side of the crop, px.
             rng: source of all randomness.
+            region: the plain crop's, image px; None stands for `Region.around_points`.
         """
-        region = self.region(Region.around_points(points), rng)
-        border = cv2.BORDER_REFLECT_101 if rng.random() < 0.5 else cv2.BORDER_CONSTANT
+        region = self.region(region or Region.around_points(points), rng)
+        border = cv2.BORDER_REFLECT_101 if rng.random() < self.reflect else cv2.BORDER_CONSTANT
         crop, to_crop = crop_region(image, region, size, border)
         points = to_crop(points)
         if rng.random() < self.flip:
@@ -71,10 +86,6 @@ class Augmentation:
             if rng.random() < self.camera:
                 crop = flaw(crop, rng)
         return crop
-
-
-def _normal(rng: np.random.Generator, deviation: float) -> float:
-    return float(np.clip(rng.standard_normal(), -3, 3)) * deviation
 
 
 def _occlude(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:

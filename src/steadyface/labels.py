@@ -1,0 +1,128 @@
+"""Pseudo-labels: faces that nobody annotated, labelled by a trained network for another to learn from.
+
+Each face is seen plain and mirrored at three scales; where those views disagree, it is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from steadyface import markup
+from steadyface.datasets.face_boxes import INDEX, read_boxes
+from steadyface.datasets.pts import write_pts
+from steadyface.errors import ConfigError
+from steadyface.geometry import Region, face_size, flip_points
+from steadyface.images import Frame, crop_region, read_image, write_image
+from steadyface.landmarker import Landmarker
+from steadyface.tracker import Tracker
+from steadyface.video import open_frames
+
+LARGEST_SPREAD = 0.02
+"""How far the views of a face may lie apart, in shares of its size, for it to be kept."""
+
+_SCALES = (0.88, 1.0, 1.12)
+_SMALLEST = 56.0  # px of a face's box
+_MARGIN = 1.8  # side of the written image over that of the face's box
+_SIDE = 300  # px of the written image, at most
+
+
+@dataclass(frozen=True)
+class Label:
+    """What several views of one face agree on.
+
+    Args:
+        points: (68, 2) mean over the views, image px.
+        spread: how far the views lie apart: standard deviation of a point, in shares of the face's size.
+    """
+
+    points: Float[np.ndarray, "landmarks 2"]
+    spread: float
+
+
+def label_face(landmarker: Landmarker, image: Frame, region: Region) -> Label:
+    """Label one face by its plain and mirrored views at three scales (test-time augmentation).
+
+    Args:
+        landmarker: the teacher.
+        image: RGB uint8.
+        region: of the face, image px; it is centred anew on the points before they are averaged.
+    """
+    first = landmarker.predict_regions(image, [region])[0].points
+    centred = Region.around_points(first, region.roll)
+    size = landmarker.input_size
+    crops, maps = [], []
+    for scale in _SCALES:
+        view = Region(centred.x, centred.y, centred.side * scale, centred.roll)
+        crop, to_crop = crop_region(image, view, size)
+        crops += [crop, crop[:, ::-1]]
+        maps.append(to_crop.inverse)
+    found = landmarker.predict_crops(np.stack(crops)).points
+    views = []
+    for i, to_image in enumerate(maps):
+        views += [to_image(found[2 * i]), to_image(flip_points(found[2 * i + 1], size, markup.FLIP))]
+    points = np.mean(views, axis=0)
+    deviation = np.sqrt(np.square(views - points).sum(-1).mean(0)).mean()
+    return Label(points, float(deviation / face_size(points)))
+
+
+def write_labels(source: Path, out: Path, tracker: Tracker, every: int = 12) -> tuple[int, int]:
+    """Label the faces of one source and write `out`/NAME.jpg and `out`/NAME.pts for each that is kept.
+
+    Args:
+        source: a folder of photographs with a `faces.json`, whose faces not marked as annotated are labelled;
+            or a video, an image, or a folder of images, tracked.
+        out: folder; made if missing.
+        tracker: finds the faces of clips, and its landmarker labels them.
+        every: how many frames of a clip lie between labelled ones.
+
+    Returns:
+        Counts of faces kept and seen.
+    """
+    if every < 1:
+        raise ConfigError(f"every must be at least 1 frame, got {every}")
+    out.mkdir(parents=True, exist_ok=True)
+    photographs = (source / INDEX).is_file()
+    found = _faces_of_photographs(source) if photographs else _faces_of_clip(source, tracker, every)
+    kept = seen = 0
+    for name, image, region in found:
+        label = label_face(tracker.landmarker, image, region)
+        seen += 1
+        if label.spread <= LARGEST_SPREAD:
+            _write(out / name, image, label.points)
+            kept += 1
+    return kept, seen
+
+
+def _faces_of_photographs(folder: Path) -> Iterator[tuple[str, Frame, Region]]:
+    for file, faces in read_boxes(folder).items():
+        wanted = [
+            (i, face.box)
+            for i, face in enumerate(faces)
+            if not face.annotated and (face.box[2:] - face.box[:2]).max() >= _SMALLEST
+        ]
+        image = read_image(folder / file) if wanted else None
+        for i, box in wanted:
+            assert image is not None
+            yield f"{Path(file).stem}_{i}", image, Region.around_box(box)
+
+
+def _faces_of_clip(source: Path, tracker: Tracker, every: int) -> Iterator[tuple[str, Frame, Region]]:
+    tracker.reset()
+    for frame in open_frames(source):
+        for face in tracker.step(frame.image, frame.seconds):
+            if frame.index % every == 0:
+                name = f"{source.stem}_{frame.index:06d}_{face.face}"
+                yield name, frame.image, Region.around_points(face.raw_points)
+
+
+def _write(stem: Path, image: Frame, points: Float[np.ndarray, "landmarks 2"]) -> None:
+    """The face's surroundings and its points, as 300-W would have them."""
+    region = Region.around_points(points, margin=_MARGIN)
+    crop, to_crop = crop_region(image, region, min(_SIDE, round(region.side)))
+    write_image(stem.with_name(f"{stem.name}.jpg"), crop)
+    write_pts(stem.with_name(f"{stem.name}.pts"), to_crop(points))

@@ -1,0 +1,103 @@
+"""What a landmark network is taught: distances between its heatmaps and those of the true points."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from steadyface import heatmap
+from steadyface.geometry import change_grid
+
+
+def cross_entropy(
+    logits: Float[Tensor, "batch maps h w"],
+    points: Float[Tensor, "batch maps 2"],
+    sigma: float,
+    *,
+    mean_weight: float = 0.0,
+    rounded: bool = False,
+    soft: Float[Tensor, "batch maps h w"] | None = None,
+    soft_weight: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Cross-entropy of softmax(logits) against the normalised Gaussian, plus the mean's distance.
+
+    Equation: -Σ_c t(c)·log s(c) + w·‖Σ_c s(c)·c - p‖₁, averaged over maps; t is flat where a point is NaN (no
+    face), and a point outside the map counts for nothing.
+
+    Args:
+        logits: of the network.
+        points: px of the heatmap.
+        sigma: width of the Gaussian, px of the heatmap.
+        mean_weight: w.
+        rounded: teach the nearest cell in place of the point, as conventional heatmap regression does.
+        soft: a teacher's heatmaps, each of sum 1, of the student's size and width (`regrid`).
+        soft_weight: share of the teacher's heatmap in t, in [0, 1].
+    """
+    if rounded:
+        points = torch.floor(points + 0.5)
+    height, width = logits.shape[-2:]
+    logs = logits.float().flatten(2).log_softmax(-1)
+    absent = points.isnan().any(-1)
+    drawn = heatmap.encode(points.nan_to_num(), (height, width), sigma).flatten(2)
+    mass = drawn.sum(-1, keepdim=True)
+    inside = mass[..., 0] > 1e-3
+    target = drawn / mass.clamp_min(1e-3)
+    if soft is not None:
+        target = torch.lerp(target, soft.flatten(2), soft_weight)
+    target = torch.where(absent[..., None], 1.0 / (height * width), target)
+    entropy = -(target * logs).sum(-1)
+    share = logs.exp().unflatten(-1, (height, width))
+    rows, columns = (torch.arange(n, dtype=share.dtype, device=share.device) for n in (height, width))
+    mean = torch.stack([(share.sum(-2) * columns).sum(-1), (share.sum(-1) * rows).sum(-1)], dim=-1)
+    distance = (mean - points.nan_to_num()).abs().sum(-1)
+    counted = (absent | inside).float()
+    return ((entropy + mean_weight * distance * ~absent) * counted).mean()
+
+
+def squared_error(
+    heatmaps: Float[Tensor, "batch maps h w"],
+    points: Float[Tensor, "batch maps 2"],
+    sigma: float,
+    *,
+    rounded: bool = False,
+) -> Float[Tensor, ""]:
+    """Mean squared difference from Gaussians of peak 1; a map whose point is NaN has to be zero.
+
+    Source: Tai et al. 2019, Eq. (2).
+
+    Args:
+        heatmaps: of the network.
+        points: px of the heatmap.
+        sigma: width of the Gaussian, px of the heatmap.
+        rounded: draw the Gaussian at the rounded place, as conventional heatmap regression does.
+    """
+    present = ~points.isnan().any(-1)
+    drawn = heatmap.encode(points.nan_to_num(), tuple(heatmaps.shape[-2:]), sigma, rounded=rounded)
+    return (heatmaps.float() - drawn * present[..., None, None]).square().mean()
+
+
+def regrid(
+    logits: Float[Tensor, "batch maps n n"], sigma: float, to_size: int, to_sigma: float
+) -> Float[Tensor, "batch maps m m"]:
+    """A teacher's softmax on the student's grid, widened to the student's σ: heatmaps of sum 1.
+
+    Equation: t = W s Wᵀ, where column j of W is the Gaussian of variance σ'² - (k·σ)² drawn at the place of
+    the teacher's cell j in the student's grid, k the ratio of the grids; a Gaussian peak stays one.
+
+    Args:
+        logits: the teacher's log-heatmaps.
+        sigma: the teacher's, px of its heatmap.
+        to_size: side of the student's heatmaps.
+        to_sigma: the student's σ, px of its heatmap; a peak that is wider already stays so.
+    """
+    cells = logits.shape[-1]
+    scale = to_size / cells
+    share = logits.float().flatten(2).softmax(-1).unflatten(-1, (cells, cells))
+    width = max(to_sigma**2 - (scale * sigma) ** 2, 0.2**2) ** 0.5
+    cell = torch.arange(cells, dtype=share.dtype, device=share.device)
+    places = change_grid(torch.stack([cell, cell], dim=-1), scale)
+    places[:, 1] = 0.0  # the line that `encode` draws on
+    spread = heatmap.encode(places, (1, to_size), width)[:, 0].T
+    blurred = spread @ share @ spread.T
+    return blurred / blurred.sum((-2, -1), keepdim=True).clamp_min(1e-6)

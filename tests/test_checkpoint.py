@@ -1,0 +1,64 @@
+"""A checkpoint rebuilds its own network, or says why not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from steadyface.checkpoint import build_from, describe, load_network, save_network, start_from
+from steadyface.errors import ConfigError, WeightsError
+from steadyface.nets import LandmarkConfig, build_network
+from steadyface.nets.compact import CompactConfig, CompactNet
+from steadyface.nets.hourglass import HourglassConfig
+
+SMALL = CompactConfig(input_size=64, widths=(16, 16, 16, 16), blocks=(0, 1, 0, 1))
+HOURGLASS = HourglassConfig(input_size=64, stacks=2, features=16, unit="wide", output="logits")
+
+
+@pytest.mark.parametrize("config", [SMALL, HOURGLASS])
+def test_weights_rebuild_their_own_network(config: LandmarkConfig, tmp_path: Path) -> None:
+    net = build_network(config).half().float().eval()  # what float16 can hold comes back exactly
+    save_network(net, tmp_path / "net.safetensors")
+    again = load_network(tmp_path / "net.safetensors")
+    assert again.config == config
+    images = torch.rand(2, 3, 64, 64) * 255
+    assert torch.equal(net.log_heatmaps(images), again.log_heatmaps(images))
+    assert build_from(*describe(config)).config == config
+
+
+def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
+    with pytest.raises(WeightsError, match="bad"):
+        load_network(tmp_path / "bad.safetensors")
+    with pytest.raises(WeightsError, match="missing"):
+        load_network(tmp_path / "missing.safetensors")
+    with pytest.raises(ConfigError, match="unknown kind of network 'vgg'"):
+        build_from("vgg", "{}")
+
+
+def test_more_blocks_start_as_the_network_they_were_added_to(tmp_path: Path) -> None:
+    plain = CompactNet(CompactConfig(input_size=64)).half().float().eval()
+    save_network(plain, tmp_path / "plain.safetensors")
+    deeper = CompactNet(CompactConfig(input_size=64, blocks=(1, 2, 2, 1)))
+    start_from(deeper, tmp_path / "plain.safetensors")
+    images = torch.rand(1, 3, 64, 64) * 255
+    torch.testing.assert_close(deeper.eval()(images), plain(images))
+
+
+def test_weights_of_other_widths_are_refused(tmp_path: Path) -> None:
+    save_network(build_network(SMALL), tmp_path / "small.safetensors")
+    with pytest.raises(WeightsError, match="size mismatch"):
+        start_from(CompactNet(CompactConfig(input_size=64)), tmp_path / "small.safetensors")
+    less = CompactNet(replace(SMALL, blocks=(0, 0, 0, 0)))
+    with pytest.raises(WeightsError, match=r"not the weights of such a network: refine"):
+        start_from(less, tmp_path / "small.safetensors")
+
+
+def test_bad_configurations() -> None:
+    with pytest.raises(ConfigError, match="multiple of 32"):
+        CompactConfig(input_size=100)
+    with pytest.raises(ConfigError, match="not a compact"):
+        CompactConfig.from_dict({"widths": [1, 2, 3, 4], "size": 3})
