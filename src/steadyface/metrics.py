@@ -7,7 +7,7 @@ truth. Points are (…, 68, 2) in any one pixel frame; results in % unless said.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from steadyface import markup
 
@@ -41,6 +41,55 @@ def failure_rate(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> floa
     50.0
     """
     return 100.0 * float(np.mean(np.asarray(errors) > threshold))
+
+
+def auc(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
+    """Area under the cumulative error curve up to the threshold, in % of the largest area possible.
+
+    Exact: the curve is the step function of the errors themselves, in no bins. A face that was not found may
+    stand as an infinite error.
+
+    Equation: (100 / T) · ∫₀ᵀ F(e) de = 100 · mean_i max(0, 1 - e_i / T), F(e) the share of errors up to e.
+    Source: Tai et al. 2019, Experimental Setup ("AUC").
+
+    Args:
+        errors: one per face, for instance NRMSE in %.
+        threshold: T, in the errors' unit.
+
+    >>> auc(np.array([0.0, 4.0, 9.0, np.inf]))
+    37.5
+    """
+    return 100.0 * float(np.mean(np.clip(1.0 - np.asarray(errors) / threshold, 0.0, None)))
+
+
+def rmse(
+    points: Float[np.ndarray, "*batch landmarks 2"], truth: Float[np.ndarray, "*batch landmarks 2"]
+) -> Float[np.ndarray | np.floating, "*batch"]:
+    """Root of the mean squared error per coordinate of each face, in the points' px: it grows with the face.
+
+    Equation: √(Σ_i ‖x_i - p_i‖² / 2M), M landmarks.
+    Source: Tai et al. 2019, Table 2 ("RMSE"); the 2M is that of the authors' code.
+
+    >>> float(rmse(np.array([[3.0, 4.0]]), np.array([[2.0, 3.0]])))
+    1.0
+    """
+    return np.sqrt(np.square(points - truth).mean(axis=(-1, -2)))
+
+
+def scale_groups(interocular: Float[np.ndarray, "n"], count: int = 5) -> Int[np.ndarray, "n"]:
+    """Group faces by size, from 0 (the smallest) on, into groups of equal count (± 1 where it must be).
+
+    Source: Tai et al. 2019, Table 2: fifths of the faces by inter-ocular distance.
+
+    Args:
+        interocular: each face's size, px; equal ones keep their order.
+        count: number of groups.
+
+    >>> scale_groups(np.array([90.0, 30.0, 70.0, 50.0]), count=2)
+    array([1, 0, 1, 0])
+    """
+    rank = np.argsort(np.argsort(interocular, kind="stable"))
+    return rank * count // len(rank)
 
 
 def stability(
