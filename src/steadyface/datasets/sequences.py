@@ -11,11 +11,13 @@ from scipy.ndimage import median_filter
 from scipy.signal import savgol_filter
 
 from steadyface.datasets.motion import MovingStill
+from steadyface.datasets.talking_still import TalkingStill
 from steadyface.datasets.three_hundred_w import Sample
 from steadyface.geometry import Region
 from steadyface.landmarker import Landmarker
 from steadyface.stabilizer.fit import Pair
 from steadyface.tracks import Tracks
+from steadyface.video import VideoFrame
 
 _WINDOW = 7  # frames; longer ones flatten blinks
 
@@ -55,9 +57,73 @@ def pairs_of_stills(samples: Iterable[Sample], landmarker: Landmarker) -> Iterat
         centre = (float(points[:, 0].mean()), float(points[:, 1].mean()))
         zoom = 200.0 / Region.around_points(points).side
         scene = MovingStill(still, centre, zoom, width=480, height=360, seed=seed)
-        raw, seconds = [scene.to_frame(0.0)(points)], []
-        for frame in scene:
-            raw.append(landmarker.predict_regions(frame.image, [Region.around_points(raw[-1])])[0].points)
-            seconds.append(frame.seconds)
-        found = np.array(raw[1:], float)
-        yield Pair(found, scene.mean_face(found, np.array(seconds)))
+        found = _followed(scene, scene.to_frame(0.0)(points), landmarker)
+        seconds = np.arange(len(scene)) / scene.fps
+        yield Pair(found, scene.mean_face(found, seconds))
+
+
+def pairs_of_talking_stills(
+    samples: Iterable[Sample],
+    landmarker: Landmarker,
+    *,
+    eyes_px: float = 95.0,
+    width: int = 480,
+    height: int = 360,
+    fps: float = 30.0,
+    seconds: float = 5.0,
+    noise: float = 3.0,
+    seed: int = 0,
+) -> Iterator[Pair]:
+    """Raw points of training stills that turn, blink and talk, with their exact truth.
+
+    The truth is that of the picture plus the network's constant bias (`with_constant_bias`): what a landmark
+    is always off by in a face is no jitter, and nothing that a stabiliser could take away.
+
+    Args:
+        samples: annotated faces; never those of a test set.
+        landmarker: whose noise is to be learnt; each frame's region is that of its last raw points.
+        eyes_px: distance of the outer eye corners in the frame, px.
+        width, height: of the frames, px.
+        fps: frames per second.
+        seconds: length of each sequence.
+        noise: standard deviation of the sensor noise, grey levels.
+        seed: of the first sample's motion; the next have the next ones.
+
+    Yields:
+        One pair per sample, (frames, 68, 2) each, px of the frames.
+    """
+    for count, sample in enumerate(samples, start=seed):
+        still, points = sample.load()
+        scene = TalkingStill(still, points, eyes_px, width, height, fps, seconds, seed=count, noise=noise)
+        truth = np.stack([scene.truth(index / fps) for index in range(len(scene))])
+        raw = _followed(scene, truth[0], landmarker)
+        yield Pair(raw, with_constant_bias(truth, raw))
+
+
+def with_constant_bias(
+    truth: Float[np.ndarray, "frames 68 2"], raw: Float[np.ndarray, "frames 68 2"]
+) -> Float[np.ndarray, "frames 68 2"]:
+    """The truth moved by each raw landmark's own mean error, as it turns and grows with the head.
+
+    Equation: p′(t) = p(t) + L(t)·mean_τ L(τ)⁻¹(z(τ) - p(τ)), where L(t) is the rotation and scale, without
+    the shift, of the similarity that brings p(0) closest to p(t) in the sense of least squares (Procrustes).
+
+    Args:
+        truth: p, px of the frames.
+        raw: z, px of the frames.
+    """
+    exact, error = (values[..., 0] + 1j * values[..., 1] for values in (truth, raw - truth))
+    centred = exact - exact.mean(axis=1, keepdims=True)
+    turn = (centred @ centred[0].conj() / (abs(centred[0]) ** 2).sum())[:, None]
+    biased = exact + turn * (error / turn).mean(axis=0)
+    return np.stack([biased.real, biased.imag], axis=-1)
+
+
+def _followed(
+    frames: Iterable[VideoFrame], first: Float[np.ndarray, "68 2"], landmarker: Landmarker
+) -> Float[np.ndarray, "frames 68 2"]:
+    """Raw points of one face, each frame's region around those of the frame before."""
+    raw = [first]
+    for frame in frames:
+        raw.append(landmarker.predict_regions(frame.image, [Region.around_points(raw[-1])])[0].points)
+    return np.array(raw[1:], float)
