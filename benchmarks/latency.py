@@ -49,9 +49,8 @@ def main(*weights: str) -> None:
     else:
         print(f"dlib is left out: {DLIB_PACKAGES}")
     medians = {name: 1e3 * float(np.median(times)) for name, times in measure(calls).items()}
-    print(
-        f"{frame.shape[1]} × {frame.shape[0]}, one face, {THREADS} threads: median of {ROUNDS} × {CALLS} calls"
-    )
+    size = f"{frame.shape[1]} × {frame.shape[0]}"
+    print(f"{size}, one face, {THREADS} threads: median of {ROUNDS} × {CALLS} calls")
     for name, middle in medians.items():
         ratio = f"{middle / medians['dlib']:8.2f} × dlib" if dlib_call else ""
         print(f"{name:<20} {middle:8.3f} ms {ratio}")

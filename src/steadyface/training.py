@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -335,7 +336,8 @@ class _Epoch(Sampler[tuple[int, int]]):
         return iter([(self.epoch, int(i)) for i in order])
 
 
-def _batches(faces: FaceCrops, recipe: Recipe, fabric: Fabric, epoch: int) -> DataLoader:
+def _batches(faces: FaceCrops, recipe: Recipe, fabric: Fabric, epoch: int) -> Any:
+    """The (crops, points) of one epoch in this process: sized and iterable, like a DataLoader."""
     loader: DataLoader = DataLoader(
         faces,  # type: ignore[arg-type]
         recipe.batch_size,
