@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from steadyface import metrics
-from steadyface.datasets.pts import read_pts
+from steadyface.datasets.annotated_videos import talking_face
 from steadyface.landmarker import Landmarker
 from steadyface.markup import SEVEN, SEVEN_TALKING_FACE
 from steadyface.models import bundled_models
@@ -35,7 +35,8 @@ RIGHT_EYE, LEFT_EYE = 0, 3  # the outer corners among the seven points
 
 def main(data: str, *weights: str) -> None:
     folder = Path(data) / "talking_face"
-    truth = np.stack(list(read_truth(folder / "points")))
+    annotated = islice(talking_face(folder).points().values(), FRAMES)
+    truth = np.stack([points[SEVEN_TALKING_FACE] for points in annotated])
     eyes = truth[:, LEFT_EYE] - truth[:, RIGHT_EYE]
     heads = f"{'NRMSE':>7} {'without offsets':>16} {'stability':>10} {'delay':>7}"
     print(f"{'Talking Face, 7 points':<32} {heads}")
@@ -48,12 +49,6 @@ def main(data: str, *weights: str) -> None:
             points = np.stack([getattr(face, kind)[SEVEN] for face in faces if face is not None])
             label = f"{name}, {'raw' if kind == 'raw_points' else 'stabilised'}"
             print(f"{label:<32} {figures(points, truth[seen], eyes[seen])}", flush=True)
-
-
-def read_truth(folder: Path) -> Iterator[np.ndarray]:
-    """The seven true points of each frame, image px."""
-    for path in sorted(folder.glob("*.pts"))[:FRAMES]:
-        yield read_pts(path, one_based=False)[SEVEN_TALKING_FACE]
 
 
 def track(images: Path, weights: str) -> Iterator[TrackedFace | None]:
