@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from steadyface import markup
 from steadyface.markup import CLOSED_GROUPS, COUNT, EDGES, FLIP, GROUPS, NAMES
@@ -54,3 +55,41 @@ def test_seven_points_as_published() -> None:
     np.testing.assert_array_equal(markup.SEVEN + 1, [37, 40, 43, 46, 31, 49, 55])
     assert markup.SEVEN[[0, 3]].tolist() == list(markup.OUTER_EYE_CORNERS)
     assert len(set(markup.SEVEN_TALKING_FACE.tolist())) == 7
+
+
+@pytest.mark.parametrize("group", sorted(CLOSED_GROUPS))
+def test_corners_and_facing_points_make_up_a_closed_contour(group: str) -> None:
+    upper, lower = markup.facing(group)
+    assert len(upper) == len(lower)
+    assert sorted([*markup.corners(group), *upper, *lower]) == list(GROUPS[group])
+
+
+def test_corners_of_the_eyes_are_those_that_the_distance_is_measured_between() -> None:
+    right, left = (markup.corners(f"{side}_eye") for side in ("right", "left"))
+    assert (right[0], left[1]) == markup.OUTER_EYE_CORNERS
+
+
+def test_flip_keeps_corners_and_facing_pairs() -> None:
+    corners = {frozenset(markup.corners(group)) for group in CLOSED_GROUPS}
+    assert {frozenset(FLIP[list(pair)].tolist()) for pair in corners} == corners
+    pairs = np.concatenate([np.column_stack(markup.facing(group)) for group in sorted(CLOSED_GROUPS)])
+    assert {tuple(pair) for pair in FLIP[pairs].tolist()} == {tuple(pair) for pair in pairs.tolist()}
+
+
+def test_a_jaw_drops_and_a_nose_stands_out_alike_on_both_sides() -> None:
+    for table in (markup.JAW_DROP, markup.NOSE_DEPTH):
+        np.testing.assert_array_equal(table[FLIP], table)
+        assert table.max() == 1
+
+
+def test_a_dropping_jaw_opens_the_lips_and_leaves_eyes_and_nose() -> None:
+    for group in ("outer_lips", "inner_lips"):
+        upper, lower = markup.facing(group)
+        assert (markup.JAW_DROP[lower] > markup.JAW_DROP[upper]).all()
+    assert not markup.JAW_DROP[17:48].any()
+
+
+def test_the_tip_of_the_nose_stands_out_most_and_nothing_but_the_nose() -> None:
+    assert markup.NOSE_DEPTH.argmax() == markup.SEVEN[4]
+    nose = [*GROUPS["nose_bridge"], *GROUPS["nose_base"]]
+    np.testing.assert_array_equal(np.flatnonzero(markup.NOSE_DEPTH), nose)

@@ -7,6 +7,7 @@ lies left. No other module knows what a landmark's number means.
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Int
 
 COUNT = 68
 
@@ -64,3 +65,47 @@ SEVEN = np.array([36, 39, 42, 45, 30, 48, 54])
 
 SEVEN_TALKING_FACE = np.array([27, 29, 34, 32, 67, 48, 54])
 """The same seven points in FGNET's own 68-point markup of the Talking Face video."""
+
+
+def corners(group: str) -> tuple[int, int]:
+    """The two ends of a closed contour (one of `CLOSED_GROUPS`), that on the subject's right first.
+
+    >>> corners("right_eye")
+    (36, 39)
+    """
+    points = GROUPS[group]
+    return points[0], points[len(points) // 2]
+
+
+def facing(group: str) -> tuple[Int[np.ndarray, "pairs"], Int[np.ndarray, "pairs"]]:
+    """The upper and the lower points of a closed contour that face each other, from the subject's right.
+
+    The two corners are in no pair.
+
+    >>> facing("right_eye")
+    (array([37, 38]), array([41, 40]))
+    """
+    points = np.array(GROUPS[group])
+    half = len(points) // 2
+    return points[1:half], points[:half:-1]
+
+
+def _per_point(shares: dict[str, tuple[float, ...]]) -> np.ndarray:
+    """(68,) the shares of some groups' points, in drawing order; 0 for all others."""
+    values = np.zeros(COUNT)
+    for group, of_group in shares.items():
+        values[GROUPS[group]] = of_group
+    return values
+
+
+JAW_DROP = _per_point(
+    {
+        "jaw": (0, 0, 0.04, 0.12, 0.27, 0.45, 0.68, 0.84, 0.9, 0.84, 0.68, 0.45, 0.27, 0.12, 0.04, 0, 0),
+        "outer_lips": (0.3, -0.02, -0.05, -0.06, -0.05, -0.02, 0.3, 0.75, 0.95, 1, 0.95, 0.75),
+        "inner_lips": (0.3, -0.05, -0.06, -0.05, 0.3, 0.92, 1, 0.92),
+    }
+)
+"""(68,) how far down a dropping jaw takes each point: 1 for the middle of the lower lip, below 0 for up."""
+
+NOSE_DEPTH = _per_point({"nose_bridge": (0.2, 0.4, 0.7, 1.0), "nose_base": (0.3, 0.5, 0.6, 0.5, 0.3)})
+"""(68,) how far each point stands out of the face because it is on the nose: 1 for the tip."""

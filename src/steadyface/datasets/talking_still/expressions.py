@@ -1,0 +1,102 @@
+"""What moves how: each landmark's displacement when a face blinks, talks, turns or raises its brows.
+
+All points are px along the face's own axes (x from eye to eye, y down to the chin, the middle at 0), in the
+still's scale, and so are the displacements, each at its full size.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+
+from steadyface import markup
+from steadyface.metrics import interocular
+
+Points = Float[np.ndarray, "landmarks 2"]
+
+_PARTED = {"right_eye": 0.03, "left_eye": 0.03, "inner_lips": 0.015}  # least gap, in shares of the width
+_LOWER_LID_RISES = 0.12  # of the eye's opening
+_NARROWING = 0.15  # of the mouth's corners, each, over the drop
+_BULGE, _NOSE = 0.6, 0.25  # depth of the face, and of the nose's tip on top, in shares of half its width
+
+
+def contour_width(points: Float[np.ndarray, "points 2"], group: str) -> float:
+    """From corner to corner of a closed contour, in the points' px."""
+    first, last = markup.corners(group)
+    return float(np.linalg.norm(points[last] - points[first]))
+
+
+def parted(points: Points) -> Points:
+    """The points with lids and lips at least a little apart."""
+    points = points.copy()
+    for group, share in _PARTED.items():
+        upper, lower = markup.facing(group)
+        gap = points[lower, 1] - points[upper, 1]
+        lack = np.maximum(share * contour_width(points, group) - gap, 0)
+        points[upper, 1] -= lack / 2
+        points[lower, 1] += lack / 2
+    return points
+
+
+def blink(points: Points) -> Points:
+    """The lower lids rise a little, the upper ones come down on them but for the least gap."""
+    closed = points.copy()
+    for group in ("right_eye", "left_eye"):
+        upper, lower = markup.facing(group)
+        closed[lower, 1] -= _LOWER_LID_RISES * (points[lower, 1] - points[upper, 1])
+        least = _PARTED[group] * contour_width(points, group)
+        lid = np.interp(points[upper, 0], *_lower_contour(closed, group))
+        closed[upper, 1] = np.maximum(points[upper, 1], lid - least)
+    return closed - points
+
+
+def _lower_contour(points: Points, group: str) -> Float[np.ndarray, "2 knots"]:
+    """x and y of a closed contour's lower side from corner to corner, x rising."""
+    knots = points[[*markup.corners(group), *markup.facing(group)[1]]]
+    return knots[knots[:, 0].argsort()].T
+
+
+def mouth(points: Points, drop: float) -> Points:
+    """The jaw goes down by `drop` mouth widths, and the lips with it; the mouth's corners go in."""
+    moved = np.zeros_like(points)
+    moved[:, 1] = markup.JAW_DROP
+    lips = [*markup.GROUPS["outer_lips"], *markup.GROUPS["inner_lips"]]
+    width = contour_width(points, "outer_lips")
+    across = points[lips, 0] - points[lips, 0].mean()
+    moved[lips, 0] = -2 * _NARROWING * across / width
+    return moved * drop * width
+
+
+def closing(points: Points, mouth: Points) -> float:
+    """The share of the mouth's displacement which, turned around, closes open lips to a fifth; at most ½."""
+    upper, lower = markup.facing("inner_lips")
+    opens = mouth[lower, 1] - mouth[upper, 1]
+    if not opens.all():
+        return 0.0
+    return float(np.clip(0.8 * ((points[lower, 1] - points[upper, 1]) / opens).min(), 0.0, 0.5))
+
+
+def parallax(points: Points, angle: float, axis: int) -> Points:
+    """What a turn of the head, in radians, adds to one coordinate: depth·sin(angle).
+
+    The depth is that of a paraboloid with a nose. Lids and lips that face each other have the same: no turn
+    closes what is nearly closed already.
+    """
+    half = np.ptp(points, axis=0) / 2
+    depth = _BULGE * (1 - ((points / half) ** 2 / [1.0, 1.5]).sum(axis=-1)) + _NOSE * markup.NOSE_DEPTH
+    for group in _PARTED:
+        upper, lower = markup.facing(group)
+        depth[upper] = depth[lower] = (depth[upper] + depth[lower]) / 2
+    moved = np.zeros_like(points)
+    moved[:, axis] = depth * half[0] * math.sin(angle)
+    return moved
+
+
+def brows(points: Points, lift: float) -> Points:
+    """Both brows go up by `lift` distances of the outer eye corners."""
+    moved = np.zeros_like(points)
+    both = [*markup.GROUPS["right_brow"], *markup.GROUPS["left_brow"]]
+    moved[both, 1] = -lift * float(interocular(points))
+    return moved
