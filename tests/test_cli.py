@@ -13,12 +13,19 @@ import av
 import numpy as np
 import pytest
 import scenes
+from talking_scenes import shut_face
 
 import steadyface
-from steadyface import clips
+from steadyface import clips, sequences
 from steadyface.cli import main
+from steadyface.datasets.pts import write_pts
+from steadyface.demo import portrait
 from steadyface.images import write_image
 from steadyface.models import bundled_models
+from steadyface.sequences import load_pair, save_pair
+from steadyface.stabilizer import load_stabilizer, save_stabilizer
+from steadyface.stabilizer.baselines import FirstOrder, OneEuro
+from steadyface.stabilizer.fit import Pair
 from steadyface.tracks import Tracks
 from steadyface.video import VideoReader
 
@@ -153,7 +160,13 @@ def test_a_truncated_video_keeps_what_was_decoded(tmp_path: Path, capsys: pytest
     [
         (["--format", "xls"], "npz, csv, parquet, json, pts"),
         (["--decoder", "magic"], "argmax, quarter, fhr, fhr_symmetric, least_squares, dark"),
-        (["--stabilizer", "magic"], "sta, none"),
+        (["--stabilizer", "magic"], "sta, sta-paper, moving-average"),
+        (["--stabilizer", "magic"], "sta-offline, none, FILE.json"),
+        (["--stabilizer", "missing.json"], "No such file"),
+        (["--lag", "-1"], "at least 0 frames"),
+        (["--lag", "2", "--stabilizer", "none"], "none has no lag"),
+        (["--lag", "2", "--stabilizer", "one-euro"], "one-euro has no mode that sees the future"),
+        (["--lag", "2", "--stabilizer", "savitzky-golay"], "savitzky-golay has no fixed lag"),
         (["--device", "tpu"], "auto, cpu, cuda"),
         (["--weights", "magic"], "compact"),
         (["--max-faces", "0"], "at least 1"),
@@ -307,3 +320,180 @@ def test_train_says_what_it_cannot_use(tmp_path: Path, capsys: pytest.CaptureFix
     code, _, err = run(capsys, "train", "smoke", "--data", tmp_path, "--out", tmp_path / "run")
     assert code == 1
     assert "no annotated images" in err[-1]
+
+
+@pytest.fixture(scope="module")
+def raw(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Tracks:
+    """What there is to be made steady."""
+    out = tmp_path_factory.mktemp("raw")
+    with pytest.raises(SystemExit):
+        main(["track", str(clip), "--out", str(out), "--stabilizer", "none", "--no-overlay", "--quiet"])
+    return Tracks.load(out / "portrait.npz")
+
+
+class TestStabilizerOption:
+    @pytest.mark.parametrize(
+        ("options", "name", "lag"),
+        [
+            (["--stabilizer", "sta-offline"], "sta-offline", None),
+            (["--lag", "2"], "sta", 2),
+            (["--stabilizer", "savitzky-golay"], "savitzky-golay", None),
+        ],
+    )
+    def test_with_the_future(
+        self,
+        clip: Path,
+        raw: Tracks,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        options: list[str],
+        name: str,
+        lag: int | None,
+    ) -> None:
+        code, out, err = run(capsys, "track", clip, "--out", tmp_path, *options)
+        assert (code, err) == (0, [])
+        assert "12 frames, 12 with a face (100.0 %), 1 face" in out
+        tracks = Tracks.load(tmp_path / "portrait.npz")
+        np.testing.assert_array_equal(tracks.raw_points, raw.raw_points)
+        expected = raw.smoothed(load_stabilizer(name.removesuffix("-offline")), lag)
+        np.testing.assert_array_equal(tracks.points, expected.points)
+        said = tracks.meta["options"]
+        assert (said["stabilizer"], said.get("lag")) == (name, lag)
+        with VideoReader(tmp_path / "portrait.overlay.mp4") as overlay:
+            assert len(list(overlay)) == 12
+
+    def test_a_usual_filter_and_a_file(
+        self, clip: Path, raw: Tracks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        save_stabilizer(FirstOrder(0.3), tmp_path / "mine.json")
+        for name in ("one-euro", str(tmp_path / "mine.json")):
+            options = ["--out", tmp_path, "--stabilizer", name, "--no-overlay"]
+            code, _, err = run(capsys, "track", clip, *options)
+            assert (code, err) == (0, [])
+            tracks = Tracks.load(tmp_path / "portrait.npz")
+            assert tracks.meta["options"]["stabilizer"] == name
+            expected = load_stabilizer(name).filter(raw.raw_points.astype(float), raw.seconds)
+            # The tracker filters before it rounds to the table's float32, of which a step is 3e-5 here.
+            np.testing.assert_allclose(tracks.points, expected, rtol=0, atol=2e-4)
+
+    def test_a_file_of_something_else(
+        self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "bad.json").write_text("{")
+        code, out, err = run(capsys, "track", clip, "--out", tmp_path, "--stabilizer", tmp_path / "bad.json")
+        assert (code, out, len(err)) == (1, "", 1)
+        assert "bad.json: not a stabiliser's file" in err[0]
+
+
+class TestMakeSequences:
+    def test_of_nothing(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        code, out, err = run(capsys, "make-sequences", "--out", tmp_path / "out")
+        assert (code, out) == (1, "")
+        assert err == ["steadyface: nothing to make sequences of: name clips, --data or --videos"]
+        assert not (tmp_path / "out").exists()
+
+    def test_what_is_not_there(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "file").touch()
+        missing = tmp_path / "missing"
+        for arguments, problem in (
+            (["--data", missing, "--out", tmp_path / "out"], "no annotated images"),
+            (["--videos", missing, "--out", tmp_path / "out"], "no folder of a video of 300-VW"),
+            ([clip, "--out", tmp_path / "out"], "clips need the errors of stills"),
+            ([clip, "--out", tmp_path / "file"], "cannot be made"),
+            ([clip, "--out", tmp_path / "out", "--weights", "magic"], "compact"),
+        ):
+            code, out, err = run(capsys, "make-sequences", *arguments)
+            assert (code, out, len(err)) == (1, "", 1), arguments
+            assert problem in err[0]
+
+
+def save_sequences(folder: Path, sources: list[str], frames: int = 30) -> Path:
+    """A face that sways, with noise of a pixel."""
+    folder.mkdir()
+    for seed, source in enumerate(sources):
+        rng = np.random.default_rng(seed)
+        truth = rng.uniform(0, 100, (68, 2)) + 20 * np.sin(np.arange(frames) / 8)[:, None, None]
+        save_pair(Pair(truth + rng.normal(0, 1, truth.shape), truth), folder / f"{source}_0.npz")
+    return folder
+
+
+class TestFitStabilizer:
+    KEPT, HELD_OUT = "still_a", "300vw_003"
+
+    @pytest.fixture
+    def tiny(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sequences, "CLIP", 10)
+        monkeypatch.setattr(sequences, "_STILL_SECONDS", 0.4)
+
+    def test_from_a_photograph_and_a_clip_to_steady_points(
+        self, tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        faces, out = tmp_path / "300w" / "afw", tmp_path / "sequences"
+        faces.mkdir(parents=True)
+        clip = scenes.write_clip(tmp_path / "talk.mp4", scenes.frames(10))
+        write_image(faces / "man.png", portrait().still)
+        write_pts(faces / "man.pts", shut_face())
+        make = ["make-sequences", clip, "--data", tmp_path, "--out", out, "--weights", "tiny"]
+        assert run(capsys, *make) == (
+            0,
+            "still_afw_man: 1 sequence, 12 frames\nclip_talk: 1 sequence, 10 frames\n",
+            [],
+        )
+        assert run(capsys, *make) == (0, "", [])
+        assert len(load_pair(out / "clip_talk_0.npz").raw) == 10
+        file = tmp_path / "mine.json"
+        fit = ["fit-stabilizer", "--sequences", out, "--out", file, "--kind", "first-order"]
+        code, said, err = run(capsys, *fit, "--evaluations", 20, "--polish", 2)
+        assert (code, err) == (0, [])
+        assert said.splitlines()[-1] == str(file)
+        fitted = load_stabilizer(str(file))
+        assert isinstance(fitted, FirstOrder)
+        assert fitted.fitted == "2 sequences, λ1 8, λ2 10, λ3 1"
+        code, _, err = run(capsys, "track", clip, "--out", tmp_path, "--stabilizer", file, "--no-overlay")
+        assert (code, err) == (0, [])
+        tracks = Tracks.load(tmp_path / "talk.npz")
+        expected = fitted.filter(tracks.raw_points.astype(float), tracks.seconds)
+        # The tracker filters before it rounds to the table's float32, of which a step is 3e-5 here.
+        np.testing.assert_allclose(tracks.points, expected, rtol=0, atol=2e-4)
+
+    def test_the_loss_on_those_held_out_is_said(
+        self, tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = save_sequences(tmp_path / "sequences", [self.KEPT, self.HELD_OUT])
+        options = ["--sequences", folder, "--kind", "one-euro", "--evaluations", 10, "--polish", 0]
+        code, out, err = run(capsys, "fit-stabilizer", *options, "--out", tmp_path / "a.json", "--fps", 25)
+        assert (code, err) == (0, [])
+        assert out.splitlines()[-2].startswith("one-euro: loss ")
+        assert out.splitlines()[-2].endswith(" on the sequences held out")
+        fitted = load_stabilizer(str(tmp_path / "a.json"))
+        assert isinstance(fitted, OneEuro)
+        assert (fitted.fps, fitted.fitted) == (25.0, "1 sequences, λ1 8, λ2 10, λ3 1")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "sequences"]
+
+    def test_bad_input(self, tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "empty").mkdir()
+        good = save_sequences(tmp_path / "good", [self.KEPT])
+        short = save_sequences(tmp_path / "short", [self.KEPT], frames=9)
+        bad = save_sequences(tmp_path / "bad", [self.KEPT])
+        (bad / "still_b_0.npz").write_text("rubbish")
+        file = tmp_path / "a.json"
+        for folder, out, options, problem in (
+            (tmp_path / "empty", file, [], "no .npz file, see steadyface make-sequences"),
+            (tmp_path / "missing", file, [], "no .npz file"),
+            (short, file, [], "no sequence has the 10 frames of a clip"),
+            (bad, file, [], "still_b_0.npz: not a sequence"),
+            (good, file, ["--kind", "magic"], "sta, sta-paper, moving-average"),
+            (good, file, ["--components", 0], "at least 1, got 0"),
+            (good, file, ["--fps", 0], "must be positive, got 0.0"),
+            (good, file, ["--smooth", "nan"], "only midpoint may be inf, got nan, 10 and 1"),
+            (good, file, ["--delay", "inf"], "only midpoint may be inf, got 8, inf and 1"),
+            (good, file, ["--midpoint", -1], "must be at least 0"),
+            (good, file, ["--basis", "magic"], "joint, motion, identity"),
+            (good, tmp_path / "no" / "a.json", [], "a.json: must be a .json file in a folder that is there"),
+            (good, tmp_path / "good", [], "good: must be a .json file"),
+        ):
+            arguments = ["--sequences", folder, "--out", out, *options]
+            code, said, err = run(capsys, "fit-stabilizer", *arguments)
+            assert (code, said, len(err)) == (1, "", 1), problem
+            assert problem in err[0]
+        assert not file.exists()

@@ -1,8 +1,9 @@
-"""The table of results: every format keeps it, a bad file is named."""
+"""The table of results: every format keeps it, a bad file is named, smoothing takes each face alone."""
 
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 
 from steadyface.datasets.pts import read_pts
 from steadyface.errors import ConfigError, DataError
+from steadyface.geometry import bounding_box
+from steadyface.stabilizer import Stabilizer, load_stabilizer
+from steadyface.stabilizer.baselines import FirstOrder
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
 
 
@@ -106,3 +110,94 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         Tracks.load(tmp_path / "none.npz")
     with pytest.raises(DataError, match="No such file"):
         make_tracks(1).save(tmp_path / "none" / "clip.npz")
+
+
+def moving_faces(*faces: list[float]) -> Tracks:
+    """Two or more faces that sway, with noise, each at its own times (s)."""
+    rng, builder = np.random.default_rng(3), TracksBuilder()
+    shapes = rng.uniform(0, 100, (len(faces), 68, 2))
+    for seconds in sorted({time for times in faces for time in times}):
+        for face, times in enumerate(faces):
+            if seconds in times:
+                place = 200 * face + 10 * np.sin(3 * seconds + face)
+                raw = shapes[face] + place + rng.normal(0, 0.5, (68, 2))
+                row = {"points": raw + 1, "raw_points": raw, "box": bounding_box(raw + 1)}
+                scores = rng.uniform(0.5, 1, 68)
+                builder.add(frame=round(30 * seconds), seconds=seconds, face=face, scores=scores, **row)
+    return builder.finish({"source": "clip.mp4"})
+
+
+def every(start: float, count: int) -> list[float]:
+    return [start + index / 30 for index in range(count)]
+
+
+def rows(tracks: Tracks, chosen: np.ndarray) -> Tracks:
+    return Tracks(**{name: getattr(tracks, name)[chosen] for name in COLUMNS}, meta=tracks.meta)
+
+
+@pytest.fixture
+def sta() -> Stabilizer:
+    return load_stabilizer("sta")
+
+
+class TestSmoothed:
+    @pytest.mark.parametrize("lag", [None, 0, 2])
+    def test_each_face_alone(self, sta: Stabilizer, lag: int | None) -> None:
+        tracks = moving_faces(every(0, 20), every(0.2, 20))
+        whole = tracks.smoothed(sta, lag)
+        assert whole.faces == [0, 1]
+        for face in whole.faces:
+            assert same(whole.of_face(face), tracks.of_face(face).smoothed(sta, lag))
+
+    def test_it_is_what_the_stabiliser_makes_of_the_raw_points(self, sta: Stabilizer) -> None:
+        tracks = moving_faces([0.0, 0.03, 0.07, 0.1, 0.2, 0.23, 0.27])
+        raw, scores = tracks.raw_points.astype(float), tracks.scores.astype(float)
+        for lag in (None, 0, 2):
+            expected = sta.smooth(raw, tracks.seconds, scores, lag).astype("float32")
+            np.testing.assert_array_equal(tracks.smoothed(sta, lag).points, expected)
+        no_lag = sta.filter(raw, tracks.seconds, scores)
+        # Float32 at 200 px.
+        np.testing.assert_allclose(tracks.smoothed(sta, 0).points, no_lag, rtol=0, atol=1e-4)
+
+    def test_after_a_long_gap_a_face_begins_anew(self, sta: Stabilizer) -> None:
+        tracks = moving_faces([*every(0, 10), *every(1, 10), *every(2, 1)], every(0, 31))
+        whole = tracks.smoothed(sta)
+        for part in (tracks.seconds < 0.9, (tracks.seconds > 0.9) & (tracks.seconds < 1.9)):
+            chosen = part & (tracks.face == 0)
+            assert same(rows(whole, chosen), rows(tracks, chosen).smoothed(sta))
+        alone = (tracks.seconds > 1.9) & (tracks.face == 0)
+        np.testing.assert_array_equal(whole.points[alone], tracks.raw_points[alone])
+
+    def test_over_a_short_gap_it_goes_on(self, sta: Stabilizer) -> None:
+        tracks = moving_faces([*every(0, 10), *every(0.75, 10)])
+        whole, first = tracks.smoothed(sta), np.arange(20) < 10
+        assert not same(rows(whole, first), rows(tracks, first).smoothed(sta))
+        assert not same(rows(whole, ~first), rows(tracks, ~first).smoothed(sta))
+
+    def test_the_box_is_that_of_the_new_points_and_the_rest_stays(self, sta: Stabilizer) -> None:
+        tracks = moving_faces(every(0, 12), every(0, 12))
+        copies = {name: getattr(tracks, name).copy() for name in COLUMNS}
+        whole = tracks.smoothed(sta)
+        np.testing.assert_array_equal(whole.box, bounding_box(whole.points))
+        assert not np.array_equal(whole.points, tracks.points)
+        assert same(replace(whole, points=tracks.points, box=tracks.box), tracks)
+        assert {name: getattr(whole, name).dtype for name in COLUMNS} == {
+            name: np.dtype(dtype) for name, (dtype, _) in COLUMNS.items()
+        }
+        for name, column in copies.items():
+            np.testing.assert_array_equal(getattr(tracks, name), column, name)
+
+    def test_points_as_they_were_do_not_count(self, sta: Stabilizer) -> None:
+        tracks = moving_faces(every(0, 12))
+        assert same(tracks.smoothed(sta).smoothed(sta), tracks.smoothed(sta))
+
+    def test_it_is_steadier_than_a_causal_one(self, sta: Stabilizer) -> None:
+        tracks = moving_faces(every(0, 40))
+        assert tracks.smoothed(sta).jitter() < tracks.smoothed(sta, 0).jitter() < tracks.jitter("raw_points")
+
+    def test_an_empty_table_stays_empty(self, sta: Stabilizer) -> None:
+        assert same(moving_faces().smoothed(sta), moving_faces())
+
+    def test_not_every_stabiliser_sees_the_future(self) -> None:
+        with pytest.raises(ConfigError, match="first-order has no mode that sees the future"):
+            moving_faces(every(0, 3)).smoothed(FirstOrder(0.5))

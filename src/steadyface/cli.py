@@ -41,6 +41,7 @@ def track(
     format: str = "npz",
     overlay: bool = True,
     stabilizer: str = "sta",
+    lag: int | None = None,
     decoder: str | None = None,
     max_faces: int = 4,
     device: str = "auto",
@@ -64,7 +65,11 @@ def track(
     overlay
         Also write the video with the faces drawn in.
     stabilizer
-        sta or none.
+        sta; sta-offline, which sees the whole future; sta-paper, the paper's form; a usual filter
+        (moving-average, first-order, second-order, constant-velocity, one-euro, savitzky-golay); none; or a
+        .json file written by fit-stabilizer.
+    lag
+        How many later frames each point may depend on, with sta. Left out: none.
     decoder
         How points are read from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or dark.
         Left out: the one built into the network.
@@ -84,7 +89,7 @@ def track(
     from steadyface.clips import check_names, track_clip
     from steadyface.detector import YuNetDetector
     from steadyface.landmarker import Landmarker
-    from steadyface.tracker import Tracker, TrackerConfig
+    from steadyface.tracker import Tracker, TrackerConfig, choose_stabilizer
 
     if not inputs:
         raise ConfigError("nothing to track: name at least one video, image or folder of images")
@@ -92,10 +97,11 @@ def track(
         raise ConfigError(f"fps must be positive, got {fps}")
     formats = [name.strip() for name in format.split(",")]
     check_names(inputs)
+    choice = choose_stabilizer(stabilizer, lag)
     tracker = Tracker(
         Landmarker(weights, decoder=decoder, device=device),
         detector=YuNetDetector(detector) if detector else None,
-        stabilizer=stabilizer,
+        stabilizer=choice.causal or "none",
         config=TrackerConfig(max_faces=max_faces),
     )
     problems = []
@@ -103,7 +109,14 @@ def track(
         try:
             with _progress(source.name, quiet) as progress:
                 summary = track_clip(
-                    source, out, tracker, formats=formats, overlay=overlay, fps=fps, progress=progress
+                    source,
+                    out,
+                    tracker,
+                    formats=formats,
+                    overlay=overlay,
+                    fps=fps,
+                    progress=progress,
+                    choice=choice,
                 )
         except ConfigError:
             raise
@@ -266,39 +279,141 @@ def export(model: Path, *, out: Path, name: str | None = None, decoder: str = he
 
 
 @app.command
-def fit_stabilizer(
-    *, sequences: Path, out: Path, stills: Path | None = None, fps: float = 30.0, evaluations: int = 600
+def make_sequences(
+    *clips: Annotated[Path, Parameter(negative=())],
+    out: Path,
+    data: Path | None = None,
+    every: int = 28,
+    videos: Path | None = None,
+    weights: str = "compact",
 ) -> int:
-    """Fit the stabiliser's parameters to tracked clips and to training stills under known motion.
+    """Make sequences with known truth, to fit a stabiliser on.
+
+    Writes OUT/NAME_0.npz and so on; what is there already is left as it is, so that a run can be repeated.
+
+    Parameters
+    ----------
+    clips
+        Real videos, for their motion. They need the stills of DATA, in this run or an earlier one.
+    out
+        Folder for the sequences.
+    data
+        Folder that holds 300w/, whose training faces are made to move.
+    every
+        Of the training faces, every so many one is taken.
+    videos
+        Folder of 300-VW, whose training videos are tracked.
+    weights
+        A bundled model's name, or an exported .onnx file: the network whose errors are to be learnt.
+    """
+    from steadyface.clips import check_names
+    from steadyface.datasets.annotated_videos import find_300vw
+    from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_samples
+    from steadyface.landmarker import Landmarker
+    from steadyface.sequences import write_sequences
+
+    if not (clips or data or videos):
+        raise ConfigError("nothing to make sequences of: name clips, --data or --videos")
+    check_names(clips)
+    write_sequences(
+        out,
+        find_samples(data / "300w", TRAIN_PARTS)[:: max(every, 1)] if data else (),
+        clips,
+        find_300vw(videos, "train") if videos else (),
+        landmarker=Landmarker(weights),
+    )
+    return 0
+
+
+@app.command
+def fit_stabilizer(
+    *,
+    sequences: Path,
+    out: Path,
+    kind: str = "sta",
+    components: int = 2,
+    basis: str = "joint",
+    smooth: float = 8.0,
+    delay: float = 10.0,
+    midpoint: float = 1.0,
+    raw_numbers: bool = False,
+    fps: float = 30.0,
+    evaluations: int = 400,
+    polish: int = 10,
+) -> int:
+    """Fit a stabiliser to sequences with known truth.
+
+    One sequence in five is kept from the fit, and the loss on those is printed beside. A fit that was
+    interrupted goes on from OUT.part when it is run again.
 
     Parameters
     ----------
     sequences
-        Folder of .npz files written by `steadyface track`; their truth is their own raw points, smoothed
-        with sight of the future.
+        Folder of .npz files written by `steadyface make-sequences`.
     out
-        The parameter file (JSON).
-    stills
-        A 300-W folder: every 80th training face is moved before a camera and run through the network.
+        The stabiliser (JSON), for `steadyface track --stabilizer`.
+    kind
+        sta, sta-paper, or one of the usual filters: see `steadyface track --help`.
+    components
+        Of the prior's mixture.
+    basis
+        joint (motion and noise uncorrelated), motion (the paper's) or identity.
+    smooth
+        λ1, the weight of smoothness.
+    delay
+        λ2, the weight of the delay.
+    midpoint
+        λ3; inf draws each point to the middle of its neighbours.
+    raw_numbers
+        Of sta-paper: search the paper's 412 numbers themselves.
     fps
-        Frame rate that the sequences have in common.
+        Frame rate at which parameters per frame shall hold.
     evaluations
         Of the loss, by Nelder-Mead.
+    polish
+        Iterations of L-BFGS afterwards.
     """
-    from steadyface.datasets.sequences import pairs_of_stills, pairs_of_tracks
-    from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_samples
-    from steadyface.landmarker import Landmarker
-    from steadyface.stabilizer.fit import fit
+    import numpy as np
 
-    pairs = list(pairs_of_tracks(sorted(sequences.glob("*.npz"))))
-    clips = len(pairs)
-    if stills is not None:
-        pairs += pairs_of_stills(find_samples(stills, TRAIN_PARTS)[::80], Landmarker())
+    from steadyface.sequences import CLIP, held_out, load_pair
+    from steadyface.stabilizer import save_stabilizer
+    from steadyface.stabilizer.fit import Weights, cut, fit, score
+
+    if components < 1:
+        raise ConfigError(f"components must be at least 1, got {components}")
+    if not (0 <= smooth < np.inf and 0 <= delay < np.inf and midpoint >= 0):
+        raise ConfigError(
+            "smooth, delay and midpoint must be at least 0, and only midpoint may be inf, "
+            f"got {smooth:g}, {delay:g} and {midpoint:g}"
+        )
+    if out.suffix != ".json" or out.is_dir() or not out.parent.is_dir():
+        raise ConfigError(f"{out}: must be a .json file in a folder that is there")
+    pairs = {path: load_pair(path) for path in sorted(sequences.glob("*.npz"))}
     if not pairs:
-        raise ConfigError(f"{sequences}: no .npz file with 30 successive frames of a face")
-    fitted = f"{clips} runs of tracked clips, {len(pairs) - clips} stills under known motion"
-    fit(pairs, fps, evaluations=evaluations, fitted=fitted).save(out)
-    print(f"{out}: fitted to {fitted}")
+        raise ConfigError(f"{sequences}: no .npz file, see steadyface make-sequences")
+    kept = [pair for path, pair in pairs.items() if not held_out(path)] or list(pairs.values())
+    others = [pair for path, pair in pairs.items() if held_out(path)]
+    weights = Weights(smooth, delay, midpoint)
+    stabilizer = fit(
+        kind,
+        kept,
+        fps=fps,
+        weights=weights,
+        components=components,
+        basis=basis,
+        raw_numbers=raw_numbers,
+        clip=CLIP,
+        evaluations=evaluations,
+        polish=polish,
+        checkpoint=out.with_name(f"{out.name}.part"),
+        report=lambda line: print(line, flush=True),
+        fitted=f"{len(kept)} sequences, λ1 {smooth:g}, λ2 {delay:g}, λ3 {midpoint:g}",
+    )
+    save_stabilizer(stabilizer, out)
+    if others:
+        value = np.exp(score(stabilizer, cut(others, fps, CLIP), weights))
+        print(f"{kind}: loss {value:.4f} on the sequences held out")
+    print(out)
     return 0
 
 

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from steadyface.drawing import draw_faces, fit_canvas
 from steadyface.errors import ConfigError, DataError, SteadyfaceError
-from steadyface.tracker import Tracker, add_rows, describe, follow
+from steadyface.tracker import Choice, TrackedFace, Tracker, add_rows, describe, follow, tracked_faces
 from steadyface.tracks import FORMATS, Tracks, TracksBuilder
-from steadyface.video import ImageSequence, VideoReader, VideoWriter, open_frames
+from steadyface.video import ImageSequence, VideoFrame, VideoReader, VideoWriter, open_frames
 
 Progress = Callable[[int, int | None], None]
 """Is given the frames done and, where known, the frames in all."""
@@ -65,6 +67,7 @@ def track_clip(
     overlay: bool = True,
     fps: float = 25.0,
     progress: Progress | None = None,
+    choice: Choice | None = None,
 ) -> ClipSummary:
     """Track one video, image or folder of images and write `out`/STEM.FORMAT and `out`/STEM.overlay.mp4.
 
@@ -78,7 +81,8 @@ def track_clip(
         formats: some of `tracks.FORMATS`.
         overlay: write the video with the faces drawn in.
         fps: of a folder of images.
-        progress: called after every frame.
+        progress: called after every frame, tracked or, where that comes afterwards, drawn.
+        choice: an offline stabiliser to be run on what was tracked, before anything is drawn or written.
 
     Raises:
         ConfigError: unknown format.
@@ -87,6 +91,7 @@ def track_clip(
     for name in formats:
         if name not in FORMATS:
             raise ConfigError.choice("format", name, FORMATS)
+    offline = choice is not None and choice.offline is not None
     frames = open_frames(source, fps)
     _make_folder(out)
     base = out / stem(source)
@@ -98,13 +103,12 @@ def track_clip(
     try:
         with ExitStack() as stack:
             stack.enter_context(frames)
-            writer = stack.enter_context(_open_overlay(drawn, source, frames)) if overlay else None
+            draw = stack.enter_context(_Overlay(drawn, source, frames)) if overlay and not offline else None
             for frame, faces in follow(frames, tracker):
                 add_rows(rows, frame, faces)
                 count, with_face = count + 1, with_face + bool(faces)
-                if writer is not None:
-                    picture = fit_canvas(draw_faces(frame.image, faces), frames.width, frames.height)
-                    writer.write(picture, frame.seconds)
+                if draw is not None:
+                    draw(frame, faces)
                 if progress is not None:
                     progress(count, frames.frame_count)
     except KeyboardInterrupt:
@@ -118,8 +122,19 @@ def track_clip(
         problems.append(f"{frames.damage}; the {count} frames before are kept")
     elif not with_face and not interrupted:
         problems.append(f"{source}: no face was found in {count} frames")
-    tracks = rows.finish(describe(source, frames, tracker, count))
+    tracks = rows.finish(describe(source, frames, tracker, count, choice))
+    if choice is not None and choice.offline is not None:
+        tracks = tracks.smoothed(choice.offline, choice.lag)
     files, failures = _save(tracks, base, formats)
+    draws = overlay and not (offline and interrupted)
+    if draws and offline:
+        try:
+            _draw_again(drawn, source, fps, tracks, count, progress)
+        except KeyboardInterrupt:
+            interrupted = True
+            failures.append(f"interrupted while drawing {drawn}")
+        except SteadyfaceError as error:
+            failures.append(str(error))
     return ClipSummary(
         source=source,
         frames=count,
@@ -128,7 +143,7 @@ def track_clip(
         seconds=time.monotonic() - began,
         jitter_raw=tracks.jitter("raw_points"),
         jitter=tracks.jitter("points"),
-        files=(*files, *([drawn] if overlay and drawn.exists() else [])),
+        files=(*files, *([drawn] if draws and drawn.exists() else [])),
         problems=(*problems, *failures),
         interrupted=interrupted,
     )
@@ -165,9 +180,36 @@ def _save(tracks: Tracks, base: Path, formats: Sequence[str]) -> tuple[list[Path
     return files, failures
 
 
-def _open_overlay(path: Path, source: Path, frames: VideoReader | ImageSequence) -> VideoWriter:
-    audio = source if frames.has_audio else None
-    return VideoWriter(path, frames.width, frames.height, frames.fps, audio_from=audio)
+class _Overlay:
+    """Writes frames with the faces drawn in."""
+
+    def __init__(self, path: Path, source: Path, frames: VideoReader | ImageSequence) -> None:
+        self._width, self._height = frames.width, frames.height
+        audio = source if frames.has_audio else None
+        self._writer = VideoWriter(path, frames.width, frames.height, frames.fps, audio_from=audio)
+
+    def __call__(self, frame: VideoFrame, faces: Sequence[TrackedFace]) -> None:
+        picture = fit_canvas(draw_faces(frame.image, faces), self._width, self._height)
+        self._writer.write(picture, frame.seconds)
+
+    def __enter__(self) -> _Overlay:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        self._writer.__exit__(*details)
+
+
+def _draw_again(
+    drawn: Path, source: Path, fps: float, tracks: Tracks, count: int, progress: Progress | None
+) -> None:
+    """Read the source a second time, to draw what is known only now."""
+    faces = tracked_faces(tracks)
+    with open_frames(source, fps) as frames, _Overlay(drawn, source, frames) as draw:
+        for frame in islice(frames, count):
+            draw(frame, faces.get(frame.index, []))
+            if progress is not None:
+                progress(frame.index + 1, count)
 
 
 def _make_folder(out: Path) -> None:

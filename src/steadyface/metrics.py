@@ -110,6 +110,49 @@ def stability(
     return 100.0 * float(np.mean(excess / normaliser[1:]))
 
 
+def motion_error(
+    points: Float[np.ndarray, "frames landmarks 2"],
+    truth: Float[np.ndarray, "frames landmarks 2"],
+    normaliser: Float[np.ndarray, "frames"],
+) -> Float[np.ndarray, "landmarks"]:
+    """`stability` of each landmark alone, in % of the normaliser.
+
+    Source: Tai et al. 2019, Figure 3, "magnitude".
+
+    >>> truth = np.zeros((2, 2, 2))
+    >>> motion_error(truth + [[[0, 0], [0, 0]], [[3, 4], [0, 0]]], truth, np.full(2, 100.0))
+    array([5., 0.])
+    """
+    excess = np.linalg.norm(np.diff(points, axis=0) - np.diff(truth, axis=0), axis=-1)
+    return 100.0 * (excess / normaliser[1:, None]).mean(axis=0)
+
+
+def turn_error(
+    points: Float[np.ndarray, "frames landmarks 2"],
+    truth: Float[np.ndarray, "frames landmarks 2"],
+    still: Float[np.ndarray, "frames"],
+) -> Float[np.ndarray, "landmarks"]:
+    """Mean angle between each landmark's motion and the true one, degrees; NaN if it never truly moves.
+
+    Source: Tai et al. 2019, Figure 3, "orientation". Differs from it in: frames in which the landmark truly
+    moves by less than 0.2 % of `still` have no direction, and are left out.
+
+    Args:
+        points, truth: image px.
+        still: inter-ocular distance per frame, px.
+
+    >>> truth = np.array([[[0.0, 0.0]], [[10.0, 0.0]]])
+    >>> turn_error(np.array([[[0.0, 0.0]], [[0.0, 5.0]]]), truth, np.full(2, 100.0))
+    array([90.])
+    """
+    moved, true = np.diff(points, axis=0), np.diff(truth, axis=0)
+    across = moved[..., 0] * true[..., 1] - moved[..., 1] * true[..., 0]
+    angles = np.degrees(np.arctan2(np.abs(across), (moved * true).sum(axis=-1)))
+    counts = np.linalg.norm(true, axis=-1) > 0.002 * still[1:, None]
+    total = np.where(counts, angles, 0.0).sum(axis=0)
+    return np.divide(total, counts.sum(axis=0), out=np.full(total.shape, np.nan), where=counts.any(axis=0))
+
+
 def jitter(points: Float[np.ndarray, "frames 68 2"]) -> float:
     """Shaking of a sequence without known truth, in % of the inter-ocular distance.
 

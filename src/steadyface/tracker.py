@@ -17,11 +17,12 @@ from steadyface.errors import ConfigError
 from steadyface.geometry import Region, bounding_box, overlap
 from steadyface.images import Frame, check_frame
 from steadyface.landmarker import Landmarker, Landmarks
-from steadyface.stabilizer import Stabilizer, State, load_stabilizer
+from steadyface.stabilizer import DEFAULT_STABILIZER, KINDS, Stabilizer, State, load_stabilizer
 from steadyface.tracks import Meta, Tracks, TracksBuilder
 from steadyface.video import ImageSequence, VideoFrame, VideoReader, open_frames
 
-STABILIZERS = ("sta", "none")
+STABILIZERS = (*KINDS, "sta-offline", "none")
+"""What `choose_stabilizer` knows by name, beside files."""
 
 _SAME_FACE = 0.35  # overlap above which a detected box is a face that is tracked already
 _TWINS = 0.6  # overlap above which two tracked faces have become one
@@ -48,6 +49,23 @@ class TrackerConfig:
     def __post_init__(self) -> None:
         if self.max_faces < 1:
             raise ConfigError(f"max_faces must be at least 1, got {self.max_faces}")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How points are to be made steady.
+
+    Args:
+        name: as it was asked for.
+        causal: frame by frame while tracking; None leaves the raw points.
+        offline: afterwards, with sight of the future; None where `causal` is all.
+        lag: how many later frames each point may depend on; None means all.
+    """
+
+    name: str
+    causal: Stabilizer | None = None
+    offline: Stabilizer | None = None
+    lag: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +107,7 @@ class Tracker:
     Args:
         landmarker: None takes the default one.
         detector: any callable image → boxes; None takes OpenCV's cascade.
-        stabilizer: `sta`, `none`, or a `Stabilizer`.
+        stabilizer: a name or file as for `choose_stabilizer`, one that needs no future; or a `Stabilizer`.
         config: the tracker's numbers.
         fps: frame rate assumed where `step` is given no time.
     """
@@ -98,7 +116,7 @@ class Tracker:
         self,
         landmarker: Landmarker | None = None,
         detector: Detector | None = None,
-        stabilizer: str | Stabilizer = "sta",
+        stabilizer: str | Stabilizer = DEFAULT_STABILIZER,
         config: TrackerConfig | None = None,
         fps: float = 25.0,
     ) -> None:
@@ -106,7 +124,13 @@ class Tracker:
             raise ConfigError(f"fps must be positive, got {fps}")
         self.landmarker = landmarker or Landmarker()
         self.detector = detector or HaarDetector()
-        self.stabilizer = _named_stabilizer(stabilizer) if isinstance(stabilizer, str) else stabilizer
+        choice = choose_stabilizer(stabilizer)
+        if choice.offline is not None:
+            raise ConfigError(
+                f"stabilizer {choice.name} needs the future: use steadyface.track or the command"
+            )
+        self.stabilizer = choice.causal
+        self.stabilizer_name = choice.name
         self.config, self.fps = config or TrackerConfig(), fps
         self.reset()
 
@@ -204,7 +228,7 @@ class Tracker:
         state, points = track.state, raw
         if self.stabilizer is not None:
             elapsed = None if state is None else seconds - track.seen
-            state, points = self.stabilizer.step(state, raw, elapsed)
+            state, points = self.stabilizer.step(state, raw, elapsed, landmarks.scores)
         region = _follow_region(track.region, _region(landmarks))
         face = TrackedFace(track.face, points, raw, landmarks.scores, bounding_box(points))
         return _Track(track.face, region, bounding_box(raw), state, seconds), face
@@ -213,7 +237,8 @@ class Tracker:
 def track(
     source: str | Path | Iterable[VideoFrame],
     *,
-    stabilizer: str | Stabilizer = "sta",
+    stabilizer: str | Stabilizer = DEFAULT_STABILIZER,
+    lag: int | None = None,
     decoder: str | None = None,
     max_faces: int = TrackerConfig.max_faces,
     device: str = "auto",
@@ -224,7 +249,7 @@ def track(
 
     Args:
         source: path, or frames with timestamps.
-        stabilizer: `sta` or `none`.
+        stabilizer, lag: as for `choose_stabilizer`.
         decoder: one of `heatmap.METHODS`; None takes the model's own.
         max_faces: most faces at a time.
         device: `auto`, `cpu` or `cuda`.
@@ -236,14 +261,50 @@ def track(
 
     >>> tracks = track("clip.mp4")  # doctest: +SKIP
     """
+    choice = choose_stabilizer(stabilizer, lag)
     frames = open_frames(source, fps) if isinstance(source, str | Path) else source
     landmarker = Landmarker(weights, decoder=decoder, device=device)
-    tracker = Tracker(landmarker, stabilizer=stabilizer, config=TrackerConfig(max_faces=max_faces))
+    config = TrackerConfig(max_faces=max_faces)
+    tracker = Tracker(landmarker, stabilizer=choice.causal or "none", config=config)
     rows, count = TracksBuilder(), 0
     for frame, faces in follow(frames, tracker):
         add_rows(rows, frame, faces)
         count += 1
-    return rows.finish(describe(source, frames, tracker, count))
+    tracks = rows.finish(describe(source, frames, tracker, count, choice))
+    return tracks if choice.offline is None else tracks.smoothed(choice.offline, choice.lag)
+
+
+def choose_stabilizer(stabilizer: str | Stabilizer, lag: int | None = None) -> Choice:
+    """What a name, a file or an object asks for.
+
+    Args:
+        stabilizer: a bundled one's name, `sta-offline` (which sees the whole future), `none`, a `.json` file
+            written by `steadyface fit-stabilizer`, or a `Stabilizer`.
+        lag: how many later frames each point may depend on; None means none, or all with `sta-offline`.
+
+    Raises:
+        ConfigError: an unknown name, or a lag below 0 or for what has none.
+        WeightsError: not a stabiliser's file.
+    """
+    if lag is not None and lag < 0:
+        raise ConfigError(f"lag must be at least 0 frames, got {lag}")
+    if stabilizer == "none":
+        if lag:
+            raise ConfigError("stabilizer none has no lag")
+        return Choice("none")
+    whole = stabilizer == "sta-offline"
+    if isinstance(stabilizer, Stabilizer):
+        chosen, name = stabilizer, stabilizer.kind
+    elif whole:
+        chosen, name = load_stabilizer(DEFAULT_STABILIZER), "sta-offline"
+    elif stabilizer in STABILIZERS or stabilizer.endswith(".json"):
+        chosen, name = load_stabilizer(stabilizer), stabilizer
+    else:
+        raise ConfigError.choice("stabilizer", stabilizer, [*STABILIZERS, "FILE.json"])
+    if whole or chosen.offline or lag:
+        chosen.smooth(np.empty((0, markup.COUNT, 2)), lag=lag)  # refused now, not after the tracking
+        return Choice(name, offline=chosen, lag=lag)
+    return Choice(name, causal=chosen)
 
 
 def follow(frames: Iterable[VideoFrame], tracker: Tracker) -> Iterator[tuple[VideoFrame, list[TrackedFace]]]:
@@ -266,8 +327,23 @@ def add_rows(rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace]) -
         )
 
 
-def describe(source: object, frames: Iterable[VideoFrame], tracker: Tracker, frame_count: int) -> Meta:
-    """What a table's `meta` says of how it was made."""
+def tracked_faces(tracks: Tracks) -> dict[int, list[TrackedFace]]:
+    """The faces of each frame of a table, the inverse of `add_rows`."""
+    faces: dict[int, list[TrackedFace]] = {}
+    for row, frame in enumerate(tracks.frame.tolist()):
+        columns = (getattr(tracks, name)[row] for name in ("points", "raw_points", "scores", "box"))
+        faces.setdefault(frame, []).append(TrackedFace(int(tracks.face[row]), *columns))
+    return faces
+
+
+def describe(
+    source: object,
+    frames: Iterable[VideoFrame],
+    tracker: Tracker,
+    frame_count: int,
+    choice: Choice | None = None,
+) -> Meta:
+    """What a table's `meta` says of how it was made; `choice` where that is not the tracker's own."""
     meta: Meta = {
         "version": __version__,
         "source": Path(source).name if isinstance(source, str | Path) else None,
@@ -275,19 +351,14 @@ def describe(source: object, frames: Iterable[VideoFrame], tracker: Tracker, fra
         "weights": tracker.landmarker.name,
         "options": {
             "decoder": tracker.landmarker.decoder,
-            "stabilizer": "none" if tracker.stabilizer is None else "sta",
+            "stabilizer": choice.name if choice else tracker.stabilizer_name,
+            **({"lag": choice.lag} if choice and choice.lag is not None else {}),
             "max_faces": tracker.config.max_faces,
         },
     }
     if isinstance(frames, VideoReader | ImageSequence):
         meta |= {"size": [frames.width, frames.height], "fps": frames.fps, "damage": frames.damage}
     return meta
-
-
-def _named_stabilizer(name: str) -> Stabilizer | None:
-    if name not in STABILIZERS:
-        raise ConfigError.choice("stabilizer", name, STABILIZERS)
-    return load_stabilizer() if name == "sta" else None
 
 
 def _region(landmarks: Landmarks) -> Region:

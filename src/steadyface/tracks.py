@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -16,9 +16,13 @@ from jaxtyping import Float, Int
 from steadyface import markup
 from steadyface.datasets.pts import write_pts
 from steadyface.errors import ConfigError, DataError, MissingExtraError
+from steadyface.geometry import bounding_box
 from steadyface.metrics import jitter
+from steadyface.stabilizer import Stabilizer
 
 Meta = dict[str, Any]
+
+_GAP = 0.5  # s: after a longer loss a face begins anew
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,24 @@ class Tracks:
                     values.append(jitter(getattr(rows, column)[run]))
                     counts.append(len(run))
         return float(np.average(values, weights=counts)) if values else float("nan")
+
+    def smoothed(self, stabilizer: Stabilizer, lag: int | None = None) -> Tracks:
+        """With `points` made anew from `raw_points`, with sight of the future.
+
+        Args:
+            stabilizer: one that has such a mode.
+            lag: how many later frames each point may depend on; None means all, 0 makes it causal.
+
+        Raises:
+            ConfigError: the stabiliser has no such mode.
+        """
+        points = self.points.copy()
+        for face in self.faces:
+            rows = np.flatnonzero(self.face == face)
+            for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > _GAP) + 1):
+                raw, scores = self.raw_points[run].astype(float), self.scores[run].astype(float)
+                points[run] = stabilizer.smooth(raw, self.seconds[run], scores, lag)
+        return replace(self, points=points, box=bounding_box(points))
 
     def save(self, path: str | Path) -> Path:
         """Write as the type that the path's suffix names: .npz, .csv, .parquet, .json or .pts.

@@ -14,21 +14,25 @@ import numpy as np
 from jaxtyping import Float
 
 Sequence = Float[np.ndarray, "frames *batch landmarks 2"]
+Losses = Float[np.ndarray | np.floating, "*batch"]
 
 _RESTING = 0.2  # percent of face size per frame: below that a landmark's motion has no direction to lag along
 
 
 @dataclass(frozen=True)
 class Weights:
-    """λ1 (smoothness), λ2 (delay), λ3 (how far from the middle a point may lie between its neighbours)."""
+    """λ1 (smoothness), λ2 (delay), λ3 (how far from the middle a point may lie between its neighbours).
+
+    The defaults are the paper's. It does not say in what unit; see `fit.WEIGHTS` for those used here.
+    """
 
     smooth: float = 1.0
     delay: float = 10.0
     midpoint: float = 1.0
 
 
-def loss(outputs: Sequence, truth: Sequence, weights: Weights | None = None) -> float:
-    """L = L_reg + λ1·L_tm.
+def loss(outputs: Sequence, truth: Sequence, weights: Weights | None = None) -> Losses:
+    """L = L_reg + λ1·L_tm, of each sequence.
 
     Source: Tai et al. 2019, Eq. (11).
 
@@ -42,12 +46,12 @@ def loss(outputs: Sequence, truth: Sequence, weights: Weights | None = None) -> 
     return total + weights.smooth * smooth_loss(outputs, weights.midpoint)
 
 
-def distance_loss(outputs: Sequence, truth: Sequence) -> float:
+def distance_loss(outputs: Sequence, truth: Sequence) -> Losses:
     """mean_t ‖x - p‖² / M: the first term of Eq. (12)."""
-    return float(((outputs - truth) ** 2).sum(axis=-1).mean())
+    return ((outputs - truth) ** 2).sum(axis=-1).mean(axis=(0, -1))
 
 
-def delay_loss(outputs: Sequence, truth: Sequence) -> float:
+def delay_loss(outputs: Sequence, truth: Sequence) -> Losses:
     """mean_t (v⁺(x - p))², v = p(t) - p(t-1): the squared share of the last move that is still missing.
 
     Source: Tai et al. 2019, Eq. (12), second term. Differs from it in: v⁺ = vᵀ/(‖v‖² + ε) with
@@ -56,10 +60,10 @@ def delay_loss(outputs: Sequence, truth: Sequence) -> float:
     velocity, error = np.diff(truth, axis=0), (outputs - truth)[1:]
     guard = truth.shape[-2] * _RESTING**2
     share = (velocity * error).sum(axis=(-1, -2)) / ((velocity**2).sum(axis=(-1, -2)) + guard)
-    return float((share**2).mean())
+    return (share**2).mean(axis=0)
 
 
-def smooth_loss(outputs: Sequence, midpoint: float) -> float:
+def smooth_loss(outputs: Sequence, midpoint: float) -> Losses:
     """mean_t min_q (‖x(t) - q·x(t-1) - (1-q)·x(t+1)‖² + M·λ3(q - ½)²) / M.
 
     Equation: the minimum is ‖e‖² - (eᵀd)²/(‖d‖² + λ3), d = x(t-1) - x(t+1), e = x(t) - ½(x(t-1) + x(t+1)).
@@ -74,4 +78,4 @@ def smooth_loss(outputs: Sequence, midpoint: float) -> float:
         along = (bend * chord).sum(axis=(-1, -2))
         length = (chord**2).sum(axis=(-1, -2)) + midpoint * count
         squared = squared - np.divide(along**2, length, out=np.zeros_like(along), where=length > 0)
-    return float(squared.mean() / outputs.shape[-2])
+    return squared.mean(axis=0) / outputs.shape[-2]

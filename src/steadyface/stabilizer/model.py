@@ -1,61 +1,74 @@
-"""The stabiliser: a Gaussian-mixture prior from the past outputs, a Gaussian likelihood of the new points.
+"""STA in the paper's form: a Gaussian-mixture prior from past outputs, a Gaussian likelihood of the points.
 
-What is normalised, and why: all variances in the parameters are in (percent of face size)², so one set of
-parameters serves a 200-px face and a 4K face; they are per frame at `fps` and are rescaled by the real time
-between frames, so 24 and 60 frames a second smooth alike in seconds. Points go in and come out in image px.
+What is normalised, and why: see `filtering`. All variances are in (percent of face size)².
 
 Source: Tai et al. 2019, Eq. (5)-(10). Differs from it in: the basis has eigenvectors as columns (the printed
-VᵀΓV is right only for rows); C is kept on the diagonal of that basis, which costs O(D) a frame; the output is
-the posterior's mean, since the argmax of a mixture has no closed form.
+VᵀΓV is right only for rows); the argmax of a mixture, which has no closed form, is read in one of three ways.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.errors import ConfigError, WeightsError
-from steadyface.geometry import face_size
+from steadyface.errors import ConfigError
+from steadyface.stabilizer.filtering import Observation, Points, Stabilizer
 
-VERSION = 1
+READINGS = ("mean", "heaviest", "map")
 
-_OUTLIER = 0.15  # of face size: no landmark leaves the others by this much within a frame
-_JUMP = 0.25  # of face size: if most landmarks move this far, it is another shot or another face
+Flat = Float[np.ndarray, "*batch D"]
+
+_MODE_STEPS = 200  # at most, of the search for a mixture's mode
+_LEAST = 1e-12  # (percent of face size)²: a prior variance of zero would make a density infinite
 
 
-@dataclass(frozen=True)
-class Parameters:
-    """Θ, everything that was fitted.
+class Memory(NamedTuple):
+    """The past outputs, summed up; arrays may carry leading axes (several sequences at once).
+
+    Args:
+        mean: (…, D) μ, their weighted mean, px.
+        spread: C in U's basis, px²: (…, D), its diagonal, or (…, D, D).
+        weight: s, the sum of their weights, the newest counting 1.
+    """
+
+    mean: Flat
+    spread: Float[np.ndarray, "..."]
+    weight: float
+
+
+@dataclass(frozen=True, eq=False)
+class PaperStabilizer(Stabilizer):
+    """Θ of the paper, and its step.
 
     Args:
         gamma: γ, weight of a past output per frame of age, in [0, 1].
         alphas: (K,) α_k, prior probabilities of the components, summing to 1.
         betas: (K,) β_k in [0, 1], share of the fixed covariance in component k.
-        noise: (D,) Γ_n, variance of the network's error along each basis vector, (percent of face size)².
-        walks: (K, D) Γ_k, fixed variance of component k along each basis vector, same unit.
+        noise: (D,) Γ_n, variance of the network's error along each basis vector.
+        walks: (K, D) Γ_k, fixed variance of component k along each basis vector.
         basis: (D, D) U, orthonormal columns; D = 2·68, coordinates in order x₀, y₀, x₁, …
-        fps: frame rate at which γ and Γ_k hold.
-        fitted: how they came about, for people.
+        reading: of the posterior mixture: its `mean`, the mean of its `heaviest` component, or its highest
+            mode (`map`), found from every component's mean.
+        full: keep the whole of C instead of its diagonal in U's basis; D³ operations a frame.
     """
 
+    kind: ClassVar[str] = "sta-paper"
     gamma: float
     alphas: Float[np.ndarray, "K"]
     betas: Float[np.ndarray, "K"]
     noise: Float[np.ndarray, "D"]
     walks: Float[np.ndarray, "K D"]
     basis: Float[np.ndarray, "D D"]
-    fps: float
-    fitted: str = ""
+    reading: str = "mean"
+    full: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reading not in READINGS:
+            raise ConfigError.choice("reading", self.reading, READINGS)
         components, dimension = self.walks.shape
         shapes = self.alphas.shape, self.betas.shape, self.noise.shape, self.basis.shape
         if shapes != ((components,), (components,), (dimension,), (dimension, dimension)):
@@ -67,202 +80,116 @@ class Parameters:
             and ((self.betas >= 0) & (self.betas <= 1)).all()
             and (self.noise > 0).all()
             and (self.walks >= 0).all()
-            and self.fps > 0
         )
         if not in_range:
-            raise ConfigError("stabiliser parameters out of range: see steadyface.stabilizer.Parameters")
+            raise ConfigError(f"parameters of {self.kind} out of range")
         if not np.allclose(self.basis.T @ self.basis, np.eye(dimension), atol=1e-3):
-            raise ConfigError("the stabiliser's basis is not orthonormal")
+            raise ConfigError(f"the basis of {self.kind} is not orthonormal")
 
-    def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        values = {key: _listed(value) for key, value in asdict(self).items()}
-        Path(path).write_text(json.dumps({"version": VERSION, **values}), encoding="utf-8")
+    def begin(self, points: Points) -> Memory:
+        flat = flatten(points)
+        shape = (*flat.shape, flat.shape[-1]) if self.full else flat.shape
+        return Memory(flat, np.zeros(shape), 1.0)
 
-    @classmethod
-    def load(cls, path: str | Path) -> Parameters:
-        """Read what `save` wrote.
+    def advance(self, memory: Memory, seen: Observation) -> tuple[Memory, Points]:
+        """The closed-form step.
 
-        Raises:
-            WeightsError: not such a file, or of another version.
+        Equation: with r = Uᵀ(z - μ), P_k = β_kΓ_k + (1 - β_k)C and S_k = P_k + Γ_n,
+        log w_k = log α_k - ½(log |S_k| + rᵀS_k⁻¹r), m_k = P_k S_k⁻¹ r, x = μ + U Σ_k w_k m_k. Then, with
+        s ← γˡs after l frames, w = 1/(1 + s) and δ = Uᵀ(x - μ): μ ← μ + wUδ, C ← (1 - w)(C + wδδᵀ),
+        s ← 1 + s. Γ_k counts l² times, as does the way of a face that moves on.
+        Source: Tai et al. 2019, Eq. (6)-(10).
         """
-        try:
-            values: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-            version = values.pop("version")
-        except OSError as error:
-            raise WeightsError(f"{path}: {error.strerror}") from error
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise WeightsError(f"{path}: not a stabiliser's parameter file") from error
-        if version != VERSION:
-            raise WeightsError(f"{path}: version {version}, this steadyface reads version {VERSION}")
-        names = {field.name for field in fields(cls)}
-        if set(values) != names:
-            raise WeightsError(f"{path}: keys differ: {sorted(set(values) ^ names)}")
-        try:
-            arrays: dict[str, Any] = {
-                k: np.array(v, float) if isinstance(v, list) else v for k, v in values.items()
-            }
-            return cls(**arrays)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise WeightsError(f"{path}: {error}") from error
-
-
-@dataclass(frozen=True)
-class State:
-    """What is remembered between frames; arrays may carry leading axes (several sequences at once).
-
-    Args:
-        mean: (…, D) μ, the weighted mean of the past outputs, px.
-        spread: (…, D) the diagonal of UᵀCU, px².
-        weight: s, the sum of the weights of the past outputs, the newest counting 1.
-        last: (…, D) the newest output, px.
-    """
-
-    mean: Float[np.ndarray, "*batch D"]
-    spread: Float[np.ndarray, "*batch D"]
-    weight: float
-    last: Float[np.ndarray, "*batch D"]
-
-
-class Stabilizer:
-    """Makes landmark sequences steady, frame by frame, without waiting for the future.
-
-    >>> stabilizer = load_stabilizer()
-    >>> face = np.linspace(0, 200, 136).reshape(68, 2)
-    >>> points = face + np.random.default_rng(0).normal(0, 0.3, (50, 68, 2))
-    >>> steady = stabilizer.filter(points)
-    >>> bool(np.diff(steady, axis=0).std() < np.diff(points, axis=0).std() / 2)
-    True
-    """
-
-    def __init__(self, parameters: Parameters) -> None:
-        self.parameters = parameters
-
-    def start(self, points: Float[np.ndarray, "*batch landmarks 2"]) -> State:
-        """The state after the first frame, whose output is its input (image px)."""
-        flat = _flatten(points)
-        return State(flat, np.zeros_like(flat), 1.0, flat)
-
-    def step(
-        self, state: State | None, points: Float[np.ndarray, "landmarks 2"], dt: float | None = None
-    ) -> tuple[State | None, Float[np.ndarray, "landmarks 2"]]:
-        """One frame of one face.
-
-        Missing points (NaN) keep their last place; a single landmark far off the others is pulled back; a
-        jump of the whole face starts anew.
-
-        Args:
-            state: from the last frame; None at the start.
-            points: raw points, image px.
-            dt: seconds since the last frame; None means one frame at the parameters' own rate.
-
-        Returns:
-            The new state (None while no complete frame has been seen) and the stabilised points, image px.
-        """
-        missing = ~np.isfinite(points).all(axis=-1)
-        if state is None:
-            return (None, points) if missing.any() else (self.start(points), points)
-        last = state.last.reshape(points.shape)
-        if missing.all():
-            return state, last
-        points = np.where(missing[:, None], last, points)
-        size = max(float(face_size(last)), 1.0)
-        away = points - last
-        together = np.median(away, axis=0)
-        if np.linalg.norm(together) > _JUMP * size:
-            return self.start(points), points
-        alone = away - together
-        length = np.linalg.norm(alone, axis=-1, keepdims=True)
-        pull = np.minimum(1.0, _OUTLIER * size / np.maximum(length, 1e-12))
-        flat, frames = (
-            _flatten(last + together + alone * pull),
-            1.0 if dt is None else dt * self.parameters.fps,
+        residual = (flatten(seen.points) - memory.mean) @ self.basis
+        logs, means, spreads = self._posterior(memory.spread, residual, seen)
+        move = _read(logs, means, spreads, self.reading)
+        output = memory.mean + move @ self.basis.T
+        aged = self.gamma**seen.frames * memory.weight
+        weight = 1 / (1 + aged)
+        scatter = move[..., :, None] * move[..., None, :] if self.full else move**2
+        newer = Memory(
+            mean=memory.mean + weight * (output - memory.mean),
+            spread=(1 - weight) * (memory.spread + weight * scatter),
+            weight=1 + aged,
         )
-        state = advance(self.parameters, state, flat, np.float64(size / 100), frames)
-        return state, state.last.reshape(points.shape)
+        return newer, output.reshape(seen.points.shape)
 
-    def filter(
-        self,
-        points: Float[np.ndarray, "frames landmarks 2"],
-        seconds: Float[np.ndarray, "frames"] | None = None,
-    ) -> Float[np.ndarray, "frames landmarks 2"]:
-        """Stabilise a whole sequence causally; equal to calling `step` on each frame in turn.
-
-        Args:
-            points: raw points, image px; NaN where a frame is lost.
-            seconds: each frame's timestamp; None means one frame after another at the parameters' rate.
-        """
-        return np.stack(list(self._outputs(points, seconds))) if len(points) else np.array(points, float)
-
-    def _outputs(
-        self, points: Float[np.ndarray, "frames landmarks 2"], seconds: Float[np.ndarray, "frames"] | None
-    ) -> Iterator[Float[np.ndarray, "landmarks 2"]]:
-        state = None
-        for t, raw in enumerate(np.asarray(points, float)):
-            dt = None if seconds is None or t == 0 else float(seconds[t] - seconds[t - 1])
-            state, steady = self.step(state, raw, dt)
-            yield steady
-
-
-def advance(
-    parameters: Parameters,
-    state: State,
-    observed: Float[np.ndarray, "*batch D"],
-    unit: Float[np.ndarray, "*batch"] | np.floating,
-    frames: float = 1.0,
-) -> State:
-    """The closed-form step on flat vectors.
-
-    Equation: with r = Uᵀ(z - μ), P_k = β_kΓ_k + (1 - β_k)C and S_k = P_k + Γ_n on the diagonal of U's basis,
-    log w_k = log α_k - ½ Σ(log S_k + r²/S_k), x = μ + U Σ_k w_k P_k r / S_k. Then, with s ← γˡs after l
-    frames, w = 1/(1 + s) and δ = x - μ: μ ← μ + wδ, C ← (1 - w)(C + w(Uᵀδ)²), s ← 1 + s.
-    Source: Tai et al. 2019, Eq. (6)-(10).
-
-    Args:
-        parameters: Θ.
-        state: after the last frame.
-        observed: z, px.
-        unit: px per percent of face size.
-        frames: time since the last frame, in frames at the parameters' rate.
-    """
-    squared = np.asarray(unit)[..., None] ** 2
-    residual = (observed - state.mean) @ parameters.basis
-    betas = parameters.betas.reshape(-1, *(1,) * observed.ndim)
-    walks = parameters.walks.reshape(len(betas), *(1,) * (observed.ndim - 1), -1)
-    prior = betas * walks * squared * frames**2 + (1 - betas) * state.spread
-    total = prior + parameters.noise * squared
-    with np.errstate(divide="ignore"):
-        logs = np.log(parameters.alphas).reshape(-1, *(1,) * (observed.ndim - 1))
-    logs = logs - 0.5 * (np.log(total) + residual**2 / total).sum(axis=-1)
-    shares = np.exp(logs - logs.max(axis=0))
-    shares = (shares / shares.sum(axis=0))[..., None]
-    move = (shares * prior / total).sum(axis=0) * residual
-    output = state.mean + move @ parameters.basis.T
-    aged = parameters.gamma**frames * state.weight
-    weight = 1 / (1 + aged)
-    return State(
-        mean=state.mean + weight * (output - state.mean),
-        spread=(1 - weight) * (state.spread + weight * move**2),
-        weight=1 + aged,
-        last=output,
-    )
+    def _posterior(
+        self, spread: np.ndarray, residual: Flat, seen: Observation
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of each component: log-weight (K, …), mean (K, …, D) and covariance, all in U's basis."""
+        squared = seen.unit**2
+        per_component = (-1, *(1,) * (spread.ndim - 1 if self.full else spread.ndim))
+        betas = self.betas.reshape(*per_component, 1) if self.full else self.betas.reshape(per_component)
+        walks = self.walks.reshape(len(self.betas), *(1,) * (residual.ndim - 1), -1)
+        with np.errstate(divide="ignore"):
+            logs = np.log(self.alphas).reshape(-1, *(1,) * (residual.ndim - 1))
+        fixed, noise = walks * squared * seen.frames**2, self.noise * squared
+        if not self.full:
+            prior = betas * fixed + (1 - betas) * spread
+            total = prior + noise
+            logs = logs - 0.5 * (np.log(total) + residual**2 / total).sum(axis=-1)
+            return logs, prior / total * residual, prior * noise / total
+        eye = np.eye(len(self.noise))
+        prior = betas * fixed[..., None] * eye + (1 - betas) * spread
+        total = prior + noise * eye
+        gain = np.linalg.solve(total, prior).mT  # P S⁻¹, both symmetric
+        whitened = np.linalg.solve(total, np.broadcast_to(residual, total.shape[:-1])[..., None])[..., 0]
+        logs = logs - 0.5 * (np.linalg.slogdet(total)[1] + (residual * whitened).sum(axis=-1))
+        means = (gain @ residual[..., None])[..., 0]
+        return logs, means, prior - gain @ prior
 
 
-@lru_cache
-def load_stabilizer(path: str | Path | None = None) -> Stabilizer:
-    """The bundled stabiliser, or the one of a parameter file.
-
-    Raises:
-        WeightsError: not a parameter file of this version.
-    """
-    return Stabilizer(Parameters.load(path or str(files("steadyface") / "weights" / "stabilizer.json")))
-
-
-def _flatten(points: Float[np.ndarray, "*batch landmarks 2"]) -> Float[np.ndarray, "*batch D"]:
+def flatten(points: Points) -> Flat:
+    """(…, landmarks, 2) → (…, D)."""
     return np.asarray(points, float).reshape(*points.shape[:-2], -1)
 
 
-def _listed(value: object) -> object:
-    if not isinstance(value, np.ndarray):
-        return value
-    return np.vectorize(lambda x: float(f"{x:.9g}"))(value).tolist()
+def _read(logs: np.ndarray, means: np.ndarray, spreads: np.ndarray, reading: str) -> Flat:
+    """One point for a mixture of Gaussians."""
+    if len(logs) == 1:
+        return means[0]
+    if reading == "heaviest":
+        return np.take_along_axis(means, logs.argmax(axis=0)[None, ..., None], axis=0)[0]
+    shares = _softmax(logs)
+    if reading == "mean":
+        return (shares[..., None] * means).sum(axis=0)
+    if spreads.ndim > means.ndim:
+        precisions = np.linalg.inv(spreads + _LEAST * np.eye(spreads.shape[-1]))
+        return _highest_mode(logs, means, precisions)
+    precisions = np.eye(spreads.shape[-1]) / (spreads + _LEAST)[..., None]
+    return _highest_mode(logs, means, precisions)
+
+
+def _highest_mode(logs: np.ndarray, means: np.ndarray, precisions: np.ndarray) -> Flat:
+    """The highest of the modes to which the means climb: x ← (Σ r_k V_k⁻¹)⁻¹ Σ r_k V_k⁻¹ m_k.
+
+    Every mode lies on this ridge. Source: Carreira-Perpiñán 2000.
+    """
+    heights = logs + 0.5 * np.linalg.slogdet(precisions)[1]
+    pulls = (precisions @ means[..., None])[..., 0]
+
+    def density(x: Flat) -> np.ndarray:
+        away = x - means
+        return heights - 0.5 * (away * (precisions @ away[..., None])[..., 0]).sum(axis=-1)
+
+    best, level = means[0], np.full(logs.shape[1:], -np.inf)
+    for start in means:
+        x = start
+        for _ in range(_MODE_STEPS):
+            shares = _softmax(density(x))[..., None]
+            newer = np.linalg.solve(
+                (shares[..., None] * precisions).sum(0), (shares * pulls).sum(0)[..., None]
+            )
+            moved, x = np.abs(newer[..., 0] - x).max(), newer[..., 0]
+            if moved < 1e-10:
+                break
+        found = np.logaddexp.reduce(density(x), axis=0)
+        better = found > level
+        best, level = np.where(better[..., None], x, best), np.where(better, found, level)
+    return best
+
+
+def _softmax(logs: np.ndarray) -> np.ndarray:
+    shares = np.exp(logs - logs.max(axis=0))
+    return shares / shares.sum(axis=0)

@@ -1,0 +1,93 @@
+"""Stabilisers as files: one JSON file each, which says the kind, the parameters and how they were fitted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steadyface.errors import ConfigError, WeightsError
+from steadyface.stabilizer.baselines import (
+    ConstantVelocity,
+    FirstOrder,
+    MovingAverage,
+    OneEuro,
+    SavitzkyGolay,
+    SecondOrder,
+)
+from steadyface.stabilizer.filtering import Stabilizer
+from steadyface.stabilizer.model import PaperStabilizer
+from steadyface.stabilizer.velocity import VelocityStabilizer
+
+VERSION = 2
+DEFAULT_STABILIZER = "sta"
+
+KINDS: dict[str, type[Stabilizer]] = {
+    each.kind: each
+    for each in (
+        VelocityStabilizer,
+        PaperStabilizer,
+        MovingAverage,
+        FirstOrder,
+        SecondOrder,
+        ConstantVelocity,
+        OneEuro,
+        SavitzkyGolay,
+    )
+}
+"""Each kind of stabiliser by its name, which is also that of the bundled one of that kind."""
+
+
+def save_stabilizer(stabilizer: Stabilizer, path: str | Path) -> None:
+    """Write as JSON; seven digits of each number are kept."""
+    Path(path).write_text(json.dumps({"version": VERSION, **stabilizer.as_dict()}), encoding="utf-8")
+
+
+def load_stabilizer(name: str | Path = DEFAULT_STABILIZER) -> Stabilizer:
+    """A bundled stabiliser by name (a key of `KINDS`), or that of a `.json` file.
+
+    Raises:
+        ConfigError: no stabiliser of this name.
+        WeightsError: not a file of a stabiliser, or of another version.
+
+    >>> load_stabilizer("one-euro").kind
+    'one-euro'
+    """
+    if isinstance(name, str) and not name.endswith(".json"):
+        if name not in KINDS:
+            raise ConfigError.choice("stabilizer", name, [*KINDS, "FILE.json"])
+        return _bundled(name)
+    return _read(Path(name))
+
+
+@lru_cache
+def _bundled(name: str) -> Stabilizer:
+    return _read(Path(str(files("steadyface") / "weights" / "stabilizers" / f"{name}.json")))
+
+
+def _read(path: Path) -> Stabilizer:
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if (version := values.pop("version")) != VERSION:
+            raise WeightsError(f"{path}: version {version}, this steadyface reads version {VERSION}")
+        kind = KINDS[values.pop("kind")]
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}") from error
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise WeightsError(f"{path}: not a stabiliser's file") from error
+    names = {field.name for field in fields(kind)}
+    if set(values) != names:
+        raise WeightsError(f"{path}: keys differ: {sorted(set(values) ^ names)}")
+    try:
+        arrays: dict[str, Any] = {
+            name: np.array(value, float) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return kind(**arrays)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{path}: {error}") from error
