@@ -105,8 +105,15 @@ class TestTrust:
         assert statistics([with_scores(power)]).trust == pytest.approx(power, abs=0.1)
 
     def test_noise_is_that_of_usual_landmarks(self) -> None:
-        found = statistics([with_scores(1.0)]).noise / statistics([with_scores(1.0)]).noise.trace() * 10
-        np.testing.assert_allclose(found, np.eye(10), rtol=0, atol=0.15)
+        # In every other clip one landmark is nine times as doubtful as usual, in the rest a ninth.
+        doubts = np.full((CLIPS, 5), 0.1)
+        doubts[::2, 0], doubts[1::2, 0] = 0.9, 0.1 / 9
+        clips = make_clips(noise=np.eye(10))
+        error = (clips.raw - clips.truth) * np.sqrt(doubts / 0.1)[..., None]
+        scores = np.tile(1.001 - doubts, (FRAMES, 1, 1))
+        found = statistics([Clips(clips.truth + error, clips.truth, scores, 1.0)]).noise
+        # Each entry to some 4 %, and the power of the doubt to some.
+        np.testing.assert_allclose(found / np.trace(found) * 10, np.eye(10), rtol=0, atol=0.15)
 
     def test_doubts_are_usual_ones(self) -> None:
         clips = with_scores(1.0)
