@@ -379,13 +379,7 @@ def fit_stabilizer(
     from steadyface.stabilizer import save_stabilizer
     from steadyface.stabilizer.fit import Weights, cut, fit, score
 
-    if components < 1:
-        raise ConfigError(f"components must be at least 1, got {components}")
-    if not (0 <= smooth < np.inf and 0 <= delay < np.inf and midpoint >= 0):
-        raise ConfigError(
-            "smooth, delay and midpoint must be at least 0, and only midpoint may be inf, "
-            f"got {smooth:g}, {delay:g} and {midpoint:g}"
-        )
+    weights = Weights(smooth, delay, midpoint)
     if out.suffix != ".json" or out.is_dir() or not out.parent.is_dir():
         raise ConfigError(f"{out}: must be a .json file in a folder that is there")
     pairs = {path: load_pair(path) for path in sorted(sequences.glob("*.npz"))}
@@ -393,7 +387,6 @@ def fit_stabilizer(
         raise ConfigError(f"{sequences}: no .npz file, see steadyface make-sequences")
     kept = [pair for path, pair in pairs.items() if not held_out(path)] or list(pairs.values())
     others = [pair for path, pair in pairs.items() if held_out(path)]
-    weights = Weights(smooth, delay, midpoint)
     stabilizer = fit(
         kind,
         kept,

@@ -82,8 +82,10 @@ def fit(
         fitted: kept in the parameters, for people.
 
     Raises:
-        ConfigError: an unknown kind or basis, or no sequence is as long as a clip.
+        ConfigError: an unknown kind or basis, no components, or no sequence is as long as a clip.
     """
+    if components < 1:
+        raise ConfigError(f"components must be at least 1, got {components}")
     if basis not in BASES:
         raise ConfigError.choice("basis", basis, BASES)
     clips = cut(pairs, fps, clip)

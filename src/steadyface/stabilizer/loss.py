@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.errors import ConfigError
+
 Sequence = Float[np.ndarray, "frames *batch landmarks 2"]
 Losses = Float[np.ndarray | np.floating, "*batch"]
 
@@ -29,6 +31,13 @@ class Weights:
     smooth: float = 1.0
     delay: float = 10.0
     midpoint: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.smooth < np.inf and 0 <= self.delay < np.inf and self.midpoint >= 0):
+            raise ConfigError(
+                "smooth, delay and midpoint must be at least 0, and only midpoint may be inf, "
+                f"got {self.smooth:g}, {self.delay:g} and {self.midpoint:g}"
+            )
 
 
 def loss(outputs: Sequence, truth: Sequence, weights: Weights | None = None) -> Losses:
