@@ -207,7 +207,7 @@ def with_constant_bias(truth: Points, raw: Points) -> Points:
 
 
 def _of_clip(clip: Path, lenders: list[Pair], landmarker: Landmarker) -> Iterator[Pair]:
-    """The motions in a clip, each with the errors of a still, in parts as long as the still's."""
+    """The motions in a clip, in parts of `CLIP` frames, each with the errors of a still."""
     rng = np.random.default_rng(zlib.crc32(clip.name.encode()))
     for motion, fps in _motions(clip, landmarker):
         for start in range(0, len(motion) - CLIP + 1, CLIP):

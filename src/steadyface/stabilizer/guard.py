@@ -23,10 +23,8 @@ OFF = 0.15  # of face size: no landmark leaves the others by this much within a 
 _PACE = 0.04  # of face size: the most per frame by which a landmark is let off the others
 _SAME = 0.05  # of face size: a landmark that is off and moves no more than that beside the others stays
 _PATIENCE = 5  # frames for which a landmark that is off must stay to be believed
-_FEW, _MANY = (
-    0.2,
-    1 / 3,
-)  # of the landmarks: in a jump this many may be off; with more than many, nothing holds
+_FEW = 0.2  # of the landmarks: no more may be off where all have jumped, or agree on another place
+_MANY = 1 / 3  # of the landmarks: if more are off, the frame says nothing
 _WIDEST = 3.0  # frames, beyond which landmarks part no farther
 _AGREE = 2  # frames after which a face that is elsewhere is believed
 
