@@ -7,7 +7,7 @@ row per decoder, all of them on the same heatmaps, cropped by the ground-truth l
 the network's own decoder:
 
 - `flipped too`: mean of the plain and the mirrored crop's points;
-- `detector's box`: Haar cascade, of its boxes the one with the largest overlap with the true box;
+- `finder's box`: the face finder's, of its boxes the one with the largest overlap with the true box;
 - `…, second look`: once more in the box of the points found so, as the tracker does with a new face.
 
 A face is found where that overlap is at least 0.3. NRMSE and score are means over the faces found, which are
@@ -24,7 +24,7 @@ import numpy as np
 from steadyface import heatmap, metrics
 from steadyface.datasets.crops import FaceCrops
 from steadyface.datasets.three_hundred_w import Sample, find_samples
-from steadyface.detector import Detector, HaarDetector
+from steadyface.detector import Detector, FaceFinder
 from steadyface.geometry import bounding_box, change_grid, flip_points, overlap
 from steadyface.landmarker import Landmarker
 from steadyface.markup import FLIP
@@ -36,7 +36,7 @@ LEAST_OVERLAP = 0.3
 
 def main(data: str, *weights: str) -> None:
     samples = find_samples(f"{data}/300w", ["helen-test"])
-    detector = HaarDetector()
+    detector = FaceFinder()
     boxes = [detect(detector, sample) for sample in samples]
     for name in weights or bundled_models():
         landmarker = Landmarker(name)
@@ -50,7 +50,7 @@ def main(data: str, *weights: str) -> None:
 
 
 def detect(detector: Detector, sample: Sample) -> np.ndarray | None:
-    """The detector's box of the annotated face, image px, if it found that face."""
+    """The finder's box of the annotated face, image px, if it found that face."""
     image, truth = sample.load()
     boxes = detector(image)
     shares = overlap(boxes, bounding_box(truth)[None])[:, 0]
@@ -84,7 +84,7 @@ def flip_row(landmarker: Landmarker, crops: np.ndarray, truth: np.ndarray) -> No
 
 
 def detector_rows(landmarker: Landmarker, faces: FaceCrops, boxes: Sequence[np.ndarray | None]) -> None:
-    """Start from the detector's box, as a user's photograph does."""
+    """Start from the finder's box, as a user's photograph does."""
     errors, scores = np.full((2, len(faces)), np.inf), np.full((2, len(faces)), np.nan)
     for i, ((image, truth), box) in enumerate(zip(faces.faces, boxes, strict=True)):
         for look in range(2):
@@ -94,7 +94,7 @@ def detector_rows(landmarker: Landmarker, faces: FaceCrops, boxes: Sequence[np.n
             errors[look, i] = metrics.nrmse_interocular(found.points, truth)
             scores[look, i] = found.scores.mean()
             box = bounding_box(found.points)
-    print_row(f"{landmarker.decoder}, detector's box", errors[0], scores[0])
+    print_row(f"{landmarker.decoder}, finder's box", errors[0], scores[0])
     print_row("…, second look", errors[1], scores[1])
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from steadyface import heatmap
 from steadyface.demo import portrait
-from steadyface.detector import HaarDetector
+from steadyface.detector import FaceFinder
 from steadyface.drawing import draw_faces
 from steadyface.geometry import Region
 from steadyface.images import crop_region
@@ -66,7 +66,7 @@ def render(path: Path) -> Path:
 
 def measure(clip: Path, overlay: Path) -> dict[str, list[float]]:
     watch = Stopwatch()
-    landmarker, detector, stabilizer = Landmarker(device="cpu"), HaarDetector(), load_stabilizer()
+    landmarker, detector, stabilizer = Landmarker(device="cpu"), FaceFinder(device="cpu"), load_stabilizer()
     tracker, state = Tracker(landmarker), None
     with VideoReader(clip) as reader, VideoWriter(overlay, reader.width, reader.height, reader.fps) as writer:
         frames = iter(reader)

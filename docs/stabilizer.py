@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt
 from steadyface import Landmarker, load_stabilizer, metrics
 from steadyface.datasets.talking_still import TalkingStill
 from steadyface.demo import portrait
-from steadyface.detector import HaarDetector
+from steadyface.detector import FaceFinder
 from steadyface.markup import GROUPS
 from steadyface.sequences import follow_known, with_constant_bias
 from steadyface.stabilizer.loss import delay_loss, smooth_loss
@@ -46,7 +46,7 @@ def main() -> None:
 
 def talking_portrait() -> TalkingStill:
     still = portrait().still
-    points = Landmarker().predict(still, HaarDetector()(still)[0]).points
+    points = Landmarker().predict(still, FaceFinder()(still)[0]).points
     return TalkingStill(still, points, width=1280, height=720, eyes_px=160, seconds=10.0, seed=4, noise=6.0)
 
 

@@ -10,11 +10,12 @@ import torch
 
 from steadyface.checkpoint import build_from, describe, load_network, save_network, start_from
 from steadyface.errors import ConfigError, WeightsError
-from steadyface.nets import LandmarkConfig, build_network
+from steadyface.nets import FinderConfig, FinderNet, LandmarkConfig, build_network
 from steadyface.nets.compact import CompactConfig, CompactNet
 from steadyface.nets.hourglass import HourglassConfig
 
 SMALL = CompactConfig(input_size=64, widths=(16, 16, 16, 16), blocks=(0, 1, 0, 1))
+FINDER = FinderConfig(input_size=64, widths=(8, 8, 8), blocks=(0, 1, 0))
 HOURGLASS = HourglassConfig(input_size=64, stacks=2, features=16, unit="wide", output="logits")
 
 
@@ -27,6 +28,34 @@ def test_weights_rebuild_their_own_network(config: LandmarkConfig, tmp_path: Pat
     images = torch.rand(2, 3, 64, 64) * 255
     assert torch.equal(net.log_heatmaps(images), again.log_heatmaps(images))
     assert build_from(*describe(config)).config == config
+
+
+def test_a_finders_weights_rebuild_it(tmp_path: Path) -> None:
+    net = FinderNet(FINDER).half().float().eval()
+    save_network(net, tmp_path / "net.safetensors")
+    again = load_network(tmp_path / "net.safetensors")
+    assert isinstance(again, FinderNet)
+    assert not again.training
+    assert again.config == FINDER
+    images = torch.rand(2, 3, 64, 96) * 255
+    assert torch.equal(net(images), again(images))
+    kind, config = describe(FINDER)
+    assert kind == "finder"
+    assert build_from(kind, config).config == FINDER
+
+
+def test_a_finder_starts_from_a_finder_only(tmp_path: Path) -> None:
+    net = FinderNet(FINDER).half().float().eval()
+    save_network(net, tmp_path / "finder.safetensors")
+    deeper = FinderNet(replace(FINDER, input_size=320, blocks=(1, 2, 1)))
+    start_from(deeper, tmp_path / "finder.safetensors")
+    images = torch.rand(1, 3, 64, 64) * 255
+    torch.testing.assert_close(deeper.eval()(images), net(images))
+    save_network(build_network(SMALL), tmp_path / "compact.safetensors")
+    with pytest.raises(WeightsError, match="compact"):
+        start_from(FinderNet(FINDER), tmp_path / "compact.safetensors")
+    with pytest.raises(WeightsError, match="finder"):
+        start_from(build_network(SMALL), tmp_path / "finder.safetensors")
 
 
 def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from steadyface.geometry import (
     bounding_box,
     box_of_pixels,
     change_grid,
+    contained,
     face_size,
     flip_points,
     overlap,
-    scale_boxes,
 )
 
 EXACT = 1e-9
@@ -109,6 +109,15 @@ class TestAffine:
         assert first.then(second).scale == pytest.approx(first.scale * second.scale)
         assert first.inverse.scale == pytest.approx(1 / first.scale)
 
+    @given(faces, scales, scales)
+    def test_scaling_is_change_grid_axis_by_axis(self, points: np.ndarray, x: float, y: float) -> None:
+        scaled = Affine.scaling(x, y)(points)
+        for axis, scale in enumerate((x, y)):
+            expected = change_grid(points, scale)[:, axis]
+            np.testing.assert_allclose(scaled[:, axis], expected, rtol=1e-12, atol=EXACT)
+        np.testing.assert_allclose(change_grid(points, np.array([x, y])), scaled, rtol=1e-12, atol=EXACT)
+        np.testing.assert_array_equal(Affine.scaling(x).matrix, Affine.scaling(x, x).matrix)
+
     def test_translation(self) -> None:
         np.testing.assert_array_equal(Affine.translation(2, -3)(np.array([[1.0, 1.0]])), [[3, -2]])
 
@@ -184,18 +193,67 @@ class TestBoxes:
 
     @given(boxes, boxes, scales)
     def test_scaling_keeps_overlap(self, a: np.ndarray, b: np.ndarray, scale: float) -> None:
-        scaled = overlap(scale_boxes(a, scale)[None], scale_boxes(b, scale)[None])
+        scaled = overlap(Affine.scaling(scale).boxes(a)[None], Affine.scaling(scale).boxes(b)[None])
         np.testing.assert_allclose(scaled, overlap(a[None], b[None]), rtol=0, atol=1e-7)
 
     @given(boxes, scales)
     def test_scaling_multiplies_sides(self, box: np.ndarray, scale: float) -> None:
-        scaled = scale_boxes(box[None], scale)[0]
+        scaled = Affine.scaling(scale).boxes(box[None])[0]
         np.testing.assert_allclose(scaled[2:] - scaled[:2], scale * (box[2:] - box[:2]))
 
     def test_box_of_a_whole_image_scales_to_the_whole_image(self) -> None:
         np.testing.assert_allclose(
-            scale_boxes(box_of_pixels(0, 0, 640, 480), 0.25), box_of_pixels(0, 0, 160, 120)
+            Affine.scaling(0.25).boxes(box_of_pixels(0, 0, 640, 480)), box_of_pixels(0, 0, 160, 120)
         )
+
+    @given(boxes, boxes)
+    def test_contained_is_the_shared_area_over_its_own(self, a: np.ndarray, b: np.ndarray) -> None:
+        both = np.stack([a, b])
+        share, area = contained(both, both), (both[:, 2:] - both[:, :2]).prod(axis=1)
+        np.testing.assert_allclose(np.diag(share), 1)
+        shared = share * area[:, None]
+        np.testing.assert_allclose(shared, shared.T, rtol=1e-9, atol=EXACT)
+        union = area[:, None] + area[None] - shared
+        np.testing.assert_allclose(overlap(both, both), shared / union, rtol=1e-9, atol=EXACT)
+
+    @given(boxes, st.floats(0, 100))
+    def test_contained_is_all_in_a_larger_box(self, box: np.ndarray, margin: float) -> None:
+        larger = box + margin * np.array([-1, -1, 1, 1])
+        assert contained(box[None], larger[None])[0, 0] == pytest.approx(1)
+
+    def test_contained_counts_px(self) -> None:
+        rng = np.random.default_rng(0)
+        low = rng.integers(0, 20, (2, 6, 2))
+        ends = np.concatenate([low, low + rng.integers(1, 20, low.shape)], axis=-1)
+        painted = np.zeros((2, 6, 40, 40), bool)
+        for i, j in np.ndindex(2, 6):
+            x0, y0, x1, y1 = ends[i, j]
+            painted[i, j, y0:y1, x0:x1] = True
+        shared = (painted[0][:, None] & painted[1][None]).sum(axis=(2, 3))
+        counted = shared / painted[0].sum(axis=(1, 2))[:, None]
+        np.testing.assert_allclose(contained(ends[0] - 0.5, ends[1] - 0.5), counted)
+
+    def test_contained_of_empty_boxes_is_nothing(self) -> None:
+        empty = np.zeros((1, 4))
+        assert contained(empty, empty) == 0
+        assert contained(np.zeros((0, 4)), empty).shape == (0, 1)
+        assert contained(empty, np.zeros((0, 4))).shape == (1, 0)
+
+    @given(faces, scales, scales)
+    def test_maps_move_a_box_as_its_points(self, points: np.ndarray, x: float, y: float) -> None:
+        affine = Affine.scaling(x, y)
+        np.testing.assert_allclose(affine.boxes(bounding_box(points)), bounding_box(affine(points)))
+
+    @given(boxes, scales, scales)
+    def test_maps_of_boxes_have_inverses(self, box: np.ndarray, x: float, y: float) -> None:
+        affine = Affine.scaling(x, y)
+        np.testing.assert_allclose(affine.inverse.boxes(affine.boxes(box)), box, rtol=0, atol=EXACT)
+
+    def test_maps_take_any_number_of_boxes(self) -> None:
+        affine, box = Affine.scaling(2.0, 3.0), np.array([0.0, 1.0, 2.0, 3.0])
+        for shape in ((0,), (5,), (2, 3)):
+            many = np.broadcast_to(box, (*shape, 4))
+            np.testing.assert_array_equal(affine.boxes(many), np.broadcast_to(affine.boxes(box), many.shape))
 
     @given(faces, st.floats(0.1, 10), places)
     def test_face_size_scales_and_ignores_shift(self, points: np.ndarray, scale: float, shift: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadyface.errors import DataError
-from steadyface.geometry import Region
-from steadyface.images import SUFFIXES, crop_region, read_image, write_image
+from steadyface.errors import ConfigError, DataError
+from steadyface.geometry import Region, box_of_pixels
+from steadyface.images import SUFFIXES, as_rgb, crop_region, read_image, resize_to, write_image
 
 angles = st.floats(-math.pi, math.pi)
 
@@ -91,6 +92,115 @@ class TestReadAndWrite:
     def test_cannot_be_written(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(DataError, match="face"):
             write_image(tmp_path / name, picture())
+
+
+class TestAsRgb:
+    def test_rgb_is_the_same_array(self) -> None:
+        for image in (picture(), picture()[:, ::-1], picture()[::2, ::3]):
+            assert as_rgb(image) is image
+
+    def test_grey_is_repeated(self) -> None:
+        grey = picture(shape=(12, 20))
+        for image in (grey, grey[..., None], np.asfortranarray(grey)):
+            np.testing.assert_array_equal(as_rgb(image), np.stack([grey] * 3, axis=-1))
+
+    def test_alpha_is_dropped(self) -> None:
+        rgba = picture(shape=(12, 20, 4))
+        np.testing.assert_array_equal(as_rgb(rgba), rgba[..., :3])
+        np.testing.assert_array_equal(as_rgb(rgba[:, ::-1]), rgba[:, ::-1, :3])
+
+    @pytest.mark.parametrize(
+        "image",
+        [
+            np.full((4, 5, 3), np.nan),
+            np.zeros((4, 5, 3), np.float32),
+            np.zeros((4, 5, 3), np.int16),
+            np.zeros((4, 5), bool),
+            np.zeros((4, 5, 2), np.uint8),
+            np.zeros((4, 5, 5), np.uint8),
+            np.zeros((0, 5, 3), np.uint8),
+            np.zeros((4, 0), np.uint8),
+            np.zeros((4, 5, 0), np.uint8),
+            np.zeros(5, np.uint8),
+            np.zeros((), np.uint8),
+            np.zeros((1, 4, 5, 3), np.uint8),
+        ],
+        ids=lambda image: f"{image.dtype}{image.shape}",
+    )
+    def test_anything_else_is_named(self, image: np.ndarray) -> None:
+        said = f"must be RGB uint8 (H, W, 3), got {image.dtype} {image.shape}"
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            as_rgb(image)
+
+
+class TestResizeTo:
+    sides = st.integers(1, 400)
+
+    @staticmethod
+    def errors(
+        height: int, width: int, side: int, *slope: float, dither: float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Levels between a resized ramp and the ramp at the mapped places, and these places."""
+        rows, columns = np.mgrid[:height, :width]
+        image = np.stack([slope[0] * columns, slope[1] * rows, 0 * rows], axis=-1)
+        image = image + dither * np.random.default_rng(0).uniform(-0.5, 0.5, image.shape)
+        image = image.round().clip(0, 255).astype(np.uint8)
+        small, to_small = resize_to(image, side)
+        rows, columns = np.mgrid[: small.shape[0], : small.shape[1]]
+        places = to_small.inverse(np.stack([columns, rows], axis=-1).astype(float))
+        return small[..., :2] - slope * places, places
+
+    @given(sides, sides, sides)
+    def test_the_longer_side_is_what_was_asked_for(self, height: int, width: int, side: int) -> None:
+        small, _ = resize_to(np.zeros((height, width, 3), np.uint8), side)
+        scale = side / max(height, width)
+        assert max(small.shape[:2]) == side
+        # The shorter side is the nearest whole number of px, but at least one.
+        assert abs(small.shape[0] - max(1, height * scale)) <= 0.5 + 1e-9
+        assert abs(small.shape[1] - max(1, width * scale)) <= 0.5 + 1e-9
+
+    @given(sides, sides, sides)
+    def test_the_whole_image_becomes_the_whole_image(self, height: int, width: int, side: int) -> None:
+        small, to_small = resize_to(np.zeros((height, width, 3), np.uint8), side)
+        found = to_small.boxes(box_of_pixels(0, 0, width, height))
+        expected = box_of_pixels(0, 0, *small.shape[1::-1])
+        np.testing.assert_allclose(found[[0, 2]], expected[[0, 2]], rtol=0, atol=1e-9)
+        # Where rows are left out, those that are read lie up to half a gap off the border.
+        assert np.abs(found - expected).max() <= 0.5
+
+    def test_its_own_size_is_the_same_array(self) -> None:
+        image = picture()
+        small, to_small = resize_to(image, 20)
+        assert small is image
+        np.testing.assert_array_equal(to_small.matrix, [[1, 0, 0], [0, 1, 0]])
+
+    @given(st.integers(2, 255), st.integers(2, 255), st.integers(1, 254))
+    def test_a_smaller_one_shows_each_px_where_the_map_says(self, height: int, width: int, side: int) -> None:
+        errors, _ = self.errors(height, width, min(side, max(height, width) - 1), 1.0, 1.0)
+        # Levels: ½ from rounding; a side that is kept in one direction is averaged in the other alone.
+        assert np.abs(errors).max() <= 0.51
+
+    @given(st.integers(2, 60), st.integers(2, 60), st.integers(61, 250))
+    def test_a_larger_one_too(self, height: int, width: int, side: int) -> None:
+        errors, places = self.errors(height, width, side, 4.0, 4.0)
+        inside = (places >= 0) & (places <= [width - 1, height - 1])  # beyond, the border's px is repeated
+        # Levels: OpenCV rounds twice, by row and by column; half a px of the image would be 2.
+        assert np.abs(errors[inside]).max() <= 1.01
+
+    @pytest.mark.parametrize("shape", [(8000, 100), (100, 8000), (1501, 2003), (2003, 1501), (5000, 40)])
+    def test_a_huge_one_of_which_only_some_rows_are_read(self, shape: tuple[int, int]) -> None:
+        slope = [min(1.0, 250 / length) for length in reversed(shape)]
+        errors, places = self.errors(*shape, 320, *slope, dither=1.0)
+        apart = np.multiply(slope, shape[::-1]) / places.shape[1::-1]  # levels between px of the result
+        # Px of the result: its levels are whole, of 0.8 to 25 apart, which the dither makes up for on average.
+        assert np.abs(errors.mean(axis=(0, 1)) / apart).max() < 0.06
+
+    def test_a_line_of_a_huge_image_is_not_lost_by_averaging(self) -> None:
+        image = np.zeros((4000, 4000, 3), np.uint8)
+        image[:, 2000:2100] = 255
+        small, to_small = resize_to(image, 320)
+        low, high = (to_small(np.array([[x, 0.0]]))[0, 0] for x in (1999.5, 2099.5))
+        np.testing.assert_allclose(small[..., 0].sum(axis=1) / 255, high - low, rtol=0, atol=0.01)
 
 
 class TestCropShowsWhatTheMapSays:

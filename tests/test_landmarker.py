@@ -92,9 +92,16 @@ def test_bad_boxes(landmarker: Landmarker, image: np.ndarray, box: list[float]) 
 
 
 def test_bad_images(landmarker: Landmarker, image: np.ndarray) -> None:
-    for bad in (image[..., 0], image.astype(np.float32), image[:0], np.dstack([image, image])[..., :4]):
+    for bad in (image[..., :2], image.astype(np.float32), image * np.nan, image[:0], image[None]):
         with pytest.raises(ConfigError, match="RGB uint8"):
             landmarker.predict_regions(bad, [Region(10, 10, 10)])
+
+
+def test_grey_and_alpha_are_taken_as_rgb(landmarker: Landmarker, image: np.ndarray) -> None:
+    grey = image[..., 1]
+    expected = landmarker.predict(np.stack([grey] * 3, axis=-1), BOX).points
+    for same in (grey, grey[..., None], np.stack([grey] * 4, axis=-1)):
+        np.testing.assert_array_equal(landmarker.predict(same, BOX).points, expected)
 
 
 def test_a_box_outside_the_image_is_no_error(landmarker: Landmarker, image: np.ndarray) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from finder_maps import cut_faces, draw
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steadyface import heatmap
 from steadyface.geometry import change_grid
-from steadyface.nets.loss import cross_entropy, regrid, squared_error
+from steadyface.nets.loss import cross_entropy, finder_loss, regrid, squared_error
 
 POINTS = torch.tensor([[[4.3, 7.8]]])
 
@@ -73,3 +76,87 @@ def test_a_teacher_moves_the_optimum_towards_itself() -> None:
         cross_entropy(logs(points), truth, 1.0, soft=soft, soft_weight=0.9) for points in (taught, truth)
     )
     assert at_teacher < at_truth
+
+
+class TestFinderLoss:
+    CELLS = (8, 8)
+    FACE, OTHER, NONE = (10.0, 12.0, 30.0, 36.0), (38.0, 30.0, 62.0, 60.0), (torch.nan,) * 4
+
+    @staticmethod
+    def loss(maps: torch.Tensor, *faces: tuple[float, ...], wanted: list[bool] | None = None) -> torch.Tensor:
+        known = torch.tensor(wanted or [True] * len(faces))[None]
+        return finder_loss(maps, torch.tensor(faces)[None], known, 1.0)
+
+    @given(cut_faces(), st.integers(0, 4))
+    def test_is_least_at_the_drawn_truth(
+        self, case: tuple[tuple[int, int], list[float]], channel: int
+    ) -> None:
+        cells, box = case
+        truth = draw([box], cells)
+        least = self.loss(truth, tuple(box))
+        assert least < 1e-4  # drawn maps stop 1e-6 short of 0 and 1, and float32 rounds
+        truth[:, channel] += 0.1 * torch.randn(cells, generator=torch.Generator().manual_seed(0))
+        assert self.loss(truth, tuple(box)) > least
+
+    def test_a_face_cut_by_the_border_is_taught_by_hand_worked_numbers(self) -> None:
+        # Of x from -20 to 20 the part from -½ to 20 is seen, in a frame of 64 px: its centre is 9.75, cell
+        # 0.78125, and the face's lies 9.75 px further left, of 40; y from 20 to 44 is seen whole.
+        place = torch.tensor([[[0.78125, 3.5625]]])
+        maps = torch.zeros(1, 5, *self.CELLS)
+        maps[:, :1] = torch.logit(heatmap.encode(place, self.CELLS, 1.0), 1e-6)
+        for channel, value in enumerate((np.log(40 / 8), np.log(24 / 8), -9.75 / 40, 0.0), start=1):
+            maps[:, channel] = value
+        assert self.loss(maps, (-20.0, 20.0, 20.0, 44.0)) < 1e-5
+        maps[:, 3] += 0.1
+        # box_weight times the weighted mean of 0.1
+        assert self.loss(maps, (-20.0, 20.0, 20.0, 44.0)) == pytest.approx(0.2, abs=1e-5)
+
+    def test_without_a_face_every_cell_counts_alike(self) -> None:
+        # p²·BCE = ¼·ln 2 at p = ½, over the 64 cells.
+        assert self.loss(torch.zeros(1, 5, 8, 8), self.NONE) == pytest.approx(16 * np.log(2), rel=1e-6)
+
+    @pytest.mark.parametrize("wanted", [True, False])
+    def test_rows_without_a_face_count_nothing(self, wanted: bool) -> None:
+        maps = torch.randn(1, 5, *self.CELLS, generator=torch.Generator().manual_seed(0))
+        alone = self.loss(maps, self.FACE)
+        assert self.loss(maps, self.NONE, self.FACE, self.NONE, wanted=[wanted, True, wanted]) == alone
+
+    def test_inside_an_ignored_face_nothing_is_taught(self) -> None:
+        maps = torch.randn(1, 5, *self.CELLS, requires_grad=True)
+        self.loss(maps, self.FACE, self.OTHER, wanted=[True, False]).backward()
+        assert maps.grad is not None
+        # The other's box holds the cells' centres 43.5, 51.5 and 59.5, and down also 35.5.
+        inside = torch.zeros(self.CELLS, dtype=torch.bool)
+        inside[4:8, 5:8] = True
+        near = heatmap.encode(torch.tensor([[2.0625, 2.5625]]), self.CELLS, 1.0)[0] > 0.05
+        assert not (inside & near).any()
+        heat, others = maps.grad[0, 0], maps.grad[0, 1:]
+        assert torch.equal(heat == 0, inside)
+        assert (others[:, inside] == 0).all()
+        assert (others[:, 2, 2] != 0).all()
+
+    def test_an_ignored_face_hides_no_wanted_one(self) -> None:
+        maps = torch.zeros(1, 5, *self.CELLS, requires_grad=True)
+        around = (0.0, 0.0, 63.0, 63.0)
+        self.loss(maps, self.FACE, around, wanted=[True, False]).backward()
+        assert maps.grad is not None
+        assert maps.grad[0, 0, 2, 2] < 0  # the peak is pulled up
+
+    def test_every_frame_of_a_batch_counts_by_its_faces(self) -> None:
+        maps = torch.randn(2, 5, *self.CELLS, generator=torch.Generator().manual_seed(0))
+        boxes, known = torch.tensor([[self.FACE], [self.OTHER]]), torch.ones(2, 1, dtype=torch.bool)
+        both = finder_loss(maps, boxes, known, 1.0, box_weight=0.0)
+        singles = [
+            float(finder_loss(maps[i][None], boxes[i][None], known[i][None], 1.0, box_weight=0.0))
+            for i in range(2)
+        ]
+        assert both == pytest.approx(sum(singles) / 2, rel=1e-5)
+
+    def test_a_batch_without_faces_has_finite_gradients(self) -> None:
+        maps = (10 * torch.randn(2, 5, *self.CELLS)).requires_grad_()
+        boxes = torch.full((2, 3, 4), torch.nan)
+        finder_loss(maps, boxes, torch.zeros(2, 3, dtype=torch.bool), 1.0).backward()
+        assert maps.grad is not None
+        assert torch.isfinite(maps.grad).all()
+        assert (maps.grad[:, 0] != 0).any()
+        assert (maps.grad[:, 1:] == 0).all()

@@ -5,14 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from steadyface import metrics
 from steadyface.datasets.three_hundred_w import find_samples
-from steadyface.errors import WeightsError
+from steadyface.detector import SIDE, FaceFinder
+from steadyface.errors import ConfigError, WeightsError
 from steadyface.geometry import bounding_box
 from steadyface.landmarker import Landmarker
-from steadyface.models import DEFAULT_MODEL, ModelCard, bundled_models, model_cards, model_path
+from steadyface.models import (
+    DEFAULT_MODEL,
+    DEVICES,
+    FINDER,
+    ModelCard,
+    bundled_models,
+    finder_card,
+    model_cards,
+    model_kind,
+    model_path,
+    open_model,
+)
 
 
 def test_every_bundled_model_has_a_card_that_fits_its_file() -> None:
@@ -44,3 +57,72 @@ def test_an_unknown_model_is_named() -> None:
         WeightsError, match="nothing: neither a file nor a bundled model; bundled are: compact"
     ):
         model_path("nothing")
+
+
+def foreign(path: Path, operator: str = "Identity") -> Path:
+    """An ONNX file of someone else's."""
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "ab"]
+    node = onnx.helper.make_node(operator, ["a"], ["b"])
+    graph = onnx.helper.make_graph([node], "graph", ends[:1], ends[1:])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save_model(model, str(path))
+    return path
+
+
+class TestFinder:
+    def test_is_bundled_beside_the_landmark_models(self) -> None:
+        assert FINDER not in bundled_models()
+        assert model_path(FINDER).parent == model_path(DEFAULT_MODEL).parent
+
+    def test_its_card_fits_its_file(self) -> None:
+        card = finder_card()
+        assert card.side == SIDE
+        assert card.megabytes == model_path(FINDER).stat().st_size / 1e6
+        # Weights take two bytes each, and the graph some 100 kB.
+        assert 2e-6 * card.parameters == pytest.approx(card.megabytes, abs=0.2)
+        assert card.recall > 90
+        assert 0 <= card.false_per_photo < 0.2
+        assert "research" in card.licence
+
+
+class TestOpenModel:
+    def test_every_bundled_file_says_its_kind(self) -> None:
+        assert model_kind(FINDER) == "finder"
+        assert model_kind(model_path(FINDER)) == "finder"
+        assert {model_kind(name) for name in bundled_models()} == {"landmarks"}
+        _, metadata = open_model(FINDER, "finder", "cpu")
+        assert (metadata["name"], metadata["network"]) == ("finder", "finder")
+
+    def test_a_foreign_file_has_no_kind(self, tmp_path: Path) -> None:
+        path = foreign(tmp_path / "other.onnx")
+        assert model_kind(path) is None
+        with pytest.raises(WeightsError, match=r"other\.onnx: not a finder model exported by steadyface"):
+            open_model(path, "finder")
+
+    def test_one_kind_is_not_taken_for_another(self) -> None:
+        with pytest.raises(WeightsError, match=r"finder\.onnx: not a landmarks model"):
+            Landmarker(FINDER)
+        with pytest.raises(WeightsError, match=rf"{DEFAULT_MODEL}\.onnx: not a finder model"):
+            FaceFinder(DEFAULT_MODEL)
+
+    @pytest.mark.parametrize("content", [b"", b"no", b"\0" * 64, "half", "unknown operator"])
+    def test_what_is_no_model_is_named(self, tmp_path: Path, content: bytes | str) -> None:
+        path = tmp_path / "bad.onnx"
+        if content == "unknown operator":
+            foreign(path, "Nonsense")
+        else:
+            whole = model_path(FINDER).read_bytes()
+            path.write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
+        with pytest.raises(WeightsError, match=r"bad\.onnx"):
+            open_model(path, "finder", "cpu")
+        with pytest.raises(WeightsError, match=r"bad\.onnx"):
+            model_kind(path)
+
+    def test_what_is_not_there_is_named(self, tmp_path: Path) -> None:
+        for missing in (tmp_path / "none.onnx", tmp_path):
+            with pytest.raises(WeightsError, match="neither a file nor a bundled model"):
+                model_kind(missing)
+
+    def test_an_unknown_device_is_named(self) -> None:
+        with pytest.raises(ConfigError, match=", ".join(DEVICES)):
+            open_model(FINDER, "finder", "tpu")

@@ -12,7 +12,7 @@ import pytest
 import scenes
 
 from steadyface import metrics
-from steadyface.detector import HaarDetector
+from steadyface.detector import FaceFinder
 from steadyface.errors import ConfigError, VideoError, WeightsError
 from steadyface.geometry import bounding_box
 from steadyface.stabilizer import KINDS, Stabilizer, load_stabilizer, save_stabilizer
@@ -31,7 +31,7 @@ from steadyface.tracker import (
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
 
 
-class CountingDetector(HaarDetector):
+class CountingDetector(FaceFinder):
     """Counts its calls."""
 
     def __init__(self) -> None:

@@ -1,8 +1,9 @@
-"""Training and export, end to end on a handful of crops of the portrait."""
+"""Training and export, end to end on a handful of crops and pictures of the portrait."""
 
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import subprocess
 import sys
@@ -12,21 +13,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
+from steadyface import heatmap
 from steadyface.checkpoint import load_network
 from steadyface.datasets.augmentation import Augmentation
+from steadyface.datasets.face_boxes import read_boxes
+from steadyface.datasets.face_photos import Collage, hold_out_photos
 from steadyface.datasets.pts import write_pts
 from steadyface.demo import portrait
-from steadyface.errors import ConfigError, DataError, ExportError
+from steadyface.errors import ConfigError, DataError, ExportError, WeightsError
 from steadyface.export import export_onnx
-from steadyface.images import write_image
+from steadyface.geometry import Affine, change_grid
+from steadyface.images import resize_to, write_image
 from steadyface.landmarker import Landmarker
+from steadyface.nets import FinderConfig, FinderNet
 from steadyface.nets.compact import CompactConfig, CompactNet
+from steadyface.nets.finder import STRIDE
 from steadyface.nets.hourglass import HourglassConfig
 from steadyface.training import RECIPES, train
+from steadyface.training.finder import prepare_finder
 
 PLAIN = Augmentation(scale=0.05, shift=0.02, roll=5.0, flip=0.0, camera=0.0, occlusion=0.0)
 SMOKE = replace(RECIPES["smoke"], background_share=0.0)
+SMALL_FINDER = replace(
+    RECIPES["finder"], network=FinderConfig(input_size=64), frame_size=64, epochs=1, batch_size=4
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +55,31 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_resumed_run_equals_an_unbroken_one(data: Path, tmp_path: Path) -> None:
-    recipe = replace(SMOKE, epochs=2)
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny folder of photographs: ten times the portrait, twice a ramp; the last of each is held out."""
+    root = tmp_path_factory.mktemp("pictures")
+    (root / "faces").mkdir()
+    small, to_small = resize_to(portrait().still, 128)
+    box = to_small.boxes(np.array([172.0, 75.0, 274.0, 165.0]))
+    ramp = (np.linspace(40, 200, 128)[None, :, None] * np.ones((96, 1, 3))).astype(np.uint8)
+    listed: dict[str, list] = {}
+    for i in range(12):
+        empty = i in (9, 11)
+        listed[f"scene_{i:02d}.png"] = [] if empty else [{"box": box.tolist(), "by": "annotation"}]
+        write_image(root / "faces" / f"scene_{i:02d}.png", ramp if empty else small)
+    (root / "faces" / "faces.json").write_text(json.dumps(listed))
+    return root
+
+
+@pytest.mark.parametrize("task", ["landmarks", "finder"])
+def test_a_resumed_run_equals_an_unbroken_one(data: Path, pictures: Path, tmp_path: Path, task: str) -> None:
+    recipe = replace(SMALL_FINDER if task == "finder" else SMOKE, epochs=2)
+    data = pictures if task == "finder" else data
     lines: list[str] = []
     train(recipe, data, tmp_path / "whole", report=lines.append)
-    assert [line.split("  ")[0] for line in lines[2:]] == ["epoch 1/2", "epoch 2/2"]
+    epochs = [line.split("  ")[0] for line in lines if line.startswith("epoch")]
+    assert epochs == ["epoch 1/2", "epoch 2/2"]
 
     def stop(line: str) -> None:
         if line.startswith("epoch"):
@@ -157,6 +189,105 @@ def test_two_processes_share_the_work(data: Path, tmp_path: Path) -> None:
     assert done.stdout.count("epoch 1/1") == 1
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     assert state["schedule"]["last_epoch"] == 3  # 23 faces and a repeated one, batches of 4, two processes
+
+
+def test_a_finder_learns(pictures: Path, tmp_path: Path) -> None:
+    upright = Collage(natural=1.0, tiles=(1.0, 0.0, 0.0), turned=0.0, covered=0.0, dark=0.0)
+    recipe = replace(SMALL_FINDER, epochs=12, batch_size=5, collage=upright)
+    lines: list[str] = []
+    best = train(recipe, pictures, tmp_path / "run", report=lines.append)
+    assert lines[0] == "10 photographs to train on, 2 held out with 1 annotated faces"
+    net = load_network(best)
+    assert isinstance(net, FinderNet)
+    assert net.config == recipe.network
+    with (tmp_path / "run" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[-1]["loss"]) < 0.5 * float(rows[0]["loss"])
+    assert 0 <= float(rows[-1]["validation_missed"]) <= 100
+
+
+class Knowing(FinderNet):
+    """Sees a face in square frames only, in one box."""
+
+    def __init__(self, config: FinderConfig, box: np.ndarray) -> None:
+        super().__init__(config)
+        self.box = torch.from_numpy(box).float()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        height, width = images.shape[2] // STRIDE, images.shape[3] // STRIDE
+        low, high = self.box[:2], self.box[2:]
+        centre = change_grid((low + high) / 2, 1 / STRIDE)
+        heat = heatmap.encode(centre, (height, width), self.config.sigma) * (height == width)
+        sizes = torch.log((high - low) / STRIDE)[:, None, None].expand(2, height, width)
+        return torch.cat([heat.clamp(1e-6, 0.99).logit()[None], sizes, torch.zeros(2, height, width)])[None]
+
+
+def test_a_finder_is_judged_by_the_faces_that_it_misses(pictures: Path) -> None:
+    """The held-out portrait, 128 px, is shown at 64 px; the held-out ramp is not square."""
+    task = prepare_finder(
+        SMALL_FINDER, Fabric(accelerator="cpu"), lambda line: None, pictures, start=None, skip_bad=False
+    )
+    (face,) = read_boxes(pictures / "faces")["scene_10.png"]
+    box = Affine.scaling(0.5).boxes(face.box)
+    assert task.validate(Knowing(SMALL_FINDER.network, box)) == 0
+    assert task.validate(Knowing(SMALL_FINDER.network, box + 10)) == 100
+
+
+def test_a_finder_starts_from_a_file(pictures: Path, data: Path, tmp_path: Path) -> None:
+    """With a rate that moves nothing the start is what is kept; another seed would make another head."""
+    recipe = replace(SMALL_FINDER, schedule="constant", learning_rate=1e-12, weight_decay=0.0)
+    first = train(recipe, pictures, tmp_path / "first", report=lambda line: None)
+    other = replace(recipe, seed=1)
+    second = train(other, pictures, tmp_path / "second", start=first, report=lambda line: None)
+    weights = [dict(load_network(path).named_parameters()) for path in (first, second)]
+    for key, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][key], msg=key)
+    with pytest.raises(WeightsError, match="first"):
+        train(SMOKE, data, tmp_path / "third", start=first, report=lambda line: None)
+
+
+@pytest.mark.parametrize("option", ["teacher", "extra"])
+def test_a_finder_has_no_use_for_what_teaches_landmarks(pictures: Path, tmp_path: Path, option: str) -> None:
+    with pytest.raises(ConfigError, match=f"{option} is for landmark networks"):
+        train(SMALL_FINDER, pictures, tmp_path / "run", **{option: tmp_path})  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finder_s_bad_photographs_are_named_and_refused_or_left_out(pictures: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(pictures, root)
+    name = hold_out_photos(root / "faces")[0][0]
+    (root / "faces" / name).write_bytes(b"no picture")
+    with pytest.raises(DataError, match=name):
+        train(SMALL_FINDER, root, tmp_path / "refused", report=lambda line: None)
+    lines: list[str] = []
+    train(SMALL_FINDER, root, tmp_path / "skipped", skip_bad=True, report=lines.append)
+    assert any("left out" in line and name in line for line in lines)
+    assert "9 photographs to train on, 2 held out with 1 annotated faces" in lines
+
+
+@pytest.mark.parametrize(
+    ("listed", "problem"),
+    [
+        (None, "faces.json: No such file"),
+        ("[", "faces.json: not a list of face boxes"),
+        ("{}", "faces.json: too few photographs: 0 to train on, 0 held out"),
+    ],
+)
+def test_a_finder_without_photographs_is_one_clear_error(
+    tmp_path: Path, listed: str | None, problem: str
+) -> None:
+    (tmp_path / "faces").mkdir()
+    if listed is not None:
+        (tmp_path / "faces" / "faces.json").write_text(listed)
+    with pytest.raises(DataError, match=problem):
+        train(SMALL_FINDER, tmp_path, tmp_path / "run", report=lambda line: None)
+
+
+def test_a_batch_larger_than_the_data_is_refused(pictures: Path, tmp_path: Path) -> None:
+    recipe = replace(SMALL_FINDER, batch_size=64)
+    with pytest.raises(ConfigError, match="batch_size 64 is more than the 10 samples"):
+        train(recipe, pictures, tmp_path / "run", report=lambda line: None)
 
 
 def test_recipes_name_what_they_do_not_know() -> None:

@@ -8,7 +8,7 @@
 
 from steadyface import heatmap
 from steadyface._version import __version__
-from steadyface.detector import HaarDetector, YuNetDetector
+from steadyface.detector import FaceFinder, YuNetDetector
 from steadyface.errors import (
     ConfigError,
     DataError,
@@ -26,7 +26,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "ExportError",
-    "HaarDetector",
+    "FaceFinder",
     "Landmarker",
     "Landmarks",
     "Stabilizer",

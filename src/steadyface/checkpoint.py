@@ -9,24 +9,28 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from steadyface.errors import ConfigError, WeightsError
-from steadyface.nets import LandmarkConfig, LandmarkNet, build_network
+from steadyface.nets import FinderConfig, FinderNet, LandmarkConfig, LandmarkNet, build_network
 from steadyface.nets.compact import CompactConfig
 from steadyface.nets.hourglass import HourglassConfig
 
+Config = LandmarkConfig | FinderConfig
+Network = LandmarkNet | FinderNet
+
 _PREFIX = "steadyface."
-_CONFIGS: dict[str, type[CompactConfig] | type[HourglassConfig]] = {
+_CONFIGS: dict[str, type[CompactConfig] | type[HourglassConfig] | type[FinderConfig]] = {
     "compact": CompactConfig,
     "hourglass": HourglassConfig,
+    "finder": FinderConfig,
 }
 
 
-def describe(config: LandmarkConfig) -> tuple[str, str]:
+def describe(config: Config) -> tuple[str, str]:
     """A network's kind and its configuration as JSON, for the metadata of files; `build_from` reads them."""
     kind = next(kind for kind, cls in _CONFIGS.items() if isinstance(config, cls))
     return kind, json.dumps(config.as_dict())
 
 
-def build_from(kind: str, config: str) -> LandmarkNet:
+def build_from(kind: str, config: str) -> Network:
     """The network that `describe` described, with fresh weights.
 
     Raises:
@@ -34,10 +38,11 @@ def build_from(kind: str, config: str) -> LandmarkNet:
     """
     if kind not in _CONFIGS:
         raise ConfigError.choice("kind of network", kind, _CONFIGS)
-    return build_network(_CONFIGS[kind].from_dict(json.loads(config)))
+    known = _CONFIGS[kind].from_dict(json.loads(config))
+    return FinderNet(known) if isinstance(known, FinderConfig) else build_network(known)
 
 
-def save_network(net: LandmarkNet, path: str | Path) -> None:
+def save_network(net: Network, path: str | Path) -> None:
     """Write a network's configuration and weights (matrices in float16) as one `.safetensors` file."""
     kind, config = describe(net.config)
     state = {key: value.half() if value.ndim > 1 else value for key, value in net.state_dict().items()}
@@ -45,7 +50,7 @@ def save_network(net: LandmarkNet, path: str | Path) -> None:
     save_file({key: value.contiguous() for key, value in state.items()}, path, metadata)
 
 
-def load_network(path: str | Path) -> LandmarkNet:
+def load_network(path: str | Path) -> Network:
     """Rebuild the network that `save_network` wrote, in evaluation mode.
 
     Raises:
@@ -61,7 +66,7 @@ def load_network(path: str | Path) -> LandmarkNet:
     return net.eval()
 
 
-def start_from(net: LandmarkNet, path: str | Path) -> None:
+def start_from(net: Network, path: str | Path) -> None:
     """Copy a file's weights into a network of the same widths; input size and number of blocks may differ.
 
     Raises:

@@ -1,57 +1,137 @@
-"""Where the faces are: an image → boxes. Any callable of that shape can take its place."""
+"""Where the faces are: an image → boxes. Any callable of that shape can take the finder's place."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
-from steadyface.errors import WeightsError
-from steadyface.geometry import box_of_pixels, scale_boxes
-from steadyface.images import Frame
+from steadyface.errors import ConfigError, WeightsError
+from steadyface.geometry import box_of_pixels, contained, overlap
+from steadyface.images import Frame, as_rgb, resize_to
+from steadyface.models import FINDER, model_kind, open_model
 
 Boxes = Float[np.ndarray, "faces 4"]
 Detector = Callable[[Frame], Boxes]
 """RGB uint8 (H, W, 3) → (N, 4) boxes x0, y0, x1, y1 in image px, tight around the landmarks, best first."""
 
-_HAAR_TO_LANDMARKS = np.array([0.086, 0.233, 0.935, 1.079])
-"""Where the landmark box's borders lie in a Haar rectangle: shares of its width and height, medians over
-every sixth annotated face of LFPW's training set and AFW."""
+SIDE = 320
+THRESHOLD = 0.5
+
+_SURE = 16.0  # px of a face in the resized frame from which on it is found as surely as a larger one
+_FINER = 3.0  # ratio of a pyramid's levels, at most
+_SAME_FACE = 0.45  # overlap above which boxes of two levels are one face
+_PART_OF = 0.7  # share of a finer level's box inside a coarser one's above which it is a part of that face
 
 _YUNET_TO_LANDMARKS = np.array([-0.003, 0.255, 1.016, 1.008])
-"""The same for YuNet's boxes."""
+"""Where the landmark box's borders lie in YuNet's: shares of its width and height, medians over every sixth
+annotated face of LFPW's training set and AFW."""
 
 
-class HaarDetector:
-    """OpenCV's frontal-face cascade on a downscaled grey frame; it comes inside OpenCV 4.
+class FaceFinder:
+    """Our own network: all faces of a frame, frontal or turned, upright or tilted, as landmark boxes.
 
     Args:
-        side: longer side of the frame that is searched, px.
-        min_face: smallest face to be found, as a share of the frame's shorter side.
-        neighbours: how many overlapping hits make a face; more means fewer false ones.
+        weights: `finder` or an `.onnx` file written by `steadyface export`.
+        side: longer side of the frame that is searched, px; a smaller frame is searched as it is.
+        min_face: larger side of the smallest box to be found, image px. Where the resized frame would show
+            it too small, the frame is searched once more, larger, as often as needed. None searches once.
+        threshold: least score of a face.
+        device: `auto`, `cpu` or `cuda`.
+        threads: of the network on the CPU; None leaves it to ONNX Runtime.
+
+    Raises:
+        WeightsError: no such file, or not a finder.
+        ConfigError: a number out of range, or a device that is not there.
     """
 
-    def __init__(self, side: int = 480, min_face: float = 0.08, neighbours: int = 5) -> None:
-        self.side, self.min_face, self.neighbours = side, min_face, neighbours
-        path = files("cv2") / "data" / "haarcascade_frontalface_default.xml"
-        self._cascade = cv2.CascadeClassifier(str(path))
-        if self._cascade.empty():
-            raise WeightsError(f"{path}: OpenCV's face cascade is missing")
+    def __init__(
+        self,
+        weights: str | Path = FINDER,
+        *,
+        side: int = SIDE,
+        min_face: float | None = None,
+        threshold: float = THRESHOLD,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        if side < 1:
+            raise ConfigError(f"side must be at least 1 px, got {side}")
+        if min_face is not None and not min_face >= 1:
+            raise ConfigError(f"min_face must be at least 1 px, got {min_face}")
+        if not 0 < threshold < 1:
+            raise ConfigError(f"threshold must lie between 0 and 1, got {threshold}")
+        self.side, self.min_face, self.threshold = side, min_face, threshold
+        self._session, _ = open_model(weights, "finder", device, threads)
 
-    def __call__(self, image: Frame) -> Boxes:
-        small, scale = _shrink(image, self.side)
-        grey = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-        least = max(20, round(self.min_face * min(grey.shape)))
-        found, _, weights = self._cascade.detectMultiScale3(
-            grey, 1.1, self.neighbours, minSize=(least, least), outputRejectLevels=True
-        )
-        order = np.argsort(-np.asarray(weights, float).reshape(-1), kind="stable")
-        boxes = np.array([box_of_pixels(*map(float, found[i])) for i in order]).reshape(-1, 4)
-        return scale_boxes(_inner(boxes, _HAAR_TO_LANDMARKS), 1 / scale)
+    def __call__(self, image: np.ndarray) -> Boxes:
+        """The boxes of `find`."""
+        return self.find(image)[0]
+
+    def find(self, image: np.ndarray) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
+        """The faces of an image, best first.
+
+        Args:
+            image: RGB uint8 (H, W, 3); grey and RGBA are taken too.
+
+        Returns:
+            (N, 4) boxes x0, y0, x1, y1 tight around the 68 landmarks, image px, beyond the border where the
+            face is; and their scores in [0, 1].
+
+        Raises:
+            ConfigError: the image is not uint8 of such a shape.
+        """
+        image = as_rgb(image)
+        boxes, scores = np.zeros((0, 4)), np.zeros(0)
+        for side in self._sides(max(image.shape[:2])):
+            finer, their_scores = self._search(image, side)
+            new = ~(overlap(finer, boxes) > _SAME_FACE).any(axis=1)
+            new &= ~(contained(finer, boxes) > _PART_OF).any(axis=1)
+            boxes, scores = np.concatenate([boxes, finer[new]]), np.concatenate([scores, their_scores[new]])
+        order = np.argsort(-scores, kind="stable")
+        return boxes[order], scores[order]
+
+    def _sides(self, longer: int) -> list[int]:
+        """Longer sides of the frame at the levels of the pyramid, coarsest first."""
+        sides = [min(float(self.side), longer)]
+        needed = 0.0 if self.min_face is None else longer * _SURE / self.min_face
+        while sides[-1] < needed:
+            sides.append(min(needed, sides[-1] * _FINER))
+        return [max(1, round(side)) for side in sides]
+
+    def _search(self, image: Frame, side: int) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
+        small, to_small = resize_to(image, side)
+        threshold = np.array(self.threshold, np.float32)
+        boxes, scores = self._session.run(["boxes", "scores"], {"image": small, "threshold": threshold})
+        return to_small.inverse.boxes(boxes.astype(float)), scores.astype(float)
+
+
+def choose_detector(
+    path: str | Path | None, *, min_face: float | None = None, device: str = "auto"
+) -> FaceFinder | YuNetDetector:
+    """The detector that a file holds: ours if it says so, else YuNet; None stands for the bundled finder.
+
+    Args:
+        path: an `.onnx` file.
+        min_face, device: as for `FaceFinder`.
+
+    Raises:
+        WeightsError: neither a finder nor YuNet.
+        ConfigError: as of `FaceFinder`, or `min_face` for YuNet.
+    """
+    if path is None:
+        return FaceFinder(min_face=min_face, device=device)
+    kind = model_kind(path)
+    if kind == "finder":
+        return FaceFinder(path, min_face=min_face, device=device)
+    if kind is not None:
+        raise WeightsError(f"{path}: a {kind} model, which finds no faces")
+    if min_face is not None:
+        raise ConfigError("min_face is for steadyface's own finder, not for YuNet")
+    return YuNetDetector(path)
 
 
 class YuNetDetector:
@@ -59,8 +139,11 @@ class YuNetDetector:
 
     Args:
         path: of `face_detection_yunet_*.onnx`.
-        side: longer side of the frame that is searched, px.
+        side: longer side of the frame that is searched, px; a smaller frame is searched as it is.
         threshold: least confidence of a face.
+
+    Raises:
+        WeightsError: no such file, or not YuNet's.
     """
 
     def __init__(self, path: str | Path, side: int = 480, threshold: float = 0.7) -> None:
@@ -72,26 +155,13 @@ class YuNetDetector:
         except cv2.error as error:
             raise WeightsError(f"{path}: not a YuNet model: {error.err}") from error
 
-    def __call__(self, image: Frame) -> Boxes:
-        small, scale = _shrink(image, self.side)
+    def __call__(self, image: np.ndarray) -> Boxes:
+        image = as_rgb(image)
+        small, to_small = resize_to(image, min(self.side, max(image.shape[:2])))
         self._net.setInputSize((small.shape[1], small.shape[0]))
         _, found = self._net.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         rows = np.zeros((0, 15)) if found is None else found[np.argsort(-found[:, 14], kind="stable")]
         boxes = np.array([box_of_pixels(*map(float, row[:4])) for row in rows]).reshape(-1, 4)
-        return scale_boxes(_inner(boxes, _YUNET_TO_LANDMARKS), 1 / scale)
-
-
-def _shrink(image: Frame, side: int) -> tuple[UInt8[np.ndarray, "rows columns 3"], float]:
-    """The image brought down to a longer side of at most `side` px, and by how much."""
-    height, width = image.shape[:2]
-    scale = min(1.0, side / max(height, width))
-    if scale == 1.0:
-        return image, 1.0
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
-
-
-def _inner(boxes: Boxes, shares: Float[np.ndarray, "4"]) -> Boxes:
-    """The boxes whose borders lie at the given shares of each box's width and height."""
-    low, span = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
-    return np.hstack([low + shares[:2] * span, low + shares[2:] * span])
+        low, span = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
+        inner = np.hstack([low + _YUNET_TO_LANDMARKS[:2] * span, low + _YUNET_TO_LANDMARKS[2:] * span])
+        return to_small.inverse.boxes(inner)

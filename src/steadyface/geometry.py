@@ -24,14 +24,14 @@ CROP_MARGIN = 1.3
 """Side of a crop over the larger side of the face's landmark box (the paper's protocol)."""
 
 
-def change_grid(points: Float[Any, "*batch 2"], scale: float) -> Float[Any, "*batch 2"]:
+def change_grid(points: Float[Any, "*batch 2"], scale: Any) -> Float[Any, "*batch 2"]:
     """Move points to a grid of `scale` times as many pixels per side.
 
     Equation: (x + ½)·scale - ½, which keeps the image's borders on each other.
 
     Args:
         points: px of the old grid.
-        scale: new side over old side, for instance 128 / 256.
+        scale: new side over old side, for instance 128 / 256; or two of them, for x and y.
 
     Returns:
         The same places in px of the new grid.
@@ -83,23 +83,35 @@ def box_of_pixels(x: float, y: float, width: float, height: float) -> Float[np.n
     return np.array([x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5])
 
 
-def scale_boxes(boxes: Float[np.ndarray, "*batch 4"], scale: float) -> Float[np.ndarray, "*batch 4"]:
-    """`change_grid` for boxes: both corners move to a grid `scale` times as fine."""
-    return change_grid(boxes.reshape(*boxes.shape[:-1], 2, 2), scale).reshape(boxes.shape)
-
-
 def overlap(boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
     """Intersection over union of every box with every other box, in [0, 1].
 
     >>> overlap(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 3.0, 2.0]]))
     array([[0.33333333]])
     """
+    shared = _shared(boxes, others)
+    union = _areas(boxes)[:, None] + _areas(others)[None] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def contained(boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
+    """Share of every box that lies inside every other box, in [0, 1].
+
+    >>> contained(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 9.0, 9.0]]))
+    array([[0.5]])
+    """
+    shared, area = _shared(boxes, others), _areas(boxes)[:, None]
+    return np.divide(shared, area, out=np.zeros_like(shared), where=area > 0)
+
+
+def _shared(boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=-1)
-    areas = [(b[:, 2:] - b[:, :2]).clip(0, None).prod(axis=-1) for b in (boxes, others)]
-    union = areas[0][:, None] + areas[1][None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return np.clip(high - low, 0, None).prod(axis=-1)
+
+
+def _areas(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n"]:
+    return (boxes[:, 2:] - boxes[:, :2]).clip(0, None).prod(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -116,10 +128,10 @@ class Affine:
     matrix: Float[np.ndarray, "2 3"]
 
     @classmethod
-    def scaling(cls, scale: float) -> Affine:
-        """The map of `change_grid`."""
-        shift = 0.5 * scale - 0.5
-        return cls(np.array([[scale, 0.0, shift], [0.0, scale, shift]]))
+    def scaling(cls, x: float, y: float | None = None) -> Affine:
+        """The map of `change_grid`; y defaults to x."""
+        y = x if y is None else y
+        return cls(np.array([[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5]]))
 
     @classmethod
     def translation(cls, x: float, y: float) -> Affine:
@@ -129,6 +141,14 @@ class Affine:
     def __call__(self, points: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch 2"]:
         """Map points of the source grid to the target grid."""
         return points @ self.matrix[:, :2].T + self.matrix[:, 2]
+
+    def boxes(self, boxes: Float[np.ndarray, "*batch 4"]) -> Float[np.ndarray, "*batch 4"]:
+        """Map boxes (x0, y0, x1, y1); for maps that turn nothing.
+
+        >>> Affine.scaling(2.0, 1.0).boxes(np.array([0.0, 0.0, 3.0, 3.0]))
+        array([0.5, 0. , 6.5, 3. ])
+        """
+        return self(boxes.reshape(*boxes.shape[:-1], 2, 2)).reshape(boxes.shape)
 
     @cached_property
     def inverse(self) -> Affine:

@@ -15,15 +15,24 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
+_ROWS = 3
 
-def check_frame(image: np.ndarray) -> None:
-    """Refuse what is not an RGB image.
+
+def as_rgb(image: np.ndarray) -> Frame:
+    """An image as RGB uint8 (H, W, 3): grey is repeated, alpha is dropped, RGB stays the same array.
+
+    Args:
+        image: uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
 
     Raises:
-        ConfigError: not uint8 (H, W, 3), or empty.
+        ConfigError: another type or shape, or empty.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+    channels = image.shape[2] if image.ndim == 3 else 1
+    if image.ndim not in (2, 3) or channels not in (1, 3, 4) or image.dtype != np.uint8 or not image.size:
         raise ConfigError(f"image must be RGB uint8 (H, W, 3), got {image.dtype} {image.shape}")
+    if channels == 1:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    return image if channels == 3 else cv2.cvtColor(image, cv2.COLOR_RGBA2RGB)
 
 
 def read_image(path: str | Path) -> Frame:
@@ -104,3 +113,30 @@ def _average_blocks(
     window = cv2.copyMakeBorder(window, 0, below, 0, beside, border)
     small = cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA)
     return small, Affine.translation(-x0, -y0).then(Affine.scaling(1.0 / block))
+
+
+def resize_to(image: Frame, side: int) -> tuple[UInt8[np.ndarray, "rows columns 3"], Affine]:
+    """Bring an image's longer side to `side` px; the cost hardly grows with the image.
+
+    Of an image many times as large only every k-th row is read, so that at least `_ROWS` of them are averaged
+    into each of the result's.
+
+    Args:
+        image: RGB uint8.
+        side: px.
+
+    Returns:
+        The resized image, and the map from image px to its px.
+    """
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    if scale == 1.0:
+        return image, Affine.scaling(1.0)
+    columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
+    step = max(1, int(height / rows / _ROWS))
+    first = (step - 1) // 2
+    source = image[first::step]
+    to_source = Affine(np.array([[1.0, 0.0, 0.0], [0.0, 1 / step, -first / step]]))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(source, (columns, rows), interpolation=method)
+    return small, to_source.then(Affine.scaling(columns / width, rows / len(source)))

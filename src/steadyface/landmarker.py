@@ -6,19 +6,15 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 from jaxtyping import Float, UInt8
 
 from steadyface import heatmap
-from steadyface.errors import ConfigError, WeightsError
+from steadyface.errors import ConfigError
 from steadyface.geometry import Affine, Region, change_grid
-from steadyface.images import check_frame, crop_region
-from steadyface.models import DEFAULT_MODEL, model_path
-
-DEVICES = ("auto", "cpu", "cuda")
+from steadyface.images import as_rgb, crop_region
+from steadyface.models import DEFAULT_MODEL, open_model
 
 
 @dataclass(frozen=True)
@@ -68,11 +64,8 @@ class Landmarker:
     ) -> None:
         if decoder is not None and decoder not in heatmap.METHODS:
             raise ConfigError.choice("decoder", decoder, heatmap.METHODS)
-        path = model_path(weights)
-        self._session = _open_session(path, device, threads)
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        if metadata.get("kind") != "steadyface.landmarks":
-            raise WeightsError(f"{path}: not a landmark model exported by steadyface")
+        self._session, metadata = open_model(weights, "landmarks", device, threads)
+        self.device = device
         self.name: str = metadata["name"]
         self.sigma = float(metadata["sigma"])
         self.input_size = int(json.loads(metadata["config"])["input_size"])
@@ -110,7 +103,7 @@ class Landmarker:
         Returns:
             points (N, 68, 2), scores (N, 68), covariances (N, 68, 2, 2), in image px.
         """
-        check_frame(image)
+        image = as_rgb(image)
         pairs = [crop_region(image, region, self.input_size) for region in regions]
         if not pairs:
             return Landmarks(np.zeros((0, 68, 2)), np.zeros((0, 68)), np.zeros((0, 68, 2, 2)))
@@ -131,28 +124,6 @@ class Landmarker:
     ) -> Float[np.ndarray, "faces landmarks h w"]:
         """The log-heatmaps of ready crops, before any decoding."""
         return self._session.run(["logits"], {"crops": crops})[0]
-
-
-def _open_session(path: Path, device: str, threads: int | None) -> Any:
-    if device not in DEVICES:
-        raise ConfigError.choice("device", device, DEVICES)
-    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device == "cuda" and not cuda:
-        raise ConfigError(
-            "device 'cuda' is not available: this ONNX Runtime has no CUDA provider; "
-            "pip install 'steadyface[gpu]', or use --device cpu"
-        )
-    providers = ["CPUExecutionProvider"]
-    if cuda and device != "cpu":
-        providers.insert(0, "CUDAExecutionProvider")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf as error:
-        raise WeightsError(f"{path}: not an ONNX file") from error
 
 
 def _to_image(crop: Landmarks, to_crops: Sequence[Affine]) -> Landmarks:

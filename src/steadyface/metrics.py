@@ -1,4 +1,4 @@
-"""How far landmarks are from the truth, and how steadily they move. Numpy only.
+"""How far landmarks are from the truth, how steadily they move, and which faces are found. Numpy only.
 
 Errors carry their normaliser in their name; `interocular` is the distance of the outer eye corners in the
 truth. Points are (…, 68, 2) in any one pixel frame; results in % unless said.
@@ -6,10 +6,16 @@ truth. Points are (…, 68, 2) in any one pixel frame; results in % unless said.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from steadyface import markup
+from steadyface.geometry import face_size, overlap
+
+_FOUND, _NEITHER, _FALSE = 1, 0, -1  # what a detected box may be
 
 
 def interocular(points: Float[np.ndarray, "*batch 68 2"]) -> Float[np.ndarray | np.floating, "*batch"]:
@@ -32,6 +38,37 @@ def nrmse_interocular(
     """
     distance = np.linalg.norm(points - truth, axis=-1).mean(axis=-1)
     return 100.0 * distance / interocular(truth)
+
+
+def nrmse_interpupil(
+    points: Float[np.ndarray, "*batch 68 2"], truth: Float[np.ndarray, "*batch 68 2"]
+) -> Float[np.ndarray | np.floating, "*batch"]:
+    """`nrmse_interocular` over the distance of the eyes' centres, each the mean of its six points.
+
+    Source: Ren et al. 2014; older tables of 300-W use it.
+    """
+    right, left = (truth[..., markup.GROUPS[eye], :].mean(axis=-2) for eye in ("right_eye", "left_eye"))
+    distance = np.linalg.norm(points - truth, axis=-1).mean(axis=-1)
+    return 100.0 * distance / np.linalg.norm(right - left, axis=-1)
+
+
+def nrmse_box(
+    points: Float[np.ndarray, "*batch 68 2"], truth: Float[np.ndarray, "*batch 68 2"]
+) -> Float[np.ndarray | np.floating, "*batch"]:
+    """`nrmse_interocular` over √(width · height) of the true points' box, which profiles do not shrink.
+
+    Source: Zafeiriou et al. 2017 (Menpo).
+    """
+    return 100.0 * np.linalg.norm(points - truth, axis=-1).mean(axis=-1) / face_size(truth)
+
+
+def ced(errors: Float[np.ndarray, "n"], thresholds: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+    """Cumulative error distribution: share of errors up to each threshold, in %; `auc` is the area below it.
+
+    >>> ced(np.array([1.0, 3.0, np.inf, 2.0]), np.array([0.5, 2.0, 8.0]))
+    array([ 0., 50., 75.])
+    """
+    return 100.0 * np.searchsorted(np.sort(errors), thresholds, side="right") / len(errors)
 
 
 def failure_rate(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
@@ -103,11 +140,13 @@ def stability(
     Source: Tai et al. 2019, Ablation Study ("stability").
 
     Args:
-        points, truth: image px.
+        points, truth: image px; a step from or to a frame with NaN does not count.
         normaliser: d, for instance the truth's inter-ocular distance in each frame, px.
     """
     excess = np.linalg.norm(np.diff(points, axis=0) - np.diff(truth, axis=0), axis=-1).mean(axis=-1)
-    return 100.0 * float(np.mean(excess / normaliser[1:]))
+    steps = excess / normaliser[1:]
+    known = ~np.isnan(steps)
+    return 100.0 * float(np.mean(steps[known])) if known.any() else float("nan")
 
 
 def motion_error(
@@ -124,7 +163,8 @@ def motion_error(
     array([5., 0.])
     """
     excess = np.linalg.norm(np.diff(points, axis=0) - np.diff(truth, axis=0), axis=-1)
-    return 100.0 * (excess / normaliser[1:, None]).mean(axis=0)
+    steps = excess / normaliser[1:, None]
+    return 100.0 * steps[~np.isnan(steps).any(axis=1)].mean(axis=0)
 
 
 def turn_error(
@@ -148,7 +188,7 @@ def turn_error(
     moved, true = np.diff(points, axis=0), np.diff(truth, axis=0)
     across = moved[..., 0] * true[..., 1] - moved[..., 1] * true[..., 0]
     angles = np.degrees(np.arctan2(np.abs(across), (moved * true).sum(axis=-1)))
-    counts = np.linalg.norm(true, axis=-1) > 0.002 * still[1:, None]
+    counts = (np.linalg.norm(true, axis=-1) > 0.002 * still[1:, None]) & ~np.isnan(angles)
     total = np.where(counts, angles, 0.0).sum(axis=0)
     return np.divide(total, counts.sum(axis=0), out=np.full(total.shape, np.nan), where=counts.any(axis=0))
 
@@ -185,5 +225,85 @@ def delay(
     velocity = np.diff(truth, axis=0)
     error = (points - truth)[1:]
     moving = (velocity**2).sum(axis=(-1, -2)) > truth.shape[1] * (0.002 * still[1:]) ** 2
+    moving &= ~np.isnan(error).any(axis=(-1, -2))
     energy = float((velocity[moving] ** 2).sum())
     return -float((velocity * error)[moving].sum()) / energy if energy else 0.0
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The boxes found in one image beside its faces, all x0, y0, x1, y1 in px of that image.
+
+    Args:
+        boxes, scores: what was found, in any order.
+        truth: the faces.
+        counted: which of them have to be found; to find one of the others is neither right nor wrong.
+    """
+
+    boxes: Float[np.ndarray, "found 4"]
+    scores: Float[np.ndarray, "found"]
+    truth: Float[np.ndarray, "faces 4"]
+    counted: Bool[np.ndarray, "faces"]
+
+
+@dataclass(frozen=True)
+class DetectionCurve:
+    """What a detector misses and what it invents, at each threshold at which either changes.
+
+    Args:
+        thresholds: least score of a box that counts, falling; at the first, infinity, none does.
+        missed: faces not found, in %.
+        false_per_image: boxes that are no face, per image.
+    """
+
+    thresholds: Float[np.ndarray, "n"]
+    missed: Float[np.ndarray, "n"]
+    false_per_image: Float[np.ndarray, "n"]
+
+    def missed_at(self, false_per_image: float) -> float:
+        """Faces not found, in %, at the lowest threshold with at most so many false boxes per image."""
+        return float(self.missed[self.false_per_image <= false_per_image][-1])
+
+
+def detection_curve(images: Sequence[Detections], least_overlap: float = 0.5) -> DetectionCurve:
+    """Match found boxes with faces, and count what is missed and what is false at every threshold.
+
+    In each image, the best score first, a box takes that face not yet taken which it overlaps most, by at
+    least `least_overlap`. One that gets none is false, unless it overlaps by as much a face that does not
+    count.
+
+    Source: Jain and Learned-Miller 2010 (FDDB), the discrete score. Differs from it in: a greedy matching in
+    place of the best one, as in the later benchmarks.
+
+    Args:
+        images: at least one face in them counts.
+        least_overlap: intersection over union from which on a box and a face are the same.
+
+    >>> face = np.array([[0.0, 0.0, 10.0, 10.0]])
+    >>> found = Detections(np.vstack([face, face + 50]), np.array([0.6, 0.9]), face, np.array([True]))
+    >>> detection_curve([found]).missed_at(0.0), detection_curve([found]).missed_at(1.0)
+    (100.0, 0.0)
+    """
+    scores = np.concatenate([image.scores for image in images])
+    marks = np.concatenate([_match(image, least_overlap) for image in images])
+    thresholds = np.append(np.inf, np.unique(scores)[::-1])
+    found, false = (
+        np.searchsorted(np.sort(-scores[marks == mark]), -thresholds, side="right")
+        for mark in (_FOUND, _FALSE)
+    )
+    faces = sum(int(image.counted.sum()) for image in images)
+    return DetectionCurve(thresholds, 100.0 * (faces - found) / faces, false / len(images))
+
+
+def _match(image: Detections, least_overlap: float) -> Int[np.ndarray, "found"]:
+    """Whether each box finds a face, is false, or counts neither way."""
+    shares = overlap(image.boxes, image.truth)
+    near = shares >= least_overlap
+    marks = np.where((near & ~image.counted).any(axis=1), _NEITHER, _FALSE)
+    free = image.counted.copy()
+    for i in np.argsort(-image.scores, kind="stable"):
+        candidates = np.flatnonzero(near[i] & free)
+        if len(candidates):
+            free[candidates[shares[i, candidates].argmax()]] = False
+            marks[i] = _FOUND
+    return marks

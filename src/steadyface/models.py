@@ -1,4 +1,4 @@
-"""The landmark networks inside the package, and what is known of each."""
+"""The networks inside the package: what is known of each, and how an ONNX file is opened."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import json
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from steadyface.errors import WeightsError
+import onnxruntime
+
+from steadyface.errors import ConfigError, WeightsError
 
 DEFAULT_MODEL = "compact"
+FINDER = "finder"
+DEVICES = ("auto", "cpu", "cuda")
 
 _WEIGHTS = Path(str(files("steadyface") / "weights"))
 _CARDS = "cards.json"
+_KIND = "steadyface."
 
 
 @dataclass(frozen=True)
@@ -44,26 +50,117 @@ class ModelCard:
         return model_path(self.name).stat().st_size / 1e6
 
 
+@dataclass(frozen=True)
+class FinderCard:
+    """What is known of the bundled face finder; measured and written by `benchmarks/cards.py`.
+
+    Args:
+        side: longer side of the frame that it searches, px.
+        parameters: number of them.
+        gflop: of one frame of `side` × `side` px.
+        recall, false_per_photo: on the photographs that training holds out: annotated faces found, in %, and
+            boxes that are no face, per photograph.
+        licence: of the weights.
+    """
+
+    side: int
+    parameters: int
+    gflop: float
+    recall: float
+    false_per_photo: float
+    licence: str
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the file."""
+        return model_path(FINDER).stat().st_size / 1e6
+
+
 def bundled_models() -> list[str]:
     """Names of the landmark models inside the package."""
-    return sorted(path.stem for path in _WEIGHTS.glob("*.onnx"))
+    return sorted(path.stem for path in _WEIGHTS.glob("*.onnx") if path.stem != FINDER)
 
 
 def model_cards() -> list[ModelCard]:
     """The cards of all bundled models, by name."""
-    cards = json.loads((_WEIGHTS / _CARDS).read_text(encoding="utf-8"))
+    cards = _read_cards()
     return [ModelCard(name=name, **cards[name]) for name in bundled_models()]
 
 
+def finder_card() -> FinderCard:
+    """The card of the bundled finder."""
+    return FinderCard(**_read_cards()[FINDER])
+
+
+def _read_cards() -> dict[str, dict[str, Any]]:
+    return json.loads((_WEIGHTS / _CARDS).read_text(encoding="utf-8"))
+
+
 def model_path(weights: str | Path) -> Path:
-    """The file of a bundled model's name, or the path itself.
+    """The file of a bundled model's name (`FINDER` too), or the path itself.
 
     Raises:
         WeightsError: neither.
     """
-    if str(weights) in bundled_models():
+    if str(weights) in [*bundled_models(), FINDER]:
         return _WEIGHTS / f"{weights}.onnx"
     if not Path(weights).is_file():
         known = ", ".join(bundled_models())
         raise WeightsError(f"{weights}: neither a file nor a bundled model; bundled are: {known}")
     return Path(weights)
+
+
+def open_model(
+    weights: str | Path, kind: str, device: str = "auto", threads: int | None = None
+) -> tuple[Any, dict[str, str]]:
+    """An ONNX Runtime session of a model of this package, and its metadata.
+
+    Args:
+        weights: a bundled model's name or an exported `.onnx` file.
+        kind: `landmarks` or `finder`.
+        device: one of `DEVICES`; `auto` takes CUDA where ONNX Runtime has it.
+        threads: on the CPU; None leaves it to ONNX Runtime.
+
+    Raises:
+        WeightsError: no such file, or not a model of that kind.
+        ConfigError: unknown device, or one that is not there.
+    """
+    path = model_path(weights)
+    session = _open_session(path, device, threads)
+    metadata = session.get_modelmeta().custom_metadata_map
+    if metadata.get("kind") != _KIND + kind:
+        raise WeightsError(f"{path}: not a {kind} model exported by steadyface")
+    return session, metadata
+
+
+def model_kind(weights: str | Path) -> str | None:
+    """`landmarks` or `finder`, or None for an ONNX file that is not this package's.
+
+    Raises:
+        WeightsError: no such file, or not ONNX.
+    """
+    metadata = _open_session(model_path(weights), "cpu", 1).get_modelmeta().custom_metadata_map
+    kind = metadata.get("kind", "")
+    return kind.removeprefix(_KIND) if kind.startswith(_KIND) else None
+
+
+def _open_session(path: Path, device: str, threads: int | None) -> Any:
+    if device not in DEVICES:
+        raise ConfigError.choice("device", device, DEVICES)
+    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if device == "cuda" and not cuda:
+        raise ConfigError(
+            "device 'cuda' is not available: this ONNX Runtime has no CUDA provider; "
+            "pip install 'steadyface[gpu]', or use --device cpu"
+        )
+    providers = ["CPUExecutionProvider"]
+    if cuda and device != "cpu":
+        providers.insert(0, "CUDAExecutionProvider")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf as error:
+        raise WeightsError(f"{path}: not an ONNX file") from error

@@ -12,10 +12,10 @@ from jaxtyping import Float
 
 from steadyface import markup
 from steadyface._version import __version__
-from steadyface.detector import Detector, HaarDetector
+from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
 from steadyface.geometry import Region, bounding_box, overlap
-from steadyface.images import Frame, check_frame
+from steadyface.images import Frame, as_rgb
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.stabilizer import DEFAULT_STABILIZER, KINDS, Stabilizer, State, load_stabilizer
 from steadyface.tracks import Meta, Tracks, TracksBuilder
@@ -106,7 +106,7 @@ class Tracker:
 
     Args:
         landmarker: None takes the default one.
-        detector: any callable image → boxes; None takes OpenCV's cascade.
+        detector: any callable image → boxes; None takes a `FaceFinder`.
         stabilizer: a name or file as for `choose_stabilizer`, one that needs no future; or a `Stabilizer`.
         config: the tracker's numbers.
         fps: frame rate assumed where `step` is given no time.
@@ -123,7 +123,7 @@ class Tracker:
         if not fps > 0:
             raise ConfigError(f"fps must be positive, got {fps}")
         self.landmarker = landmarker or Landmarker()
-        self.detector = detector or HaarDetector()
+        self.detector = detector or FaceFinder(device=self.landmarker.device)
         choice = choose_stabilizer(stabilizer)
         if choice.offline is not None:
             raise ConfigError(
@@ -146,16 +146,16 @@ class Tracker:
         """Find the faces of the next frame.
 
         Args:
-            frame: RGB uint8 (H, W, 3), of any size; it may change.
+            frame: RGB uint8 (H, W, 3), of any size; it may change. Grey and RGBA are taken too.
             seconds: timestamp; None means one frame after the last at `fps`.
 
         Returns:
             The faces, in order of identity; empty where there are none.
 
         Raises:
-            ConfigError: the frame is not RGB uint8, or time does not move forward.
+            ConfigError: the frame is not uint8 of such a shape, or time does not move forward.
         """
-        check_frame(frame)
+        frame = as_rgb(frame)
         before = self._seconds
         if seconds is None:
             seconds = 0.0 if before is None else before + 1 / self.fps
@@ -243,6 +243,7 @@ def track(
     max_faces: int = TrackerConfig.max_faces,
     device: str = "auto",
     weights: str | Path = "compact",
+    min_face: float | None = None,
     fps: float = 25.0,
 ) -> Tracks:
     """Track all faces of a video, an image, or a folder of images.
@@ -254,6 +255,7 @@ def track(
         max_faces: most faces at a time.
         device: `auto`, `cpu` or `cuda`.
         weights: bundled model or `.onnx` file.
+        min_face: as for `FaceFinder`.
         fps: of a folder of images.
 
     Raises:
@@ -265,7 +267,8 @@ def track(
     frames = open_frames(source, fps) if isinstance(source, str | Path) else source
     landmarker = Landmarker(weights, decoder=decoder, device=device)
     config = TrackerConfig(max_faces=max_faces)
-    tracker = Tracker(landmarker, stabilizer=choice.causal or "none", config=config)
+    finder = FaceFinder(min_face=min_face, device=device)
+    tracker = Tracker(landmarker, finder, stabilizer=choice.causal or "none", config=config)
     rows, count = TracksBuilder(), 0
     for frame, faces in follow(frames, tracker):
         add_rows(rows, frame, faces)

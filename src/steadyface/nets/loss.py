@@ -1,13 +1,14 @@
-"""What a landmark network is taught: distances between its heatmaps and those of the true points."""
+"""What the networks are taught: distances between their heatmaps and those of the truth."""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from steadyface import heatmap
 from steadyface.geometry import change_grid
+from steadyface.nets.finder import STRIDE
 
 
 def cross_entropy(
@@ -101,3 +102,47 @@ def regrid(
     spread = heatmap.encode(places, (1, to_size), width)[:, 0].T
     blurred = spread @ share @ spread.T
     return blurred / blurred.sum((-2, -1), keepdim=True).clamp_min(1e-6)
+
+
+def finder_loss(
+    maps: Float[Tensor, "batch 5 h w"],
+    boxes: Float[Tensor, "batch faces 4"],
+    wanted: Bool[Tensor, "batch faces"],
+    sigma: float,
+    *,
+    box_weight: float = 2.0,
+) -> Float[Tensor, ""]:
+    """What a finder is taught: the heatmap of visible centres, and at each centre the box around it.
+
+    Equation: Σ_c |σ(z) - t|²·BCE(z, t) over the number of faces, t the largest Gaussian at c, plus
+    `box_weight` times the mean distance |·|₁ of log sizes and offsets, weighted by t where t > 0.3.
+    Source: for the first term Li et al. 2020 (quality focal loss), whose minimum is the Gaussian itself.
+
+    Args:
+        maps: of `FinderNet`.
+        boxes: x0, y0, x1, y1, px of the frame; NaN where there is no face.
+        wanted: which faces have to be found; inside the boxes of the others the heatmap counts for nothing.
+        sigma: width of the Gaussian, cells.
+        box_weight: weight of the second term.
+    """
+    height, width = maps.shape[-2:]
+    maps, known = maps.float(), ~boxes.isnan().any(-1)
+    wanted, boxes = wanted & known, boxes.nan_to_num()
+    low, high = boxes[..., :2], boxes[..., 2:]
+    end = torch.tensor([width, height], device=maps.device) * STRIDE - 0.5
+    centre = (low.clamp_min(-0.5) + torch.minimum(high, end)) / 2
+    drawn = heatmap.encode(change_grid(centre, 1 / STRIDE), (height, width), sigma)
+    target, owner = (drawn * wanted[..., None, None]).max(1)
+    rows, columns = (torch.arange(n, device=maps.device) * STRIDE + (STRIDE - 1) / 2 for n in (height, width))
+    across = (columns > low[..., :1]) & (columns < high[..., :1])
+    down = (rows > low[..., 1:]) & (rows < high[..., 1:])
+    ignored = (down[..., :, None] & across[..., None, :] & (known & ~wanted)[..., None, None]).any(1)
+    logits = maps[:, 0]
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    focal = (logits.sigmoid() - target).square() * entropy * ~(ignored & (target < 0.05))
+    size = (high - low).clamp_min(1.0)
+    truth = torch.cat([torch.log(size / STRIDE), ((low + high) / 2 - centre) / size], dim=-1)
+    here = truth.gather(1, owner.flatten(1)[..., None].expand(-1, -1, 4)).transpose(1, 2)
+    weight = (target * (target > 0.3)).flatten(1)
+    distance = ((maps[:, 1:].flatten(2) - here).abs().sum(1) * weight).sum() / weight.sum().clamp_min(1.0)
+    return focal.sum() / wanted.sum().clamp_min(1) + box_weight * distance

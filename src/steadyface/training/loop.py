@@ -1,0 +1,219 @@
+"""The loop of every training run: steps, the weights' running mean, validation, checkpoint, log."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence, Sized
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Sampler
+
+from steadyface.checkpoint import Network, save_network
+from steadyface.errors import ConfigError
+from steadyface.training.recipes import Course
+
+Report = Callable[[str], None]
+
+
+@runtime_checkable
+class Task(Protocol):
+    """What a run teaches to what, and how good that has become.
+
+    Attributes:
+        measure: name of what `validate` returns, in the log.
+        net: the network to be trained.
+    """
+
+    measure: str
+    net: Any
+
+    @property
+    def samples(self) -> Sized:
+        """What is trained on; sample (epoch, i) is a tuple of arrays, always the same."""
+
+    def loss(self, net: nn.Module, batch: Sequence[Tensor]) -> Float[Tensor, ""]:
+        """The loss of a batch of samples; `net` is `self.net` as Fabric wraps it."""
+
+    def validate(self, net: Network) -> float:
+        """How bad the averaged network is on what is held out, in %; the epoch with the least is kept."""
+
+
+def run(
+    recipe: Course,
+    prepare: Callable[[Fabric, Report], Task],
+    out: Path,
+    *,
+    resume: bool,
+    devices: int,
+    report: Report,
+) -> Path:
+    """Train a task's network and return the best weights' file.
+
+    Args:
+        recipe: the run's numbers.
+        prepare: reads the data and builds the network, after everything random was seeded.
+        out: folder for `last.pt` (to resume), `best.safetensors` and `log.csv`.
+        resume: go on from `out`/last.pt, exactly as if the run had not stopped.
+        devices: GPUs to share the work (DDP), or processes where there is no GPU.
+        report: is given one line per epoch, and `prepare`'s.
+
+    Raises:
+        ConfigError: `out` holds a run already and `resume` is false, or the other way round; fewer samples
+            than a batch.
+    """
+    last = out / "last.pt"
+    if last.exists() != resume:
+        raise ConfigError(
+            f"{last} {'exists: resume it or name another folder' if not resume else 'is missing'}"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    fabric = Fabric(accelerator="auto", devices=devices, precision="bf16-mixed")
+    fabric.launch()
+    report = report if fabric.is_global_zero else _silent
+    torch.manual_seed(recipe.seed)
+    task = prepare(fabric, report)
+    steps = len(_batches(task.samples, recipe, fabric, 0))
+    if not steps:
+        raise ConfigError(f"batch_size {recipe.batch_size} is more than the {len(task.samples)} samples")
+    state = _Run(recipe, fabric, task, steps)
+    first, best = state.load(last) if resume else (0, math.inf)
+    for epoch in range(first, recipe.epochs):
+        began = time.monotonic()
+        loss = state.train_epoch(_batches(task.samples, recipe, fabric, epoch))
+        if fabric.is_global_zero:
+            error = task.validate(state.average.module)
+            if error < best:
+                best = error
+                save_network(state.average.module, out / "best.safetensors")
+            state.save(last, epoch + 1, best)
+            seconds = time.monotonic() - began
+            values = {"loss": loss, f"validation_{task.measure}": error, "seconds": seconds}
+            _log(out / "log.csv", epoch, values)
+            left = (recipe.epochs - epoch - 1) * seconds / 60
+            progress = f"epoch {epoch + 1}/{recipe.epochs}"
+            report(f"{progress}  loss {loss:.4g}  validation {error:.3f} %  {left:.0f} min left")
+        fabric.barrier()
+    return out / "best.safetensors"
+
+
+class _Run:
+    """The state of a training run: network, its average, optimiser, schedule."""
+
+    def __init__(self, recipe: Course, fabric: Fabric, task: Task, steps: int) -> None:
+        self.recipe, self.fabric, self.task = recipe, fabric, task
+        mean = get_ema_multi_avg_fn(recipe.ema)
+        self.average = AveragedModel(task.net, multi_avg_fn=mean, use_buffers=True).to(fabric.device)
+        optimizer = _optimizer(recipe, task.net)
+        net = task.net.to(memory_format=torch.channels_last)
+        self.net, self.optimizer = fabric.setup(net, optimizer)
+        self.schedule = _schedule(recipe, optimizer, steps)
+
+    def train_epoch(self, batches: Iterable[Sequence[Tensor]]) -> float:
+        self.net.train()
+        total = count = 0.0
+        for batch in batches:
+            loss = self.task.loss(self.net, batch)
+            self.optimizer.zero_grad()
+            self.fabric.backward(loss)
+            self.fabric.clip_gradients(self.net, self.optimizer, max_norm=5.0)
+            self.optimizer.step()
+            self.schedule.step()
+            self.average.update_parameters(self.net.module)
+            total, count = total + float(loss.detach()), count + 1
+        return total / count
+
+    def save(self, path: Path, epoch: int, best: float) -> None:
+        """Write everything needed to go on; the old file stays until the new one is whole."""
+        state = {
+            "recipe": asdict(self.recipe),
+            "epoch": epoch,
+            "best": best,
+            "net": self.net.module.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(path)
+
+    def load(self, path: Path) -> tuple[int, float]:
+        """Read `save`'s file; returns the next epoch and the best validation so far."""
+        state = torch.load(path, map_location=self.fabric.device, weights_only=True)
+        if state["recipe"] != asdict(self.recipe):
+            raise ConfigError(f"{path} was written by another recipe: {state['recipe']}")
+        self.net.module.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        return int(state["epoch"]), float(state["best"])
+
+
+def _optimizer(recipe: Course, net: nn.Module) -> torch.optim.Optimizer:
+    if recipe.optimizer == "rmsprop":
+        return torch.optim.RMSprop(net.parameters(), lr=recipe.learning_rate, alpha=0.99)
+    decayed = [p for p in net.parameters() if p.ndim > 1]
+    plain = [p for p in net.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
+def _schedule(recipe: Course, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> LRScheduler:
+    steps = recipe.epochs * steps_per_epoch + 1
+    if recipe.schedule == "one-cycle":
+        return OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps, pct_start=0.1)
+    if recipe.schedule == "cosine":
+        return CosineAnnealingLR(optimizer, steps)
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+
+
+class _Epoch(Sampler[tuple[int, int]]):
+    """The shuffled keys (epoch, i) of one epoch, the same whenever asked."""
+
+    def __init__(self, count: int, epoch: int, seed: int) -> None:
+        self.count, self.epoch, self.seed = count, epoch, seed
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterable[tuple[int, int]]:  # type: ignore[override]
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
+        return iter([(self.epoch, int(i)) for i in order])
+
+
+def _batches(samples: Sized, recipe: Course, fabric: Fabric, epoch: int) -> Any:
+    """The batches of one epoch in this process: sized and iterable, like a DataLoader."""
+    loader: DataLoader = DataLoader(
+        samples,  # type: ignore[arg-type]
+        recipe.batch_size,
+        sampler=_Epoch(len(samples), epoch, recipe.seed),
+        num_workers=max(1, min(8, (os.cpu_count() or 2) - 1)),
+        drop_last=True,
+        prefetch_factor=4,
+    )
+    return fabric.setup_dataloaders(loader)
+
+
+def _log(path: Path, epoch: int, values: dict[str, float]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["epoch", *values])
+        writer.writerow([epoch + 1, *(f"{value:.5g}" for value in values.values())])
+
+
+def _silent(line: str) -> None:
+    """What processes other than the first report."""

