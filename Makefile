@@ -2,12 +2,16 @@
 # make test   install everything, check style and types, run the tests
 # make lint   style and types only
 # make bench  speed stage by stage, and the decoders' noise table
+# make bench-peers DATA=FOLDER  dlib and MediaPipe beside steadyface, each installed where its pins allow
 
 PYTHON ?= python3
 DEV := .venv
 DEMO := build/demo-venv
+PEERS := build/peers-venv
+MEDIAPIPE := build/mediapipe-venv
+DATA ?= ../shared/data
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-peers clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/steadyface demo --out build/demo
@@ -23,6 +27,19 @@ lint: $(DEV)/installed
 bench: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/decoders.py
 	$(DEV)/bin/python benchmarks/stages.py
+
+bench-peers: $(PEERS)/installed $(MEDIAPIPE)/installed
+	$(PEERS)/bin/python benchmarks/peers.py $(DATA) --mediapipe $(MEDIAPIPE)/bin/python
+
+$(PEERS)/installed: pyproject.toml constraints.txt benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt --editable . --requirement benchmarks/peers/requirements.txt
+	touch $@
+
+$(MEDIAPIPE)/installed: benchmarks/peers/requirements-mediapipe.txt
+	$(PYTHON) -m venv $(MEDIAPIPE)
+	$(MEDIAPIPE)/bin/python -m pip install --quiet --requirement $<
+	touch $@
 
 $(DEV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)

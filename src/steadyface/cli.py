@@ -46,6 +46,7 @@ def track(
     max_faces: int = 4,
     device: str = "auto",
     weights: str = "compact",
+    min_face: float | None = None,
     detector: Path | None = None,
     fps: float = 25.0,
     quiet: bool = False,
@@ -79,15 +80,18 @@ def track(
         auto, cpu or cuda.
     weights
         A bundled model's name, or an exported .onnx file.
+    min_face
+        Larger side of the smallest face to be found, px of the frame; costs time where that is small. Left
+        out: about a twentieth of the frame's longer side.
     detector
-        A YuNet .onnx file to be used in place of OpenCV's cascade.
+        A YuNet .onnx file to find faces with, or a finder exported by `steadyface export`.
     fps
         Frame rate of a folder of images.
     quiet
         No progress and no summary.
     """
     from steadyface.clips import check_names, track_clip
-    from steadyface.detector import YuNetDetector
+    from steadyface.detector import choose_detector
     from steadyface.landmarker import Landmarker
     from steadyface.tracker import Tracker, TrackerConfig, choose_stabilizer
 
@@ -100,7 +104,7 @@ def track(
     choice = choose_stabilizer(stabilizer, lag)
     tracker = Tracker(
         Landmarker(weights, decoder=decoder, device=device),
-        detector=YuNetDetector(detector) if detector else None,
+        detector=choose_detector(detector, min_face=min_face, device=device),
         stabilizer=choice.causal or "none",
         config=TrackerConfig(max_faces=max_faces),
     )
@@ -156,7 +160,7 @@ def demo(*, out: Path = Path("steadyface-demo")) -> int:
 @app.command
 def models() -> int:
     """List the bundled networks: size, cost, accuracy and licence."""
-    from steadyface.models import DEFAULT_MODEL, model_cards
+    from steadyface.models import DEFAULT_MODEL, FINDER, finder_card, model_cards
 
     print("name      input, px  heatmap, px  parameters  GFLOP    MB  HELEN NRMSE  over 8 %  licence")
     for card in model_cards():
@@ -164,6 +168,12 @@ def models() -> int:
         cost = f"{card.gflop:>6.2f} {card.megabytes:>5.1f}"
         print(f"{size} {cost} {card.helen_nrmse:>10.2f} % {card.helen_failure:>7.2f} %  {card.licence}")
     print(f"default: {DEFAULT_MODEL}; another by: steadyface track clip.mp4 --weights NAME")
+    card = finder_card()
+    print("\nname       side, px  parameters  GFLOP    MB  faces found  false boxes/photo  licence")
+    cost = f"{card.parameters / 1e6:>9.2f} M {card.gflop:>6.2f} {card.megabytes:>5.1f}"
+    print(
+        f"{FINDER:<9} {card.side:>9} {cost} {card.recall:>10.2f} % {card.false_per_photo:>18.3f}  {card.licence}"
+    )
     return 0
 
 
@@ -180,23 +190,26 @@ def train(
     devices: int = 1,
     resume: bool = False,
 ) -> int:
-    """Train a landmark network on 300-W.
+    """Train a landmark network on 300-W, or the face finder on photographs.
 
     Parameters
     ----------
     recipe
-        compact or tiny (the bundled networks), paper (the stacked hourglass of Tai et al. 2019, as they
-        trained it), or smoke (one short epoch that only shows that training works).
+        compact or tiny (the bundled landmark networks), finder (the bundled face finder), paper (the stacked
+        hourglass of Tai et al. 2019, as they trained it), or smoke (one short epoch that only shows that
+        training works).
     data
-        Folder that holds 300w/ (LFPW, HELEN, AFW in the original layout) and faces/.
+        Folder that holds 300w/ (LFPW, HELEN, AFW in the original layout) and faces/ (photographs with a
+        faces.json of all their face boxes); finder needs the latter alone.
     out
         Folder for last.pt, best.safetensors and log.csv.
     start
-        A .safetensors file to start from; otherwise a compact network's encoder starts from ImageNet.
+        A .safetensors file to start from; otherwise a compact network's or a finder's encoder starts from
+        ImageNet.
     teacher
-        A .safetensors file of a network to imitate beside the annotations.
+        A .safetensors file of a network to imitate beside the annotations; not with finder.
     extra
-        A folder of more images with .pts, such as `steadyface label` writes.
+        A folder of more images with .pts, such as `steadyface label` writes; not with finder.
     skip_bad
         Name bad annotations and images and go on without them; otherwise the first one ends the run.
     devices
@@ -275,6 +288,115 @@ def export(model: Path, *, out: Path, name: str | None = None, decoder: str = he
     exporting = _import_extra("steadyface.export", "export")
     worst = exporting.export_onnx(checkpoint.load_network(model), out, name=name or out.stem, method=decoder)
     print(f"{out}: points within {worst:.4f} px of torch")
+    return 0
+
+
+@app.command
+def predict(
+    protocol: str,
+    *,
+    data: Path,
+    out: Path,
+    weights: str = "compact",
+    device: str = "auto",
+    quiet: bool = False,
+) -> int:
+    """Run a network over a benchmark's images or videos and keep what it says.
+
+    A run that was stopped goes on where it was when it is run again.
+
+    Parameters
+    ----------
+    protocol
+        300w-private, 300w-common, 300w-challenge, 300w-full, 300w-helen, folder (any with .pts), 300vw,
+        talking-face or known-motion.
+    data
+        Folder that holds 300w/, 300vw/ or talking_face/, or the data set's own folder.
+    out
+        Folder for the predictions.
+    weights
+        A bundled model's name, or an exported .onnx file.
+    device
+        auto, cpu or cuda.
+    quiet
+        No progress.
+    """
+    from steadyface.evaluation.predict import predict as run
+
+    with _progress(protocol, quiet, "items") as progress:
+        folder = run(protocol, data, out, weights=weights, device=device, progress=progress)
+    print(f"{folder.root}: {len(folder.names())} predicted, {len(folder.skipped())} left out")
+    return 0
+
+
+@app.command
+def score(predictions: Path) -> int:
+    """Print the figures of a folder of predictions, and write them to its results.json; no network runs.
+
+    Parameters
+    ----------
+    predictions
+        Folder written by `steadyface predict`.
+    """
+    from steadyface.evaluation.score import score as compute
+    from steadyface.evaluation.tables import as_text
+
+    results = compute(predictions)
+    results.save(predictions / "results.json")
+    print(as_text(results))
+    return 0
+
+
+@app.command
+def evaluate(
+    protocol: str,
+    *,
+    data: Path,
+    out: Path | None = None,
+    weights: str = "compact",
+    device: str = "auto",
+    quiet: bool = False,
+) -> int:
+    """Predict and score: a benchmark's figures, by one command.
+
+    Parameters
+    ----------
+    protocol
+        As of `steadyface predict`.
+    data
+        As of `steadyface predict`.
+    out
+        Folder for predictions and results.json. Left out: steadyface-eval/PROTOCOL-WEIGHTS.
+    weights
+        A bundled model's name, or an exported .onnx file.
+    device
+        auto, cpu or cuda.
+    quiet
+        No progress.
+    """
+    out = out or Path("steadyface-eval") / f"{protocol}-{Path(weights).stem}"
+    predict(protocol, data=data, out=out, weights=weights, device=device, quiet=quiet)
+    return score(out)
+
+
+@app.command
+def report(*results: Annotated[Path, Parameter(negative=())], out: Path) -> int:
+    """Make one HTML page of results: tables and figures of the paper, with its own columns beside.
+
+    Parameters
+    ----------
+    results
+        results.json files, or folders that hold one.
+    out
+        Folder for report.html, the tables (.md, .csv, .tex) and the figures (.png, .svg).
+    """
+    from steadyface.evaluation.score import Results
+
+    writing = _import_extra("steadyface.evaluation.report", "plots")
+    if not results:
+        raise ConfigError("nothing to report: name at least one results.json, see steadyface evaluate")
+    loaded = [Results.load(path / "results.json" if path.is_dir() else path) for path in results]
+    print(writing.write_report(loaded, out))
     return 0
 
 
@@ -441,8 +563,8 @@ def _import_extra(module: str, extra: str):  # type: ignore[no-untyped-def]
 
 
 @contextmanager
-def _progress(name: str, quiet: bool) -> Iterator:
-    """A progress line with frames/s and time left; none when quiet or not on a terminal."""
+def _progress(name: str, quiet: bool, unit: str = "frames") -> Iterator:
+    """A progress line with its speed and the time left; none when quiet or not on a terminal."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield None
@@ -459,6 +581,6 @@ def _progress(name: str, quiet: bool) -> Iterator:
 
         def advance(done: int, total: int | None) -> None:
             speed = bar.tasks[0].speed
-            bar.update(task, completed=done, total=total, speed=f"{speed:.0f} frames/s" if speed else "")
+            bar.update(task, completed=done, total=total, speed=f"{speed:.0f} {unit}/s" if speed else "")
 
         yield advance

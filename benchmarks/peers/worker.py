@@ -1,0 +1,217 @@
+"""One contender in a process and an environment of its own, driven by benchmarks/peers.py through a socket.
+
+    python worker.py SOCKET NAME FACES
+
+SOCKET is the number of an open file, NAME one of `CONTENDERS`, FACES how many it may find at a time. A
+contender takes frames (RGB uint8) and gives for each face the 68 points of iBUG, px, pixel centres at
+integers, NaN where its own markup has no counterpart. It imports what it needs when it is made, so that this
+file runs where only that contender is installed. Nothing here is imported by benchmarks/peers.py.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+import av
+import numpy as np
+
+THREADS = 2
+
+# MediaPipe's mesh vertices that lie closest to iBUG's points 17 to 67: `peers.py DATA --parts mapping`. The
+# jaw has none: iBUG's is the outline that is seen, the mesh's stays on the skin.
+FIRST_MAPPED = 17
+MESH: tuple[int, ...] = (
+    *(70, 63, 105, 66, 107),  # right brow
+    *(336, 296, 334, 293, 300),  # left brow
+    *(168, 197, 195, 4),  # bridge of the nose
+    *(75, 97, 2, 326, 305),  # base of the nose
+    *(33, 160, 158, 155, 153, 144),  # right eye
+    *(382, 385, 387, 263, 373, 380),  # left eye
+    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),  # outer lips
+    *(78, 82, 13, 312, 308, 317, 14, 87),  # inner lips
+)
+VERTICES = 468  # of the mesh, the irises of the refined one left out
+
+# dlib's box from that of the 68 points: a square, its side over the longer side, its centre so many sides
+# higher. Of 32 such boxes the one with the least NRMSE on every sixth training face of LFPW and HELEN.
+DLIB_SIDE, DLIB_HIGHER = 1.15, 0.08
+
+Frame = np.ndarray
+Faces = np.ndarray
+"""(N, 68, 2) px; of `MediaPipe mesh` all 468 vertices."""
+
+
+class Steadyface:
+    """The whole tracker: finder, landmarker and a stabiliser."""
+
+    def __init__(self, faces: int, weights: str, stabilizer: str = "sta") -> None:
+        import cv2
+
+        from steadyface.detector import FaceFinder
+        from steadyface.landmarker import Landmarker
+        from steadyface.tracker import Tracker, TrackerConfig
+
+        cv2.setNumThreads(THREADS)
+        self._landmarker = Landmarker(weights, device="cpu", threads=THREADS)
+        finder = FaceFinder(device="cpu", threads=THREADS)
+        self._tracker = Tracker(self._landmarker, finder, stabilizer, TrackerConfig(max_faces=faces))
+
+    def start(self) -> None:
+        self._tracker.reset()
+
+    def __call__(self, frame: Frame, seconds: float) -> Faces:
+        return stacked([face.points for face in self._tracker.step(frame, seconds)])
+
+    def in_box(self, frame: Frame, box: np.ndarray) -> Faces:
+        return self._landmarker.predict(frame, box).points[None]
+
+
+class Dlib:
+    """The predictor in the boxes of the HOG detector; `follow` asks that one only for the first frame.
+
+    Where it follows, the next box is around the last points. dlib does not say when a face is lost.
+    """
+
+    def __init__(self, faces: int, follow: bool = False) -> None:
+        import dlib
+
+        files = importlib.metadata.files("face_recognition_models") or []
+        [weights] = [file for file in files if file.name == "shape_predictor_68_face_landmarks.dat"]
+        self._detect, self._predict = (
+            dlib.get_frontal_face_detector(),
+            dlib.shape_predictor(str(weights.locate())),
+        )
+        self._rectangle, self._most, self._follow = dlib.rectangle, faces, follow
+        self.start()
+
+    def start(self) -> None:
+        self._last: list[np.ndarray] = []
+
+    def __call__(self, frame: Frame, seconds: float) -> Faces:
+        if self._follow and self._last:
+            found = [self._in_box(frame, box_around(points)) for points in self._last]
+        else:
+            rectangles = sorted(self._detect(frame), key=lambda rectangle: -rectangle.area())
+            found = [self._points(frame, rectangle) for rectangle in rectangles[: self._most]]
+        self._last = found
+        return stacked(found)
+
+    def in_box(self, frame: Frame, box: np.ndarray) -> Faces:
+        return self._in_box(frame, box)[None]
+
+    def _in_box(self, frame: Frame, box: np.ndarray) -> np.ndarray:
+        side = DLIB_SIDE * (box[2:] - box[:2]).max()
+        x, y = (box[:2] + box[2:]) / 2 - (0, DLIB_HIGHER * side)
+        borders = (x - side / 2, y - side / 2, x + side / 2, y + side / 2)
+        return self._points(frame, self._rectangle(*(round(float(value)) for value in borders)))
+
+    def _points(self, frame: Frame, rectangle: Any) -> np.ndarray:
+        return np.array([(point.x, point.y) for point in self._predict(frame, rectangle).parts()], float)
+
+
+class MediaPipe:
+    """FaceMesh. `still` looks for faces in every frame; `refine` adds its network for eyes and lips.
+
+    Its coordinates are shares of the frame with pixel centres at halves: those of a picture and of its
+    mirror image add up to the width.
+    """
+
+    def __init__(self, faces: int, still: bool = False, refine: bool = False, whole: bool = False) -> None:
+        from mediapipe import solutions
+
+        sys.stderr = os.fdopen(os.dup(2), "w")  # Python keeps it, MediaPipe's own log has no other switch
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        self._still, self._vertices = still, None if whole else np.array(MESH)
+        self._mesh = solutions.face_mesh.FaceMesh(
+            static_image_mode=still, max_num_faces=faces, refine_landmarks=refine
+        )
+
+    def start(self) -> None:
+        if not self._still:
+            self._mesh.reset()
+
+    def __call__(self, frame: Frame, seconds: float) -> Faces:
+        height, width = frame.shape[:2]
+        found = self._mesh.process(frame).multi_face_landmarks or []
+        meshes = [np.array([(point.x, point.y) for point in face.landmark]) for face in found]
+        return stacked([self._chosen(mesh * (width, height) - 0.5) for mesh in meshes])
+
+    def _chosen(self, mesh: np.ndarray) -> np.ndarray:
+        if self._vertices is None:
+            return mesh[:VERTICES]
+        return np.concatenate([np.full((FIRST_MAPPED, 2), np.nan), mesh[self._vertices]])
+
+
+CONTENDERS: dict[str, Callable[[int], Any]] = {
+    "steadyface compact": partial(Steadyface, weights="compact"),
+    "steadyface compact, raw": partial(Steadyface, weights="compact", stabilizer="none"),
+    "steadyface tiny": partial(Steadyface, weights="tiny"),
+    "dlib": Dlib,
+    "dlib, following": partial(Dlib, follow=True),
+    "MediaPipe video": MediaPipe,
+    "MediaPipe video, refined": partial(MediaPipe, refine=True),
+    "MediaPipe still": partial(MediaPipe, still=True),
+    "MediaPipe still, refined": partial(MediaPipe, still=True, refine=True),
+    "MediaPipe mesh": partial(MediaPipe, still=True, refine=True, whole=True),
+}
+
+
+def stacked(faces: list[np.ndarray]) -> Faces:
+    return np.array(faces) if faces else np.zeros((0, 68, 2))
+
+
+def box_around(points: np.ndarray) -> np.ndarray:
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def decode(path: str) -> Iterator[Frame]:
+    """A video's frames, by the same few lines for all contenders."""
+    with av.open(path) as container:
+        container.streams.video[0].codec_context.thread_count = THREADS
+        container.streams.video[0].thread_type = "AUTO"
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="rgb24")
+
+
+def time_clip(contender: Any, path: str, decoded: bool) -> float:
+    """Frames per second from the second frame on; with the first one, networks are loaded."""
+    frames = iter(list(decode(path))) if decoded else decode(path)
+    contender.start()
+    contender(next(frames), 0.0)
+    count, began = 0, time.perf_counter()
+    for count, frame in enumerate(frames, start=1):
+        contender(frame, count / 30)
+    return count / (time.perf_counter() - began)
+
+
+def answer(contender: Any, order: str, arguments: list[Any], host: Connection) -> Any:
+    if order == "start":
+        return contender.start()
+    if order == "time":
+        return time_clip(contender, *arguments)
+    shape, where = arguments
+    frame = np.frombuffer(host.recv_bytes(), np.uint8).reshape(shape)
+    found = contender.in_box(frame, np.array(where)) if order == "box" else contender(frame, where)
+    return found.tolist()
+
+
+def main(socket: str, name: str, faces: str) -> None:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+    contender, host = CONTENDERS[name](int(faces)), Connection(int(socket))
+    while True:
+        try:
+            order, *arguments = host.recv()
+        except EOFError:
+            return
+        host.send(answer(contender, order, arguments, host))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,137 @@
+"""What a network predicted for one item, as a file beside the truth: all that scoring needs."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from jaxtyping import Float
+
+from steadyface.errors import DataError
+
+RUN = "run.json"
+_ITEMS, _SUFFIX, _SKIPPED = "items", ".npz", ".skipped"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The points of one item by several ways of reading them, and the truth.
+
+    An image counts as a video of one frame. NaN stands for what is not there: a face that was not found, a
+    frame that was not annotated.
+
+    Args:
+        rows: names of the ways, such as decoders.
+        points: (rows, frames, 68, 2) image px.
+        scores: (rows, frames, 68) in [0, 1].
+        truth: (frames, 68, 2) image px.
+        seconds: (frames,) timestamps.
+        group: of the item.
+        heatmap: of an image, the mean of its 68 heatmaps, each with its brightest cell in the middle and of
+            height 1 there; (0, 0) for a video.
+    """
+
+    rows: tuple[str, ...]
+    points: Float[np.ndarray, "rows frames 68 2"]
+    scores: Float[np.ndarray, "rows frames 68"]
+    truth: Float[np.ndarray, "frames 68 2"]
+    seconds: Float[np.ndarray, "frames"]
+    group: str
+    heatmap: Float[np.ndarray, "n n"] = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def row(self, name: str) -> Float[np.ndarray, "frames 68 2"]:
+        """The points of one way of reading."""
+        return self.points[self.rows.index(name)]
+
+
+@dataclass(frozen=True)
+class PredictionFolder:
+    """A folder of predictions: `run.json`, and in `items` a file per item, or why there is none."""
+
+    root: Path
+
+    def read_run(self) -> dict[str, Any] | None:
+        """What was run, or None in a new folder.
+
+        Raises:
+            DataError: the file is broken.
+        """
+        path = self.root / RUN
+        if not path.is_file():
+            return None
+        try:
+            run = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(path, f"not a run's description: {error}") from error
+        if not isinstance(run, dict):
+            raise DataError(path, "not a run's description")
+        return run
+
+    def write_run(self, run: dict[str, Any]) -> None:
+        """Say what is being run.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        try:
+            (self.root / _ITEMS).mkdir(parents=True, exist_ok=True)
+            (self.root / RUN).write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise DataError(self.root / RUN, f"cannot be written: {error.strerror or error}") from error
+
+    def has(self, name: str) -> bool:
+        """Whether the item was predicted."""
+        return self._path(name).is_file()
+
+    def write(self, name: str, prediction: Prediction) -> None:
+        """Keep an item's prediction; a half-written file never bears the final name.
+
+        Raises:
+            DataError: it cannot be written.
+        """
+        path = self._path(name)
+        part = path.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                np.savez_compressed(file, **vars(prediction))
+            part.replace(path)
+        except OSError as error:
+            raise DataError(path, f"cannot be written: {error.strerror or error}") from error
+        path.with_suffix(_SKIPPED).unlink(missing_ok=True)
+
+    def skip(self, name: str, reason: str) -> None:
+        """Keep why an item could not be predicted."""
+        self._path(name).with_suffix(_SKIPPED).write_text(" ".join(reason.split()), encoding="utf-8")
+
+    def skipped(self) -> dict[str, str]:
+        """The items that could not be predicted, and why."""
+        paths = sorted((self.root / _ITEMS).glob(f"*{_SKIPPED}"))
+        return {path.stem: path.read_text(encoding="utf-8") for path in paths}
+
+    def names(self) -> list[str]:
+        """The items that were predicted."""
+        return sorted(path.stem for path in (self.root / _ITEMS).glob(f"*{_SUFFIX}"))
+
+    def read(self, name: str) -> Prediction:
+        """An item's prediction.
+
+        Raises:
+            DataError: missing, or not such a file.
+        """
+        path = self._path(name)
+        try:
+            with path.open("rb") as file, np.load(file) as values:
+                arrays = {key: values[key] for key in ("points", "scores", "truth", "seconds", "heatmap")}
+                return Prediction(tuple(values["rows"].tolist()), **arrays, group=str(values["group"]))
+        except OSError as error:
+            raise DataError(path, error.strerror or str(error)) from error
+        except (ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+            raise DataError(path, f"not a prediction: {error}") from error
+
+    def _path(self, name: str) -> Path:
+        return self.root / _ITEMS / f"{name}{_SUFFIX}"

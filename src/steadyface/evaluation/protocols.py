@@ -1,0 +1,179 @@
+"""The rules of each benchmark: which faces, which box, which points, which normaliser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from steadyface.datasets.annotated_videos import SCENARIOS, AnnotatedVideo, find_300vw, talking_face
+from steadyface.datasets.three_hundred_w import Sample, count_parts, find_folder, find_samples
+from steadyface.errors import ConfigError, DataError
+
+STILLS = 24
+"""Faces that the known-motion protocol sets in motion."""
+
+
+@dataclass(frozen=True)
+class KnownMotion:
+    """An annotated still that is made to move; `seed` draws its motion."""
+
+    sample: Sample
+    seed: int
+
+
+Source = Sample | AnnotatedVideo | KnownMotion
+
+
+@dataclass(frozen=True)
+class Item:
+    """What is predicted at a time: the face of an image, or a whole video.
+
+    Args:
+        name: unique within the protocol.
+        group: subset or scenario.
+        source: where image or frames and their annotation come from.
+    """
+
+    name: str
+    group: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class Found:
+    """What of a protocol's data is there.
+
+    Args:
+        items: to be predicted.
+        missing: what the protocol asks for and the folder does not hold.
+    """
+
+    items: list[Item]
+    missing: list[str]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One benchmark.
+
+    Args:
+        title: for people.
+        kind: `images`, `videos` or `motion`.
+        box: how the face's place is made known to the landmark network.
+        points: which subsets of the points are scored, `68` and `7`.
+        find: folder → its items.
+    """
+
+    title: str
+    kind: str
+    box: str
+    points: tuple[str, ...]
+    find: Callable[[Path], Found]
+
+
+_TRUTH_BOX = "square of 1.3 × the larger side of the true points' box"
+_FIRST_BOX = "the true points' box in the first frame and after a loss, else the tracker's own"
+_OWN_BOX = "the tracker's own, from the face finder on"
+
+OWN_BOX_GROUP = "talking face"
+"""The group of videos whose face the tracker has to find by itself."""
+
+SCENARIO_GROUPS = tuple(f"scenario {number}" for number in (1, 2, 3))
+
+
+def _images(parts: Sequence[str]) -> Callable[[Path], Found]:
+    def find(data: Path) -> Found:
+        samples = find_samples(_inside(data, "300w"), parts)
+        missing = [f"300-W {part}" for part, count in count_parts(samples, parts).items() if not count]
+        return Found([_of_image(sample, sample.part) for sample in samples], missing)
+
+    return find
+
+
+def _of_image(sample: Sample, group: str) -> Item:
+    return Item(f"{sample.part}_{sample.points_path.stem}", group, sample)
+
+
+def _folder(data: Path) -> Found:
+    return Found([_of_image(sample, "folder") for sample in find_folder(data)], [])
+
+
+def _three_hundred_vw(data: Path) -> Found:
+    root, items, missing = _inside(data, "300vw"), [], []
+    for number, group in enumerate(SCENARIO_GROUPS, start=1):
+        try:
+            videos = find_300vw(root, number)
+        except DataError:
+            missing.append(f"300-VW {group}, all {len(SCENARIOS[number])} videos")
+            continue
+        items += [Item(video.name, group, video) for video in videos]
+        there = {video.name for video in videos}
+        missing += [f"300-VW {group}, video {name}" for name in SCENARIOS[number] if name not in there]
+    if not items:
+        raise DataError(root, "no folder of a test video of 300-VW, such as 114/vid.avi")
+    return Found(items, missing)
+
+
+def _talking_face(data: Path) -> Found:
+    return Found([Item("talking_face", OWN_BOX_GROUP, talking_face(_inside(data, "talking_face")))], [])
+
+
+def _known_motion(data: Path) -> Found:
+    samples = find_samples(_inside(data, "300w"), ("helen-test",))
+    chosen = samples[:: max(1, len(samples) // STILLS)][:STILLS]
+    items = [
+        Item(sample.points_path.stem, "known motion", KnownMotion(sample, 1000 + i))
+        for i, sample in enumerate(chosen)
+    ]
+    missing = [f"{STILLS - len(items)} of {STILLS} stills"] if len(items) < STILLS else []
+    return Found(items, missing)
+
+
+def _inside(data: Path, name: str) -> Path:
+    """DATA/name, or DATA itself where there is no such folder."""
+    return data / name if (data / name).is_dir() else data
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    "300w-private": Protocol("300-W private test", "images", _TRUTH_BOX, ("68",), _images(["private"])),
+    "300w-common": Protocol(
+        "300-W common (LFPW test, HELEN test)",
+        "images",
+        _TRUTH_BOX,
+        ("68",),
+        _images(["lfpw-test", "helen-test"]),
+    ),
+    "300w-challenge": Protocol("300-W challenge (iBUG)", "images", _TRUTH_BOX, ("68",), _images(["ibug"])),
+    "300w-full": Protocol(
+        "300-W full (common and challenge)",
+        "images",
+        _TRUTH_BOX,
+        ("68",),
+        _images(["lfpw-test", "helen-test", "ibug"]),
+    ),
+    "300w-helen": Protocol("HELEN test", "images", _TRUTH_BOX, ("68",), _images(["helen-test"])),
+    "folder": Protocol("a folder of images with .pts", "images", _TRUTH_BOX, ("68",), _folder),
+    "300vw": Protocol("300-VW test", "videos", _FIRST_BOX, ("68", "7"), _three_hundred_vw),
+    "talking-face": Protocol("Talking Face", "videos", _OWN_BOX, ("7",), _talking_face),
+    "known-motion": Protocol(
+        f"exactly known motion in full HD, {STILLS} HELEN test faces",
+        "motion",
+        _FIRST_BOX,
+        ("68",),
+        _known_motion,
+    ),
+}
+"""By name. The 300-W protocols and known motion read DATA/300w, or DATA itself; 300-VW and the Talking Face
+video DATA/300vw and DATA/talking_face."""
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of that name.
+
+    Raises:
+        ConfigError: unknown.
+    """
+    if name not in PROTOCOLS:
+        raise ConfigError.choice("protocol", name, PROTOCOLS)
+    return PROTOCOLS[name]

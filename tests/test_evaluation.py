@@ -1,0 +1,272 @@
+"""Predict and score: nothing is computed twice, nothing averaged in silently, and figures are what they say."""
+
+from __future__ import annotations
+
+import shutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scenes import FPS, scene, write_clip
+
+from steadyface import markup, metrics
+from steadyface.datasets.annotated_videos import SCENARIO_1
+from steadyface.datasets.pts import write_pts
+from steadyface.demo import portrait
+from steadyface.errors import ConfigError, DataError
+from steadyface.evaluation import predict as predicting
+from steadyface.evaluation.predict import predict
+from steadyface.evaluation.predictions import Prediction, PredictionFolder
+from steadyface.evaluation.protocols import PROTOCOLS, find_protocol
+from steadyface.evaluation.reference import outside_checks
+from steadyface.evaluation.score import ALL, RAW, Results, score
+from steadyface.images import write_image
+from steadyface.landmarker import Landmarker
+
+TINY = "tiny"
+FRAMES = 12
+
+
+@cache
+def face() -> np.ndarray:
+    """Points of the portrait, px of the still, as `tiny` finds them near its known place."""
+    return Landmarker(TINY).predict(portrait().still, [178.0, 80.0, 270.0, 180.0]).points
+
+
+def frames(count: int = FRAMES) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Images of the moving portrait, and its points in each."""
+    moving = scene(count / FPS)
+    return [(frame.image, moving.to_frame(frame.seconds)(face())) for frame in moving]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of four annotated images; one more has NaN in its points, one no image."""
+    folder = tmp_path_factory.mktemp("images")
+    for i, (image, points) in enumerate(frames(6)):
+        if i != 5:
+            write_image(folder / f"face_{i}.png", image)
+        write_pts(folder / f"face_{i}.pts", points)
+    text = (folder / "face_4.pts").read_text().splitlines()
+    text[10] = "nan nan"
+    (folder / "face_4.pts").write_text("\n".join(text))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predicted(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("predicted")
+    predict("folder", images, out, weights=TINY)
+    return out
+
+
+def make_300vw(root: Path, name: str, count: int = FRAMES, unannotated: tuple[int, ...] = ()) -> None:
+    """A video of 300-VW's layout; `unannotated` frames have no `.pts`."""
+    (root / name / "annot").mkdir(parents=True)
+    shown = frames(count)
+    write_clip(root / name / "vid.mp4", [image for image, _ in shown]).rename(root / name / "vid.avi")
+    for i, (_, points) in enumerate(shown):
+        if i not in unannotated:
+            write_pts(root / name / "annot" / f"{i + 1:06d}.pts", points)
+
+
+class TestImages:
+    def test_every_usable_item_is_scored_and_the_others_are_named(self, predicted: Path) -> None:
+        results = score(predicted)
+        assert results.used == 4
+        assert set(results.skipped) == {"folder_face_4", "folder_face_5"}
+        assert "face_4.pts:11" in results.skipped["folder_face_4"]
+        assert "no image" in results.skipped["folder_face_5"]
+        row = results.row("dark")
+        assert row is not None and row.items == 4
+        assert row.figures["nrmse"] < 4
+
+    def test_the_mean_is_that_of_the_items(self, predicted: Path) -> None:
+        results = score(predicted)
+        for row in results.rows:
+            each = [figures[row.name] for figures in results.items.values()]
+            assert row.figures["nrmse"] == pytest.approx(np.mean(each))
+            assert row.figures["auc"] == pytest.approx(100 * np.mean(np.clip(1 - np.array(each) / 8, 0, 1)))
+
+    def test_what_is_there_is_not_computed_again(
+        self, images: Path, predicted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = tmp_path / "again"
+        shutil.copytree(predicted, out)
+        (out / "items" / "folder_face_2.npz").unlink()
+        calls = []
+        genuine = predicting._Runner.predict
+        monkeypatch.setattr(
+            predicting._Runner, "predict", lambda self, item: calls.append(item.name) or genuine(self, item)
+        )
+        predict("folder", images, out, weights=TINY)
+        assert calls == ["folder_face_2", "folder_face_4", "folder_face_5"]  # the missing and the bad ones
+        assert score(out).rows == score(predicted).rows
+
+    def test_a_killed_run_leaves_no_half_written_item(
+        self, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(file: object, **_: object) -> None:
+            file.write(b"half")  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(np, "savez_compressed", killed)
+            with pytest.raises(KeyboardInterrupt):
+                predict("folder", images, tmp_path, weights=TINY)
+        assert PredictionFolder(tmp_path).names() == []
+
+    def test_other_weights_do_not_mix(self, images: Path, predicted: Path) -> None:
+        with pytest.raises(ConfigError, match="another run: weights_sha256"):
+            predict("folder", images, predicted, weights="compact")
+
+    def test_scoring_runs_no_network(self, predicted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise AssertionError("a network was opened")
+
+        monkeypatch.setattr(Landmarker, "__init__", refuse)
+        assert score(predicted).used == 4
+
+    def test_a_broken_prediction_is_named(self, predicted: Path, tmp_path: Path) -> None:
+        out = tmp_path / "broken"
+        shutil.copytree(predicted, out)
+        (out / "items" / "folder_face_1.npz").write_bytes(b"rubbish")
+        with pytest.raises(DataError, match=r"folder_face_1\.npz: not a prediction"):
+            score(out)
+
+    def test_results_come_back_from_their_file(self, predicted: Path, tmp_path: Path) -> None:
+        results = score(predicted)
+        results.save(tmp_path / "results.json")
+        assert Results.load(tmp_path / "results.json") == results
+        (tmp_path / "results.json").write_text("[]")
+        with pytest.raises(DataError, match="not results"):
+            Results.load(tmp_path / "results.json")
+
+    def test_a_face_that_the_finder_missed_is_a_failure_and_not_in_the_mean(self, tmp_path: Path) -> None:
+        truth = np.array([points for _, points in frames(2)])
+        found = np.stack([truth[0] + 0.1, np.full((68, 2), np.nan)])
+        folder = PredictionFolder(tmp_path)
+        folder.write_run({"protocol": "folder", "decoder": "dark", "missing": []})
+        for i in range(2):
+            rows = np.stack([truth[i : i + 1], found[i : i + 1]])
+            scores = np.ones((2, 1, 68))
+            shape = np.ones((3, 3))
+            folder.write(
+                f"{i}",
+                Prediction(("dark", "finder"), rows, scores, truth[i : i + 1], np.zeros(1), "g", shape),
+            )
+        row = score(tmp_path).row("finder")
+        assert row is not None
+        assert (row.found, row.of) == (1, 2)
+        assert row.figures["failure"] == 50
+        assert row.figures["nrmse"] == pytest.approx(float(metrics.nrmse_interocular(found[0], truth[0])))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("out")
+    make_300vw(data / "300vw", "114", unannotated=(0, 7))
+    make_300vw(data / "300vw", "203")
+    make_300vw(data / "300vw", "208")
+    (data / "300vw" / "208" / "vid.avi").write_bytes(b"broken")
+    predict("300vw", data, out, weights=TINY)
+    return score(out)
+
+
+class Test300VW:
+    def test_scenarios_stay_apart(self, results: Results) -> None:
+        assert {row.group for row in results.rows} == {"scenario 1", "scenario 2"}
+        assert {row.points for row in results.rows} == {"68", "7"}
+        row = results.row(RAW, "scenario 1", "68")
+        assert row is not None and (row.items, row.found, row.of) == (1, FRAMES - 2, FRAMES - 2)
+        assert row.figures["nrmse"] < 4
+
+    def test_a_broken_video_is_named(self, results: Results) -> None:
+        assert list(results.skipped) == ["208"]
+        assert "vid.avi" in results.skipped["208"]
+
+    def test_missing_videos_are_named(self, results: Results) -> None:
+        assert "300-VW scenario 1, video 124" in results.missing
+        assert "300-VW scenario 3, all 14 videos" in results.missing
+        assert (
+            sum(line.startswith("300-VW scenario 1, video") for line in results.missing)
+            == len(SCENARIO_1) - 1
+        )
+
+    def test_stability_is_better_with_the_stabiliser(self, results: Results) -> None:
+        raw, steady = (results.row(name, "scenario 2", "68") for name in (RAW, "sta"))
+        assert raw is not None and steady is not None
+        assert steady.figures["stability"] < raw.figures["stability"]
+
+
+def test_frames_without_a_face_are_failures_and_no_steps(tmp_path: Path) -> None:
+    truth = np.array([points for _, points in frames(10)])
+    points = truth + 0.2
+    points[4:6] = np.nan
+    folder = PredictionFolder(tmp_path)
+    folder.write_run({"protocol": "300vw", "decoder": "dark", "missing": []})
+    seconds = np.arange(10) / 25
+    folder.write(
+        "114", Prediction(("dark",), points[None], np.ones((1, 10, 68)), truth, seconds, "scenario 1")
+    )
+    row = score(tmp_path).row(RAW, ALL, "68")
+    assert row is not None
+    assert (row.found, row.of) == (8, 10)
+    assert row.figures["failure"] == pytest.approx(20)
+    assert row.figures["stability"] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_talking_face_is_scored_by_its_own_seven_points(tmp_path: Path) -> None:
+    folder = tmp_path / "talking_face"
+    for name in ("images", "points"):
+        (folder / name).mkdir(parents=True)
+    for i, (image, points) in enumerate(frames()):
+        theirs = np.zeros((68, 2))
+        theirs[markup.SEVEN_TALKING_FACE] = points[markup.SEVEN]
+        write_image(folder / "images" / f"franck_{i:05d}.jpg", image)
+        write_pts(folder / "points" / f"franck_{i:05d}.pts", theirs - 1)  # which count from 0
+    predict("talking-face", tmp_path, tmp_path / "out", weights=TINY)
+    results = score(tmp_path / "out")
+    row = results.row(RAW)
+    assert row is not None and row.points == "7" and row.found == FRAMES
+    assert row.figures["nrmse"] < 5
+    assert 0 < row.figures["without_offsets"] < row.figures["nrmse"]
+
+
+def test_known_motion_parts_rest_from_movement(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth = np.repeat(face()[None], 200, axis=0)
+    truth[100:] += np.arange(100)[:, None, None] * 0.5
+    raw = truth + rng.normal(0, 0.1, truth.shape)
+    folder = PredictionFolder(tmp_path)
+    folder.write_run({"protocol": "known-motion", "decoder": "dark", "missing": []})
+    seconds = np.arange(200) / 30
+    scores = np.ones((1, 200, 68))
+    folder.write("still", Prediction(("dark",), raw[None], scores, truth, seconds, "known motion"))
+    raw_row, steady = score(tmp_path).row(RAW), score(tmp_path).row("sta")
+    assert raw_row is not None and steady is not None
+    expected = (
+        100 * 0.1 * np.sqrt(np.pi) / float(metrics.interocular(face()))
+    )  # mean of |N(0, 2·0.1²)| in 2-D
+    assert raw_row.figures["still"] == pytest.approx(expected, rel=0.05)
+    assert raw_row.figures["moving"] == pytest.approx(expected, rel=0.05)
+    assert steady.figures["still"] < 0.6 * expected
+
+
+def test_unknown_and_missing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown protocol 'wflw'"):
+        find_protocol("wflw")
+    for name in PROTOCOLS:
+        with pytest.raises(DataError):
+            predict(name, tmp_path / "nothing", tmp_path / "out", weights=TINY)
+    with pytest.raises(DataError, match="no predictions of steadyface predict"):
+        score(tmp_path)
+
+
+def test_other_peoples_predictions_have_their_published_errors(data_dir: Path) -> None:
+    spiga, helen, fhr, shifted = outside_checks(data_dir / "fhr_reference")
+    assert (spiga.nrmse, spiga.auc, spiga.failure) == pytest.approx((3.43, 57.2, 0.67), abs=0.07)
+    assert helen.nrmse == pytest.approx(2.519, abs=5e-4)
+    assert fhr.nrmse == pytest.approx(3.91, abs=0.01)  # published: 3.80; the crops are not known exactly
+    assert 3.80 < shifted.nrmse < fhr.nrmse

@@ -1,0 +1,364 @@
+"""Tables of results: each figure stands where it should, and what is lacking is said."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from steadyface.evaluation import published, tables
+from steadyface.evaluation.protocols import PROTOCOLS, SCENARIO_GROUPS
+from steadyface.evaluation.score import ALL, SCALES, Results, Row
+from steadyface.evaluation.tables import NOT_RUN, Table, as_text, paper_tables
+
+SPEC = Path(__file__).parents[2] / "shared" / "spec" / "paper.txt"
+LANDMARKS = 68
+WAYS = {
+    "raw, CHR decoder": 2.0,
+    "raw, FHR decoder": 0.8,
+    "raw": 0.4,
+    "sta": 0.2,
+    "sta-paper": 0.25,
+    "second-order": 0.3,
+    "sta, 2 frames later": 0.15,
+}
+"""Way → its stability in the made-up results."""
+
+
+def results(protocol: str, rows: list[Row], **values: Any) -> Results:
+    """Results of a protocol as `score` gives them."""
+    run = {"weights": "compact", "weights_sha256": "0123456789abcdef" * 4, "decoder": "dark"}
+    rules = PROTOCOLS[protocol]
+    given = {"used": 0, "skipped": {}, "missing": [], "items": {}, "curves": {}} | values
+    return Results(
+        protocol,
+        rules.title,
+        rules.box,
+        run | {"version": "0.1.0"} | given.pop("run", {}),
+        rows=rows,
+        **given,
+    )
+
+
+def image_results(protocol: str = "300w-helen", faces: int = 330, **values: Any) -> Results:
+    """Three decoders and the finder, which misses nine faces."""
+    rows, errors = [], {"argmax": 3.4567, "fhr": 3.1054, "dark": 2.9912, "finder": 3.042}
+    for name, nrmse in errors.items():
+        figures = {"nrmse": nrmse, "auc": 100 - 12.512 * nrmse, "failure": 0.303, "score": 0.812}
+        figures |= {f"rmse_px, {scale}": nrmse * (i + 1) for i, scale in enumerate(SCALES)}
+        rows.append(Row(name, ALL, "68", faces, faces - 9 * (name == "finder"), faces, figures))
+    items = {f"face_{i}": {name: error * (0.5 + i / 10) for name, error in errors.items()} for i in range(11)}
+    items["face_0"]["finder"] = float("nan")
+    ring = np.exp(-(np.arange(-7, 8) ** 2) / 8)
+    heat = np.outer(ring, ring).tolist()
+    curves = {"interocular by scale": [60.0, 90.0, 120.0, 180.0, 300.0]}
+    curves |= {"mean heatmaps": {"easy": heat, "hard": heat}}
+    return results(protocol, rows, **({"used": faces, "items": items, "curves": curves} | values))
+
+
+def video_results(protocol: str = "300vw", videos: Mapping[str, int] | None = None, **values: Any) -> Results:
+    """Every way on each group, given as name → number of videos; figures grow with the group."""
+    counts = dict(zip(SCENARIO_GROUPS, (31, 19, 14), strict=True)) if videos is None else videos
+    rows = []
+    for points in PROTOCOLS[protocol].points:
+        for name, stability in WAYS.items():
+            for i, (group, count) in enumerate(counts.items()):
+                figures = {"nrmse": 3 + i + stability, "stability": stability, "delay_frames": 0.021}
+                figures |= {"auc": 61.234, "failure": 0.456}
+                figures |= {"without_offsets": 1.234} if points == "7" else {}
+                rows.append(Row(name, group, points, count, 100 * count, 100 * count, figures))
+    return results(protocol, rows, **({"used": sum(counts.values()), "curves": curves_of_videos()} | values))
+
+
+def motion_results() -> Results:
+    rows = [
+        Row(name, ALL, "68", 24, 3600, 3600, figures)
+        for name, figures in {
+            "raw": motion_figures(0.196, 0.382, 1.0),
+            "second-order": motion_figures(0.11, 0.34, 0.9),
+            "sta": motion_figures(0.076, 0.201, 0.97),
+        }.items()
+    ]
+    return results("known-motion", rows, used=24, curves=curves_of_videos())
+
+
+def motion_figures(still: float, moving: float, blinks: float) -> dict[str, float]:
+    figures = {"nrmse": 0.609, "still": still, "moving": moving, "delay_frames": 0.05}
+    return figures | {"blinks": blinks, "blinks_of_raw": blinks}
+
+
+def curves_of_videos() -> dict[str, Any]:
+    random, seconds = np.random.default_rng(3), np.arange(150) / 30
+    truth = np.stack([400 + 90 * np.sin(3 * seconds), 300 + 9 * np.cos(5 * seconds)], axis=-1)
+    noise = {"raw": 0.9, "raw, FHR decoder": 1.4, "second-order": 0.5, "sta": 0.3}
+    paths = {name: (truth + random.normal(0, size, truth.shape)).tolist() for name, size in noise.items()}
+    excerpt: dict[str, Any] = {"item": "525", "first frame": 40, "seconds": seconds.tolist()}
+    excerpt |= {"truth": [[None, None], *truth[1:].tolist()], "paths": paths}
+    by_landmark = {name: (size * (1 + random.random(LANDMARKS))).tolist() for name, size in noise.items()}
+    return {
+        "trajectory": excerpt,
+        "motion error by landmark": by_landmark,
+        "turn error by landmark": {name: [30 * value for value in by_landmark[name]] for name in by_landmark},
+    }
+
+
+def of_number(found: list[Table], number: int) -> Table:
+    return next(table for table in found if table.number == number)
+
+
+def rows_of(table: Table, source: str) -> dict[str, tuple[str, ...]]:
+    """The cells of each row of the block whose name begins so."""
+    return {row[1]: row[2:] for row in table.rows if row[0].startswith(source)}
+
+
+class TestText:
+    def test_image_rows_hold_their_figures(self) -> None:
+        lines = as_text(image_results()).splitlines()
+        assert lines[0] == "HELEN test, 330 images, compact: % of inter-ocular distance"
+        assert lines[1].split() == ["decoder", "NRMSE", "AUC", "over", "8", "%", "score"]
+        assert lines[2].split() == ["argmax", "3.457", "56.75", "0.30", "0.812"]
+        assert lines[4].split() == ["dark", "2.991", "62.57", "0.30", "0.812"]
+        assert lines[5].endswith("found 321 of 330")
+
+    def test_sizes_have_their_own_table(self) -> None:
+        text = as_text(image_results())
+        block = text[text.index("RMSE by face size, px") :].splitlines()
+        assert block[2].split()[-5:] == ["60.00", "90.00", "120.00", "180.00", "300.00"]
+        assert block[4].split() == ["fhr", "3.105", "6.211", "9.316", "12.422", "15.527"]
+
+    def test_video_rows_hold_stability_over_the_raw_ones(self) -> None:
+        text = as_text(video_results("talking-face", {ALL: 1}))
+        head, *rest = text.splitlines()
+        assert head == "Talking Face, 1 video, 7 points, compact: % of inter-ocular distance"
+        row = next(line for line in rest if line.startswith("sta "))
+        assert row.split()[1:] == ["3.200", "1.234", "0.200", "0.021", "0.500", "0.250", "61.23", "0.46"]
+
+    def test_each_scenario_and_point_set_has_its_table(self) -> None:
+        text = as_text(video_results())
+        for group, count in zip(SCENARIO_GROUPS, (31, 19, 14), strict=True):
+            for points in ("68", "7"):
+                assert f"300-VW test, {group}, {count} videos, {points} points, compact" in text
+
+    def test_known_motion(self) -> None:
+        lines = as_text(motion_results()).splitlines()
+        assert lines[1].split() == ["stabiliser", "NRMSE", "still", "moving", "delay", "blinks", "of", "raw"]
+        assert lines[4].split() == ["sta", "0.609", "0.076", "0.201", "0.050", "0.97", "0.97"]
+
+    def test_it_says_what_it_was_measured_on(self) -> None:
+        lacking = image_results(
+            used=328, skipped={"a": "a.pts: no image", "b": "b.pts: 3 points"}, missing=["300-W ibug"]
+        )
+        text = as_text(lacking)
+        assert "used: 328 images" in text
+        assert "left out: 2: a (a.pts: no image); b (b.pts: 3 points)" in text
+        assert "missing: 1: 300-W ibug" in text
+        assert f"box: {lacking.box}" in text
+        assert "normaliser: distance of the outer eye corners" in text
+        assert "weights: compact, sha256 0123456789ab" in text
+
+    def test_many_items_left_out_are_counted(self) -> None:
+        text = as_text(image_results(skipped={f"{i:03}": "broken" for i in range(40)}))
+        assert "left out: 40: 000 (broken)" in text
+        assert "and 28 more, all in results.json" in text
+
+    def test_a_figure_without_a_column_is_shown_under_its_name(self) -> None:
+        row = Row("raw", ALL, "68", 1, 5, 5, {"nrmse": float("nan"), "drift": 0.1234})
+        lines = as_text(results("known-motion", [row], used=1)).splitlines()
+        assert lines[1].split() == ["stabiliser", "NRMSE", "drift"]
+        assert lines[2].split() == ["raw", "–", "0.123"]
+
+
+class TestPaperTables:
+    def test_published_figures_are_those_of_the_paper(self) -> None:
+        """The paper's own text, as extracted from its PDF, row by row."""
+        if not SPEC.is_file():
+            pytest.skip(f"no text of the paper at {SPEC}")
+        text = SPEC.read_text(encoding="utf-8")
+        private = published.PRIVATE_TEST.values()
+        assert numbers(text, r"NRMSE (5\.83.*)") == [each.nrmse for each in private]
+        assert numbers(text, r"AUC (36.*)") == [each.auc for each in private]
+        assert numbers(text, r"Failure (13.*)") == [each.failure for each in private]
+        for title, scale in published.FACE_SCALES.items():
+            values = numbers(text, rf"^{title.capitalize()} (\d.*)\(")
+            assert values == [scale.interocular, scale.chr, scale.fhr]
+        for i in range(3):
+            found = [numbers(line, "(.*)") for line in re.findall(rf"^Scenario{i + 1} (.*)$", text, re.M)]
+            assert found[0] == flat(published.VIDEOS_68, i)
+            assert found[1] == flat(published.VIDEOS_7, i)
+            assert found[2] == [values[i] for values in published.VIDEOS_68_NRMSE.values()]
+        assert numbers(text, r"NRMSE (3\.52.*)") == list(published.TALKING_FACE.values())
+
+    def test_tables_of_one_paper_agree(self) -> None:
+        for name in (published.FHR, published.FHR_STA):
+            nrmse = tuple(each.nrmse for each in published.VIDEOS_68[name])
+            assert nrmse == published.VIDEOS_68_NRMSE[name]
+
+    def test_without_results_all_of_ours_is_not_run(self) -> None:
+        found = paper_tables([])
+        assert [table.number for table in found] == [1, 2, 3, 4, 5, 6]
+        for table in found:
+            ours = rows_of(table, "ours")
+            assert ours
+            assert {cell for cells in ours.values() for cell in cells} <= {NOT_RUN, "not run"}
+            assert any("No results of" in note for note in table.notes)
+            assert len({len(row) for row in table.rows}) == 1 == len({len(table.columns)})
+
+    def test_private_test(self) -> None:
+        table = of_number(paper_tables([image_results("300w-private", 600)]), 1)
+        assert rows_of(table, "published in")["FHR"] == ("600", "3.80", "55.9", "1.33")
+        assert rows_of(table, "published later")["HRNet-W18"] == ("600", "3.85", "–", "–")
+        ours = rows_of(table, "ours, compact")
+        assert ours["CHR (argmax), ours"] == ("600", "3.46", "56.7", "0.30")
+        assert ours["dark (default), ours"] == ("600", "2.99", "62.6", "0.30")
+        assert NOT_RUN not in {cell for row in table.rows for cell in row}
+
+    def test_helen_test_never_passes_for_the_private_test(self) -> None:
+        table = of_number(paper_tables([image_results()]), 1)
+        assert rows_of(table, "ours")["FHR, ours"] == (NOT_RUN,) * 4
+        assert rows_of(table, "HELEN test, ours, compact")["FHR, ours"][:2] == ("330", "3.11")
+        assert rows_of(table, "HELEN test, from published")["SPIGA (2022)"][1] == "2.52"
+        assert any("not to be compared" in note for note in table.notes)
+        both = of_number(paper_tables([image_results(), image_results("300w-private", 600)]), 1)
+        assert not rows_of(both, "HELEN")
+
+    def test_face_scales(self) -> None:
+        table = of_number(paper_tables([image_results("300w-private", 600)]), 2)
+        assert rows_of(table, "published")["large"] == ("179.55", "7.59", "7.11", "0.48", "–")
+        assert rows_of(table, "ours")["small"] == ("90.00", "6.91", "6.21", "0.70", "5.98")
+
+    def test_fifths_of_three_faces(self) -> None:
+        few = image_results("300w-private", 3)
+        scales = [SCALES[0], SCALES[1], SCALES[3]]
+        keep = {f"rmse_px, {scale}" for scale in scales}
+        for row in few.rows:
+            for key in [key for key in row.figures if key.startswith("rmse_px, ")]:
+                if key not in keep:
+                    del row.figures[key]
+        few.curves["interocular by scale"] = [60.0, 90.0, 180.0]
+        ours = rows_of(of_number(paper_tables([few]), 2), "ours")
+        assert ours["large"][:2] == ("180.00", "13.83")
+        assert ours["medium"] == ("–",) * 5
+
+    def test_ablation_marks_what_was_never_fitted(self) -> None:
+        table = of_number(paper_tables([video_results()]), 3)
+        ours = rows_of(table, "ours, compact")
+        assert ours["FHR, ours"] == ("3.80", "0.80", "4.80", "0.80", "5.80", "0.80")
+        assert ours["dark + sta, ours"][:2] == ("3.20", "0.20")
+        assert ours["FHR+STA, λ2=0, ours"] == ("not run",) * 6
+        assert rows_of(table, "published")["FHR+STA"][4:] == ("5.98", "2.74")
+
+    def test_all_points_of_the_videos(self) -> None:
+        table = of_number(paper_tables([video_results()]), 6)
+        assert table.columns[2:] == ("S1 NRMSE", "S2 NRMSE", "S3 NRMSE")
+        assert rows_of(table, "ours")["CHR (argmax), ours"] == ("5.00", "6.00", "7.00")
+
+    def test_talking_face(self) -> None:
+        table = of_number(paper_tables([video_results("talking-face", {ALL: 1})]), 5)
+        assert rows_of(table, "ours")["FHR, ours"] == ("100", "3.80", "1.23", "0.80")
+        assert rows_of(table, "published")["TSTN (2017)"] == ("5000", "2.13", "–", "–")
+        assert "Ours: 100 frames, the paper's 5,000." in table.notes
+
+    def test_missing_videos_are_said_and_a_missing_scenario_is_not_run(self) -> None:
+        missing = ["300-VW scenario 2, video 550", "300-VW scenario 3, all 14 videos"]
+        some = {SCENARIO_GROUPS[0]: 30, SCENARIO_GROUPS[1]: 18}
+        part = video_results(videos=some, missing=missing, skipped={"546": "546/vid.avi: no frame"})
+        for number in (3, 4, 6):
+            table = of_number(paper_tables([part]), number)
+            source = next(source for source, _ in table.blocks() if source.startswith("ours"))
+            assert source.endswith("(incomplete: 30 of 31 + 18 of 19 + 0 of 14 videos)")
+            assert rows_of(table, "ours")["FHR, ours"][-1] == NOT_RUN
+            note = next(note for note in table.notes if "missing 2:" in note)
+            assert all(name in note for name in [*missing, "48 videos"])
+            assert any("left out 1: 546 (546/vid.avi: no frame)" in note for note in table.notes)
+
+    def test_a_single_scenario_is_told_by_its_videos(self) -> None:
+        one = video_results(videos={ALL: 1}, items={"410": {"raw": 3.0}})
+        ours = rows_of(of_number(paper_tables([one]), 6), "ours")
+        assert ours["FHR, ours"] == (NOT_RUN, NOT_RUN, "3.80")
+
+    def test_lost_faces_are_said(self) -> None:
+        whole = video_results()
+        rows = [
+            Row(**(vars(row) | {"found": row.of - 7})) if row.group == SCENARIO_GROUPS[2] else row
+            for row in whole.rows
+        ]
+        lossy = Results(**(vars(whole) | {"rows": rows}))
+        notes = of_number(paper_tables([lossy]), 3).notes
+        assert any("1,393 of 1,400 in scenario 3" in note for note in notes)
+
+    def test_left_out_images_are_said(self) -> None:
+        table = of_number(paper_tables([image_results("300w-private", 598, skipped={"x": "broken"})]), 1)
+        source = next(source for source, _ in table.blocks() if source.startswith("ours"))
+        assert source == "ours, compact (incomplete: 598 of 600 used)"
+        assert any("left out 1: x (broken)" in note for note in table.notes)
+
+    def test_two_networks_stand_apart(self) -> None:
+        pair = [
+            image_results("300w-private", 600),
+            image_results("300w-private", 600, run={"weights": "tiny"}),
+        ]
+        sources = [source for source, _ in of_number(paper_tables(pair), 1).blocks()]
+        assert sources[2:] == ["ours, compact", "ours, tiny"]
+        twice = [source for source, _ in of_number(paper_tables([pair[0], pair[0]]), 1).blocks()]
+        assert twice[2:] == ["ours, compact (1)", "ours, compact (2)"]
+
+
+class TestFormats:
+    def test_csv_reads_back(self) -> None:
+        for table in paper_tables([image_results(), video_results(skipped={"a,b": 'say "no"\nplease'})]):
+            read = list(csv.reader(io.StringIO(tables.to_csv(table))))
+            assert [tuple(row) for row in read] == [table.columns, *table.rows]
+
+    def test_markdown_has_a_line_per_row_and_block(self) -> None:
+        table = Table(9, "A|B", ("source", "method", "NRMSE"), (("ours_1", "x*y", "1.00"),), ("a <note>",))
+        assert tables.to_markdown(table).splitlines() == [
+            "**Table 9.** A\\|B",
+            "",
+            "| method | NRMSE |",
+            "| --- | ---: |",
+            "| **ours\\_1** |  |",
+            "| x\\*y | 1.00 |",
+            "",
+            "- a \\<note\\>",
+        ]
+
+    def test_latex_is_escaped(self) -> None:
+        table = Table(
+            9,
+            "100 % & more",
+            ("source", "method", "a", "b"),
+            (("ours_1", "λ3 = ∞ #1", NOT_RUN, NOT_RUN), ("ours_1", "x ~ {y} ^ \\z $", "1.00", "–")),
+            ("a_b.pts: 5 < 6",),
+        )
+        text = tables.to_latex(table)
+        assert "100 \\% \\& more" in text
+        assert "\\emph{ours\\_1}" in text
+        assert "$\\lambda$3 = $\\infty$ \\#1 & \\multicolumn{2}{c}{\\emph{not run: no data}} \\\\" in text
+        assert (
+            "x \\textasciitilde{} \\{y\\} \\textasciicircum{} \\textbackslash{}z \\$ & 1.00 & -- \\\\" in text
+        )
+        assert "a\\_b.pts: 5 \\textless{} 6" in text
+        assert text.isascii()
+
+    def test_latex_of_every_table_is_balanced_ascii(self) -> None:
+        for table in paper_tables([image_results(), video_results(), motion_results()]):
+            text = tables.to_latex(table)
+            assert text.isascii()
+            assert text.count("\\begin{") == text.count("\\end{") == 2
+            assert text.count("\\toprule") == text.count("\\bottomrule") == 1
+
+
+def numbers(text: str, pattern: str) -> list[float]:
+    found = re.search(pattern, text, re.M)
+    assert found, pattern
+    return [float(value) for value in re.findall(r"\d+\.?\d*", found[1])]
+
+
+def flat(methods: Mapping[str, tuple[published.Steadiness, ...]], scenario: int) -> list[float]:
+    return [value for each in methods.values() for value in vars(each[scenario]).values()]

@@ -1,0 +1,85 @@
+"""What of the comparison with other trackers can be checked without them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from steadyface.markup import COUNT, FLIP
+from steadyface.metrics import interocular
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+FRAMES = 40
+
+
+@pytest.fixture
+def imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The benchmarks' folders, as their scripts see them."""
+    loaded = set(sys.modules)
+    monkeypatch.syspath_prepend(BENCHMARKS / "peers")
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    yield
+    for name in set(sys.modules) - loaded:
+        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def test_every_point_but_the_jaws_has_a_vertex_of_its_own(imports: None) -> None:
+    import peers
+    import worker
+
+    assert worker.FIRST_MAPPED + len(worker.MESH) == COUNT
+    assert len(set(worker.MESH)) == len(worker.MESH) == len(peers.INNER)
+    assert max(worker.MESH) < worker.VERTICES
+
+
+def test_all_contenders_that_are_asked_for_are_there(imports: None) -> None:
+    import peers
+    import worker
+
+    assert {*peers.IN_BOX, *peers.STILLS, *peers.TRACKERS, "MediaPipe mesh"} == set(worker.CONTENDERS)
+
+
+def test_the_closest_vertices_are_chosen_in_mirrored_pairs(imports: None) -> None:
+    import peers
+
+    points = symmetric_face()
+    order = np.random.default_rng(1).permutation(COUNT)
+    distance = np.linalg.norm(points[:, None] - points[order], axis=-1)
+    chosen = peers.symmetric_choice(distance, points[order])
+    assert order[chosen].tolist() == peers.INNER.tolist()
+
+
+def test_a_constant_error_is_no_motion_and_missing_frames_do_not_count(imports: None) -> None:
+    import peers
+
+    truth = symmetric_face() * 100 + np.cumsum(np.ones((FRAMES, 1, 2)), axis=0)
+    found = truth + np.random.default_rng(2).normal(size=(COUNT, 2))
+    found[:, :17] = found[[7, 8, 30]] = np.nan  # as of a markup without a jaw
+    share, *rest = peers.motion_figures(found, truth)
+    assert share == 1 - 3 / FRAMES
+    step = 100 * np.sqrt(2) / interocular(truth[0])
+    assert step > peers.STILL  # so that all frames are moving ones, and none a still one
+    nrmse, still, moving, delay = rest
+    assert np.isnan(still)
+    np.testing.assert_allclose([nrmse, moving, delay], 0, atol=1e-9)  # float64 on values of some hundreds
+
+
+def test_of_several_faces_the_annotated_one_counts(imports: None) -> None:
+    import peers
+
+    truth = symmetric_face() * 100
+    faces = np.stack([truth + 500, truth + 3])
+    np.testing.assert_array_equal(peers.nearest(faces, truth), faces[1])
+    assert np.isnan(peers.nearest(faces[:1], truth)).all()
+    assert np.isnan(peers.nearest(faces[:0], truth)).all()
+
+
+def symmetric_face() -> np.ndarray:
+    """(68, 2) random points, mirrored ones at mirrored places."""
+    points = np.random.default_rng(0).normal(size=(COUNT, 2))
+    return (points + points[FLIP] * [-1, 1]) / 2
