@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -85,7 +87,7 @@ def pasted(
 class TestBundledFinder:
     """What the portrait's landmarks say of the boxes."""
 
-    VIEWS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, Affine]]] = {
+    VIEWS: ClassVar[dict[str, Callable[[np.ndarray], tuple[np.ndarray, Affine]]]] = {
         "as it is": lambda image: (image, Affine.scaling(1.0)),
         "mirrored": lambda image: (image[:, ::-1], Affine(np.array([[-1.0, 0, 511], [0, 1, 0]]))),
         "turned left": lambda image: turned(image, 45),
@@ -224,7 +226,7 @@ class TestPyramid:
         assert sides[0] == min(SIDE, max(size))
         # Sides are whole px.
         assert min_face * sides[-1] / max(size) >= 16 - min_face / max(size) or len(sides) == 1
-        for coarse, fine in zip(sides, sides[1:], strict=False):
+        for coarse, fine in pairwise(sides):
             assert min_face * coarse / max(size) < 16
             assert coarse < fine <= 3 * coarse + 1
 

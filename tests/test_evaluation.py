@@ -1,4 +1,4 @@
-"""Predict and score: nothing is computed twice, nothing averaged in silently, and figures are what they say."""
+"""Predict and score: nothing is computed twice, nothing is averaged in silently."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ class TestImages:
         assert "face_4.pts:11" in results.skipped["folder_face_4"]
         assert "no image" in results.skipped["folder_face_5"]
         row = results.row("dark")
-        assert row is not None and row.items == 4
+        assert row is not None
+        assert row.items == 4
         assert row.figures["nrmse"] < 4
 
     def test_the_mean_is_that_of_the_items(self, predicted: Path) -> None:
@@ -179,7 +180,8 @@ class Test300VW:
         assert {row.group for row in results.rows} == {"scenario 1", "scenario 2"}
         assert {row.points for row in results.rows} == {"68", "7"}
         row = results.row(RAW, "scenario 1", "68")
-        assert row is not None and (row.items, row.found, row.of) == (1, FRAMES - 2, FRAMES - 2)
+        assert row is not None
+        assert (row.items, row.found, row.of) == (1, FRAMES - 2, FRAMES - 2)
         assert row.figures["nrmse"] < 4
 
     def test_a_broken_video_is_named(self, results: Results) -> None:
@@ -196,7 +198,8 @@ class Test300VW:
 
     def test_stability_is_better_with_the_stabiliser(self, results: Results) -> None:
         raw, steady = (results.row(name, "scenario 2", "68") for name in (RAW, "sta"))
-        assert raw is not None and steady is not None
+        assert raw is not None
+        assert steady is not None
         assert steady.figures["stability"] < raw.figures["stability"]
 
 
@@ -229,7 +232,8 @@ def test_the_talking_face_is_scored_by_its_own_seven_points(tmp_path: Path) -> N
     predict("talking-face", tmp_path, tmp_path / "out", weights=TINY)
     results = score(tmp_path / "out")
     row = results.row(RAW)
-    assert row is not None and row.points == "7" and row.found == FRAMES
+    assert row is not None
+    assert (row.points, row.found) == ("7", FRAMES)
     assert row.figures["nrmse"] < 5
     assert 0 < row.figures["without_offsets"] < row.figures["nrmse"]
 
@@ -245,7 +249,8 @@ def test_known_motion_parts_rest_from_movement(tmp_path: Path) -> None:
     scores = np.ones((1, 200, 68))
     folder.write("still", Prediction(("dark",), raw[None], scores, truth, seconds, "known motion"))
     raw_row, steady = score(tmp_path).row(RAW), score(tmp_path).row("sta")
-    assert raw_row is not None and steady is not None
+    assert raw_row is not None
+    assert steady is not None
     expected = (
         100 * 0.1 * np.sqrt(np.pi) / float(metrics.interocular(face()))
     )  # mean of |N(0, 2·0.1²)| in 2-D

@@ -192,7 +192,7 @@ class TestResizeTo:
         slope = [min(1.0, 250 / length) for length in reversed(shape)]
         errors, places = self.errors(*shape, 320, *slope, dither=1.0)
         apart = np.multiply(slope, shape[::-1]) / places.shape[1::-1]  # levels between px of the result
-        # Px of the result: its levels are whole, of 0.8 to 25 apart, which the dither makes up for on average.
+        # Px of the result: its levels are whole, of 0.8 to 25 apart, which dither makes up for on average.
         assert np.abs(errors.mean(axis=(0, 1)) / apart).max() < 0.06
 
     def test_a_line_of_a_huge_image_is_not_lost_by_averaging(self) -> None:

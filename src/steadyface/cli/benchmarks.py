@@ -1,0 +1,116 @@
+"""Commands that measure: a benchmark's predictions, its figures, and their report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from steadyface.cli.terminal import import_extra, show_progress
+from steadyface.errors import ConfigError
+
+
+def predict(
+    protocol: str,
+    *,
+    data: Path,
+    out: Path,
+    weights: str = "compact",
+    device: str = "auto",
+    quiet: bool = False,
+) -> int:
+    """Run a network over a benchmark's images or videos and keep what it says.
+
+    A run that was stopped goes on where it was when it is run again.
+
+    Parameters
+    ----------
+    protocol
+        300w-private, 300w-common, 300w-challenge, 300w-full, 300w-helen, folder (any with .pts), 300vw,
+        talking-face or known-motion.
+    data
+        Folder that holds 300w/, 300vw/ or talking_face/, or the data set's own folder.
+    out
+        Folder for the predictions.
+    weights
+        A bundled model's name, or an exported .onnx file.
+    device
+        auto, cpu or cuda.
+    quiet
+        No progress.
+    """
+    from steadyface.evaluation.predict import predict as run
+
+    with show_progress(protocol, quiet, "items") as progress:
+        folder = run(protocol, data, out, weights=weights, device=device, progress=progress)
+    print(f"{folder.root}: {len(folder.names())} predicted, {len(folder.skipped())} left out")
+    return 0
+
+
+def score(predictions: Path) -> int:
+    """Print the figures of a folder of predictions, and write them to its results.json; no network runs.
+
+    Parameters
+    ----------
+    predictions
+        Folder written by `steadyface predict`.
+    """
+    from steadyface.evaluation.score import score as compute
+    from steadyface.evaluation.tables import as_text
+
+    results = compute(predictions)
+    results.save(predictions / "results.json")
+    print(as_text(results))
+    return 0
+
+
+def evaluate(
+    protocol: str,
+    *,
+    data: Path,
+    out: Path | None = None,
+    weights: str = "compact",
+    device: str = "auto",
+    quiet: bool = False,
+) -> int:
+    """Predict and score: a benchmark's figures, by one command.
+
+    Parameters
+    ----------
+    protocol
+        As of `steadyface predict`.
+    data
+        As of `steadyface predict`.
+    out
+        Folder for predictions and results.json. Left out: steadyface-eval/PROTOCOL-WEIGHTS.
+    weights
+        A bundled model's name, or an exported .onnx file.
+    device
+        auto, cpu or cuda.
+    quiet
+        No progress.
+    """
+    out = out or Path("steadyface-eval") / f"{protocol}-{Path(weights).stem}"
+    predict(protocol, data=data, out=out, weights=weights, device=device, quiet=quiet)
+    return score(out)
+
+
+def report(*results: Annotated[Path, Parameter(negative=())], out: Path) -> int:
+    """Make one HTML page of results: tables and figures of the paper, with its own columns beside.
+
+    Parameters
+    ----------
+    results
+        results.json files, or folders that hold one.
+    out
+        Folder for report.html, the tables (.md, .csv, .tex) and the figures (.png, .svg).
+    """
+    from steadyface.evaluation.score import Results
+
+    writing = import_extra("steadyface.evaluation.report", "plots")
+    if not results:
+        raise ConfigError("nothing to report: name at least one results.json, see steadyface evaluate")
+    loaded = [Results.load(path / "results.json" if path.is_dir() else path) for path in results]
+    print(writing.write_report(loaded, out))
+    return 0

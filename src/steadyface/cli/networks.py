@@ -1,0 +1,141 @@
+"""Commands about networks: what is bundled, training, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from steadyface import heatmap
+from steadyface.cli.terminal import import_extra
+from steadyface.errors import ConfigError
+
+
+def models() -> int:
+    """List the bundled networks: size, cost, accuracy and licence."""
+    from steadyface.models import DEFAULT_MODEL, FINDER, finder_card, model_cards
+
+    print("name      input, px  heatmap, px  parameters  GFLOP    MB  HELEN NRMSE  over 8 %  licence")
+    for card in model_cards():
+        size = f"{card.name:<9} {card.input_size:>9} {card.map_size:>12} {card.parameters / 1e6:>9.2f} M"
+        cost = f"{card.gflop:>6.2f} {card.megabytes:>5.1f}"
+        print(f"{size} {cost} {card.helen_nrmse:>10.2f} % {card.helen_failure:>7.2f} %  {card.licence}")
+    print(f"default: {DEFAULT_MODEL}; another by: steadyface track clip.mp4 --weights NAME")
+    finder = finder_card()
+    print("\nname       side, px  parameters  GFLOP    MB  faces found  false boxes/photo  licence")
+    cost = f"{finder.parameters / 1e6:>9.2f} M {finder.gflop:>6.2f} {finder.megabytes:>5.1f}"
+    found = f"{finder.recall:>10.2f} % {finder.false_per_photo:>18.3f}"
+    print(f"{FINDER:<9} {finder.side:>9} {cost} {found}  {finder.licence}")
+    return 0
+
+
+def train(
+    recipe: str,
+    *,
+    data: Path,
+    out: Path,
+    start: Path | None = None,
+    teacher: Path | None = None,
+    extra: Path | None = None,
+    skip_bad: bool = False,
+    devices: int = 1,
+    resume: bool = False,
+) -> int:
+    """Train a landmark network on 300-W, or the face finder on photographs.
+
+    Parameters
+    ----------
+    recipe
+        compact or tiny (the bundled landmark networks), finder (the bundled face finder), paper (the stacked
+        hourglass of Tai et al. 2019, as they trained it), or smoke (one short epoch that only shows that
+        training works).
+    data
+        Folder that holds 300w/ (LFPW, HELEN, AFW in the original layout) and faces/ (photographs with a
+        faces.json of all their face boxes); finder needs the latter alone.
+    out
+        Folder for last.pt, best.safetensors and log.csv.
+    start
+        A .safetensors file to start from; otherwise a compact network's or a finder's encoder starts from
+        ImageNet.
+    teacher
+        A .safetensors file of a network to imitate beside the annotations; not with finder.
+    extra
+        A folder of more images with .pts, such as `steadyface label` writes; not with finder.
+    skip_bad
+        Name bad annotations and images and go on without them; otherwise the first one ends the run.
+    devices
+        GPUs to share the work, or processes where there is no GPU.
+    resume
+        Go on from OUT/last.pt.
+    """
+    training = import_extra("steadyface.training", "train")
+    if recipe not in training.RECIPES:
+        raise ConfigError.choice("recipe", recipe, training.RECIPES)
+    best = training.train(
+        training.RECIPES[recipe],
+        data,
+        out,
+        start=start,
+        teacher=teacher,
+        extra=extra,
+        skip_bad=skip_bad,
+        devices=devices,
+        resume=resume,
+        report=lambda line: print(line, flush=True),
+    )
+    print(best)
+    return 0
+
+
+def label(
+    *inputs: Annotated[Path, Parameter(negative=())], out: Path, every: int = 12, weights: str = "compact"
+) -> int:
+    """Label the faces of clips and photographs by a network, for another to be trained on.
+
+    Writes OUT/NAME.jpg and OUT/NAME.pts for each face on which plain and mirrored views agree; pass OUT to
+    `steadyface train --extra`.
+
+    Parameters
+    ----------
+    inputs
+        Videos, images, or folders; of a folder with a faces.json, the faces that are not annotated.
+    out
+        Folder for the images and points.
+    every
+        How many frames of a clip lie between labelled ones.
+    weights
+        A bundled model's name, or an exported .onnx file.
+    """
+    from steadyface.labels import write_labels
+    from steadyface.landmarker import Landmarker
+    from steadyface.tracker import Tracker
+
+    if not inputs:
+        raise ConfigError("nothing to label: name at least one video, image or folder")
+    tracker = Tracker(Landmarker(weights), stabilizer="none")
+    for source in inputs:
+        kept, seen = write_labels(source, out, tracker, every)
+        print(f"{source.name}: {kept} of {seen} faces labelled")
+    return 0
+
+
+def export(model: Path, *, out: Path, name: str | None = None, decoder: str = heatmap.DEFAULT_METHOD) -> int:
+    """Write a trained network as one ONNX file, verified against torch.
+
+    Parameters
+    ----------
+    model
+        A .safetensors file written by `steadyface train`.
+    out
+        The ONNX file.
+    name
+        Kept in the file; left out: the file's own name.
+    decoder
+        Built into the graph.
+    """
+    checkpoint = import_extra("steadyface.checkpoint", "train")
+    exporting = import_extra("steadyface.export", "export")
+    worst = exporting.export_onnx(checkpoint.load_network(model), out, name=name or out.stem, method=decoder)
+    print(f"{out}: points within {worst:.4f} px of torch")
+    return 0

@@ -1,0 +1,50 @@
+"""What the commands share: progress, complaints, optional dependencies."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from steadyface.errors import MissingExtraError
+
+
+def complain(problem: str) -> None:
+    """One line on the error stream."""
+    print(f"steadyface: {' '.join(problem.split())}", file=sys.stderr)
+
+
+def import_extra(module: str, extra: str):  # type: ignore[no-untyped-def]
+    """Import a module that needs an optional dependency, or say how to install it."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), extra) from error
+
+
+@contextmanager
+def show_progress(name: str, quiet: bool, unit: str = "frames") -> Iterator:
+    """A progress line with its speed and the time left; none when quiet or not on a terminal."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(name, total=None, speed="")
+
+        def advance(done: int, total: int | None) -> None:
+            speed = bar.tasks[0].speed
+            bar.update(task, completed=done, total=total, speed=f"{speed:.0f} {unit}/s" if speed else "")
+
+        yield advance

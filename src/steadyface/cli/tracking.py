@@ -1,0 +1,132 @@
+"""Commands that track faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from steadyface.cli.terminal import complain, show_progress
+from steadyface.errors import ConfigError, SteadyfaceError
+
+
+def track(
+    *inputs: Annotated[Path, Parameter(negative=())],
+    out: Path = Path("steadyface-out"),
+    format: str = "npz",
+    overlay: bool = True,
+    stabilizer: str = "sta",
+    lag: int | None = None,
+    decoder: str | None = None,
+    max_faces: int = 4,
+    device: str = "auto",
+    weights: str = "compact",
+    min_face: float | None = None,
+    detector: Path | None = None,
+    fps: float = 25.0,
+    quiet: bool = False,
+) -> int:
+    """Find and follow the faces of videos, images or folders of images.
+
+    Writes OUT/STEM.npz (and other formats) and OUT/STEM.overlay.mp4 for each input.
+
+    Parameters
+    ----------
+    inputs
+        Videos, images, or folders of images (in name order, taken as one sequence).
+    out
+        Folder for the results.
+    format
+        One or several of npz, csv, parquet, json, pts, separated by commas.
+    overlay
+        Also write the video with the faces drawn in.
+    stabilizer
+        sta; sta-offline, which sees the whole future; sta-paper, the paper's form; a usual filter
+        (moving-average, first-order, second-order, constant-velocity, one-euro, savitzky-golay); none; or a
+        .json file written by fit-stabilizer.
+    lag
+        How many later frames each point may depend on, with sta. Left out: none.
+    decoder
+        How points are read from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or dark.
+        Left out: the one built into the network.
+    max_faces
+        Most faces at a time, largest first.
+    device
+        auto, cpu or cuda.
+    weights
+        A bundled model's name, or an exported .onnx file.
+    min_face
+        Larger side of the smallest face to be found, px of the frame; costs time where that is small. Left
+        out: about a twentieth of the frame's longer side.
+    detector
+        A YuNet .onnx file to find faces with, or a finder exported by `steadyface export`.
+    fps
+        Frame rate of a folder of images.
+    quiet
+        No progress and no summary.
+    """
+    from steadyface.clips import check_names, track_clip
+    from steadyface.detector import choose_detector
+    from steadyface.landmarker import Landmarker
+    from steadyface.tracker import Tracker, TrackerConfig, choose_stabilizer
+
+    if not inputs:
+        raise ConfigError("nothing to track: name at least one video, image or folder of images")
+    if not fps > 0:
+        raise ConfigError(f"fps must be positive, got {fps}")
+    formats = [name.strip() for name in format.split(",")]
+    check_names(inputs)
+    choice = choose_stabilizer(stabilizer, lag)
+    tracker = Tracker(
+        Landmarker(weights, decoder=decoder, device=device),
+        detector=choose_detector(detector, min_face=min_face, device=device),
+        stabilizer=choice.causal or "none",
+        config=TrackerConfig(max_faces=max_faces),
+    )
+    problems = []
+    for source in inputs:
+        try:
+            with show_progress(source.name, quiet) as progress:
+                summary = track_clip(
+                    source,
+                    out,
+                    tracker,
+                    formats=formats,
+                    overlay=overlay,
+                    fps=fps,
+                    progress=progress,
+                    choice=choice,
+                )
+        except ConfigError:
+            raise
+        except SteadyfaceError as error:
+            problems.append(str(error))
+            continue
+        if not quiet:
+            print(summary, *(f"  {file}" for file in summary.files), sep="\n")
+        problems += summary.problems
+        if summary.interrupted:
+            break
+    for problem in problems:
+        complain(problem)
+    return 1 if problems else 0
+
+
+def demo(*, out: Path = Path("steadyface-demo")) -> int:
+    """Track a portrait under a known camera motion and print how far the result is from it.
+
+    Parameters
+    ----------
+    out
+        Folder for the clip, its tracks and its overlay.
+    """
+    from steadyface.demo import run_demo
+
+    result = run_demo(out)
+    print(result.summary, *(f"  {file}" for file in result.summary.files), sep="\n")
+    print("\nagainst the known motion    error %   stability %   delay, frames")
+    for name, value in (("raw", result.raw), ("stabilised", result.stabilised)):
+        print(f"{name:<25} {value.error:9.3f} {value.stability:13.3f} {value.delay:15.2f}")
+    print("(% of the inter-ocular distance; the network's constant error does not show here)")
+    return 0
