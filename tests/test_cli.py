@@ -297,8 +297,9 @@ def test_a_pipe_gets_no_progress(clip: Path, tmp_path: Path) -> None:
 def test_models_lists_what_is_bundled(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "models")
     assert (code, err) == (0, [])
-    listed = [line.split()[0] for line in out.splitlines()[1:-1]]
-    assert listed == bundled_models()
+    landmarks, finder = out.split("\n\n")
+    assert [line.split()[0] for line in landmarks.splitlines()[1:-1]] == bundled_models()
+    assert [line.split()[0] for line in finder.splitlines()[1:]] == ["finder"]
     assert "research" in out
     assert "default: compact" in out
 
@@ -315,7 +316,7 @@ def test_train_says_what_it_cannot_use(tmp_path: Path, capsys: pytest.CaptureFix
     code, _, err = run(capsys, "train", "vgg", "--data", tmp_path, "--out", tmp_path / "run")
     assert (code, err) == (
         1,
-        ["steadyface: unknown recipe 'vgg'; choose one of: compact, tiny, paper, smoke"],
+        ["steadyface: unknown recipe 'vgg'; choose one of: compact, tiny, paper, finder, smoke"],
     )
     code, _, err = run(capsys, "train", "smoke", "--data", tmp_path, "--out", tmp_path / "run")
     assert code == 1

@@ -24,11 +24,14 @@ THRESHOLD = 0.5
 _SURE = 16.0  # px of a face in the resized frame from which on it is found as surely as a larger one
 _FINER = 3.0  # ratio of a pyramid's levels, at most
 _SAME_FACE = 0.45  # overlap above which boxes of two levels are one face
+_LEAST_INSIDE = 0.4  # share of a box inside the frame below which it is no face that the finder has learnt
 _PART_OF = 0.7  # share of a finer level's box inside a coarser one's above which it is a part of that face
 
 _YUNET_TO_LANDMARKS = np.array([-0.003, 0.255, 1.016, 1.008])
 """Where the landmark box's borders lie in YuNet's: shares of its width and height, medians over every sixth
 annotated face of LFPW's training set and AFW."""
+
+_YUNET_LEAST = 64  # px a side; of narrower frames YuNet reads what is not there
 
 
 class FaceFinder:
@@ -86,8 +89,10 @@ class FaceFinder:
         """
         image = as_rgb(image)
         boxes, scores = np.zeros((0, 4)), np.zeros(0)
-        for side in self._sides(max(image.shape[:2])):
-            finer, their_scores = self._search(image, side)
+        sides = self._sides(max(image.shape[:2]))
+        for side in sides:
+            least = _SURE if side < sides[-1] else 0.0  # what is smaller here is larger at the next level
+            finer, their_scores = self._search(image, side, least)
             new = ~(overlap(finer, boxes) > _SAME_FACE).any(axis=1)
             new &= ~(contained(finer, boxes) > _PART_OF).any(axis=1)
             boxes, scores = np.concatenate([boxes, finer[new]]), np.concatenate([scores, their_scores[new]])
@@ -102,10 +107,17 @@ class FaceFinder:
             sides.append(min(needed, sides[-1] * _FINER))
         return [max(1, round(side)) for side in sides]
 
-    def _search(self, image: Frame, side: int) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
+    def _search(
+        self, image: Frame, side: int, least: float = 0.0
+    ) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
+        """The faces of one level whose larger side is at least `least` px there."""
         small, to_small = resize_to(image, side)
         threshold = np.array(self.threshold, np.float32)
         boxes, scores = self._session.run(["boxes", "scores"], {"image": small, "threshold": threshold})
+        frame = box_of_pixels(0, 0, small.shape[1], small.shape[0])[None]
+        kept = contained(boxes.astype(float), frame)[:, 0] >= _LEAST_INSIDE
+        kept &= (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) >= least
+        boxes, scores = boxes[kept], scores[kept]
         return to_small.inverse.boxes(boxes.astype(float)), scores.astype(float)
 
 
@@ -158,8 +170,10 @@ class YuNetDetector:
     def __call__(self, image: np.ndarray) -> Boxes:
         image = as_rgb(image)
         small, to_small = resize_to(image, min(self.side, max(image.shape[:2])))
-        self._net.setInputSize((small.shape[1], small.shape[0]))
-        _, found = self._net.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        below, beside = (max(0, _YUNET_LEAST - length) for length in small.shape[:2])
+        padded = cv2.copyMakeBorder(small, 0, below, 0, beside, cv2.BORDER_CONSTANT)
+        self._net.setInputSize((padded.shape[1], padded.shape[0]))
+        _, found = self._net.detect(cv2.cvtColor(padded, cv2.COLOR_RGB2BGR))
         rows = np.zeros((0, 15)) if found is None else found[np.argsort(-found[:, 14], kind="stable")]
         boxes = np.array([box_of_pixels(*map(float, row[:4])) for row in rows]).reshape(-1, 4)
         low, span = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]

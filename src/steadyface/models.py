@@ -20,6 +20,12 @@ _WEIGHTS = Path(str(files("steadyface") / "weights"))
 _CARDS = "cards.json"
 _KIND = "steadyface."
 
+_state = onnxruntime.capi.onnxruntime_pybind11_state
+_NOT_A_MODEL = (
+    *(_state.InvalidProtobuf, _state.InvalidGraph, _state.InvalidArgument),
+    *(_state.NoModel, _state.NotImplemented, _state.Fail),
+)
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -162,5 +168,5 @@ def _open_session(path: Path, device: str, threads: int | None) -> Any:
         options.intra_op_num_threads = threads
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf as error:
-        raise WeightsError(f"{path}: not an ONNX file") from error
+    except _NOT_A_MODEL as error:
+        raise WeightsError(f"{path}: not an ONNX file that can be run") from error
