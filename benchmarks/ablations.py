@@ -1,8 +1,9 @@
 """What each part of the stabiliser is good for: fitted without it, on the same sequences, and compared.
 
-    python benchmarks/ablations.py SEQUENCES DATA
+    steadyface predict talking-face --data DATA --out PREDICTIONS
+    python benchmarks/ablations.py SEQUENCES PREDICTIONS
 
-SEQUENCES is a folder made by `steadyface make-sequences`; DATA holds talking_face. Every variant is fitted
+SEQUENCES is a folder made by `steadyface make-sequences`. Every variant is fitted
 anew, by 150 evaluations and 4 polishing iterations, on a third of the sequences that are not held out. NRMSE
 and stability in % of the inter-ocular distance and delay in frames, on the sequences held out (68 points) and
 on Talking Face (7 points). After Table 3 and Figure 6 of Tai et al. 2019.
@@ -11,16 +12,15 @@ on Talking Face (7 points). After Table 3 and Figure 6 of Tai et al. 2019.
 from __future__ import annotations
 
 import sys
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from talking_face import FRAMES, figures, track
 
 from steadyface import metrics
-from steadyface.datasets.annotated_videos import talking_face
-from steadyface.markup import SEVEN_TALKING_FACE
+from steadyface.evaluation.predictions import PredictionFolder
+from steadyface.heatmap import DEFAULT_METHOD
+from steadyface.markup import SEVEN, SEVEN_TALKING_FACE
 from steadyface.sequences import held_out, load_pair
 from steadyface.stabilizer import Stabilizer
 from steadyface.stabilizer.fit import WEIGHTS, Pair, Weights, fit
@@ -40,22 +40,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def main(sequences: str, data: str) -> None:
+def main(sequences: str, predictions: str) -> None:
     paths = sorted(Path(sequences).glob("*.npz"))
     kept = [load_pair(path) for path in paths if not held_out(path)][::3]
     others = [load_pair(path) for path in paths if held_out(path)]
-    folder = Path(data) / "talking_face"
-    annotated = islice(talking_face(folder).points().values(), FRAMES)
-    truth = np.stack([points[SEVEN_TALKING_FACE] for points in annotated])
-    raw = track(folder / "images", "compact")
+    talking = PredictionFolder(Path(predictions)).read("talking_face")
+    raw, scores = talking.row(DEFAULT_METHOD), talking.scores[talking.rows.index(DEFAULT_METHOD)]
+    truth = talking.truth[:, SEVEN_TALKING_FACE]
+    eyes = np.linalg.norm(truth[:, 3] - truth[:, 0], axis=-1)
     heads = f"{'NRMSE':>7} {'stab.':>7} {'delay':>7}"
     print(f"{'':<30} {'held out:':>9} {heads}   {'Talking Face:':>13} {heads}")
 
     def show(name: str, stabilizer: Stabilizer | None) -> None:
         ours = np.mean([of_pair(stabilizer, pair) for pair in others], axis=0)
-        points = raw.points if stabilizer is None else stabilizer.filter(*raw)
-        nrmse, _, stability, delay = figures(points, truth)
-        print(f"{name:<30} {'':>9} {row(ours)}   {'':>13} {row((nrmse, stability, delay))}", flush=True)
+        points = raw if stabilizer is None else stabilizer.filter(raw, talking.seconds, scores)
+        theirs = figures(points[:, SEVEN], truth, eyes)
+        print(f"{name:<30} {'':>9} {row(ours)}   {'':>13} {row(theirs)}", flush=True)
 
     show("raw", None)
     for name, options in VARIANTS.items():
@@ -67,9 +67,13 @@ def of_pair(stabilizer: Stabilizer | None, pair: Pair) -> tuple[float, float, fl
     """NRMSE, stability and delay over all 68 points."""
     seconds = np.arange(len(pair.raw)) / pair.fps
     points = pair.raw if stabilizer is None else stabilizer.filter(pair.raw, seconds, pair.scores)
-    eyes = np.asarray(metrics.interocular(pair.truth))
-    nrmse = float(metrics.nrmse_interocular(points, pair.truth).mean())
-    return nrmse, metrics.stability(points, pair.truth, eyes), metrics.delay(points, pair.truth, eyes)
+    return figures(points, pair.truth, np.asarray(metrics.interocular(pair.truth)))
+
+
+def figures(points: np.ndarray, truth: np.ndarray, eyes: np.ndarray) -> tuple[float, float, float]:
+    """NRMSE, stability and delay."""
+    nrmse = 100 * float((np.linalg.norm(points - truth, axis=-1).mean(axis=-1) / eyes).mean())
+    return nrmse, metrics.stability(points, truth, eyes), metrics.delay(points, truth, eyes)
 
 
 def row(values: tuple[float, ...] | np.ndarray) -> str:

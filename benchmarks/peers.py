@@ -23,10 +23,10 @@ Which part says what:
 - `helen`: HELEN test, NRMSE in % of the inter-ocular distance over the faces found, on all 68 points, on the
   51 that all have, and on the 7 of `markup.SEVEN`; `common`: the 51 on the faces that everybody found; `over
   8 %`: share of faces of a larger error on the 51, a missing one counted.
-- `talking-face`: as in benchmarks/talking_face.py, 7 points.
-- `known-motion`: `--stills` scenes as in benchmarks/known_motion.py, 51 points. Each contender finds the face
-  itself; a photograph with another one that any of them takes first is passed over for the next. NRMSE is to
-  the truth plus each point's constant error in the clip.
+- `talking-face`: as of `steadyface evaluate talking-face`, 7 points.
+- `known-motion`: `--stills` scenes as of `steadyface evaluate known-motion`, 51 points. Each contender finds
+  the face itself; a photograph with another one that any of them takes first is passed over for the next.
+  NRMSE is to the truth plus each point's constant error in the clip.
 - `speed`: frames per second of one clip of a face, resized, from the second frame on: of frames decoded
   beforehand, and decoding included, by the same PyAV loop for all. Median of `--rounds` rounds, each of which
   runs all of them; the ratio is the median of the rounds' ratios to MediaPipe's video mode.
@@ -48,15 +48,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from known_motion import STILL
 from scipy.optimize import linear_sum_assignment
-from talking_face import FRAMES, in_face
 
 from steadyface import markup, metrics
 from steadyface.datasets.annotated_videos import talking_face
 from steadyface.datasets.talking_still import TalkingStill
 from steadyface.datasets.three_hundred_w import Sample, find_samples
 from steadyface.errors import DataError
+from steadyface.evaluation.score import STILL
 from steadyface.geometry import bounding_box, overlap
 from steadyface.images import Frame
 from steadyface.markup import FLIP, OUTER_EYE_CORNERS, SEVEN, SEVEN_TALKING_FACE
@@ -194,7 +193,9 @@ def print_helen(points: dict[str, np.ndarray], truth: np.ndarray) -> None:
         inner = errors(found, truth, INNER)
         seen = ~np.isnan(inner)
         means = [errors(found, truth, part)[seen].mean() for part in (slice(None), INNER, SEVEN)]
-        varying = without_offsets(found[seen][:, INNER], truth[seen][:, INNER], eye_lines(truth[seen]))
+        varying = metrics.nrmse_without_offsets(
+            found[seen][:, INNER], truth[seen][:, INNER], eye_lines(truth[seen])
+        )
         failed = metrics.failure_rate(np.where(seen, inner, np.inf))
         numbers = [*means[:2], inner[common].mean(), means[2]]
         columns = " ".join(cell(number, 7) for number in numbers)
@@ -211,12 +212,6 @@ def eye_lines(truth: np.ndarray) -> np.ndarray:
     """(faces, 2) from the right to the left outer eye corner."""
     right, left = OUTER_EYE_CORNERS
     return truth[:, left] - truth[:, right]
-
-
-def without_offsets(points: np.ndarray, truth: np.ndarray, eyes: np.ndarray) -> float:
-    """NRMSE after the mean error of each point, in the frame of the true eyes, was taken from it."""
-    error = in_face(points - truth, eyes)
-    return float(100 * np.nanmean(np.linalg.norm(error - np.nanmean(error, axis=0), axis=-1)))
 
 
 # Video of known truth
@@ -238,9 +233,9 @@ def follow(running: Running, frames: Iterable[VideoFrame]) -> dict[str, np.ndarr
 
 def talking(options: argparse.Namespace) -> None:
     video = talking_face(options.data / "talking_face")
-    truth = np.stack(list(islice(video.points().values(), FRAMES)))[:, SEVEN_TALKING_FACE]
+    truth = np.stack(list(video.points().values()))[:, SEVEN_TALKING_FACE]
     with started(TRACKERS, 1, options.mediapipe) as running, open_frames(video.source) as frames:
-        points = follow(running, islice(frames, FRAMES))
+        points = follow(running, frames)
     heads = f"{'found':>6} {'NRMSE':>7} {'without offsets':>16} {'stability':>10} {'ratio':>6} {'delay':>7}"
     print_title(f"Talking Face, {len(truth)} frames, 7 points", heads)
     eyes = truth[:, 3] - truth[:, 0]
@@ -251,7 +246,7 @@ def talking(options: argparse.Namespace) -> None:
         distance = np.linalg.norm(seven - truth, axis=-1) / size[:, None]
         left = f"{np.isfinite(distance).all(axis=1).sum():6d} {100 * np.nanmean(distance):7.3f}"
         ratio = f"{steady[name]:10.3f} {steady[name] / steady[REFERENCE]:6.2f}"
-        varying, late = without_offsets(seven, truth, eyes), metrics.delay(seven, truth, size)
+        varying, late = metrics.nrmse_without_offsets(seven, truth, eyes), metrics.delay(seven, truth, size)
         print_row(name, f"{left} {varying:16.3f} {ratio} {late:7.3f}")
 
 
@@ -366,7 +361,10 @@ def meshes(contender: Contender, samples: Sequence[Sample]) -> Iterator[tuple[np
             right, left = truth[list(OUTER_EYE_CORNERS)]
             middle, eyes = (right + left) / 2, (left - right)[None]
             if overlap(bounding_box(mesh)[None], bounding_box(truth)[None])[0, 0] >= LEAST_OVERLAP:
-                yield in_face(mesh[None] - middle, eyes)[0], in_face(truth[None] - middle, eyes)[0]
+                yield (
+                    metrics.in_face(mesh[None] - middle, eyes)[0],
+                    metrics.in_face(truth[None] - middle, eyes)[0],
+                )
 
 
 def symmetric_choice(distance: np.ndarray, mesh: np.ndarray) -> list[int]:

@@ -62,6 +62,38 @@ def nrmse_box(
     return 100.0 * np.linalg.norm(points - truth, axis=-1).mean(axis=-1) / face_size(truth)
 
 
+def nrmse_without_offsets(
+    points: Float[np.ndarray, "frames landmarks 2"],
+    truth: Float[np.ndarray, "frames landmarks 2"],
+    eyes: Float[np.ndarray, "frames 2"],
+) -> float:
+    """NRMSE in % after each point's mean error was taken away; NaN without a frame that has both.
+
+    Where the truth is in another markup, whose points mean other places, this is what varies. It uses the
+    truth, so it is no result that a tracker could reach.
+
+    Args:
+        points, truth: px of the same frame of reference; NaN where there is none.
+        eyes: from the right to the left outer eye corner in the truth, px.
+    """
+    error = in_face(points - truth, eyes)
+    error = error[~np.isnan(error).any(axis=(1, 2))]
+    return 100 * float(np.linalg.norm(error - error.mean(axis=0), axis=-1).mean()) if len(error) else np.nan
+
+
+def in_face(
+    vectors: Float[np.ndarray, "frames landmarks 2"], eyes: Float[np.ndarray, "frames 2"]
+) -> Float[np.ndarray, "frames landmarks 2"]:
+    """Image vectors in a frame that moves, turns and scales with the eyes; `eyes` is its x axis, of length 1.
+
+    >>> in_face(np.array([[[0.0, 3.0]]]), np.array([[0.0, 2.0]]))
+    array([[[1.5, 0. ]]])
+    """
+    along = eyes / np.square(eyes).sum(axis=-1, keepdims=True)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=-1)
+    return np.stack([(vectors * axis[:, None]).sum(axis=-1) for axis in (along, across)], axis=-1)
+
+
 def ced(errors: Float[np.ndarray, "n"], thresholds: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
     """Cumulative error distribution: share of errors up to each threshold, in %; `auc` is the area below it.
 

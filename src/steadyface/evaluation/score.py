@@ -34,7 +34,9 @@ FAILURE = 8.0
 """NRMSE above which a face counts as failed, %."""
 
 _LAGS = (2, 5)
-_STILL = 0.1  # % of the inter-ocular distance a frame, below which a face rests
+STILL = 0.1
+"""Speed below which a face rests, % of the inter-ocular distance a frame."""
+
 _BLINK = 10  # frames to each side of the moment when the eyes are most closed
 _EXCERPT = 150  # frames of the trajectories kept for pictures
 _TIP = 30  # the landmark whose trajectory is kept
@@ -317,7 +319,9 @@ def _video_figures(points: Points, truth: Points, eyes: Float[np.ndarray, "frame
     lost = np.where(seen, error, np.inf)
     return {
         "nrmse": float(error[seen].mean()) if seen.any() else float("nan"),
-        "without_offsets": _without_offsets(points, truth) if truth.shape[1] == 7 else float("nan"),
+        "without_offsets": metrics.nrmse_without_offsets(points, truth, truth[:, 3] - truth[:, 0])
+        if truth.shape[1] == len(markup.SEVEN)
+        else float("nan"),
         "stability": metrics.stability(points, truth, eyes),
         "delay_frames": metrics.delay(points, truth, eyes),
         "auc": metrics.auc(lost, FAILURE),
@@ -325,19 +329,6 @@ def _video_figures(points: Points, truth: Points, eyes: Float[np.ndarray, "frame
         "found": float(seen.sum()),
         "of": float(annotated.sum()),
     }
-
-
-def _without_offsets(points: Points, truth: Points) -> float:
-    """NRMSE in % without each point's mean error, in a frame that moves, turns and scales with the eyes.
-
-    It uses the truth: what varies, in a markup whose points mean other places, and no result of a tracker.
-    """
-    eyes = truth[:, 3] - truth[:, 0]
-    along = eyes / np.square(eyes).sum(axis=-1, keepdims=True)
-    across = np.stack([-along[:, 1], along[:, 0]], axis=-1)
-    error = np.stack([((points - truth) * axis[:, None]).sum(axis=-1) for axis in (along, across)], axis=-1)
-    error = error[~np.isnan(error).any(axis=(1, 2))]
-    return 100 * float(np.linalg.norm(error - error.mean(axis=0), axis=-1).mean()) if len(error) else np.nan
 
 
 def _mean_row(way: str, group: str, subset: str, figures: Sequence[Figures]) -> Row:
@@ -369,7 +360,7 @@ def _score_motion(loaded: Loaded, decoder: str, _: Sequence[str]) -> Scored:
             speeds.append(100 * np.linalg.norm(np.diff(truth, axis=0), axis=-1).mean(axis=-1) / eyes[1:])
             delays.append(metrics.delay(points, biased, eyes))
             depths += _blink_depths(points, truth)
-        shake, still = np.concatenate(shakes), np.concatenate(speeds) < _STILL
+        shake, still = np.concatenate(shakes), np.concatenate(speeds) < STILL
         depth = float(np.mean(depths)) if depths else float("nan")
         raw_depth = depth if way == RAW else raw_depth
         figures = {
