@@ -193,17 +193,22 @@ def turn_error(
     return np.divide(total, counts.sum(axis=0), out=np.full(total.shape, np.nan), where=counts.any(axis=0))
 
 
+def shaking(points: Float[np.ndarray, "frames 68 2"]) -> Float[np.ndarray, "bends 68"]:
+    """How far each landmark is off the middle of its neighbours in time, in % of the inter-ocular distance.
+
+    Equation: 100 · ‖x_i(t) - ½(x_i(t-1) + x_i(t+1))‖ / d(t), for all frames but the first and the last.
+    """
+    bend = points[1:-1] - (points[:-2] + points[2:]) / 2
+    return 100.0 * np.linalg.norm(bend, axis=-1) / np.asarray(interocular(points[1:-1]))[:, None]
+
+
 def jitter(points: Float[np.ndarray, "frames 68 2"]) -> float:
     """Shaking of a sequence without known truth, in % of the inter-ocular distance.
 
-    Equation: 100 · median_t mean_i ‖x_i(t) - ½(x_i(t-1) + x_i(t+1))‖ / d. A steady motion has none; the
-    median keeps cuts and lost frames out. NaN for fewer than three frames.
+    Equation: median_t mean_i of `shaking`. A steady motion has none; the median keeps cuts and lost frames
+    out. NaN for fewer than three frames.
     """
-    if len(points) < 3:
-        return float("nan")
-    bend = points[1:-1] - (points[:-2] + points[2:]) / 2
-    shake = np.linalg.norm(bend, axis=-1).mean(axis=-1)
-    return 100.0 * float(np.median(shake / interocular(points[1:-1])))
+    return float(np.median(shaking(points).mean(axis=-1))) if len(points) >= 3 else float("nan")
 
 
 def delay(

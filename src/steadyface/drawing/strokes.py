@@ -14,6 +14,7 @@ from steadyface.images import Frame
 
 Colour = tuple[int, int, int]
 Points = Float[np.ndarray, "points 2"]
+Pieces = Float[np.ndarray, "pieces 2 2"]
 
 COLOURS: tuple[Colour, ...] = (
     (86, 180, 233),
@@ -35,16 +36,17 @@ _BRIGHT = 120  # of 255: from here on black reads better on a colour than white
 
 
 def draw_lines(
-    canvas: Frame, lines: Sequence[Points], colour: Colour, thickness: int, dash: float = 0.0
+    canvas: Frame, lines: Sequence[Points] | Pieces, colour: Colour, thickness: int, dash: float = 0.0
 ) -> None:
     """Draw open lines into the canvas.
 
     Args:
-        lines: (points, 2) each, px of the canvas.
+        lines: (points, 2) each, px of the canvas; straight ones can be one array.
         thickness: px.
         dash: length of a dash and of the gap behind it, px; 0 for a line without gaps.
     """
-    fixed = [_fixed(line) for line in (_dashes(lines, dash) if dash else lines)]
+    lines = _dashes(lines, dash) if dash else lines
+    fixed = list(_fixed(lines)) if isinstance(lines, np.ndarray) else [_fixed(line) for line in lines]
     cv2.polylines(canvas, fixed, False, colour, thickness, cv2.LINE_AA, _SHIFT)
 
 
@@ -92,16 +94,16 @@ def see_through(canvas: Frame, points: Points, margin: float, opacity: float) ->
         cv2.addWeighted(part, opacity, before, 1 - opacity, 0, dst=part)
 
 
-def _dashes(lines: Sequence[Points], dash: float) -> list[Points]:
+def _dashes(lines: Sequence[Points] | Pieces, dash: float) -> Pieces:
     """Each straight piece of each line as dashes with gaps of the same length, about `dash` px."""
     starts = np.concatenate([line[:-1] for line in lines])
     ways = np.concatenate([line[1:] for line in lines]) - starts
     counts = np.clip(np.round(np.linalg.norm(ways, axis=1) / (2 * dash)), 1, 500).astype(int)
     first = np.concatenate([np.arange(count) / count for count in counts])[:, None]
     starts, ways, counts = (np.repeat(values, counts, axis=0) for values in (starts, ways, counts))
-    return list(np.stack([starts + first * ways, starts + (first + 0.5 / counts[:, None]) * ways], axis=1))
+    return np.stack([starts + first * ways, starts + (first + 0.5 / counts[:, None]) * ways], axis=1)
 
 
-def _fixed(points: Points) -> Int[np.ndarray, "points 2"]:
+def _fixed(points: Float[np.ndarray, "*lines 2"]) -> Int[np.ndarray, "*lines 2"]:
     """Points in OpenCV's fixed-point px."""
     return np.clip(np.round(points * 2**_SHIFT), -_FAR, _FAR).astype(np.int32)

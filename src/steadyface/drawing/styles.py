@@ -57,7 +57,7 @@ def draw_mesh(canvas: Frame, points: Points, colour: Colour, held: bool = False)
     size = drawn_size(points)
     thickness, dash = max(1, line_width(size) // 2), _dash(size, held)
     with see_through(canvas, points, 2 * thickness + 4, _MESH * _HELD if held else _MESH):
-        draw_lines(canvas, list(points[mesh_edges()]), colour, thickness, dash)
+        draw_lines(canvas, points[mesh_edges()], colour, thickness, dash)
     draw_contours(canvas, points, colour, held)
 
 
