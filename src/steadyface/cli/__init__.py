@@ -7,9 +7,10 @@ import sys
 from cyclopts import App, CycloptsError
 
 from steadyface._version import __version__
-from steadyface.cli.benchmarks import evaluate, predict, report, score
+from steadyface.cli.benchmarks import evaluate, predict, score
 from steadyface.cli.fitting import fit_stabilizer, make_sequences
 from steadyface.cli.networks import export, label, models, train
+from steadyface.cli.reports import report
 from steadyface.cli.terminal import complain
 from steadyface.cli.tracking import demo, track
 from steadyface.errors import SteadyfaceError
@@ -32,9 +33,9 @@ app = App(
 )
 
 _COMMANDS = (
-    *(track, demo, models),
+    *(track, report, demo, models),
     *(train, label, export),
-    *(predict, score, evaluate, report),
+    *(predict, score, evaluate),
     *(make_sequences, fit_stabilizer),
 )
 for _command in _COMMANDS:
