@@ -91,13 +91,17 @@ def _report_clips(
 ) -> int:
     """A page for each input; the others are made if one cannot be."""
     from steadyface.clips import check_names, stem
+    from steadyface.detector import FaceFinder
     from steadyface.landmarker import Landmarker
     from steadyface.report import report_clip, report_tracks
     from steadyface.tracker import Tracker
     from steadyface.tracks import Tracks
 
+    def tracker() -> Tracker:
+        return Tracker(Landmarker(weights, device=device), FaceFinder(device=device))
+
     check_names(inputs)
-    problems = []
+    problems: list[str] = []
     for path in inputs:
         try:
             with show_progress(path.name, quiet) as progress:
@@ -105,8 +109,7 @@ def _report_clips(
                     tracks, page = Tracks.load(path), out / f"{stem(path)}.report.html"
                     report_tracks(tracks, page, clip=clip, fps=fps, name=path.name, progress=progress)
                 else:
-                    make = lambda: Tracker(Landmarker(weights, device=device))  # noqa: E731
-                    page, summary = report_clip(path, out, make, fps=fps, progress=progress)
+                    page, summary = report_clip(path, out, tracker, fps=fps, progress=progress)
                     problems += summary.problems if summary else ()
         except ConfigError:
             raise

@@ -119,7 +119,9 @@ def _tiles(tracks: Tracks, faces: Sequence[FaceFigures], summary: ClipSummary | 
     return tiles
 
 
-def _face_html(face: FaceFigures, moments: Sequence[Moment], images: Mapping[Moment, str], times: int) -> str:
+def _face_html(
+    face: FaceFigures, moments: Sequence[Moment], images: Mapping[Moment, str], times: int, first: bool
+) -> str:
     tracks = face.tracks
     eyes = float(np.median(metrics.interocular(tracks.points)))
     about = (
