@@ -5,7 +5,7 @@ their size, rate and length before the first frame is taken. `VideoWriter` keeps
 a video's sound. `ahead` and `behind` let reading, work and writing overlap.
 """
 
-from steadyface.video.container import source_name
+from steadyface.video.container import is_live, source_name
 from steadyface.video.frames import VideoFrame
 from steadyface.video.pictures import ImageSequence
 from steadyface.video.reader import VideoReader, open_frames
@@ -19,6 +19,7 @@ __all__ = [
     "VideoWriter",
     "ahead",
     "behind",
+    "is_live",
     "open_frames",
     "source_name",
 ]

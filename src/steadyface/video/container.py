@@ -54,6 +54,11 @@ def camera_number(source: str | Path) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,3}", text) and not Path(source).exists() else None
 
 
+def is_live(source: str | Path) -> bool:
+    """Whether a source is a pipe or a camera, which can be read only once."""
+    return str(source) == STDIN or camera_number(source) is not None
+
+
 def source_name(source: str | Path) -> str:
     """The name that a source gives its results: a folder's, a file's without suffix, `stdin`, `camera0`."""
     number = camera_number(source)

@@ -19,6 +19,7 @@ from steadyface.video.container import (
     STDIN,
     Pipe,
     camera_number,
+    is_live,
     open_camera,
     open_file,
     open_pipe,
@@ -64,7 +65,7 @@ class VideoReader(Frames):
         self._source, self._start, self._stop_at = source, start, math.inf if end is None else end
         self._pipe = Pipe() if str(source) == STDIN else None
         self._camera = camera_number(source)
-        self._live = self._pipe is not None or self._camera is not None
+        self._live = is_live(source)
         self.path = Path(source_name(source)) if self._live else Path(source)
         self._open()
         try:

@@ -169,8 +169,7 @@ class _Audio:
         late = video.start_time * video.time_base if video and video.start_time else Fraction(0)
         self._origin: Fraction = late + Fraction(begin)
         if begin:
-            with suppress(av.error.FFmpegError):  # without an index, the sound is read from its beginning
-                source.seek(round(self._origin / self._input.time_base), stream=self._input)
+            self._skip()
         if self._input.codec_context.codec.canonical_name in COPIED_AUDIO:
             self._output, self._packets = target.add_stream_from_template(self._input), self._copied()
         else:
@@ -198,6 +197,10 @@ class _Audio:
     def close(self) -> None:
         self._packets.close()
         self._source.close()
+
+    def _skip(self) -> None:
+        with suppress(av.error.FFmpegError):  # without an index, the sound is read from its beginning
+            self._source.seek(round(self._origin / self._input.time_base), stream=self._input)
 
     def _take(self) -> Any:
         """The next packet in time, or None; the mp4 takes no step back, which damaged sound may make."""
