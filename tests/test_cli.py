@@ -241,7 +241,8 @@ def test_a_full_disk_keeps_the_points(
     code, _, err = run(capsys, "track", clip, "--out", tmp_path)
     assert (code, len(err)) == (1, 1)
     assert "No space left" in err[0]
-    assert len(Tracks.load(tmp_path / "portrait.npz")) == 6
+    # The frame that cannot be written, and those that were tracked while it waited to be.
+    assert 6 <= len(Tracks.load(tmp_path / "portrait.npz")) <= 6 + 3
 
 
 def test_ctrl_c_saves_what_was_computed(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -176,10 +175,9 @@ def stamped(stamps: list[int | None]) -> list[float]:
     """The times that a reader of a 25 Hz stream gives frames with these stamps, in ms."""
     reader = object.__new__(VideoReader)
     reader.fps, reader._origin, reader._last = 25.0, 0, -1 / 25
-    reader._stream = SimpleNamespace(time_base=Fraction(1, 1000))
     times = []
     for pts in stamps:
-        reader._last = reader._seconds(pts)
+        reader._last = reader._seconds(pts, Fraction(1, 1000))
         times.append(reader._last)
     return times
 

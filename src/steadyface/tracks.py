@@ -17,7 +17,7 @@ from steadyface import markup
 from steadyface.datasets.pts import write_pts
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.geometry import bounding_box
-from steadyface.metrics import jitter
+from steadyface.metrics import delay, interocular, jitter
 from steadyface.stabilizer import Stabilizer
 
 Meta = dict[str, Any]
@@ -59,20 +59,30 @@ class Tracks:
 
     def of_face(self, face: int) -> Tracks:
         """The rows of one identity."""
-        chosen = self.face == face
-        columns = {name: getattr(self, name)[chosen] for name in COLUMNS}
-        return Tracks(**columns, meta=self.meta)
+        return self._at(np.flatnonzero(self.face == face))
+
+    def _at(self, rows: Int[np.ndarray, "chosen"]) -> Tracks:
+        return Tracks(**{name: getattr(self, name)[rows] for name in COLUMNS}, meta=self.meta)
 
     def jitter(self, column: str = "points") -> float:
         """`metrics.jitter` of `points` or `raw_points` over runs of successive frames, weighted by length."""
-        values, counts = [], []
+        return _average([(jitter(getattr(run, column)), len(run)) for run in self._runs()])
+
+    def delay(self) -> float:
+        """`metrics.delay` of `points` behind `raw_points`, in frames, averaged as in `jitter`."""
+        return _average([(run._lag(), len(run)) for run in self._runs()])
+
+    def _lag(self) -> float:
+        points, raw = self.points.astype(float), self.raw_points.astype(float)
+        return delay(points, raw, np.asarray(interocular(raw)))
+
+    def _runs(self) -> Iterator[Tracks]:
+        """The rows of each face in at least three successive frames."""
         for face in self.faces:
             rows = self.of_face(face)
             for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows.frame) != 1) + 1):
                 if len(run) >= 3:
-                    values.append(jitter(getattr(rows, column)[run]))
-                    counts.append(len(run))
-        return float(np.average(values, weights=counts)) if values else float("nan")
+                    yield rows._at(run)
 
     def smoothed(self, stabilizer: Stabilizer, lag: int | None = None) -> Tracks:
         """With `points` made anew from `raw_points`, with sight of the future.
@@ -309,6 +319,11 @@ def _write_pts(tracks: Tracks, path: Path) -> None:
     path.mkdir(exist_ok=True)
     for frame, face, points in zip(tracks.frame, tracks.face, tracks.points, strict=True):
         write_pts(path / f"{frame:06d}_face{face}.pts", points.astype(float))
+
+
+def _average(weighted: list[tuple[float, int]]) -> float:
+    values, weights = np.array(weighted).reshape(-1, 2).T
+    return float(np.average(values, weights=weights)) if len(values) else float("nan")
 
 
 def _exact(values: np.ndarray) -> np.ndarray:
