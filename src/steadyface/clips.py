@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from steadyface.drawing import draw_faces, fit_canvas
+from steadyface.drawing import Overlay
 from steadyface.errors import ConfigError, DataError, SteadyfaceError
-from steadyface.images import Frame
 from steadyface.tracker import Choice, TrackedFace, Tracker, add_rows, describe, follow, tracked_faces
 from steadyface.tracks import FORMATS, Meta, Tracks, TracksBuilder
 from steadyface.video import (
@@ -31,8 +30,8 @@ from steadyface.video import (
 Progress = Callable[[int, int | None], None]
 """Is given the frames done and, where known, the frames in all."""
 
-Draw = Callable[[Frame, Sequence[TrackedFace]], Frame]
-"""Makes a frame with its faces drawn in of a plain one."""
+Drawing = Callable[[int, int], Overlay]
+"""Makes the overlay of frames of a width and height, px."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class ClipSummary:
         frames, frames_with_face, faces: counts.
         seconds: wall time.
         jitter_raw, jitter: `metrics.jitter` of raw and stabilised points, % of inter-ocular distance.
-        delay: frames by which the stabilised points are behind the raw ones; 0 where no face moves.
+        delay: frames by which the stabilised points are behind the raw ones; NaN where no face moves.
         files: what was written.
         problems: one line each: Ctrl-C, a damaged video, no face at all, a file that cannot be written.
         interrupted: by Ctrl-C.
@@ -104,7 +103,7 @@ def track_clip(
     *,
     formats: Sequence[str] = ("npz",),
     overlay: bool = True,
-    draw: Draw = draw_faces,
+    drawing: Drawing = Overlay,
     fps: float = 25.0,
     start: float = 0.0,
     end: float | None = None,
@@ -123,7 +122,7 @@ def track_clip(
         tracker: is reset first.
         formats: some of `tracks.FORMATS`.
         overlay: write the video with the faces drawn in.
-        draw: draws them.
+        drawing: how they are drawn.
         fps: of a folder of images.
         start, end: seconds; the frames from start on and before end are tracked.
         progress: called after every frame, tracked or, where that comes afterwards, drawn.
@@ -146,7 +145,7 @@ def track_clip(
     base = out / source_name(source)
     drawn = base.with_name(f"{base.name}.overlay.mp4")
     work = _Work()
-    work.run(frames, tracker, _overlay(drawn, frames, draw) if overlay and not offline else None, progress)
+    work.run(frames, tracker, _overlay(drawn, frames, drawing) if overlay and not offline else None, progress)
     meta = describe(frames.path, frames, tracker, work.count, choice) | _part(start, end)
     raw = work.rows.finish(meta)
     result, again = _despite_ctrl_c(lambda: _finish(raw, base, formats, choice))
@@ -156,7 +155,7 @@ def track_clip(
     if draws and offline:
         try:
             with open_frames(source, fps, start, end) as second:
-                _draw_again(drawn, second, result.tracks, work.count, draw, progress)
+                _draw_again(drawn, second, result.tracks, work.count, drawing, progress)
         except KeyboardInterrupt:
             interrupted = True
             problems.append(f"interrupted while drawing {drawn}")
@@ -284,14 +283,16 @@ def _problems(frames: VideoReader | ImageSequence, work: _Work, files: list[Path
 
 
 @contextmanager
-def _overlay(path: Path, frames: VideoReader | ImageSequence, draw: Draw) -> Iterator[Callable[..., None]]:
+def _overlay(
+    path: Path, frames: VideoReader | ImageSequence, drawing: Drawing
+) -> Iterator[Callable[..., None]]:
     """A function that writes a frame with its faces drawn in, behind the work."""
     audio = frames.path if frames.has_audio else None
-    writer = VideoWriter(path, frames.width, frames.height, frames.fps, audio, frames.begin)
+    overlay = drawing(frames.width, frames.height)
+    writer = VideoWriter(path, *overlay.size, frames.fps, audio, frames.begin)
 
     def write(frame: VideoFrame, faces: Sequence[TrackedFace]) -> None:
-        picture = fit_canvas(draw(frame.image, faces), frames.width, frames.height)
-        writer.write(picture, frame.seconds)
+        writer.write(overlay(frame.image, faces, frame.seconds), frame.seconds)
 
     with writer, behind(write) as later:
         yield later
@@ -302,12 +303,12 @@ def _draw_again(
     frames: VideoReader | ImageSequence,
     tracks: Tracks,
     count: int,
-    draw: Draw,
+    drawing: Drawing,
     progress: Progress | None,
 ) -> None:
     """Draw into a second reading of the source what is known only now."""
     faces = tracked_faces(tracks)
-    with _overlay(drawn, frames, draw) as later, closing(ahead(islice(frames, count))) as taken:
+    with _overlay(drawn, frames, drawing) as later, closing(ahead(islice(frames, count))) as taken:
         for frame in taken:
             later(frame, faces.get(frame.index, []))
             if progress is not None:

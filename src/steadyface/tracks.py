@@ -17,7 +17,7 @@ from steadyface import markup
 from steadyface.datasets.pts import write_pts
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.geometry import bounding_box
-from steadyface.metrics import delay, interocular, jitter
+from steadyface.metrics import jitter, lag
 from steadyface.stabilizer import Stabilizer
 
 Meta = dict[str, Any]
@@ -69,12 +69,8 @@ class Tracks:
         return _average([(jitter(getattr(run, column)), len(run)) for run in self._runs()])
 
     def delay(self) -> float:
-        """`metrics.delay` of `points` behind `raw_points`, in frames, averaged as in `jitter`."""
-        return _average([(run._lag(), len(run)) for run in self._runs()])
-
-    def _lag(self) -> float:
-        points, raw = self.points.astype(float), self.raw_points.astype(float)
-        return delay(points, raw, np.asarray(interocular(raw)))
+        """`metrics.lag` of `points` behind `raw_points`, averaged as `jitter`; NaN if none moves."""
+        return _average([(lag(run.points, run.raw_points), len(run)) for run in self._runs()])
 
     def _runs(self) -> Iterator[Tracks]:
         """The rows of each face in at least three successive frames."""
@@ -322,7 +318,8 @@ def _write_pts(tracks: Tracks, path: Path) -> None:
 
 
 def _average(weighted: list[tuple[float, int]]) -> float:
-    values, weights = np.array(weighted).reshape(-1, 2).T
+    known = [pair for pair in weighted if pair[0] == pair[0]]
+    values, weights = np.array(known).reshape(-1, 2).T
     return float(np.average(values, weights=weights)) if len(values) else float("nan")
 
 

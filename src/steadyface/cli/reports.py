@@ -90,12 +90,13 @@ def _report_clips(
     quiet: bool,
 ) -> int:
     """A page for each input; the others are made if one cannot be."""
-    from steadyface.clips import check_names, stem
+    from steadyface.clips import check_names
     from steadyface.detector import FaceFinder
     from steadyface.landmarker import Landmarker
     from steadyface.report import report_clip, report_tracks
     from steadyface.tracker import Tracker
     from steadyface.tracks import Tracks
+    from steadyface.video import source_name
 
     def tracker() -> Tracker:
         return Tracker(Landmarker(weights, device=device), FaceFinder(device=device))
@@ -106,7 +107,7 @@ def _report_clips(
         try:
             with show_progress(path.name, quiet) as progress:
                 if _kind(path) == "tracks":
-                    tracks, page = Tracks.load(path), out / f"{stem(path)}.report.html"
+                    tracks, page = Tracks.load(path), out / f"{source_name(path)}.report.html"
                     report_tracks(tracks, page, clip=clip, fps=fps, name=path.name, progress=progress)
                 else:
                     page, summary = report_clip(path, out, tracker, fps=fps, progress=progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ def track(
     out: Path = Path("steadyface-out"),
     format: str = "npz",
     overlay: bool = True,
+    style: str = "contours",
+    inset: bool = False,
     stabilizer: str = "sta",
     lag: int | None = None,
     decoder: str | None = None,
@@ -41,6 +44,10 @@ def track(
         One or several of npz, csv, parquet, json, pts, separated by commas.
     overlay
         Also write the video with the faces drawn in.
+    style
+        How: points, contours, mesh, or compare, which shows the raw points left and the stabilised ones right.
+    inset
+        Magnify a face that is small in the frame into a corner; with compare, into both halves.
     stabilizer
         sta; sta-offline, which sees the whole future; sta-paper, the paper's form; a usual filter
         (moving-average, first-order, second-order, constant-velocity, one-euro, savitzky-golay); none; or a
@@ -68,6 +75,7 @@ def track(
     """
     from steadyface.clips import check_names, track_clip
     from steadyface.detector import choose_detector
+    from steadyface.drawing import Overlay, check_style
     from steadyface.landmarker import Landmarker
     from steadyface.tracker import Tracker, TrackerConfig, choose_stabilizer
 
@@ -75,6 +83,7 @@ def track(
         raise ConfigError("nothing to track: name at least one video, image or folder of images")
     if not fps > 0:
         raise ConfigError(f"fps must be positive, got {fps}")
+    drawing = partial(Overlay, style=check_style(style), inset=inset)
     formats = [name.strip() for name in format.split(",")]
     check_names(inputs)
     choice = choose_stabilizer(stabilizer, lag)
@@ -94,6 +103,7 @@ def track(
                     tracker,
                     formats=formats,
                     overlay=overlay,
+                    drawing=drawing,
                     fps=fps,
                     progress=progress,
                     choice=choice,

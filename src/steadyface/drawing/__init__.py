@@ -4,7 +4,7 @@
 points or a magnified face where that is asked for.
 """
 
-from steadyface.drawing.overlay import STYLES, Overlay, draw_faces
+from steadyface.drawing.overlay import STYLES, Overlay, check_style, draw_faces
 from steadyface.drawing.panels import fit_canvas
 
-__all__ = ["STYLES", "Overlay", "draw_faces", "fit_canvas"]
+__all__ = ["STYLES", "Overlay", "check_style", "draw_faces", "fit_canvas"]

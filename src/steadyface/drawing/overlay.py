@@ -25,6 +25,17 @@ _INSET = 0.42  # side of the magnified face's panel over the frame's shorter sid
 _MAGNIFIED = (1.25, 1.5)  # an inset goes below, and comes above
 
 
+def check_style(style: str) -> str:
+    """The style, if it is one of `STYLES`.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if style not in STYLES:
+        raise ConfigError.choice("style", style, STYLES)
+    return style
+
+
 def draw_faces(frame: Frame, faces: Sequence[TrackedFace], style: str = "contours") -> Frame:
     """A copy of the frame with every face and its number, in one colour per identity.
 
@@ -60,9 +71,7 @@ class Overlay:
     """
 
     def __init__(self, width: int, height: int, style: str = "contours", inset: bool = False) -> None:
-        if style not in STYLES:
-            raise ConfigError.choice("style", style, STYLES)
-        self.style, self.inset = style, inset
+        self.style, self.inset = check_style(style), inset
         self._frame_size = width, height
         self._camera, self._corner, self._magnified = FaceCamera(), 0, False
         self._zoomed = style == COMPARE and (inset or max(width, height) > _TWICE)

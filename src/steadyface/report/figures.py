@@ -13,8 +13,6 @@ from steadyface.blinks import Blink, find_blinks
 from steadyface.measures import eye_aspect_ratio, mouth_aspect_ratio
 from steadyface.tracks import Tracks
 
-_WEIGHTS = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16  # a path's own past and future alike: no delay
-
 
 @dataclass(frozen=True)
 class FaceFigures:
@@ -53,20 +51,7 @@ class FaceFigures:
 
     @cached_property
     def delay(self) -> float:
-        """By how many frames the stabilised points lag behind the raw path where the face moves.
-
-        The raw path's own noise would look like a lag of what follows it less; so the path is first smoothed
-        over five frames, past and future alike. NaN where the face never moves.
-        """
-        pairs = [self._smoothed(run) for run in self.runs if len(run) >= len(_WEIGHTS)]
-        if not pairs:
-            return float("nan")
-        points, path = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-        still = np.asarray(metrics.interocular(path))
-        moved = np.linalg.norm(np.diff(path, axis=0), axis=-1).mean(axis=-1)
-        if not (moved > 0.002 * still[1:]).any():
-            return float("nan")
-        return metrics.delay(points, path, still)
+        return self.tracks.delay()
 
     @cached_property
     def scores(self) -> Float[np.ndarray, "frames"]:
@@ -101,17 +86,6 @@ class FaceFigures:
             if len(run) >= 3:
                 shaking[run[1:-1]] = metrics.shaking(points[run].astype(float))
         return shaking
-
-    def _smoothed(
-        self, run: Int[np.ndarray, "run"]
-    ) -> tuple[Float[np.ndarray, "rows 68 2"], Float[np.ndarray, "rows 68 2"]]:
-        """A run's stabilised points and its smoothed raw path, ending in a row of NaN that parts it."""
-        raw, reach = self.tracks.raw_points[run].astype(float), len(_WEIGHTS) // 2
-        count = len(run) - 2 * reach
-        path = sum(weight * raw[k : k + count] for k, weight in enumerate(_WEIGHTS))
-        gap = np.full((1, markup.COUNT, 2), np.nan)
-        points = self.tracks.points[run[reach : reach + count]].astype(float)
-        return np.concatenate([points, gap]), np.concatenate([path, gap])
 
 
 def figures_of(tracks: Tracks) -> list[FaceFigures]:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 
-from steadyface.clips import ClipSummary, stem, track_clip
+from steadyface.clips import ClipSummary, track_clip
 from steadyface.errors import DataError
 from steadyface.page import make_folder, page, write_text
 from steadyface.report.figures import FaceFigures, figures_of
@@ -15,7 +15,7 @@ from steadyface.report.moments import Moment, pictures, worst_moments
 from steadyface.report.sections import header_html, main_html
 from steadyface.tracker import Tracker
 from steadyface.tracks import Tracks
-from steadyface.video import open_frames
+from steadyface.video import open_frames, source_name
 
 MOST_FACES = 8
 """Identities that get charts of their own, those that are there longest."""
@@ -100,7 +100,7 @@ def report_clip(
         VideoError: the clip cannot be read.
     """
     clip, folder = Path(clip), Path(out)
-    saved, summary = folder / f"{stem(clip)}.npz", None
+    saved, summary = folder / f"{source_name(clip)}.npz", None
     if not saved.exists():
         summary = track_clip(clip, folder, tracker(), overlay=False, fps=fps, progress=progress)
     tracks = Tracks.load(saved)
@@ -108,7 +108,7 @@ def report_clip(
         raise DataError(
             saved, f"holds tracks of {tracks.meta.get('source')}, not of {clip.name}: use another --out"
         )
-    page_path = folder / f"{stem(clip)}.report.html"
+    page_path = folder / f"{source_name(clip)}.report.html"
     return report_tracks(tracks, page_path, clip=clip, fps=fps, summary=summary, progress=progress), summary
 
 
