@@ -11,9 +11,31 @@ import steadyface
 
 PACKAGE = Path(steadyface.__file__).parent
 LAYERS = (
-    ("_version", "errors", "geometry", "markup", "heatmap", "metrics", "measures", "blinks", "stabilizer", "nets"),
+    (
+        "_version",
+        "errors",
+        "geometry",
+        "markup",
+        "heatmap",
+        "metrics",
+        "measures",
+        "blinks",
+        "stabilizer",
+        "nets",
+    ),
     ("images", "video", "tracks", "detector", "models", "landmarker", "datasets", "checkpoint", "page"),
-    ("tracker", "drawing", "clips", "report", "demo", "labels", "sequences", "training", "export", "evaluation"),
+    (
+        "tracker",
+        "drawing",
+        "clips",
+        "report",
+        "demo",
+        "labels",
+        "sequences",
+        "training",
+        "export",
+        "evaluation",
+    ),
     ("cli", "__init__", "__main__"),
 )
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}

@@ -45,7 +45,7 @@ def track(
     overlay
         Also write the video with the faces drawn in.
     style
-        How: points, contours, mesh, or compare, which shows the raw points left and the stabilised ones right.
+        points, contours, mesh, or compare, which shows the raw points left and the stabilised ones right.
     inset
         Magnify a face that is small in the frame into a corner; with compare, into both halves.
     stabilizer

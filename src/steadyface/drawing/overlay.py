@@ -8,7 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from steadyface.drawing.panels import FaceCamera, corner_place, fit_canvas, free_corner
+from steadyface.drawing.panels import FaceCamera, Picture, corner_place, fit_canvas, free_corner
 from steadyface.drawing.strokes import BLACK, COLOURS, WHITE, draw_label
 from steadyface.drawing.styles import DRAWN, drawn_size, line_width
 from steadyface.errors import ConfigError
@@ -79,7 +79,7 @@ class Overlay:
         panel = (self._side, self._side) if self._zoomed else (width, height)
         self.size = (2 * panel[0], panel[1]) if style == COMPARE else panel
 
-    def __call__(self, frame: Frame, faces: Sequence[TrackedFace], seconds: float) -> Frame:
+    def __call__(self, frame: Frame, faces: Sequence[TrackedFace], seconds: float) -> Picture:
         """The picture of the next frame.
 
         Args:
@@ -94,7 +94,7 @@ class Overlay:
             self._draw_inset(picture, frame, faces, seconds)
         return fit_canvas(picture, *self.size)
 
-    def _compared(self, frame: Frame, faces: Sequence[TrackedFace], seconds: float) -> Frame:
+    def _compared(self, frame: Frame, faces: Sequence[TrackedFace], seconds: float) -> Picture:
         width, height = self.size[0] // 2, self.size[1]
         picture = np.empty((height, 2 * width, 3), np.uint8)
         region = self._camera.follow(faces, seconds) if self._zoomed else None
@@ -109,7 +109,7 @@ class Overlay:
         cv2.line(picture, (width, 0), (width, height), BLACK, 2)
         return picture
 
-    def _view(self, frame: Frame, region: Region | None) -> tuple[Frame, Affine]:
+    def _view(self, frame: Frame, region: Region | None) -> tuple[Picture, Affine]:
         """What one half of a comparison shows, and the map from the frame's px to its px."""
         width, height = self.size[0] // 2, self.size[1]
         if region is not None:
@@ -120,7 +120,9 @@ class Overlay:
         place = Affine.translation((width - scaled[0]) // 2, (height - scaled[1]) // 2)
         return fit_canvas(frame, width, height), to_view.then(place)
 
-    def _draw_inset(self, picture: Frame, frame: Frame, faces: Sequence[TrackedFace], seconds: float) -> None:
+    def _draw_inset(
+        self, picture: Picture, frame: Frame, faces: Sequence[TrackedFace], seconds: float
+    ) -> None:
         """Magnify the face that the camera follows into the free corner, where that shows more of it."""
         region = self._camera.follow(faces, seconds)
         if region is None or not faces or frame.shape[:2] != self._frame_size[::-1]:

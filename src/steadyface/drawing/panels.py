@@ -14,6 +14,9 @@ from steadyface.geometry import Region, bounding_box, overlap
 from steadyface.images import Frame
 from steadyface.tracker import TrackedFace
 
+Picture = UInt8[np.ndarray, "_ _ 3"]
+"""RGB, of a size of its own."""
+
 _MARGIN = 1.5  # side of the camera's square over the face's larger side
 _LEAST_MARGIN = 1.15
 _CALM = 0.5  # s in which the camera makes up 63 % of its distance from the face
@@ -88,7 +91,7 @@ def corner_place(size: tuple[int, int], side: int, corner: int) -> tuple[int, in
     return (right, gap, right, gap)[corner], (bottom, bottom, gap, gap)[corner]
 
 
-def fit_canvas(image: Frame, width: int, height: int) -> UInt8[np.ndarray, "rows columns 3"]:
+def fit_canvas(image: Frame, width: int, height: int) -> Picture:
     """The image scaled into a canvas of another size, black beside it; the image itself where sizes agree.
 
     A video has one size, the images of a folder may have many.

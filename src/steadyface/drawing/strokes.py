@@ -13,8 +13,8 @@ from steadyface.geometry import bounding_box
 from steadyface.images import Frame
 
 Colour = tuple[int, int, int]
-Points = Float[np.ndarray, "points 2"]
-Pieces = Float[np.ndarray, "pieces 2 2"]
+Points = Float[np.ndarray, "_ 2"]
+Pieces = Float[np.ndarray, "_ 2 2"]
 
 COLOURS: tuple[Colour, ...] = (
     (86, 180, 233),

@@ -81,8 +81,8 @@ def mesh_edges() -> Int[np.ndarray, "edges 2"]:
     holes = [brows, *(set(markup.GROUPS[group]) for group in ("right_eye", "left_eye", "inner_lips"))]
     triangles = Delaunay(markup.NEUTRAL).simplices
     kept = [three for three in triangles.tolist() if not any(set(three) <= hole for hole in holes)]
-    pairs = np.sort([(three[i - 1], three[i]) for three in kept for i in range(3)], axis=1)
-    return np.unique(np.concatenate([pairs, markup.EDGES]), axis=0)
+    pairs = [(three[i - 1], three[i]) for three in kept for i in range(3)]
+    return np.unique(np.sort(np.concatenate([pairs, markup.EDGES]), axis=1), axis=0)
 
 
 @cache
