@@ -61,6 +61,12 @@ class ClipSummary:
     problems: tuple[str, ...] = ()
     interrupted: bool = False
 
+    @classmethod
+    def failed(cls, source: Path, problem: str, interrupted: bool = False) -> ClipSummary:
+        """Of an input of which not one frame was tracked."""
+        nan = math.nan
+        return cls(Path(label(source)), 0, 0, 0, 0.0, nan, nan, nan, (), (problem,), interrupted)
+
     @property
     def frames_per_second(self) -> float:
         """Of the whole work, drawing and writing included."""
@@ -213,6 +219,11 @@ class _Work:
             if not self.count:
                 raise
             self.ended = str(error)
+
+
+def label(source: Path) -> str:
+    """What an input is called in messages: its path, stdin, camera0."""
+    return source_name(source) if is_live(source) else str(source)
 
 
 def check_names(sources: Iterable[Path]) -> None:

@@ -21,6 +21,9 @@ _EXAMPLES = """Examples:
 steadyface track clip.mp4
 steadyface track a.mp4 b.mov photos/ --out results --format npz,csv
 steadyface track talk.mp4 --stabilizer none --decoder fhr --no-overlay
+steadyface track long.mov --start 60 --end 90.5
+ffmpeg -i talk.avi -f matroska - | steadyface track -
+steadyface track 0 --end 10
 steadyface demo
 ```
 """
@@ -40,6 +43,8 @@ _COMMANDS = (
 )
 for _command in _COMMANDS:
     app.command(_command)
+
+app.register_install_completion_command(help="Complete commands and options in bash, zsh or fish.")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -141,6 +141,8 @@ class VideoReader(Frames):
         self.frame_count = (frames or guess) if all_of_it else guess
 
     def _why_nothing(self) -> str:
+        if self._pipe is not None and not self._end:
+            return "not one frame can be decoded; through a pipe, matroska and mpegts can be read"
         if not self._start or not self._end:
             return "not one frame can be decoded"
         return f"ends at {self._end:.2f} s, before the start, {self._start:g} s"
