@@ -106,7 +106,7 @@ def track_clip(
             draw = stack.enter_context(_Overlay(drawn, source, frames)) if overlay and not offline else None
             for frame, faces in follow(frames, tracker):
                 add_rows(rows, frame, faces)
-                count, with_face = count + 1, with_face + bool(faces)
+                count, with_face = count + 1, with_face + any(not face.held for face in faces)
                 if draw is not None:
                     draw(frame, faces)
                 if progress is not None:
