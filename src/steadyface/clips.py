@@ -208,7 +208,10 @@ class _Work:
                 taken = stack.enter_context(closing(ahead(frames, stop=frames.stop)))
                 for frame, faces in follow(taken, tracker):
                     add_rows(self.rows, frame, faces)
-                    self.count, self.with_face = self.count + 1, self.with_face + bool(faces)
+                    self.count, self.with_face = (
+                        self.count + 1,
+                        self.with_face + any(not face.held for face in faces),
+                    )
                     if later is not None:
                         later(frame, faces)
                     if progress is not None:

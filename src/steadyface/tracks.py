@@ -11,7 +11,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from steadyface import markup
 from steadyface.datasets.pts import write_pts
@@ -37,6 +37,7 @@ class Tracks:
         raw_points: (N, 68, 2) float32, as the network gave them, image px.
         scores: (N, 68) float32 in [0, 1].
         box: (N, 4) float32 x0, y0, x1, y1 of the stabilised points, image px.
+        held: (N,) bool: the face is lost, this is its last shape.
         meta: version, source, size, fps, frames, weights and options.
     """
 
@@ -47,6 +48,7 @@ class Tracks:
     raw_points: Float[np.ndarray, "rows 68 2"]
     scores: Float[np.ndarray, "rows 68"]
     box: Float[np.ndarray, "rows 4"]
+    held: Bool[np.ndarray, "rows"]
     meta: Meta = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -64,6 +66,14 @@ class Tracks:
     def _at(self, rows: Int[np.ndarray, "chosen"]) -> Tracks:
         return Tracks(**{name: getattr(self, name)[rows] for name in COLUMNS}, meta=self.meta)
 
+    def without_held(self) -> Tracks:
+        """The rows in which the face was seen."""
+        return self._at(np.flatnonzero(~self.held))
+
+    def held_only(self) -> Tracks:
+        """The rows in which the face is lost and its last shape held."""
+        return self._at(np.flatnonzero(self.held))
+
     def jitter(self, column: str = "points") -> float:
         """`metrics.jitter` of `points` or `raw_points` over runs of successive frames, weighted by length."""
         return _average([(jitter(getattr(run, column)), len(run)) for run in self._runs()])
@@ -73,15 +83,16 @@ class Tracks:
         return _average([(lag(run.points, run.raw_points), len(run)) for run in self._runs()])
 
     def _runs(self) -> Iterator[Tracks]:
-        """The rows of each face in at least three successive frames."""
-        for face in self.faces:
-            rows = self.of_face(face)
+        """The rows of each face that is seen in at least three successive frames."""
+        seen = self.without_held()
+        for face in seen.faces:
+            rows = seen.of_face(face)
             for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows.frame) != 1) + 1):
                 if len(run) >= 3:
                     yield rows._at(run)
 
     def smoothed(self, stabilizer: Stabilizer, lag: int | None = None) -> Tracks:
-        """With `points` made anew from `raw_points`, with sight of the future.
+        """With `points` made anew from `raw_points`, with sight of the future; held rows repeat the last.
 
         Args:
             stabilizer: one that has such a mode.
@@ -92,17 +103,20 @@ class Tracks:
         """
         points = self.points.copy()
         for face in self.faces:
-            rows = np.flatnonzero(self.face == face)
+            rows = np.flatnonzero((self.face == face) & ~self.held)
             for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > _GAP) + 1):
                 raw, scores = self.raw_points[run].astype(float), self.scores[run].astype(float)
                 points[run] = stabilizer.smooth(raw, self.seconds[run], scores, lag)
+            held = np.flatnonzero((self.face == face) & self.held)
+            if len(rows):
+                points[held] = points[rows[np.maximum(np.searchsorted(rows, held) - 1, 0)]]
         return replace(self, points=points, box=bounding_box(points))
 
     def save(self, path: str | Path) -> Path:
         """Write as the type that the path's suffix names: .npz, .csv, .parquet, .json or .pts.
 
-        For `.pts` the path becomes a folder with one file per face and frame. A half-written file never bears
-        the final name.
+        For `.pts` the path becomes a folder with one file per face and frame, none for a held row. A
+        half-written file never bears the final name.
 
         Raises:
             ConfigError: unknown suffix.
@@ -133,6 +147,7 @@ class Tracks:
             raise ConfigError.choice("format to load", suffix, _READERS)
         try:
             values = _READERS[suffix](path)
+            values.setdefault("held", np.zeros(len(values["frame"]), bool))
             columns = {n: np.asarray(values[n], d).reshape(-1, *s) for n, (d, s) in COLUMNS.items()}
             tracks = cls(**columns, meta=values["meta"])
         except OSError as error:
@@ -152,6 +167,7 @@ COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "raw_points": ("float32", (68, 2)),
     "scores": ("float32", (68,)),
     "box": ("float32", (4,)),
+    "held": ("bool", ()),
 }
 """Name of each column → type and shape of one row."""
 
@@ -169,7 +185,8 @@ class TracksBuilder:
         return self._rows
 
     def add(self, **row: Any) -> None:
-        """Append one row, given by column name."""
+        """Append one row, given by column name; it is not held unless it says so."""
+        row = {"held": False, **row}
         place = self._rows % self._BLOCK
         for name, (dtype, shape) in COLUMNS.items():
             if place == 0:
@@ -219,7 +236,7 @@ def _write_npz(tracks: Tracks, path: Path) -> None:
 
 def _read_npz(path: Path) -> dict[str, Any]:
     with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-        values = {name: file[name] for name in COLUMNS}
+        values = {name: file[name] for name in COLUMNS if name in file}
         return {**values, "meta": json.loads(str(file["meta"]))}
 
 
@@ -251,7 +268,7 @@ def _to_flat(tracks: Tracks) -> dict[str, np.ndarray]:
         "face_id": tracks.face,
         "timestamp": tracks.seconds,
         "confidence": _exact(tracks.scores).mean(axis=1),
-        "success": np.ones(len(tracks), int),
+        "success": (~tracks.held).astype(int),
     }
     for name, column, index in _flat_names():
         flat[name] = getattr(tracks, column)[(slice(None), *index)]
@@ -264,6 +281,7 @@ def _from_flat(flat: dict[str, np.ndarray], meta: Meta) -> dict[str, Any]:
         name: np.empty((rows, *shape), dtype) for name, (dtype, shape) in COLUMNS.items()
     }
     values |= {"frame": flat["frame"], "face": flat["face_id"], "seconds": flat["timestamp"], "meta": meta}
+    values["held"] = flat["success"] == 0
     for name, column, index in _flat_names():
         values[column][(slice(None), *index)] = flat[name]
     return values
@@ -313,7 +331,8 @@ def _pyarrow() -> tuple[Any, Any]:
 
 def _write_pts(tracks: Tracks, path: Path) -> None:
     path.mkdir(exist_ok=True)
-    for frame, face, points in zip(tracks.frame, tracks.face, tracks.points, strict=True):
+    seen = tracks.without_held()
+    for frame, face, points in zip(seen.frame, seen.face, seen.points, strict=True):
         write_pts(path / f"{frame:06d}_face{face}.pts", points.astype(float))
 
 

@@ -37,7 +37,7 @@ def check_style(style: str) -> str:
 
 
 def draw_faces(frame: Frame, faces: Sequence[TrackedFace], style: str = "contours") -> Frame:
-    """A copy of the frame with every face and its number, in one colour per identity.
+    """A copy of the frame with every face and its number, in one colour per identity; held ones dim.
 
     Args:
         frame: RGB uint8.
@@ -153,11 +153,12 @@ def _draw_into(canvas: Frame, faces: Sequence[TrackedFace], style: str) -> None:
         size = drawn_size(face.points)
         scale = max(0.4, size / 420)
         place = float(face.box[0]), float(face.box[1]) - 4 * line_width(size)
-        draw_label(canvas, f"{face.face}  {face.scores.mean():.2f}", place, colour_of(face), scale)
+        said = "held" if face.held else f"{face.scores.mean():.2f}"
+        draw_label(canvas, f"{face.face}  {said}", place, colour_of(face), scale)
 
 
 def _draw_face(canvas: Frame, face: TrackedFace, style: str) -> None:
-    DRAWN[style](canvas, face.points, colour_of(face), False)
+    DRAWN[style](canvas, face.points, colour_of(face), face.held)
 
 
 def colour_of(face: TrackedFace) -> tuple[int, int, int]:

@@ -20,16 +20,18 @@ class FaceFigures:
 
     Args:
         face: the identity.
-        tracks: its rows.
+        tracks: the rows in which it is seen.
+        held: those in which it is lost and its last shape is held.
     """
 
     face: int
     tracks: Tracks
+    held: Tracks
 
     @cached_property
-    def runs(self) -> list[Int[np.ndarray, "run"]]:
+    def runs(self) -> list[Int[np.ndarray, "_"]]:
         """The rows of each stretch of frames that follow on each other."""
-        return np.split(np.arange(len(self.tracks)), np.flatnonzero(np.diff(self.tracks.frame) != 1) + 1)
+        return runs_of(self.tracks.frame)
 
     @cached_property
     def shaking_raw(self) -> Float[np.ndarray, "frames 68"]:
@@ -88,10 +90,21 @@ class FaceFigures:
         return shaking
 
 
+def runs_of(frames: Int[np.ndarray, "rows"]) -> list[Int[np.ndarray, "_"]]:
+    """The rows of each stretch of numbers that follow on each other; none of no rows.
+
+    >>> runs_of(np.array([3, 4, 7]))
+    [array([0, 1]), array([2])]
+    """
+    parts = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) != 1) + 1)
+    return [part for part in parts if len(part)]
+
+
 def figures_of(tracks: Tracks) -> list[FaceFigures]:
-    """Every identity's figures, the one that is there longest first."""
-    counts = {face: int((tracks.face == face).sum()) for face in tracks.faces}
-    return [FaceFigures(face, tracks.of_face(face)) for face in sorted(counts, key=lambda f: -counts[f])]
+    """Every identity's figures, the one that is seen longest first."""
+    seen, held = tracks.without_held(), tracks.held_only()
+    faces = [FaceFigures(face, seen.of_face(face), held.of_face(face)) for face in seen.faces]
+    return sorted(faces, key=lambda face: -len(face.tracks))
 
 
 def by_landmark(shaking: Float[np.ndarray, "frames 68"]) -> Float[np.ndarray, "68"]:

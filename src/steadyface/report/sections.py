@@ -94,7 +94,7 @@ def _tiles(tracks: Tracks, faces: Sequence[FaceFigures], summary: ClipSummary | 
     frames, seen = _frame_counts(tracks)
     share = f"{100 * seen / frames:.1f} %" if frames else "–"
     tiles = [tile("Frames with a face", share, f"{seen} of {frames}")]
-    most = int(np.bincount(tracks.frame).max()) if len(tracks) else 0
+    most = int(np.bincount(tracks.without_held().frame).max(initial=0))
     tiles.append(tile("Identities", str(len(faces)), f"at most {most} at a time"))
     raw = tracks.jitter("raw_points")
     beside = (
@@ -251,7 +251,7 @@ def _end(tracks: Tracks) -> float:
 
 def _frame_counts(tracks: Tracks) -> tuple[int, int]:
     """The clip's frames, and those with a face."""
-    seen = len(np.unique(tracks.frame))
+    seen = len(np.unique(tracks.frame[~tracks.held]))
     last = int(tracks.frame.max()) + 1 if len(tracks) else 0
     return max(int(tracks.meta.get("frames") or 0), last), seen
 

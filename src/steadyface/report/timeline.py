@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from steadyface.report.charts import clock, x_ticks
-from steadyface.report.figures import FaceFigures
+from steadyface.report.figures import FaceFigures, runs_of
+from steadyface.tracks import Tracks
 
 _LANES = 40
 _JOINED = 0.001  # of the whole time: a shorter gap cannot be seen
@@ -26,21 +27,29 @@ def timeline_html(faces: Sequence[FaceFigures], end: float) -> str:
         for face in shown
     )
     left = len(faces) - len(shown)
+    held = any(len(face.held) for face in shown)
+    legend = "<p>Hatched: lost, its last shape held.</p>" if held else ""
     more = f"<p>{left} more are there for shorter times.</p>" if left else ""
     axis = f'<div class="lane"><div class="x">{x_ticks(0.0, end)}</div></div>'
-    return f'<section class="sheet">{lanes}{axis}{more}</section>'
+    return f'<section class="sheet">{legend}{lanes}{axis}{more}</section>'
 
 
 def _bars(face: FaceFigures, end: float) -> str:
-    return "".join(_bar(start, stop, end) for start, stop in presence(face, end))
+    parts = (("seen", face.tracks), ("held", face.held))
+    return "".join(_bar(kind, *times, end) for kind, rows in parts for times in presence(rows, end))
 
 
-def presence(face: FaceFigures, end: float) -> list[tuple[float, float]]:
-    """From when to when the face is there, s; gaps too short to be seen are closed."""
-    seconds = face.tracks.seconds
-    frame = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
+def presence(rows: Tracks, end: float) -> list[tuple[float, float]]:
+    """From when to when the rows of one face last, s; gaps too short to be seen are closed.
+
+    Args:
+        rows: one of each frame at most.
+        end: of the clip, s.
+    """
+    seconds = rows.seconds
+    frame = float(np.diff(seconds).min()) if len(seconds) > 1 else 0.0
     times: list[tuple[float, float]] = []
-    for run in face.runs:
+    for run in runs_of(rows.frame):
         start, stop = float(seconds[run[0]]), float(seconds[run[-1]]) + frame
         if times and start - times[-1][1] < _JOINED * end:
             start = times.pop()[0]
@@ -48,10 +57,10 @@ def presence(face: FaceFigures, end: float) -> list[tuple[float, float]]:
     return times
 
 
-def _bar(start: float, stop: float, end: float) -> str:
+def _bar(kind: str, start: float, stop: float, end: float) -> str:
     wide = max(end, 1e-9)
-    title = f"{clock(round(start, 2), end)} to {clock(round(stop, 2), end)}"
+    title = f"{kind} from {clock(round(start, 2), end)} to {clock(round(stop, 2), end)}"
     return (
-        f'<i style="left:{100 * start / wide:.3f}%;width:{100 * min(stop - start, end) / wide:.3f}%" '
-        f'title="{title}"></i>'
+        f'<i class="{kind}" style="left:{100 * start / wide:.3f}%;'
+        f'width:{100 * min(stop - start, end) / wide:.3f}%" title="{title}"></i>'
     )
