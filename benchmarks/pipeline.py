@@ -42,7 +42,9 @@ def main() -> None:
                 after.append(speed(clip, tracker, overlay, seconds))
             ratio = median(new / old for old, new in zip(before, after, strict=True))
             rates = f"{median(before):8.1f} {median(after):8.1f}"
-            print(f"{clip.name:<20} {size:>10} {'yes' if overlay else 'no':>8} {rates}  {ratio:.2f}", flush=True)
+            print(
+                f"{clip.name:<20} {size:>10} {'yes' if overlay else 'no':>8} {rates}  {ratio:.2f}", flush=True
+            )
 
 
 def speed(clip: Path, tracker: Tracker, overlay: bool, seconds: float) -> float:

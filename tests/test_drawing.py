@@ -16,6 +16,8 @@ from steadyface.drawing.strokes import COLOURS, draw_label, draw_lines
 from steadyface.drawing.styles import DRAWN, mesh_edges
 from steadyface.errors import ConfigError
 from steadyface.geometry import bounding_box, overlap
+from steadyface.measures import MEAN_FACE
+from steadyface.metrics import interocular
 from steadyface.tracker import TrackedFace
 
 SEEN = 40  # grey levels by which a drawn pixel differs at least
@@ -26,8 +28,9 @@ def face(points: np.ndarray, number: int = 0) -> TrackedFace:
 
 
 def face_at(x: float, y: float, eyes: float = 60.0) -> np.ndarray:
-    """The neutral face with the middle of its eyes there."""
-    return markup.NEUTRAL * eyes / 100 + [x, y]
+    """The mean face with the tip of its nose's bridge there."""
+    flat = MEAN_FACE[:, :2] - MEAN_FACE[27, :2]
+    return flat * eyes / float(interocular(flat)) + [x, y]
 
 
 def grey(height: int = 200, width: int = 300) -> np.ndarray:
@@ -116,8 +119,8 @@ class TestMesh:
         mesh = {tuple(edge) for edge in mesh_edges().tolist()}
         assert not mesh & {(37, 41), (38, 40), (37, 40), (38, 41), (61, 67), (62, 66), (63, 65)}
 
-    def test_no_two_edges_cross_on_a_neutral_face(self) -> None:
-        starts, ends = markup.NEUTRAL[mesh_edges()].transpose(1, 0, 2)
+    def test_no_two_edges_cross_on_the_mean_face(self) -> None:
+        starts, ends = MEAN_FACE[mesh_edges(), :2].transpose(1, 0, 2)
 
         def side(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
             u, v = b - a, c - a
@@ -125,11 +128,6 @@ class TestMesh:
 
         a, b, c, d = starts[:, None], ends[:, None], starts[None], ends[None]
         assert not ((side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)).any()
-
-    def test_the_neutral_face_is_symmetric_and_of_unit_size(self) -> None:
-        assert np.array_equal(markup.NEUTRAL[markup.FLIP] * [-1, 1], markup.NEUTRAL)
-        right, left = markup.NEUTRAL[list(markup.OUTER_EYE_CORNERS)]
-        assert left[0] - right[0] == 100
 
 
 def test_dashes_cover_about_half_of_a_line() -> None:

@@ -55,9 +55,11 @@ def find_blinks(openness: Float[np.ndarray, "frames"], seconds: Float[np.ndarray
     The two thresholds keep a tremble around one of them from being counted as several blinks.
 
     Args:
-        openness: of the eyes in successive frames, say the mean of both `measures.eye_aspect_ratio`.
+        openness: of the eyes in successive frames, say the mean `measures.eye_aspect_ratio`; NaN where not known.
         seconds: their timestamps.
     """
+    known = ~np.isnan(openness)
+    openness, seconds = openness[known], seconds[known]
     share = openness / open_level(openness, seconds)
     opened = np.flatnonzero(share >= OPEN)
     blinks = []

@@ -109,27 +109,3 @@ JAW_DROP = _per_point(
 
 NOSE_DEPTH = _per_point({"nose_bridge": (0.2, 0.4, 0.7, 1.0), "nose_base": (0.3, 0.5, 0.6, 0.5, 0.3)})
 """(68,) how far each point stands out of the face because it is on the nose: 1 for the tip."""
-
-
-NEUTRAL = np.array(
-    [
-        *((-78, 1), (-77, 23), (-74, 43), (-71, 63), (-65, 84), (-54, 101)),  # jaw
-        *((-38, 115), (-20, 126), (0, 129), (20, 126), (38, 115), (54, 101)),
-        *((65, 84), (71, 63), (74, 43), (77, 23), (78, 1)),
-        *((-66, -15), (-57, -22), (-44, -24), (-30, -23), (-16, -18)),  # right brow
-        *((16, -18), (30, -23), (44, -24), (57, -22), (66, -15)),  # left brow
-        *((0, -1), (0, 14), (0, 28), (0, 42)),  # nose bridge
-        *((-17, 48), (-9, 51), (0, 54), (9, 51), (17, 48)),  # nose base
-        *((-50, 0), (-41, -7), (-30, -6), (-20, 2), (-31, 5), (-42, 5)),  # right eye
-        *((20, 2), (30, -6), (41, -7), (50, 0), (42, 5), (31, 5)),  # left eye
-        *((-35, 75), (-24, 70), (-9, 69), (0, 70), (9, 69), (24, 70)),  # outer lips
-        *((35, 75), (24, 85), (12, 90), (0, 91), (-12, 90), (-24, 85)),
-        *((-27, 76), (-10, 75), (0, 76), (10, 75)),  # inner lips
-        *((27, 76), (10, 80), (0, 81), (-10, 80)),
-    ],
-    dtype=float,
-)
-"""(68, 2) a calm face from the front, symmetric: 100 between the outer eye corners, their middle at 0.
-
-For diagrams and for what needs the face's own plan, such as a triangulation.
-"""

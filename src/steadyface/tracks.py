@@ -17,6 +17,7 @@ from steadyface import markup
 from steadyface.datasets.pts import write_pts
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.geometry import bounding_box
+from steadyface.measures import HeadPose, eye_aspect_ratio, head_pose, mouth_aspect_ratio
 from steadyface.metrics import jitter, lag
 from steadyface.stabilizer import Stabilizer
 
@@ -111,6 +112,20 @@ class Tracks:
             if len(rows):
                 points[held] = points[rows[np.maximum(np.searchsorted(rows, held) - 1, 0)]]
         return replace(self, points=points, box=bounding_box(points))
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame with the columns of the `.csv`; `meta` is in its `attrs`.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtraError("pandas", "pandas") from error
+        frame = pandas.DataFrame(_to_flat(self))
+        frame.attrs.update(self.meta)
+        return frame
 
     def save(self, path: str | Path) -> Path:
         """Write as the type that the path's suffix names: .npz, .csv, .parquet, .json or .pts.
@@ -262,7 +277,7 @@ def _flat_names() -> Iterator[tuple[str, str, tuple[int, ...]]]:
 
 
 def _to_flat(tracks: Tracks) -> dict[str, np.ndarray]:
-    """OpenFace's names first, then what OpenFace does not have."""
+    """OpenFace's names first, then what OpenFace does not have, then what follows from the points."""
     flat: dict[str, np.ndarray] = {
         "frame": tracks.frame,
         "face_id": tracks.face,
@@ -272,7 +287,20 @@ def _to_flat(tracks: Tracks) -> dict[str, np.ndarray]:
     }
     for name, column, index in _flat_names():
         flat[name] = getattr(tracks, column)[(slice(None), *index)]
-    return flat
+    return flat | _measures(tracks)
+
+
+def _measures(tracks: Tracks) -> dict[str, np.ndarray]:
+    """What follows from the points: OpenFace's names for the head's pose, and how open eyes and mouth are."""
+    points, size = tracks.points.astype(float), tracks.meta.get("size")
+    nowhere = np.full((len(tracks), 3), np.nan)
+    pose = head_pose(points, *size) if size else HeadPose(nowhere, nowhere)
+    columns = {f"pose_T{axis}": pose.translation[:, i] for i, axis in enumerate("xyz")}
+    columns |= {f"pose_R{axis}": pose.rotation[:, i] for i, axis in enumerate("xyz")}
+    columns |= {
+        f"ear_{side}": np.asarray(eye_aspect_ratio(points, f"{side}_eye")) for side in ("right", "left")
+    }
+    return {**columns, "mar": np.asarray(mouth_aspect_ratio(points))}
 
 
 def _from_flat(flat: dict[str, np.ndarray], meta: Meta) -> dict[str, Any]:

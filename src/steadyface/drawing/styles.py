@@ -12,12 +12,14 @@ from steadyface import markup
 from steadyface.drawing.strokes import BLACK, WHITE, Colour, draw_dots, draw_lines, see_through
 from steadyface.geometry import face_size
 from steadyface.images import Frame
+from steadyface.measures import MEAN_FACE
 
 Points = Float[np.ndarray, "68 2"]
 
 _LARGEST = 4000.0  # px: no face in a frame is drawn with wider lines than one of this size
 _HELD = 0.6  # opacity of a face that is held, not seen
 _MESH = 0.7  # opacity of a mesh
+_OPEN = 15.0  # mm
 _SHADE = 0.35  # opacity of the dark along a line
 
 
@@ -73,13 +75,15 @@ DRAWN: dict[str, Callable[[Frame, Points, Colour, bool], None]] = {
 def mesh_edges() -> Int[np.ndarray, "edges 2"]:
     """(E, 2) the pairs of points that a mesh over the face joins, the same for every face.
 
-    They are the Delaunay triangulation of a neutral face, open at the eyes, the mouth and above the brows.
+    They are the Delaunay triangulation of the mean face, open at the eyes, the mouth and above the brows. Its
+    mouth is opened first, so that the lips' contours are edges of triangles.
     """
     from scipy.spatial import Delaunay  # only a mesh needs it
 
     brows = {*markup.GROUPS["right_brow"], *markup.GROUPS["left_brow"]}
     holes = [brows, *(set(markup.GROUPS[group]) for group in ("right_eye", "left_eye", "inner_lips"))]
-    triangles = Delaunay(markup.NEUTRAL).simplices
+    face = MEAN_FACE[:, :2] + _OPEN * np.outer(markup.JAW_DROP, [0, 1])
+    triangles = Delaunay(face).simplices
     kept = [three for three in triangles.tolist() if not any(set(three) <= hole for hole in holes)]
     pairs = [(three[i - 1], three[i]) for three in kept for i in range(3)]
     return np.unique(np.sort(np.concatenate([pairs, markup.EDGES]), axis=1), axis=0)

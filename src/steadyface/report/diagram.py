@@ -1,4 +1,4 @@
-"""The neutral face as a diagram: to choose a landmark by, and to show a figure of every landmark on."""
+"""The mean face as a diagram: to choose a landmark by, and to show a figure of every landmark on."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface import markup
+from steadyface.geometry import bounding_box
+from steadyface.measures import MEAN_FACE
 
-_BOX = "-88 -34 176 172"  # of the neutral face, with room for its dots
+_FACE = MEAN_FACE[:, :2]
+_ROOM = 8.0  # mm around the face, for its dots
 _STOPS = np.array([[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]])
 """Dark to bright. Source: viridis (Smith and van der Walt 2015), even to all kinds of colour vision."""
 
 
 def chooser(chosen: int) -> str:
     """A face diagram whose landmarks can be clicked, and a list of their names that says the same."""
-    x, y = markup.NEUTRAL.T
+    x, y = _FACE.T
     dots = "".join(
         f'<circle cx="{x[i]:g}" cy="{y[i]:g}" r="{3.6 if i == chosen else 2.2}"'
         f"{' class=chosen' if i == chosen else ''}><title>{_title(i)}</title></circle>"
@@ -27,7 +30,7 @@ def chooser(chosen: int) -> str:
         for i in range(markup.COUNT)
     )
     return (
-        f'<svg class="face choose" viewBox="{_BOX}" role="img" '
+        f'<svg class="face choose" viewBox="{_view_box()}" role="img" '
         f'aria-label="Landmarks to choose from">{_contours()}{dots}</svg>'
         f"<label>Landmark <select>{options}</select></label>"
     )
@@ -37,7 +40,7 @@ def jitter_diagrams(raw: Float[np.ndarray, "68"], stabilised: Float[np.ndarray, 
     """Two faces side by side, each landmark coloured by its jitter (%), on one scale; and that scale."""
     top = float(np.nanmax(np.concatenate([raw, stabilised]), initial=0.0)) or 1.0
     both = "".join(
-        f'<figure><svg class="face" viewBox="{_BOX}" role="img" aria-label="Jitter, {name}">{_contours()}'
+        f'<figure><svg class="face" viewBox="{_view_box()}" role="img" aria-label="Jitter, {name}">{_contours()}'
         f"{_coloured(values, top)}</svg><figcaption>{name}: {_spread(values)}</figcaption></figure>"
         for name, values in (("raw", raw), ("stabilised", stabilised))
     )
@@ -49,7 +52,7 @@ def jitter_diagrams(raw: Float[np.ndarray, "68"], stabilised: Float[np.ndarray, 
 
 
 def _coloured(values: Float[np.ndarray, "68"], top: float) -> str:
-    x, y = markup.NEUTRAL.T
+    x, y = _FACE.T
     return "".join(
         f'<circle cx="{x[i]:g}" cy="{y[i]:g}" r="3.4" fill="{_colour(values[i] / top)}">'
         f"<title>{_title(i)}: {values[i]:.3f} %</title></circle>"
@@ -70,10 +73,15 @@ def _spread(values: Float[np.ndarray, "68"]) -> str:
     return f"{np.nanmin(values):.3f} to {np.nanmax(values):.3f} %"
 
 
+def _view_box() -> str:
+    x0, y0, x1, y1 = bounding_box(_FACE)
+    return f"{x0 - _ROOM:g} {y0 - _ROOM:g} {x1 - x0 + 2 * _ROOM:g} {y1 - y0 + 2 * _ROOM:g}"
+
+
 def _contours() -> str:
     lines = []
     for group, members in markup.GROUPS.items():
-        points = " ".join(f"{x:g},{y:g}" for x, y in markup.NEUTRAL[list(members)])
+        points = " ".join(f"{x:g},{y:g}" for x, y in _FACE[list(members)])
         lines.append(
             f'<{"polygon" if group in markup.CLOSED_GROUPS else "polyline"} class="part" points="{points}"/>'
         )

@@ -63,12 +63,13 @@ class FaceFigures:
     @cached_property
     def eyes(self) -> Float[np.ndarray, "frames 2"]:
         """`measures.eye_aspect_ratio`, right and left."""
-        return eye_aspect_ratio(self.tracks.points.astype(float))
+        points = self.tracks.points.astype(float)
+        return np.stack([eye_aspect_ratio(points, eye) for eye in ("right_eye", "left_eye")], axis=-1)
 
     @cached_property
     def mouth(self) -> Float[np.ndarray, "frames"]:
         """`measures.mouth_aspect_ratio`."""
-        return mouth_aspect_ratio(self.tracks.points.astype(float))
+        return np.asarray(mouth_aspect_ratio(self.tracks.points.astype(float)))
 
     @cached_property
     def blinks(self) -> list[Blink]:

@@ -42,7 +42,7 @@ def summary_sentence(tracks: Tracks, faces: Sequence[FaceFigures]) -> str:
     beside = f" ({', '.join(about)})" if about else ""
     if not faces:
         return f"{_counted(frames, 'frame')}{beside}, none with a face."
-    those = "all" if seen == frames else f"{seen}"
+    those = "all" if seen == frames else f"{seen:,}"
     who = "one person" if len(faces) == 1 else f"{len(faces)} identities"
     text = f"{_counted(frames, 'frame')}{beside}, {those} with a face: {who}."
     raw, steady = tracks.jitter("raw_points"), tracks.jitter("points")
@@ -93,7 +93,7 @@ def main_html(
 def _tiles(tracks: Tracks, faces: Sequence[FaceFigures], summary: ClipSummary | None) -> list[str]:
     frames, seen = _frame_counts(tracks)
     share = f"{100 * seen / frames:.1f} %" if frames else "–"
-    tiles = [tile("Frames with a face", share, f"{seen} of {frames}")]
+    tiles = [tile("Frames with a face", share, f"{seen:,} of {frames:,}")]
     most = int(np.bincount(tracks.without_held().frame).max(initial=0))
     tiles.append(tile("Identities", str(len(faces)), f"at most {most} at a time"))
     raw = tracks.jitter("raw_points")
@@ -123,10 +123,11 @@ def _face_html(
     face: FaceFigures, moments: Sequence[Moment], images: Mapping[Moment, str], times: int, first: bool
 ) -> str:
     tracks = face.tracks
+    start, end = _span(face)
     eyes = float(np.median(metrics.interocular(tracks.points)))
     about = (
-        f"{_counted(len(tracks), 'frame')} between {clock(round(float(tracks.seconds[0]), 2), 0)} and "
-        f"{clock(round(float(tracks.seconds[-1]), 2), 0)}; eyes {eyes:.0f} px apart; "
+        f"{_counted(len(tracks), 'frame')} between {clock(round(start, 2), end)} and "
+        f"{clock(round(end, 2), end)}; eyes {eyes:.0f} px apart; "
         f"mean score {face.scores.mean():.2f}"
     )
     parts = [
