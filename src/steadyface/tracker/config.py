@@ -17,7 +17,7 @@ class TrackerConfig:
         accept: least mean score of a newly found face.
         keep: least mean score of a face that is tracked already.
         confirm: least confidence of the face finder in a tracked face, which it is asked about now and then;
-            at 0 it is not asked.
+            at 0 it is not asked, nor whether it still looks the same.
         redetect_seconds: how often new faces are looked for while there is room for one.
         grace_seconds: how long a lost face's last shape is held.
         memory_seconds: how long a lost face's identity is kept for its return.
@@ -27,7 +27,7 @@ class TrackerConfig:
     accept: float = 0.9
     keep: float = 0.7
     confirm: float = 0.35
-    redetect_seconds: float = 2.0
+    redetect_seconds: float = 0.5
     grace_seconds: float = 0.3
     memory_seconds: float = 3.0
 

@@ -17,7 +17,7 @@ Look = Float[np.ndarray, "look"]
 """A face as 8 × 8 coloured cells, free of brightness and contrast, of unit length."""
 
 _CELLS, _SAMPLES = 8, 4  # cells a side; pixels read per cell and axis, however large the face is
-_PACE = 0.15  # share of a new look in the running mean
+_PACE = 0.05  # share of a new look in the running mean
 _COASTING = 0.4  # s after which a face that is not seen has stopped
 _SWIFTNESS = 0.5  # share of a new velocity in the running mean
 
@@ -26,6 +26,7 @@ _WANDER = 1.0  # … and for each second that it was not seen, for two seconds
 _GROWTH = 0.3  # the same of the logarithm of its size …
 _GROWTH_LATER = 0.5
 _ALIKE = 0.15  # distance of two looks of one face: 19 of 20 are below 0.17, of two faces above 0.22
+_STRANGE = 0.4  # … from which on a clear look is another face's
 
 
 @dataclass(frozen=True)
@@ -65,19 +66,29 @@ class Identity:
         return replace(self.moved(points, seconds), velocity=np.zeros(2))
 
     def seen_as(self, look: Look) -> Identity:
-        """With one more look in the mean."""
+        """With one more look in the mean, unless it is that of somebody else."""
+        if not self.known_as(look):
+            return self
         mean = (1 - _PACE) * self.look + _PACE * look
         return replace(self, look=mean / max(float(np.linalg.norm(mean)), 1e-9))
 
-    def distance(self, points: Float[np.ndarray, "68 2"], look: Look, seconds: float) -> float:
+    def known_as(self, look: Look) -> bool:
+        """Whether a clear look may be this face's."""
+        return 1.0 - float(self.look @ look) < _STRANGE
+
+    def distance(
+        self, points: Float[np.ndarray, "68 2"], look: Look, seconds: float, clear: bool = True
+    ) -> float:
         """How unlike this face another sight is: a sum of three terms, each about 1 where it may still be it.
 
         Args:
             points: (68, 2) image px.
             look: at that place.
             seconds: of the frame.
+            clear: whether all of the face is in sight; else its look says little against it.
         """
-        return self.displacement(points, seconds) + (1.0 - float(self.look @ look)) / _ALIKE
+        unlike = (1.0 - float(self.look @ look)) / _ALIKE
+        return self.displacement(points, seconds) + (unlike if clear else min(unlike, 1.0))
 
     def displacement(self, points: Float[np.ndarray, "68 2"], seconds: float) -> float:
         """The terms of `distance` that need no look: off its path, and of another size."""

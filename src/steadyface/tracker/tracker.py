@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
-from steadyface.geometry import Region, bounding_box, overlap
+from steadyface.geometry import Region, bounding_box, box_of_pixels, contained, overlap
 from steadyface.images import Frame, as_rgb
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer, State
@@ -27,9 +27,10 @@ _SAME_FACE = 0.35  # overlap above which a detected box is a face that is tracke
 _STRANGER = 3.0  # distance from which on a found face is not the one that was lost
 _LOYALTY = 1.0  # distance by which another face must suit a tracked identity better for it to change over
 _SMALLEST = 8.0  # px of a face
+_WHOLE = 0.95  # share of a face inside the frame from which on its look tells who it is
 _RETRY_SECONDS = 0.1  # how often a face that was lost lately is looked for
-_TURNS = 4  # frames from one turn of a face to its next, at least: the witness is asked, its look is learnt
-_DOUBTS = 3  # answers in a row that lose a face
+_TURNS = 4  # frames, at least, until the witness is asked about the same face again
+_DOUBTS = 3  # frames in a row that lose a face
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,19 @@ class TrackedFace:
 
 
 @dataclass(frozen=True)
+class _Sight:
+    """A face as one frame shows it."""
+
+    landmarks: Landmarks
+    look: Look
+    clear: bool  # all of it is in sight
+
+    @property
+    def points(self) -> Float[np.ndarray, "68 2"]:
+        return self.landmarks.points
+
+
+@dataclass(frozen=True)
 class _Track:
     """What is remembered of a face, tracked or lost."""
 
@@ -62,15 +76,18 @@ class _Track:
     state: State | None = None  # the stabiliser's
     shown: TrackedFace | None = None  # in the last frame with it
     seen: float = -math.inf  # seconds of that frame
-    doubts: int = 0  # of the witness, in a row
+    doubts: int = 0  # whether it is this face, or one at all: frames in a row
     rival: int | None = None  # the face that it was lost to, in front of it
 
     @property
     def face(self) -> int:
         return self.identity.face
 
+    def distance(self, sight: _Sight, seconds: float) -> float:
+        return self.identity.distance(sight.points, sight.look, seconds, sight.clear)
 
-_Sight = tuple[_Track, Landmarks]
+
+_Seen = tuple[_Track, _Sight]
 
 
 class Tracker:
@@ -148,7 +165,7 @@ class Tracker:
         seen = self._follow(frame, seconds)
         if self._should_search(seconds, seen):
             seen = self._search(frame, seconds, seen)
-        self._tracks = sorted(self._update(frame, seconds, seen), key=lambda track: track.face)
+        self._tracks = sorted(self._update(seconds, seen), key=lambda track: track.face)
         faces = [track.shown for track in self._tracks if track.shown is not None]
         faces += self._held(seconds)[: self.config.max_faces - len(faces)]
         return sorted(faces, key=lambda face: face.face)
@@ -165,44 +182,50 @@ class Tracker:
         self._turn = self._tracks[turn].face if turn < len(self._tracks) else None
         return seconds
 
-    def _follow(self, frame: Frame, seconds: float) -> list[_Sight]:
+    def _follow(self, frame: Frame, seconds: float) -> list[_Seen]:
         """The tracked faces that are still there; the others become lost ones."""
         self._lost = [track for track in self._lost if seconds - track.seen <= self.config.memory_seconds]
         if not self._tracks:
             return []
         found = self.landmarker.predict_regions(frame, [track.region for track in self._tracks])
         seen = []
-        for track, landmarks in self._owners(frame, seconds, found):
-            doubted = self._ask_witness(track, frame, landmarks)
-            if doubted.doubts < _DOUBTS and _is_face(landmarks, frame, self.config.keep):
-                seen.append((doubted, landmarks))
+        for track, sight in self._owners(seconds, _sights(frame, found)):
+            track = replace(track, doubts=self._doubts(track, frame, sight))
+            if track.doubts < _DOUBTS and _is_face(sight.landmarks, frame, self.config.keep):
+                seen.append((track, sight))
             else:
                 self._lost.append(track)
         return seen
 
-    def _owners(self, frame: Frame, seconds: float, found: Landmarks) -> list[_Sight]:
-        """Each shape with the track that it belongs to; of two on one face only the better owner keeps it."""
-        if not contested(found.points).any():
-            return list(zip(self._tracks, found, strict=True))
-        kept = distinct(found.points, found.scores.mean(axis=1))
-        shapes = [found[i] for i in kept]
-        looks = [look_at(frame, shape.points) for shape in shapes]
-        own = twins(found.points, found.points[kept])
-        costs = _distances(self._tracks, shapes, looks, seconds) - _LOYALTY * own
-        pairs = assign(costs, most=math.inf)
+    def _owners(self, seconds: float, sights: list[_Sight]) -> list[_Seen]:
+        """Each sight with the track it belongs to; of two on one face only the better owner keeps it."""
+        points = _points(sights)
+        if not contested(points).any():
+            return list(zip(self._tracks, sights, strict=True))
+        kept = distinct(points, np.array([sight.landmarks.scores.mean() for sight in sights]))
+        own = twins(points, points[kept])
+        sights = [sights[i] for i in kept]
+        in_front = [replace(sight, clear=True) for sight in sights]
+        costs = [[track.distance(sight, seconds) for sight in in_front] for track in self._tracks]
+        pairs = assign(np.array(costs) - _LOYALTY * own, most=math.inf)
         owners = {column: self._tracks[row].face for row, column in pairs}
         for row in set(range(len(self._tracks))) - {row for row, _ in pairs}:
             self._lost.append(replace(self._tracks[row], rival=owners[int(own[row].argmax())]))
-        return [(self._tracks[row], shapes[column]) for row, column in pairs]
+        return [(self._tracks[row], sights[column]) for row, column in pairs]
 
-    def _ask_witness(self, track: _Track, frame: Frame, landmarks: Landmarks) -> _Track:
-        """With its doubts counted; one face has its turn now and then, one in doubt at once."""
-        if self.config.confirm <= 0 or not (track.doubts or track.face == self._turn):
-            return track
-        confident = self._witness.confidence(frame, landmarks.points) >= self.config.confirm
-        return replace(track, doubts=0 if confident else track.doubts + 1)
+    def _doubts(self, track: _Track, frame: Frame, sight: _Sight) -> int:
+        """How many times in a row the face's look or the witness spoke against it.
 
-    def _should_search(self, seconds: float, seen: list[_Sight]) -> bool:
+        The witness is asked about each face in turn, and about one in doubt at once.
+        """
+        if self.config.confirm <= 0:
+            return 0
+        against = sight.clear and not track.identity.known_as(sight.look)
+        if track.doubts or track.face == self._turn:
+            against |= self._witness.confidence(frame, sight.points) < self.config.confirm
+        return track.doubts + 1 if against else 0
+
+    def _should_search(self, seconds: float, seen: list[_Seen]) -> bool:
         if not seen:
             return True
         if len(seen) >= self.config.max_faces:
@@ -212,10 +235,10 @@ class Tracker:
         wait = min(wait, _RETRY_SECONDS) if self._lost else wait
         return newly_lost or seconds - self._searched >= wait
 
-    def _search(self, frame: Frame, seconds: float, seen: list[_Sight]) -> list[_Sight]:
+    def _search(self, frame: Frame, seconds: float, seen: list[_Seen]) -> list[_Seen]:
         """With the faces that the detector finds and the network confirms, largest first."""
         self._searched = seconds
-        known = np.array([landmarks.points for _, landmarks in seen]).reshape(-1, 68, 2)
+        known = _points([sight for _, sight in seen])
         boxes = self.detector(frame)
         boxes = boxes[np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")]
         boxes = boxes[~(overlap(boxes, bounding_box(known)) > _SAME_FACE).any(axis=1)]
@@ -227,59 +250,66 @@ class Tracker:
                     found.append(landmarks)
                     known = np.concatenate([known, shape])
             boxes = boxes[room:]
-        return self._name(frame, seconds, seen, found) if found else seen
+        if not found:
+            return seen
+        clear = _clear(frame, known)[len(seen) :]
+        sights = [
+            _Sight(each, look_at(frame, each.points), bool(c)) for each, c in zip(found, clear, strict=True)
+        ]
+        return self._name(seconds, seen, sights)
 
     def _settle(self, frame: Frame, boxes: Float[np.ndarray, "faces 4"]) -> Landmarks:
         """Predict twice, the second time in the regions that tracking itself would use."""
         first = self.landmarker.predict_regions(frame, [Region.around_box(box) for box in boxes])
         return self.landmarker.predict_regions(frame, [face_region(points) for points in first.points])
 
-    def _name(self, frame: Frame, seconds: float, seen: list[_Sight], found: list[Landmarks]) -> list[_Sight]:
+    def _name(self, seconds: float, seen: list[_Seen], found: list[_Sight]) -> list[_Seen]:
         """Give found faces to the identities that were lost, or new ones.
 
         A tracked face that a lost one was hidden by takes part: now that both are in sight, their looks and
         paths say which was in front.
         """
         rivals = {track.rival for track in self._lost}
-        in_front = [sight for sight in seen if sight[0].face in rivals]
+        in_front = [(track, replace(sight, clear=True)) for track, sight in seen if track.face in rivals]
         claims = [*self._lost, *(track for track, _ in in_front)]
-        shapes = [*found, *(landmarks for _, landmarks in in_front)]
-        looks = [look_at(frame, landmarks.points) for landmarks in shapes]
-        costs = _distances(claims, shapes, looks, seconds)
-        own = np.eye(len(claims), len(shapes), len(found) - len(self._lost), dtype=bool)
-        own[: len(self._lost)] = False
+        sights = [*found, *(sight for _, sight in in_front)]
+        costs = np.array([[claim.distance(sight, seconds) for sight in sights] for claim in claims])
+        costs = costs.reshape(len(claims), len(sights))
+        own = np.zeros(costs.shape, bool)
+        own[len(self._lost) :, len(found) :] = np.eye(len(in_front), dtype=bool)
         costs[own] = np.minimum(costs[own], _STRANGER) - _LOYALTY
         rows = {column: row for row, column in assign(costs, most=_STRANGER)}
         self._lost = [claim for row, claim in enumerate(claims) if row not in rows.values()]
-        named = [sight for sight in seen if sight[0].face not in rivals]
-        for column, (landmarks, look) in enumerate(zip(shapes, looks, strict=True)):
-            points, row = landmarks.points, rows.get(column)
+        named = [(track, sight) for track, sight in seen if track.face not in rivals]
+        for column, sight in enumerate(sights):
+            row = rows.get(column)
             if row is None:
-                identity = Identity.of(self._next_face, points, look, seconds)
-                self._next_face += 1
-            else:
+                identity = self._new_identity(sight, seconds)
+            elif own[row, column]:
                 identity = claims[row].identity
-                identity = identity if own[row, column] else identity.returned(points, seconds)
+            else:
+                identity = claims[row].identity.returned(sight.points, seconds)
             if column < len(found):
-                track = _Track(identity, face_region(points))
+                track = _Track(identity, face_region(sight.points))
             else:
                 track = replace(in_front[column - len(found)][0], identity=identity)
-            named.append((track, landmarks))
+            named.append((track, sight))
         return named
 
-    def _update(self, frame: Frame, seconds: float, seen: list[_Sight]) -> list[_Track]:
-        """The tracks after this frame; what is hidden, or hides another, learns nothing of path and looks."""
-        points = np.array([landmarks.points for _, landmarks in seen]).reshape(-1, 68, 2)
-        crossing = contested(points)
+    def _new_identity(self, sight: _Sight, seconds: float) -> Identity:
+        self._next_face += 1
+        return Identity.of(self._next_face - 1, sight.points, sight.look, seconds)
+
+    def _update(self, seconds: float, seen: list[_Seen]) -> list[_Track]:
+        """The tracks after this frame; of a face that is not in clear sight path and looks are not learnt."""
         rivals = {track.rival for track in self._lost}
+        hiding = contested(_points([sight for _, sight in seen]))
         tracks = []
-        for (track, landmarks), hidden in zip(seen, crossing, strict=True):
-            if not hidden and track.face not in rivals:
-                identity = track.identity.moved(landmarks.points, seconds)
-                if track.face == self._turn:
-                    identity = identity.seen_as(look_at(frame, landmarks.points))
-                track = replace(track, identity=identity)
-            tracks.append(self._show(track, landmarks, seconds))
+        for (track, sight), hides in zip(seen, hiding, strict=True):
+            if not hides and track.face not in rivals:
+                identity = track.identity.moved(sight.points, seconds)
+                track = replace(track, identity=identity.seen_as(sight.look) if sight.clear else identity)
+            tracks.append(self._show(track, sight.landmarks, seconds))
         return tracks
 
     def _show(self, track: _Track, landmarks: Landmarks, seconds: float) -> _Track:
@@ -303,15 +333,21 @@ class Tracker:
         return held
 
 
-def _distances(
-    claims: Sequence[_Track], shapes: Sequence[Landmarks], looks: Sequence[Look], seconds: float
-) -> Float[np.ndarray, "claims shapes"]:
-    """`Identity.distance` of every claim and shape."""
-    sights = list(zip(shapes, looks, strict=True))
-    costs = [
-        [claim.identity.distance(shape.points, look, seconds) for shape, look in sights] for claim in claims
-    ]
-    return np.array(costs).reshape(len(claims), len(shapes))
+def _sights(frame: Frame, found: Landmarks) -> list[_Sight]:
+    """What a frame shows of the faces found."""
+    clear = _clear(frame, found.points)
+    return [_Sight(each, look_at(frame, each.points), bool(c)) for each, c in zip(found, clear, strict=True)]
+
+
+def _clear(frame: Frame, points: Float[np.ndarray, "faces 68 2"]) -> Bool[np.ndarray, "faces"]:
+    """Which faces are in sight as a whole: hidden neither by another nor by the frame's border."""
+    height, width = frame.shape[:2]
+    whole = contained(bounding_box(points), box_of_pixels(0, 0, width, height)[None])[:, 0]
+    return ~contested(points) & (whole > _WHOLE)
+
+
+def _points(sights: Sequence[_Sight]) -> Float[np.ndarray, "faces 68 2"]:
+    return np.array([sight.points for sight in sights]).reshape(-1, 68, 2)
 
 
 def _is_face(landmarks: Landmarks, frame: Frame, least: float) -> bool:
