@@ -182,7 +182,7 @@ class TestOverlay:
         assert np.ptp(np.flatnonzero(drawn[side // 2])) > side / 2  # magnified to most of its half
 
     def test_an_inset_magnifies_a_small_face_only(self) -> None:
-        small, large = face_at(60, 60, 20.0), face_at(150, 80, 90.0)
+        small, large = face_at(60, 60, 16.0), face_at(150, 80, 90.0)
         for points, wanted in ((small, True), (large, False)):
             picture = Overlay(300, 200, "points", inset=True)(grey(), [face(points)], 0.0)
             plain = draw_faces(grey(), [face(points)], "points")
@@ -240,8 +240,7 @@ class TestCamera:
             region = camera.follow([face(face_at(*(300 + rng.normal(0, 2, 2))))], k / 25)
             assert region is not None
             seen.append([region.x, region.y])
-        # A low pass with a time constant of 12.5 frames leaves a fifth of white noise's spread, and a tenth of
-        # its steps; a fifth is far from both.
+        # A low pass with a time constant of 12.5 frames leaves a twelfth of each step of white noise.
         steps = np.diff(np.array(seen[10:]), axis=0).std()
         assert steps < 0.2 * 2 * np.sqrt(2)
 

@@ -55,7 +55,7 @@ def find_blinks(openness: Float[np.ndarray, "frames"], seconds: Float[np.ndarray
     The two thresholds keep a tremble around one of them from being counted as several blinks.
 
     Args:
-        openness: of the eyes in successive frames, say the mean `measures.eye_aspect_ratio`; NaN where not known.
+        openness: of the eyes in successive frames, say their mean `measures.eye_aspect_ratio`.
         seconds: their timestamps.
     """
     known = ~np.isnan(openness)

@@ -30,8 +30,7 @@ def chooser(chosen: int) -> str:
         for i in range(markup.COUNT)
     )
     return (
-        f'<svg class="face choose" viewBox="{_view_box()}" role="img" '
-        f'aria-label="Landmarks to choose from">{_contours()}{dots}</svg>'
+        f"{_diagram('Landmarks to choose from', dots, 'choose')}"
         f"<label>Landmark <select>{options}</select></label>"
     )
 
@@ -40,8 +39,8 @@ def jitter_diagrams(raw: Float[np.ndarray, "68"], stabilised: Float[np.ndarray, 
     """Two faces side by side, each landmark coloured by its jitter (%), on one scale; and that scale."""
     top = float(np.nanmax(np.concatenate([raw, stabilised]), initial=0.0)) or 1.0
     both = "".join(
-        f'<figure><svg class="face" viewBox="{_view_box()}" role="img" aria-label="Jitter, {name}">{_contours()}'
-        f"{_coloured(values, top)}</svg><figcaption>{name}: {_spread(values)}</figcaption></figure>"
+        f"<figure>{_diagram(f'Jitter, {name}', _coloured(values, top))}"
+        f"<figcaption>{name}: {_spread(values)}</figcaption></figure>"
         for name, values in (("raw", raw), ("stabilised", stabilised))
     )
     ramp = ", ".join(f"rgb{tuple(stop)}" for stop in _STOPS.tolist())
@@ -73,9 +72,12 @@ def _spread(values: Float[np.ndarray, "68"]) -> str:
     return f"{np.nanmin(values):.3f} to {np.nanmax(values):.3f} %"
 
 
-def _view_box() -> str:
+def _diagram(name: str, dots: str, kind: str = "") -> str:
     x0, y0, x1, y1 = bounding_box(_FACE)
-    return f"{x0 - _ROOM:g} {y0 - _ROOM:g} {x1 - x0 + 2 * _ROOM:g} {y1 - y0 + 2 * _ROOM:g}"
+    box = f"{x0 - _ROOM:g} {y0 - _ROOM:g} {x1 - x0 + 2 * _ROOM:g} {y1 - y0 + 2 * _ROOM:g}"
+    return (
+        f'<svg class="face {kind}" viewBox="{box}" role="img" aria-label="{name}">{_contours()}{dots}</svg>'
+    )
 
 
 def _contours() -> str:

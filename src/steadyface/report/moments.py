@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.drawing.panels import Picture
 from steadyface.drawing.strokes import COLOURS
 from steadyface.drawing.styles import draw_contours
 from steadyface.geometry import Region
@@ -17,7 +18,7 @@ from steadyface.images import Frame, crop_region
 from steadyface.report.figures import FaceFigures
 from steadyface.video import VideoFrame
 
-_APART = 1.0  # s between two moments
+_APART, _OTHERS = 1.0, 0.2  # s between two moments of one kind, and of different kinds
 _DOUBT = 0.97  # of the median score: the network doubts below it
 _SHAKIEST, _DOUBTFUL, _LOSSES = 3, 2, 3  # moments of each kind
 _SIDE, _MARGIN, _QUALITY = 300, 2.0, 82  # of a picture: px, side over the face's, JPEG's
@@ -67,12 +68,13 @@ def _highest(
     count: int,
     apart_from: Sequence[int],
 ) -> list[int]:
-    """Rows of the largest values, none within a second of another or of those given; the largest first."""
+    """Rows of the largest values, apart from each other and from those given; the largest first."""
     rows: list[int] = []
     for row in np.argsort(-values, kind="stable").tolist():
         if len(rows) == count or np.isnan(values[row]):
             break
-        if all(abs(seconds[row] - seconds[other]) >= _APART for other in (*rows, *apart_from)):
+        alone = all(abs(seconds[row] - seconds[other]) >= _APART for other in rows)
+        if alone and all(abs(seconds[row] - seconds[other]) >= _OTHERS for other in apart_from):
             rows.append(row)
     return rows
 
@@ -114,7 +116,7 @@ def pictures(
     return out
 
 
-def _picture(image: Frame, moment: Moment, figures: FaceFigures) -> Frame:
+def _picture(image: Frame, moment: Moment, figures: FaceFigures) -> Picture:
     tracks, row = figures.tracks, moment.row
     region = Region.around_points(tracks.points[row], margin=_MARGIN)
     crop, to_crop = crop_region(image, region, _SIDE)

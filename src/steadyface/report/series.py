@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 _GAP = 0.5  # s: a line is not drawn across a longer time without a value
+_FRAMES = 2.5  # or so many usual times from value to value, if that is longer
 _STEPS = 2**16 - 2  # of a packed value; the largest 16-bit number stands for NaN
 
 
@@ -29,7 +30,7 @@ class Series:
         """With no more than about `count` times: of each stretch the least and the largest of each value.
 
         Nothing that sticks out gets lost, however short it is. Fewer times than `count` stay as they are, but
-        for breaks at gaps of more than 0.5 s.
+        for breaks where there is nothing for more than 0.5 s.
         """
         if len(self.seconds) <= count:
             return self._broken()
@@ -49,7 +50,10 @@ class Series:
         return Series(self.seconds[low:high], self.values[low:high])
 
     def _broken(self) -> Series:
-        gaps = np.flatnonzero(np.diff(self.seconds) > _GAP) + 1
+        if len(self.seconds) < 2:
+            return self
+        steps = np.diff(self.seconds)
+        gaps = np.flatnonzero(steps > max(_GAP, _FRAMES * float(np.median(steps)))) + 1
         middles = (self.seconds[gaps] + self.seconds[gaps - 1]) / 2
         return Series(np.insert(self.seconds, gaps, middles), np.insert(self.values, gaps, np.nan, axis=0))
 
