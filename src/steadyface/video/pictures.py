@@ -41,9 +41,8 @@ class ImageSequence(Frames):
         first, last = _first_at(start, self.fps), math.inf if end is None else _first_at(end, self.fps)
         chosen = [(number, image) for number, image in enumerate(images) if first <= number < last]
         if not chosen:
-            raise VideoError(
-                path, f"its {len(images)} images end at {len(images) / fps:g} s, before {start:g} s"
-            )
+            length = f"its {len(images)} images end at {len(images) / fps:g} s"
+            raise VideoError(path, f"{length}, before the start, {start:g} s")
         self.frame_count = len(chosen)
         self.duration = self.frame_count / self.fps
         self.begin = first / self.fps
