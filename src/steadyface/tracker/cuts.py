@@ -12,6 +12,7 @@ from steadyface.images import Frame
 
 _WIDTH, _HEIGHT = 32, 24  # px of the thumbnail that is compared
 _SAMPLES = 3  # pixels read per thumbnail px and axis; the frame's others are never touched
+_BLUR = 1.0  # thumbnail px, so that a motion of half a pixel is hardly novel
 _MIDDLE = 0.6  # share of a side that is sought in the other thumbnail: the rest is room for a pan
 
 _LEAST = 0.12  # novelty below which nothing is a cut
@@ -76,7 +77,8 @@ def _thumbnail(frame: Frame) -> Float[np.ndarray, "rows columns"]:
     height, width = frame.shape[:2]
     down, across = max(1, height // (_HEIGHT * _SAMPLES)), max(1, width // (_WIDTH * _SAMPLES))
     grey = cv2.cvtColor(frame[down // 2 :: down, across // 2 :: across], cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.resize(grey, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return cv2.GaussianBlur(small, (0, 0), _BLUR)
 
 
 def _white(thumbnail: Float[np.ndarray, "rows columns"]) -> float:

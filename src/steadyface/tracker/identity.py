@@ -18,7 +18,7 @@ Look = Float[np.ndarray, "look"]
 
 _CELLS, _SAMPLES = 8, 4  # cells a side; pixels read per cell and axis, however large the face is
 _PACE = 0.05  # share of a new look in the running mean
-_COASTING = 0.4  # s after which a face that is not seen has stopped
+_COASTING = 1.0  # s after which a face that is not seen has stopped
 _SWIFTNESS = 0.5  # share of a new velocity in the running mean
 
 _REACH = 0.25  # face sizes that a face may be off its path at once …
@@ -93,12 +93,17 @@ class Identity:
     def displacement(self, points: Float[np.ndarray, "68 2"], seconds: float) -> float:
         """The terms of `distance` that need no look: off its path, and of another size."""
         elapsed = max(seconds - self.seconds, 0.0)
-        coasted = self.velocity * _COASTING * (1 - math.exp(-elapsed / _COASTING))
         size, vague = float(face_size(points)), min(elapsed, 2.0)
         reach = max(self.size, size) * (_REACH + _WANDER * vague)
-        away = float(np.linalg.norm(_centre(points) - self.centre - coasted)) / reach
+        away = self._off_path(_centre(points), elapsed) / reach
         grown = abs(math.log(max(size, 1e-3) / max(self.size, 1e-3))) / (_GROWTH + _GROWTH_LATER * vague)
         return away + grown
+
+    def _off_path(self, place: Float[np.ndarray, "2"], elapsed: float) -> float:
+        """Distance from the way that it would have gone; it may have stopped anywhere on it, or turned."""
+        way = self.velocity * _COASTING * (1 - math.exp(-elapsed / _COASTING))
+        gone = float((place - self.centre) @ way) / max(float(way @ way), 1e-9)
+        return float(np.linalg.norm(place - self.centre - min(max(gone, 0.0), 1.0) * way))
 
 
 def look_at(frame: Frame, points: Float[np.ndarray, "68 2"]) -> Look:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from steadyface.geometry import CROP_MARGIN, Region
 
 _CALM = 0.15  # share of a change that is followed where all of it may be noise
 _LARGE = 0.1  # change, in sides and radians, that is followed at once
+_SLOW = 0.04  # sides a frame up to which a region is not moved on
 
 
 def face_region(points: Float[np.ndarray, "68 2"], margin: float = CROP_MARGIN) -> Region:
@@ -32,3 +34,15 @@ def approach(old: Region, new: Region) -> Region:
     return Region(
         old.x + share * (new.x - old.x), old.y + share * (new.y - old.y), side, old.roll + share * turn
     )
+
+
+def ahead(region: Region, shift: Float[np.ndarray, "2"]) -> Region:
+    """The region moved on with a fast face; a slow one's stays where it is, since its motion is half noise.
+
+    Args:
+        region: around the face in the last frame, image px.
+        shift: how far the face is expected to move until this frame, px.
+    """
+    far = float(np.linalg.norm(shift)) / region.side
+    share = max(0.0, 1.0 - _SLOW / max(far, _SLOW))
+    return replace(region, x=region.x + share * float(shift[0]), y=region.y + share * float(shift[1]))

@@ -21,13 +21,14 @@ from steadyface.tracker.config import TrackerConfig
 from steadyface.tracker.cuts import SceneCuts
 from steadyface.tracker.identity import Identity, Look, look_at
 from steadyface.tracker.presence import Witness
-from steadyface.tracker.region import approach, face_region
+from steadyface.tracker.region import ahead, approach, face_region
 
 _SAME_FACE = 0.35  # overlap above which a detected box is a face that is tracked already
 _STRANGER = 3.0  # distance from which on a found face is not the one that was lost
 _LOYALTY = 1.0  # distance by which another face must suit a tracked identity better for it to change over
 _SMALLEST = 8.0  # px of a face
 _WHOLE = 0.95  # share of a face inside the frame from which on its look tells who it is
+_FORESIGHT = 0.2  # s for which a face's motion is taken to go on as it was
 _RETRY_SECONDS = 0.1  # how often a face that was lost lately is looked for
 _TURNS = 4  # frames, at least, until the witness is asked about the same face again
 _DOUBTS = 3  # frames in a row that lose a face
@@ -72,7 +73,7 @@ class _Track:
     """What is remembered of a face, tracked or lost."""
 
     identity: Identity
-    region: Region  # where the network looks next
+    region: Region  # around it in the last frame
     state: State | None = None  # the stabiliser's
     shown: TrackedFace | None = None  # in the last frame with it
     seen: float = -math.inf  # seconds of that frame
@@ -85,6 +86,10 @@ class _Track:
 
     def distance(self, sight: _Sight, seconds: float) -> float:
         return self.identity.distance(sight.points, sight.look, seconds, sight.clear)
+
+    def next_region(self, seconds: float) -> Region:
+        elapsed = min(seconds - self.seen, _FORESIGHT)
+        return ahead(self.region, self.identity.velocity * elapsed)
 
 
 _Seen = tuple[_Track, _Sight]
@@ -187,7 +192,7 @@ class Tracker:
         self._lost = [track for track in self._lost if seconds - track.seen <= self.config.memory_seconds]
         if not self._tracks:
             return []
-        found = self.landmarker.predict_regions(frame, [track.region for track in self._tracks])
+        found = self.landmarker.predict_regions(frame, [track.next_region(seconds) for track in self._tracks])
         seen = []
         for track, sight in self._owners(seconds, _sights(frame, found)):
             track = replace(track, doubts=self._doubts(track, frame, sight))
@@ -328,7 +333,7 @@ class Tracker:
         held = []
         for track in sorted(self._lost, key=lambda track: -track.seen):
             left = 1.0 - (seconds - track.seen) / max(self.config.grace_seconds, 1e-9)
-            if track.shown is not None and left > 0:
+            if track.shown is not None and left > 1e-6:
                 held.append(replace(track.shown, scores=track.shown.scores * left, held=True))
         return held
 
