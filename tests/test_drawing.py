@@ -92,9 +92,13 @@ class TestStyles:
 
     @pytest.mark.parametrize("size", [(1, 1), (7, 301), (301, 7), (33, 33)])
     def test_odd_sizes_and_faces_across_the_border(self, style: str, size: tuple[int, int]) -> None:
-        picture = draw_faces(grey(*size), [face(face_at(0, 0)), face(face_at(-900, 50), 1)], style)
+        picture = draw_faces(grey(*size), [face(face_at(0, 0))], style)
         assert picture.shape == (*size, 3)
         assert changed(picture).any()
+
+    def test_a_face_beside_the_frame_leaves_no_trace(self, style: str) -> None:
+        for x, y in ((-900, 50), (900, 50), (150, -300), (150, 500)):
+            assert not changed(draw_faces(grey(), [face(face_at(x, y))], style)).any()
 
     def test_large_faces_have_wider_lines(self, style: str) -> None:
         shares = []

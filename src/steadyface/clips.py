@@ -229,8 +229,8 @@ def label(source: Path) -> str:
     return source_name(source) if is_live(source) else str(source)
 
 
-def check_names(sources: Iterable[Path]) -> None:
-    """Refuse inputs that would write the same files.
+def check_names(sources: Iterable[Path], suffix: str = ".npz") -> None:
+    """Refuse inputs that would write the same files, of which one ends in `suffix`.
 
     Raises:
         ConfigError: two inputs have one name.
@@ -239,7 +239,8 @@ def check_names(sources: Iterable[Path]) -> None:
     for source in sources:
         name = source_name(source)
         if name in seen:
-            raise ConfigError(f"{seen[name]} and {source} would both write {name}.npz: use two --out folders")
+            both = f"{seen[name]} and {source} would both write {name}{suffix}"
+            raise ConfigError(f"{both}: use two --out folders")
         seen[name] = source
 
 

@@ -25,8 +25,8 @@ def report(
 ) -> int:
     """Make an HTML page to look at: of tracked clips, or of a benchmark's results.
 
-    A clip is tracked as by `steadyface track` unless OUT holds its tracks; its page is OUT/STEM.report.html.
-    Results, one or several, make one page, OUT/report.html.
+    A clip is tracked as by `steadyface track` unless OUT holds its tracks, NAME.npz; its page is
+    OUT/NAME.report.html. Results, one or several, make one page, OUT/report.html.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def _report_clips(
     from steadyface.clips import check_names
     from steadyface.detector import FaceFinder
     from steadyface.landmarker import Landmarker
-    from steadyface.report import report_clip, report_tracks
+    from steadyface.report import PAGE, report_clip, report_tracks
     from steadyface.tracker import Tracker
     from steadyface.tracks import Tracks
     from steadyface.video import source_name
@@ -101,23 +101,26 @@ def _report_clips(
     def tracker() -> Tracker:
         return Tracker(Landmarker(weights, device=device), FaceFinder(device=device))
 
-    check_names(inputs)
+    check_names(inputs, suffix=PAGE)
     problems: list[str] = []
     for path in inputs:
         try:
             with show_progress(path.name, quiet) as progress:
                 if _kind(path) == "tracks":
-                    tracks, page = Tracks.load(path), out / f"{source_name(path)}.report.html"
+                    tracks, page = Tracks.load(path), out / f"{source_name(path)}{PAGE}"
                     report_tracks(tracks, page, clip=clip, fps=fps, name=path.name, progress=progress)
+                    summary = None
                 else:
                     page, summary = report_clip(path, out, tracker, fps=fps, progress=progress)
-                    problems += summary.problems if summary else ()
         except ConfigError:
             raise
         except SteadyfaceError as error:
             problems.append(str(error))
             continue
         print(page)
+        problems += summary.problems if summary else ()
+        if summary and summary.interrupted:
+            break
     for problem in problems:
         complain(problem)
     return 1 if problems else 0

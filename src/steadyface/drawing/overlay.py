@@ -146,13 +146,15 @@ def _moved(face: TrackedFace, to_view: Affine) -> TrackedFace:
 
 
 def _draw_into(canvas: Frame, faces: Sequence[TrackedFace], style: str) -> None:
-    """Draw all faces, and then their labels, which lie above them."""
+    """Draw all faces that are in view, and then their labels, which lie above them."""
+    size = np.array(canvas.shape[1::-1])
+    faces = [face for face in faces if (face.box[2:] > 0).all() and (face.box[:2] < size).all()]
     for face in faces:
         _draw_face(canvas, face, style)
     for face in faces:
-        size = drawn_size(face.points)
-        scale = max(0.4, size / 420)
-        place = float(face.box[0]), float(face.box[1]) - 4 * line_width(size)
+        across = drawn_size(face.points)
+        scale = min(max(0.4, across / 420), 1.2)
+        place = float(face.box[0]), float(face.box[1]) - 4 * line_width(across)
         said = "held" if face.held else f"{face.scores.mean():.2f}"
         draw_label(canvas, f"{face.face}  {said}", place, colour_of(face), scale)
 

@@ -18,7 +18,8 @@ Picture = UInt8[np.ndarray, "_ _ 3"]
 """RGB, of a size of its own."""
 
 _MARGIN = 1.5  # side of the camera's square over the face's larger side
-_LEAST_MARGIN = 1.15
+_LEAST_MARGIN = 1.2
+_EDGE = 0.08  # room between the face and the square's sides, over the face's larger side
 _CALM = 0.5  # s in which the camera makes up 63 % of its distance from the face
 
 
@@ -59,9 +60,10 @@ def _towards(old: Region | None, aim: Region, elapsed: float) -> Region:
 
 
 def _containing(region: Region, box: Float[np.ndarray, "4"]) -> Region:
-    """The square, moved and grown as little as takes to hold the box."""
-    x0, y0, x1, y1 = (float(value) for value in box)
-    side = max(region.side, _LEAST_MARGIN * max(x1 - x0, y1 - y0))
+    """The square, moved and grown as little as takes to hold the box, with a little room around it."""
+    larger = float((box[2:] - box[:2]).max())
+    x0, y0, x1, y1 = (float(value) for value in box + _EDGE * larger * np.array([-1, -1, 1, 1]))
+    side = max(region.side, _LEAST_MARGIN * larger)
     x = min(max(region.x, x1 - side / 2), x0 + side / 2)
     y = min(max(region.y, y1 - side / 2), y0 + side / 2)
     return replace(region, x=x, y=y, side=side)

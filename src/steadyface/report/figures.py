@@ -108,6 +108,12 @@ def figures_of(tracks: Tracks) -> list[FaceFigures]:
     return sorted(faces, key=lambda face: -len(face.tracks))
 
 
+def frame_count(tracks: Tracks) -> int:
+    """The clip's frames, as far as is known."""
+    last = int(tracks.frame.max()) + 1 if len(tracks) else 0
+    return max(int(tracks.meta.get("frames") or 0), last)
+
+
 def by_landmark(shaking: Float[np.ndarray, "frames 68"]) -> Float[np.ndarray, "68"]:
     """Each landmark's jitter: the median of its shaking, %; NaN where there is none."""
     known = shaking[~np.isnan(shaking).any(axis=1)]

@@ -14,7 +14,7 @@ from steadyface.clips import ClipSummary
 from steadyface.page import facts, tile
 from steadyface.report.charts import Chart, Line, Mark, chart_html, clock
 from steadyface.report.diagram import jitter_diagrams
-from steadyface.report.figures import FaceFigures, by_landmark
+from steadyface.report.figures import FaceFigures, by_landmark, frame_count
 from steadyface.report.moments import Moment
 from steadyface.report.series import Series
 from steadyface.report.timeline import timeline_html
@@ -252,9 +252,7 @@ def _end(tracks: Tracks) -> float:
 
 def _frame_counts(tracks: Tracks) -> tuple[int, int]:
     """The clip's frames, and those with a face."""
-    seen = len(np.unique(tracks.frame[~tracks.held]))
-    last = int(tracks.frame.max()) + 1 if len(tracks) else 0
-    return max(int(tracks.meta.get("frames") or 0), last), seen
+    return frame_count(tracks), len(np.unique(tracks.frame[~tracks.held]))
 
 
 def _unbroken(text: str) -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 from steadyface.clips import ClipSummary, track_clip
 from steadyface.errors import DataError
 from steadyface.page import make_folder, page, write_text
-from steadyface.report.figures import FaceFigures, figures_of
+from steadyface.report.figures import figures_of, frame_count
 from steadyface.report.moments import Moment, pictures, worst_moments
 from steadyface.report.sections import header_html, main_html
 from steadyface.tracker import Tracker
 from steadyface.tracks import Tracks
 from steadyface.video import open_frames, source_name
+
+PAGE = ".report.html"
+"""How a page's name ends, after the clip's."""
 
 MOST_FACES = 8
 """Identities that get charts of their own, those that are there longest."""
@@ -61,8 +63,12 @@ def report_tracks(
     make_folder(path.parent)
     faces = figures_of(tracks)
     shown = faces[:MOST_FACES]
-    moments = [moment for face in shown for moment in worst_moments(face, _frame_count(tracks))]
-    images = _pictures(moments, shown, clip, fps, progress)
+    moments = [moment for face in shown for moment in worst_moments(face, frame_count(tracks))]
+    images: dict[Moment, str] = {}
+    if clip is not None and moments:
+        start, end = tracks.meta.get("start", 0.0), tracks.meta.get("end")
+        with open_frames(clip, fps, start, end) as frames:
+            images = pictures(moments, shown, frames, progress)
     name = str(tracks.meta.get("source") or name)
     text = page(
         f"{name}: steadyface report",
@@ -87,7 +93,7 @@ def report_clip(
 
     Args:
         clip: a video, an image, or a folder of images.
-        out: folder for STEM.npz and STEM.report.html.
+        out: folder for NAME.npz and NAME.report.html; NAME is the clip's `source_name`.
         tracker: makes the tracker, if it is needed.
         fps: of a folder of images.
         progress: is called after every frame, tracked or read again for pictures.
@@ -108,24 +114,5 @@ def report_clip(
         raise DataError(
             saved, f"holds tracks of {tracks.meta.get('source')}, not of {clip.name}: use another --out"
         )
-    page_path = folder / f"{source_name(clip)}.report.html"
+    page_path = folder / f"{source_name(clip)}{PAGE}"
     return report_tracks(tracks, page_path, clip=clip, fps=fps, summary=summary, progress=progress), summary
-
-
-def _pictures(
-    moments: Sequence[Moment],
-    faces: Sequence[FaceFigures],
-    clip: str | Path | None,
-    fps: float,
-    progress: Progress | None,
-) -> dict[Moment, str]:
-    if clip is None or not moments:
-        return {}
-    with ExitStack() as stack:
-        frames = stack.enter_context(open_frames(clip, fps))
-        return pictures(moments, faces, frames, progress)
-
-
-def _frame_count(tracks: Tracks) -> int:
-    last = int(tracks.frame.max()) + 1 if len(tracks) else 0
-    return max(int(tracks.meta.get("frames") or 0), last)
