@@ -23,13 +23,14 @@ from steadyface.video import VideoReader, VideoWriter
 
 WIDTH, HEIGHT = 3840, 2160
 CODE = """
-import sys
+import sys, time
 from pathlib import Path
 from steadyface.clips import track_clip
 from steadyface.tracker import Tracker
 summary = track_clip(Path(sys.argv[1]), Path(sys.argv[2]), Tracker(), overlay=sys.argv[3] == "True")
 status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
-print(int(status.split()[0]) / 1024, summary, sep="\\t")
+work = 1000 * time.process_time() / summary.frames
+print(int(status.split()[0]) / 1024, work, summary, sep="\\t")
 """
 
 
@@ -43,8 +44,9 @@ def main() -> None:
         for overlay in (True, False):
             command = [sys.executable, "-c", CODE, str(clip), folder, str(overlay)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            peak, summary = done.stdout.strip().split("\t")
-            print(f"overlay {overlay}: peak {float(peak):.0f} MB  ({summary})", flush=True)
+            peak, work, summary = done.stdout.strip().split("\t")
+            cost = f"peak {float(peak):.0f} MB, {float(work):.0f} ms of processor time per frame"
+            print(f"overlay {overlay}: {cost}  ({summary})", flush=True)
 
 
 def compose(source: Path | None, path: Path, seconds: float) -> Path:

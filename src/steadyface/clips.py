@@ -155,7 +155,9 @@ def track_clip(
     meta = describe(frames.path, frames, tracker, work.count, choice) | _part(start, end)
     raw = work.rows.finish(meta)
     result, again = _despite_ctrl_c(lambda: _finish(raw, base, formats, choice))
-    interrupted = work.interrupted or again
+    if again and not work.interrupted:
+        work.ended, work.interrupted = f"interrupted after {frames.path}", True
+    interrupted = work.interrupted
     problems = _problems(frames, work, result.files)
     draws = overlay and not (offline and interrupted)
     if draws and offline:
