@@ -258,6 +258,7 @@ class TestCamera:
         assert camera.face == 5
         before = camera.region
         assert camera.follow([], 0.3) == before
+        assert camera.follow([], 1.5) is None
 
     def test_the_panel_goes_where_no_face_is(self) -> None:
         side, size = 80, (300, 200)

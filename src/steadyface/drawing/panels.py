@@ -20,6 +20,7 @@ Picture = UInt8[np.ndarray, "_ _ 3"]
 _MARGIN = 1.5  # side of the camera's square over the face's larger side
 _LEAST_MARGIN = 1.2
 _EDGE = 0.08  # room between the face and the square's sides, over the face's larger side
+_PATIENCE = 1.0  # s without a face until the camera lets go
 _CALM = 0.5  # s in which the camera makes up 63 % of its distance from the face
 
 
@@ -35,8 +36,13 @@ class FaceCamera:
         self._seconds = 0.0
 
     def follow(self, faces: Sequence[TrackedFace], seconds: float) -> Region | None:
-        """The square at this time, image px; the last one while there is no face; None before the first."""
+        """The square at this time, image px.
+
+        Without a face it stays where it is for a second; then, and before the first face, there is none.
+        """
         face = self._choose(faces)
+        if face is None and seconds - self._seconds > _PATIENCE:
+            self.face, self.region = None, None
         if face is not None:
             aim = Region.around_points(face.points, margin=_MARGIN)
             same = self.region is not None and face.face == self.face
