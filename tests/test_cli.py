@@ -59,7 +59,14 @@ def test_track_writes_what_it_promises(
     with np.load(tmp_path / "portrait.npz", allow_pickle=False) as file:
         shapes = {name: file[name].shape for name in file.files}
         assert file["points"].dtype == np.float32
-    rows = {"frame": (12,), "seconds": (12,), "face": (12,), "scores": (12, 68), "box": (12, 4)}
+    rows = {
+        "frame": (12,),
+        "seconds": (12,),
+        "face": (12,),
+        "scores": (12, 68),
+        "box": (12, 4),
+        "held": (12,),
+    }
     assert shapes == rows | {"points": (12, 68, 2), "raw_points": (12, 68, 2), "meta": ()}
     meta = Tracks.load(tmp_path / "portrait.npz").meta
     assert meta["source"] == "portrait.mp4"
