@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -57,7 +59,14 @@ def test_track_writes_what_it_promises(
     with np.load(tmp_path / "portrait.npz", allow_pickle=False) as file:
         shapes = {name: file[name].shape for name in file.files}
         assert file["points"].dtype == np.float32
-    rows = {"frame": (12,), "seconds": (12,), "face": (12,), "scores": (12, 68), "box": (12, 4)}
+    rows = {
+        "frame": (12,),
+        "seconds": (12,),
+        "face": (12,),
+        "scores": (12, 68),
+        "box": (12, 4),
+        "held": (12,),
+    }
     assert shapes == rows | {"points": (12, 68, 2), "raw_points": (12, 68, 2), "meta": ()}
     meta = Tracks.load(tmp_path / "portrait.npz").meta
     assert meta["source"] == "portrait.mp4"
@@ -241,7 +250,8 @@ def test_a_full_disk_keeps_the_points(
     code, _, err = run(capsys, "track", clip, "--out", tmp_path)
     assert (code, len(err)) == (1, 1)
     assert "No space left" in err[0]
-    assert len(Tracks.load(tmp_path / "portrait.npz")) == 6
+    # The frame that cannot be written, and those that were tracked while it waited to be.
+    assert 6 <= len(Tracks.load(tmp_path / "portrait.npz")) <= 6 + 3
 
 
 def test_ctrl_c_saves_what_was_computed(tmp_path: Path) -> None:
@@ -264,6 +274,113 @@ def test_ctrl_c_saves_what_was_computed(tmp_path: Path) -> None:
     with VideoReader(out / "long.overlay.mp4") as overlay:
         assert abs(len(list(overlay)) - len(tracks)) <= 1  # the interrupted frame may be in one only
         assert overlay.damage is None
+
+
+def test_an_impatient_ctrl_c_does_not_end_the_saving(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One while tracking, more while the table is written."""
+    saving = Tracks.save
+
+    def save(self: Tracks, path: Path) -> Path:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+        return saving(self, path)
+
+    def follow(*arguments: object) -> Iterator[object]:
+        for number, pair in enumerate(following(*arguments)):
+            if number == 5:
+                signal.raise_signal(signal.SIGINT)
+            yield pair
+
+    following = clips.follow
+    monkeypatch.setattr(clips, "follow", follow)
+    monkeypatch.setattr(Tracks, "save", save)
+    before = signal.getsignal(signal.SIGINT)
+    code, out, err = run(capsys, "track", clip, "--out", tmp_path, "--format", "npz,csv")
+    assert signal.getsignal(signal.SIGINT) == before
+    kept = f"{tmp_path / 'portrait.npz'}, {tmp_path / 'portrait.csv'}"
+    assert (code, err) == (1, [f"steadyface: interrupted in {clip}; the first 5 frames are kept in {kept}"])
+    assert "5 frames, 5 with a face" in out
+    assert len(Tracks.load(tmp_path / "portrait.csv")) == 5
+    with VideoReader(tmp_path / "portrait.overlay.mp4") as overlay:
+        assert len(list(overlay)) == 5
+
+
+def test_ctrl_c_while_saving_begins_the_saving_anew(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saving = Tracks.save
+
+    def save(self: Tracks, path: Path) -> Path:
+        signal.raise_signal(signal.SIGINT)
+        return saving(self, path)
+
+    monkeypatch.setattr(Tracks, "save", save)
+    code, _, err = run(capsys, "track", clip, tmp_path / "next.mp4", "--out", tmp_path, "--no-overlay")
+    kept = tmp_path / "portrait.npz"
+    assert (code, err) == (
+        1,
+        [f"steadyface: interrupted after {clip}; the first 12 frames are kept in {kept}"],
+    )
+    assert len(Tracks.load(tmp_path / "portrait.npz")) == 12
+
+
+def test_a_part_of_a_video(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "track", clip, "--out", tmp_path, "--start", 0.12, "--end", 0.28)
+    assert (code, err) == (0, [])
+    assert "4 frames, 4 with a face" in out
+    tracks = Tracks.load(tmp_path / "portrait.npz")
+    assert tracks.seconds == pytest.approx(
+        [0.12, 0.16, 0.2, 0.24], abs=1e-9
+    )  # 90 kHz ticks hold them exactly
+    assert (tracks.meta["start"], tracks.meta["end"]) == (0.12, 0.28)
+    with VideoReader(tmp_path / "portrait.overlay.mp4") as overlay:
+        assert [frame.seconds for frame in overlay] == pytest.approx([0, 0.04, 0.08, 0.12], abs=1e-9)
+    for options, problem in (
+        (["--start", 9], "ends at 0.48 s, before the start, 9 s"),
+        (["--start", 2, "--end", 1], "end is 1 s; it must be after the start, 2 s"),
+        (["--start", -1], "start is -1 s; it must be at least 0"),
+    ):
+        code, out, err = run(capsys, "track", clip, "--out", tmp_path, *options)
+        assert (code, out, len(err)) == (1, "", 1)
+        assert problem in err[0]
+
+
+def test_json_is_one_object_an_input(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "missing.mp4"
+    code, out, err = run(capsys, "track", clip, missing, "--out", tmp_path, "--no-overlay", "--json")
+    assert (code, len(err)) == (1, 1)
+    good, bad = (json.loads(line) for line in out.splitlines())
+    counts = {"frames": 12, "frames_with_face": 12, "faces": 1, "interrupted": False, "problems": []}
+    assert good | counts == good
+    assert good["source"] == str(clip)
+    assert good["files"] == [str(tmp_path / "portrait.npz")]
+    tracks = Tracks.load(tmp_path / "portrait.npz")
+    assert good["jitter_percent"] == pytest.approx(tracks.jitter(), abs=1e-6)  # six decimals are written
+    assert good["jitter_raw_percent"] == pytest.approx(tracks.jitter("raw_points"), abs=1e-6)
+    assert good["delay_frames"] == pytest.approx(tracks.delay(), abs=1e-6)
+    assert good["frames_per_second"] == pytest.approx(12 / good["seconds"], rel=0.01)  # rounded
+    assert (bad["source"], bad["frames"], bad["jitter_percent"], bad["files"]) == (str(missing), 0, None, [])
+    assert "No such file" in bad["problems"][0]
+
+
+def test_a_pipe_is_not_drawn_with_sight_of_the_future(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, "track", "-", "--out", tmp_path, "--stabilizer", "sta-offline")
+    assert (code, err) == (
+        1,
+        ["steadyface: stdin cannot be read twice for its overlay: add --no-overlay"],
+    )
+
+
+def test_completion_is_installed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "steadyface", "--install-completion"]
+    home = {"HOME": str(tmp_path), "SHELL": "/bin/bash"}
+    subprocess.run(command, env=os.environ | home, capture_output=True, check=True)
+    (script,) = (path for path in tmp_path.rglob("*") if path.is_file() and path.name == "steadyface")
+    assert "--stabilizer" in script.read_text()
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -132,9 +132,9 @@ def test_no_overlay_reads_the_source_once(
     opened: list[Path] = []
     opening = clips.open_frames
 
-    def count(source: Path, fps: float) -> object:
+    def count(source: Path, *options: object) -> object:
         opened.append(source)
-        return opening(source, fps)
+        return opening(source, *options)
 
     monkeypatch.setattr(clips, "open_frames", count)
     summary = track_clip(clip, tmp_path, tracker, choice=CHOICE, overlay=False)
@@ -163,7 +163,8 @@ def test_ctrl_c_while_tracking_smooths_what_there_is_and_draws_nothing(
     (tmp_path / "portrait.overlay.mp4").write_text("of an earlier run")
     summary = track_clip(clip, tmp_path, tracker, choice=CHOICE, progress=Interrupt(3))
     assert summary.interrupted
-    assert summary.problems == (f"interrupted in {clip}; the first 3 frames are kept",)
+    kept = tmp_path / "portrait.npz"
+    assert summary.problems == (f"interrupted in {clip}; the first 3 frames are kept in {kept}",)
     assert summary.files == (tmp_path / "portrait.npz",)
     tracks = Tracks.load(tmp_path / "portrait.npz")
     assert len(tracks) == 3

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +12,9 @@ import numpy as np
 import pytest
 
 from steadyface.datasets.pts import read_pts
-from steadyface.errors import ConfigError, DataError
+from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.geometry import bounding_box
+from steadyface.measures import MEAN_FACE
 from steadyface.stabilizer import Stabilizer, load_stabilizer
 from steadyface.stabilizer.baselines import FirstOrder
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
@@ -76,6 +79,105 @@ def test_pts_is_a_folder_with_a_file_per_face_and_frame(tmp_path: Path) -> None:
     assert files == [f"{f:06d}_face{i}.pts" for f, i in zip(tracks.frame, tracks.face, strict=True)]
     # Four decimals are written: half of the last one, and float32's own precision at 1000 px.
     assert np.abs(read_pts(path / files[0]) - tracks.points[0]).max() < 1.2e-4
+
+
+def expected_columns(tracks: Tracks) -> dict[str, np.ndarray]:
+    """The flat table's columns, by its names alone."""
+    return {
+        "frame": tracks.frame,
+        "face_id": tracks.face,
+        "timestamp": tracks.seconds,
+        **{f"{axis}_{i}": tracks.points[:, i, k] for k, axis in enumerate("xy") for i in range(68)},
+        **{f"raw_{axis}_{i}": tracks.raw_points[:, i, k] for k, axis in enumerate("xy") for i in range(68)},
+        **{f"score_{i}": tracks.scores[:, i] for i in range(68)},
+        **{f"box_{name}": tracks.box[:, i] for i, name in enumerate(("x0", "y0", "x1", "y1"))},
+    }
+
+
+MEASURES = ["pose_Tx", "pose_Ty", "pose_Tz", "pose_Rx", "pose_Ry", "pose_Rz", "ear_right", "ear_left", "mar"]
+
+
+def face_tracks(size: list[int] | None = None) -> Tracks:
+    """The mean face, turned a little more in each of five frames, 600 mm before a camera of 1280 × 720 px."""
+    builder = TracksBuilder()
+    for frame in range(5):
+        turn = 0.1 * frame
+        cos, sin = np.cos(turn), np.sin(turn)
+        about_y = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+        camera = MEAN_FACE @ about_y.T + [0, 0, 600]
+        points = 1280 * camera[:, :2] / camera[:, 2:] + [639.5, 359.5]
+        row = {"points": points, "raw_points": points, "scores": np.ones(68), "box": bounding_box(points)}
+        builder.add(frame=frame, seconds=frame / 25, face=0, **row)
+    return builder.finish({"size": size} if size else {})
+
+
+class TestEveryToolReadsIt:
+    def test_pandas_reads_the_csv(self, tmp_path: Path) -> None:
+        pandas = pytest.importorskip("pandas")
+        tracks = make_tracks(40)
+        table = pandas.read_csv(tracks.save(tmp_path / "clip.csv"), comment="#")
+        for name, column in expected_columns(tracks).items():
+            np.testing.assert_array_equal(table[name].to_numpy(column.dtype), column, name)
+
+    def test_pyarrow_reads_the_parquet(self, tmp_path: Path) -> None:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        tracks = make_tracks(40)
+        table = parquet.read_table(tracks.save(tmp_path / "clip.parquet"))
+        for name, column in expected_columns(tracks).items():
+            np.testing.assert_array_equal(table[name].to_numpy(), column, name)
+
+    def test_json_is_read_as_lists(self, tmp_path: Path) -> None:
+        tracks = make_tracks(40)
+        values = json.loads(tracks.save(tmp_path / "clip.json").read_text())
+        assert values["meta"] == tracks.meta
+        for name, (dtype, _) in COLUMNS.items():
+            np.testing.assert_array_equal(np.array(values[name], dtype), getattr(tracks, name), name)
+
+    def test_to_pandas(self) -> None:
+        pytest.importorskip("pandas")
+        tracks = face_tracks([1280, 720])
+        table = tracks.to_pandas()
+        assert table.attrs == tracks.meta
+        for name, column in expected_columns(tracks).items():
+            np.testing.assert_array_equal(table[name].to_numpy(), column, name)
+        assert set(MEASURES) <= set(table.columns)
+
+    def test_without_pandas(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        with pytest.raises(MissingExtraError, match=r"pip install 'steadyface\[pandas\]'"):
+            make_tracks(1).to_pandas()
+
+
+class TestMeasures:
+    @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+    def test_they_are_written_and_do_not_disturb_loading(self, tmp_path: Path, suffix: str) -> None:
+        pandas = pytest.importorskip("pandas")
+        tracks = face_tracks([1280, 720])
+        path = tracks.save(tmp_path / f"clip.{suffix}")
+        table = pandas.read_csv(path, comment="#") if suffix == "csv" else pandas.read_parquet(path)
+        # Points are rounded to float32: 3e-5 px at 700 px, of 200 px of face.
+        np.testing.assert_allclose(table["pose_Ry"], 0.1 * np.arange(5), atol=1e-3)
+        np.testing.assert_allclose(table["pose_Tz"], 600, rtol=1e-3)
+        assert table["ear_left"].between(0.1, 0.5).all()
+        assert table["mar"].between(0.05, 0.5).all()
+        assert same(Tracks.load(path), tracks)
+
+    def test_without_a_size_there_is_no_pose(self) -> None:
+        pytest.importorskip("pandas")
+        table = face_tracks().to_pandas()
+        assert table[MEASURES[:6]].isna().all(axis=None)
+        assert table[MEASURES[6:]].notna().all(axis=None)
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+def test_delay_is_how_far_points_are_behind_the_raw_ones(late: int) -> None:
+    shape = np.random.default_rng(0).uniform(0, 100, (68, 2))
+    builder = TracksBuilder()
+    for frame in range(30):
+        row = {"scores": np.ones(68), "box": np.zeros(4), "points": shape + 5.0 * (frame - late)}
+        builder.add(frame=frame, seconds=frame / 25, face=0, raw_points=shape + 5.0 * frame, **row)
+    # A uniform motion: only float32's precision at 200 px over 5 px a frame.
+    assert builder.finish({}).delay() == pytest.approx(late, abs=1e-4)
 
 
 def test_jitter_ignores_the_gap() -> None:

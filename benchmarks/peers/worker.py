@@ -67,7 +67,7 @@ class Steadyface:
         self._tracker.reset()
 
     def __call__(self, frame: Frame, seconds: float) -> Faces:
-        return stacked([face.points for face in self._tracker.step(frame, seconds)])
+        return stacked([face.points for face in self._tracker.step(frame, seconds) if not face.held])
 
     def in_box(self, frame: Frame, box: np.ndarray) -> Faces:
         return self._landmarker.predict(frame, box).points[None]

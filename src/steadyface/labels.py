@@ -115,7 +115,7 @@ def _faces_of_clip(source: Path, tracker: Tracker, every: int) -> Iterator[tuple
     tracker.reset()
     for frame in open_frames(source):
         for face in tracker.step(frame.image, frame.seconds):
-            if frame.index % every == 0:
+            if frame.index % every == 0 and not face.held:
                 name = f"{source.stem}_{frame.index:06d}_{face.face}"
                 yield name, frame.image, Region.around_points(face.raw_points)
 

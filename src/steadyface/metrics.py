@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from steadyface import markup
 from steadyface.geometry import face_size, overlap
 
+_RESTING = 0.002  # of the inter-ocular distance a frame: slower landmarks count as resting
 _FOUND, _NEITHER, _FALSE = 1, 0, -1  # what a detected box may be
 
 
@@ -220,22 +221,27 @@ def turn_error(
     moved, true = np.diff(points, axis=0), np.diff(truth, axis=0)
     across = moved[..., 0] * true[..., 1] - moved[..., 1] * true[..., 0]
     angles = np.degrees(np.arctan2(np.abs(across), (moved * true).sum(axis=-1)))
-    counts = (np.linalg.norm(true, axis=-1) > 0.002 * still[1:, None]) & ~np.isnan(angles)
+    counts = (np.linalg.norm(true, axis=-1) > _RESTING * still[1:, None]) & ~np.isnan(angles)
     total = np.where(counts, angles, 0.0).sum(axis=0)
     return np.divide(total, counts.sum(axis=0), out=np.full(total.shape, np.nan), where=counts.any(axis=0))
+
+
+def shaking(points: Float[np.ndarray, "frames 68 2"]) -> Float[np.ndarray, "bends 68"]:
+    """How far each landmark is off the middle of its neighbours in time, in % of the inter-ocular distance.
+
+    Equation: 100 · ‖x_i(t) - ½(x_i(t-1) + x_i(t+1))‖ / d(t), for all frames but the first and the last.
+    """
+    bend = points[1:-1] - (points[:-2] + points[2:]) / 2
+    return 100.0 * np.linalg.norm(bend, axis=-1) / np.asarray(interocular(points[1:-1]))[:, None]
 
 
 def jitter(points: Float[np.ndarray, "frames 68 2"]) -> float:
     """Shaking of a sequence without known truth, in % of the inter-ocular distance.
 
-    Equation: 100 · median_t mean_i ‖x_i(t) - ½(x_i(t-1) + x_i(t+1))‖ / d. A steady motion has none; the
-    median keeps cuts and lost frames out. NaN for fewer than three frames.
+    Equation: median_t mean_i of `shaking`. A steady motion has none; the median keeps cuts and lost frames
+    out. NaN for fewer than three frames.
     """
-    if len(points) < 3:
-        return float("nan")
-    bend = points[1:-1] - (points[:-2] + points[2:]) / 2
-    shake = np.linalg.norm(bend, axis=-1).mean(axis=-1)
-    return 100.0 * float(np.median(shake / interocular(points[1:-1])))
+    return float(np.median(shaking(points).mean(axis=-1))) if len(points) >= 3 else float("nan")
 
 
 def delay(
@@ -256,10 +262,27 @@ def delay(
     """
     velocity = np.diff(truth, axis=0)
     error = (points - truth)[1:]
-    moving = (velocity**2).sum(axis=(-1, -2)) > truth.shape[1] * (0.002 * still[1:]) ** 2
+    moving = (velocity**2).sum(axis=(-1, -2)) > truth.shape[1] * (_RESTING * still[1:]) ** 2
     moving &= ~np.isnan(error).any(axis=(-1, -2))
     energy = float((velocity[moving] ** 2).sum())
     return -float((velocity * error)[moving].sum()) / energy if energy else 0.0
+
+
+def lag(points: Float[np.ndarray, "frames 68 2"], raw: Float[np.ndarray, "frames 68 2"]) -> float:
+    """By how many frames filtered points are behind the raw ones; `delay` where the truth is not known.
+
+    The raw points' own noise would pass for a lag of whatever follows it less. They are therefore smoothed
+    first, over two frames to each side alike, which delays nothing. NaN where no point moves faster than
+    0.2 % of the inter-ocular distance a frame, or for fewer than six frames.
+    """
+    shares = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    if len(raw) <= len(shares):
+        return float("nan")
+    path = np.lib.stride_tricks.sliding_window_view(raw.astype(float), len(shares), axis=0) @ shares
+    size = np.asarray(interocular(path))
+    speed = np.sqrt(np.square(np.diff(path, axis=0)).sum(axis=-1).mean(axis=-1))
+    moves = bool((speed > _RESTING * size[1:]).any())
+    return delay(points[2:-2].astype(float), path, size) if moves else float("nan")
 
 
 @dataclass(frozen=True)

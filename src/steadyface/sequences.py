@@ -176,7 +176,8 @@ def follow_known(
         DataError: it loses the face.
     """
     box = bounding_box(first)[None]
-    tracker = Tracker(landmarker, lambda image: box, "none", TrackerConfig(max_faces=1, accept=0.0, keep=0.0))
+    config = TrackerConfig(max_faces=1, accept=0.0, keep=0.0, confirm=0.0, grace_seconds=0.0)
+    tracker = Tracker(landmarker, lambda image: box, "none", config)
     points, scores = [], []
     for frame in frames:
         faces = tracker.step(frame.image, frame.seconds)
@@ -227,6 +228,8 @@ def _motions(clip: Path, landmarker: Landmarker) -> Iterator[tuple[Points, float
     with open_frames(clip) as frames:
         for frame in frames:
             for face in tracker.step(frame.image, frame.seconds):
+                if face.held:
+                    continue
                 label = label_face(landmarker, frame.image, Region.around_points(face.raw_points))
                 if label.spread <= LARGEST_SPREAD:
                     runs.setdefault(face.face, []).append((frame.index, label.points))

@@ -11,13 +11,14 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from steadyface import markup
 from steadyface.datasets.pts import write_pts
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.geometry import bounding_box
-from steadyface.metrics import jitter
+from steadyface.measures import HeadPose, eye_aspect_ratio, head_pose, mouth_aspect_ratio
+from steadyface.metrics import jitter, lag
 from steadyface.stabilizer import Stabilizer
 
 Meta = dict[str, Any]
@@ -37,6 +38,7 @@ class Tracks:
         raw_points: (N, 68, 2) float32, as the network gave them, image px.
         scores: (N, 68) float32 in [0, 1].
         box: (N, 4) float32 x0, y0, x1, y1 of the stabilised points, image px.
+        held: (N,) bool: the face is lost, this is its last shape.
         meta: version, source, size, fps, frames, weights and options.
     """
 
@@ -47,6 +49,7 @@ class Tracks:
     raw_points: Float[np.ndarray, "rows 68 2"]
     scores: Float[np.ndarray, "rows 68"]
     box: Float[np.ndarray, "rows 4"]
+    held: Bool[np.ndarray, "rows"]
     meta: Meta = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -59,23 +62,38 @@ class Tracks:
 
     def of_face(self, face: int) -> Tracks:
         """The rows of one identity."""
-        chosen = self.face == face
-        columns = {name: getattr(self, name)[chosen] for name in COLUMNS}
-        return Tracks(**columns, meta=self.meta)
+        return self._at(np.flatnonzero(self.face == face))
+
+    def _at(self, rows: Int[np.ndarray, "chosen"]) -> Tracks:
+        return Tracks(**{name: getattr(self, name)[rows] for name in COLUMNS}, meta=self.meta)
+
+    def without_held(self) -> Tracks:
+        """The rows in which the face was seen."""
+        return self._at(np.flatnonzero(~self.held))
+
+    def held_only(self) -> Tracks:
+        """The rows in which the face is lost and its last shape held."""
+        return self._at(np.flatnonzero(self.held))
 
     def jitter(self, column: str = "points") -> float:
         """`metrics.jitter` of `points` or `raw_points` over runs of successive frames, weighted by length."""
-        values, counts = [], []
-        for face in self.faces:
-            rows = self.of_face(face)
+        return _average([(jitter(getattr(run, column)), len(run)) for run in self._runs()])
+
+    def delay(self) -> float:
+        """`metrics.lag` of `points` behind `raw_points`, averaged as `jitter`; NaN if none moves."""
+        return _average([(lag(run.points, run.raw_points), len(run)) for run in self._runs()])
+
+    def _runs(self) -> Iterator[Tracks]:
+        """The rows of each face that is seen in at least three successive frames."""
+        seen = self.without_held()
+        for face in seen.faces:
+            rows = seen.of_face(face)
             for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows.frame) != 1) + 1):
                 if len(run) >= 3:
-                    values.append(jitter(getattr(rows, column)[run]))
-                    counts.append(len(run))
-        return float(np.average(values, weights=counts)) if values else float("nan")
+                    yield rows._at(run)
 
     def smoothed(self, stabilizer: Stabilizer, lag: int | None = None) -> Tracks:
-        """With `points` made anew from `raw_points`, with sight of the future.
+        """With `points` made anew from `raw_points`, with sight of the future; held rows repeat the last.
 
         Args:
             stabilizer: one that has such a mode.
@@ -86,17 +104,34 @@ class Tracks:
         """
         points = self.points.copy()
         for face in self.faces:
-            rows = np.flatnonzero(self.face == face)
+            rows = np.flatnonzero((self.face == face) & ~self.held)
             for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > _GAP) + 1):
                 raw, scores = self.raw_points[run].astype(float), self.scores[run].astype(float)
                 points[run] = stabilizer.smooth(raw, self.seconds[run], scores, lag)
+            held = np.flatnonzero((self.face == face) & self.held)
+            if len(rows):
+                points[held] = points[rows[np.maximum(np.searchsorted(rows, held) - 1, 0)]]
         return replace(self, points=points, box=bounding_box(points))
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame with the columns of the `.csv`; `meta` is in its `attrs`.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtraError("pandas", "pandas") from error
+        frame = pandas.DataFrame(_to_flat(self))
+        frame.attrs.update(self.meta)
+        return frame
 
     def save(self, path: str | Path) -> Path:
         """Write as the type that the path's suffix names: .npz, .csv, .parquet, .json or .pts.
 
-        For `.pts` the path becomes a folder with one file per face and frame. A half-written file never bears
-        the final name.
+        For `.pts` the path becomes a folder with one file per face and frame, none for a held row. A
+        half-written file never bears the final name.
 
         Raises:
             ConfigError: unknown suffix.
@@ -127,6 +162,7 @@ class Tracks:
             raise ConfigError.choice("format to load", suffix, _READERS)
         try:
             values = _READERS[suffix](path)
+            values.setdefault("held", np.zeros(len(values["frame"]), bool))
             columns = {n: np.asarray(values[n], d).reshape(-1, *s) for n, (d, s) in COLUMNS.items()}
             tracks = cls(**columns, meta=values["meta"])
         except OSError as error:
@@ -146,6 +182,7 @@ COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "raw_points": ("float32", (68, 2)),
     "scores": ("float32", (68,)),
     "box": ("float32", (4,)),
+    "held": ("bool", ()),
 }
 """Name of each column → type and shape of one row."""
 
@@ -163,7 +200,8 @@ class TracksBuilder:
         return self._rows
 
     def add(self, **row: Any) -> None:
-        """Append one row, given by column name."""
+        """Append one row, given by column name; it is not held unless it says so."""
+        row = {"held": False, **row}
         place = self._rows % self._BLOCK
         for name, (dtype, shape) in COLUMNS.items():
             if place == 0:
@@ -213,7 +251,7 @@ def _write_npz(tracks: Tracks, path: Path) -> None:
 
 def _read_npz(path: Path) -> dict[str, Any]:
     with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-        values = {name: file[name] for name in COLUMNS}
+        values = {name: file[name] for name in COLUMNS if name in file}
         return {**values, "meta": json.loads(str(file["meta"]))}
 
 
@@ -239,17 +277,30 @@ def _flat_names() -> Iterator[tuple[str, str, tuple[int, ...]]]:
 
 
 def _to_flat(tracks: Tracks) -> dict[str, np.ndarray]:
-    """OpenFace's names first, then what OpenFace does not have."""
+    """OpenFace's names first, then what OpenFace does not have, then what follows from the points."""
     flat: dict[str, np.ndarray] = {
         "frame": tracks.frame,
         "face_id": tracks.face,
         "timestamp": tracks.seconds,
         "confidence": _exact(tracks.scores).mean(axis=1),
-        "success": np.ones(len(tracks), int),
+        "success": (~tracks.held).astype(int),
     }
     for name, column, index in _flat_names():
         flat[name] = getattr(tracks, column)[(slice(None), *index)]
-    return flat
+    return flat | _measures(tracks)
+
+
+def _measures(tracks: Tracks) -> dict[str, np.ndarray]:
+    """What follows from the points: OpenFace's names for the head's pose, and how open eyes and mouth are."""
+    points, size = tracks.points.astype(float), tracks.meta.get("size")
+    nowhere = np.full((len(tracks), 3), np.nan)
+    pose = head_pose(points, *size) if size else HeadPose(nowhere, nowhere)
+    columns = {f"pose_T{axis}": pose.translation[:, i] for i, axis in enumerate("xyz")}
+    columns |= {f"pose_R{axis}": pose.rotation[:, i] for i, axis in enumerate("xyz")}
+    columns |= {
+        f"ear_{side}": np.asarray(eye_aspect_ratio(points, f"{side}_eye")) for side in ("right", "left")
+    }
+    return {**columns, "mar": np.asarray(mouth_aspect_ratio(points))}
 
 
 def _from_flat(flat: dict[str, np.ndarray], meta: Meta) -> dict[str, Any]:
@@ -258,6 +309,7 @@ def _from_flat(flat: dict[str, np.ndarray], meta: Meta) -> dict[str, Any]:
         name: np.empty((rows, *shape), dtype) for name, (dtype, shape) in COLUMNS.items()
     }
     values |= {"frame": flat["frame"], "face": flat["face_id"], "seconds": flat["timestamp"], "meta": meta}
+    values["held"] = flat["success"] == 0
     for name, column, index in _flat_names():
         values[column][(slice(None), *index)] = flat[name]
     return values
@@ -307,8 +359,15 @@ def _pyarrow() -> tuple[Any, Any]:
 
 def _write_pts(tracks: Tracks, path: Path) -> None:
     path.mkdir(exist_ok=True)
-    for frame, face, points in zip(tracks.frame, tracks.face, tracks.points, strict=True):
+    seen = tracks.without_held()
+    for frame, face, points in zip(seen.frame, seen.face, seen.points, strict=True):
         write_pts(path / f"{frame:06d}_face{face}.pts", points.astype(float))
+
+
+def _average(weighted: list[tuple[float, int]]) -> float:
+    known = [pair for pair in weighted if pair[0] == pair[0]]
+    values, weights = np.array(known).reshape(-1, 2).T
+    return float(np.average(values, weights=weights)) if len(values) else float("nan")
 
 
 def _exact(values: np.ndarray) -> np.ndarray:

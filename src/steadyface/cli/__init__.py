@@ -7,9 +7,10 @@ import sys
 from cyclopts import App, CycloptsError
 
 from steadyface._version import __version__
-from steadyface.cli.benchmarks import evaluate, predict, report, score
+from steadyface.cli.benchmarks import evaluate, predict, score
 from steadyface.cli.fitting import fit_stabilizer, make_sequences
 from steadyface.cli.networks import export, label, models, train
+from steadyface.cli.reports import report
 from steadyface.cli.terminal import complain
 from steadyface.cli.tracking import demo, track
 from steadyface.errors import SteadyfaceError
@@ -20,6 +21,9 @@ _EXAMPLES = """Examples:
 steadyface track clip.mp4
 steadyface track a.mp4 b.mov photos/ --out results --format npz,csv
 steadyface track talk.mp4 --stabilizer none --decoder fhr --no-overlay
+steadyface track long.mov --start 60 --end 90.5
+ffmpeg -i talk.avi -f matroska - | steadyface track -
+steadyface track 0 --end 10
 steadyface demo
 ```
 """
@@ -32,13 +36,15 @@ app = App(
 )
 
 _COMMANDS = (
-    *(track, demo, models),
+    *(track, report, demo, models),
     *(train, label, export),
-    *(predict, score, evaluate, report),
+    *(predict, score, evaluate),
     *(make_sequences, fit_stabilizer),
 )
 for _command in _COMMANDS:
     app.command(_command)
+
+app.register_install_completion_command(help="Complete commands and options in bash, zsh or fish.")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,14 +1,10 @@
-"""Commands that measure: a benchmark's predictions, its figures, and their report."""
+"""Commands that measure: a benchmark's predictions and its figures."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from steadyface.cli.terminal import import_extra, show_progress
-from steadyface.errors import ConfigError
+from steadyface.cli.terminal import show_progress
 
 
 def predict(
@@ -94,23 +90,3 @@ def evaluate(
     out = out or Path("steadyface-eval") / f"{protocol}-{Path(weights).stem}"
     predict(protocol, data=data, out=out, weights=weights, device=device, quiet=quiet)
     return score(out)
-
-
-def report(*results: Annotated[Path, Parameter(negative=())], out: Path) -> int:
-    """Make one HTML page of results: tables and figures of the paper, with its own columns beside.
-
-    Parameters
-    ----------
-    results
-        results.json files, or folders that hold one.
-    out
-        Folder for report.html, the tables (.md, .csv, .tex) and the figures (.png, .svg).
-    """
-    from steadyface.evaluation.score import Results
-
-    writing = import_extra("steadyface.evaluation.report", "plots")
-    if not results:
-        raise ConfigError("nothing to report: name at least one results.json, see steadyface evaluate")
-    loaded = [Results.load(path / "results.json" if path.is_dir() else path) for path in results]
-    print(writing.write_report(loaded, out))
-    return 0

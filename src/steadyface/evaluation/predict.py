@@ -168,7 +168,7 @@ class _Runner:
         told: Detector = lambda _: known  # noqa: E731
         detector = self.finder if group == OWN_BOX_GROUP else told
         decoders = tuple(dict.fromkeys((CHR, FHR, self.landmarker.decoder)))
-        config = TrackerConfig(max_faces=1)
+        config = TrackerConfig(max_faces=1, grace_seconds=0.0)
         trackers = [
             Tracker(Landmarker(self.weights, decoder, self.device), detector, "none", config)
             for decoder in decoders

@@ -9,7 +9,6 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from steadyface.errors import DataError
 from steadyface.evaluation import published
 from steadyface.evaluation.plots import INK, PAPER_WHITE, Plot, draw_all
 from steadyface.evaluation.predict import CHR, FHR
@@ -36,6 +35,7 @@ from steadyface.evaluation.tables import (
     to_latex,
     to_markdown,
 )
+from steadyface.page import make_folder, page, tile, write_text
 
 PAGE = "report.html"
 
@@ -59,41 +59,29 @@ def write_report(results: Sequence[Results], out: str | Path) -> Path:
     """
     folder = Path(out)
     tables, plots = paper_tables(results), draw_all(results)
-    page = _page(results, tables, plots)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(folder, f"cannot be written: {error.strerror or error}") from error
+    text = _page(results, tables, plots)
+    make_folder(folder)
     for table in tables:
-        for suffix, text in ((".md", to_markdown), (".csv", to_csv), (".tex", to_latex)):
-            _write(folder / f"table-{table.number}{suffix}", text(table))
+        for suffix, written in ((".md", to_markdown), (".csv", to_csv), (".tex", to_latex)):
+            write_text(folder / f"table-{table.number}{suffix}", written(table))
     for plot in plots:
         if plot.figure is not None:
             plot.save(folder)
-    _write(folder / PAGE, page)
-    return folder / PAGE
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(path, f"cannot be written: {error.strerror or error}") from error
+    return write_text(folder / PAGE, text)
 
 
 def _page(results: Sequence[Results], tables: Sequence[Table], plots: Sequence[Plot]) -> str:
     versions = sorted({str(each.run.get("version", "?")) for each in results})
     missing = [plot for plot in plots if plot.figure is None]
-    return _PAGE.substitute(
-        style=_STYLE,
-        version=escape(", ".join(versions) or "?"),
-        paper=escape(published.PAPER),
+    header = _HEADER.substitute(version=escape(", ".join(versions) or "?"), paper=escape(published.PAPER))
+    main = _MAIN.substitute(
         headlines="\n".join(map(_tile, _headlines(results))) or "<li>Nothing was run.</li>",
         cards="\n".join(_card(each, label) for each, label in zip(results, labels(results), strict=True)),
         tables="\n".join(map(_table, tables)),
         figures="\n".join(_figure(plot) for plot in plots if plot.figure is not None),
         absent=_absent(missing),
     )
+    return page("steadyface: measured figures", header, main, _FOOTER)
 
 
 # --------------------------------------------------------------------------------------- headline figures
@@ -185,13 +173,7 @@ def _percent(value: float | None, decimals: int) -> str:
 
 
 def _tile(headline: _Headline) -> str:
-    text = escape(headline.text).replace(" %", "\N{NO-BREAK SPACE}%")
-    warning = f'<span class="beside warn">{escape(headline.warning)}</span>' if headline.warning else ""
-    return (
-        f'<li><span class="what">{escape(headline.title)}</span>'
-        f"<strong>{escape(headline.value)}</strong>"
-        f'<span class="beside">{text}</span>{warning}</li>'
-    )
+    return tile(headline.title, headline.value, headline.text, headline.warning)
 
 
 # ------------------------------------------------------------------------------------ parts of the page
@@ -283,27 +265,17 @@ def _absent(plots: Iterable[Plot]) -> str:
     return f'<section class="sheet"><h3>Not drawn</h3><ul>{items}</ul></section>' if items else ""
 
 
-_PAGE = Template(
-    """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>steadyface: measured figures</title>
-<style>$style</style>
-</head>
-<body>
-<header>
-<h1>steadyface, measured</h1>
+_HEADER = Template(
+    """<h1>steadyface, measured</h1>
 <p>Facial landmarks in video, on the benchmarks of $paper. Unless said otherwise figures are in % of the
 distance of the outer eye corners, and lower is better.</p>
 <p class="small">steadyface $version</p>
 <nav><a href="#headlines">Headlines</a> <a href="#measured">What was measured</a>
-<a href="#tables">Tables</a> <a href="#figures">Figures</a></nav>
-</header>
-<main>
-<h2 id="headlines">Headlines</h2>
+<a href="#tables">Tables</a> <a href="#figures">Figures</a></nav>"""
+)
+
+_MAIN = Template(
+    """<h2 id="headlines">Headlines</h2>
 <ul class="tiles">
 $headlines
 </ul>
@@ -316,81 +288,7 @@ $tables
 <h2 id="figures">Figures of the paper</h2>
 <p>Figures 1 and 2 of the paper explain the method and show no results.</p>
 $figures
-$absent
-</main>
-<footer>Each table lies beside this page as .md, .csv and .tex, each figure as .png and .svg.</footer>
-</body>
-</html>
-"""
+$absent"""
 )
 
-_STYLE = """
-:root { --ink: #1f2329; --soft: #5d6570; --line: #d9dde2; --ground: #fbfbfa; --sheet: #ffffff;
-  --ours: #0f6f55; --ours-ground: #eef6f2; --warn: #9a5b00; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e4e6e9; --soft: #9aa2ac; --line: #343a42; --ground: #14171a; --sheet: #1a1e22;
-    --ours: #5cc9a4; --ours-ground: #1b2a26; --warn: #e0a850; }
-}
-* { box-sizing: border-box; }
-html { -webkit-text-size-adjust: 100%; }
-body { margin: 0; background: var(--ground); color: var(--ink); overflow-wrap: break-word;
-  font: 16px/1.55 ui-sans-serif, system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-header, main, footer { max-width: 62rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 3rem; }
-h1 { font-size: 2rem; line-height: 1.2; letter-spacing: -.02em; font-weight: 650; margin: 0 0 .5rem; }
-h2 { font-size: 1.3rem; letter-spacing: -.01em; font-weight: 620; margin: 3.25rem 0 1rem; }
-h3 { font-size: 1rem; font-weight: 620; margin: 0 0 .75rem; }
-header p { max-width: 44rem; margin: 0 0 .5rem; }
-p { max-width: 44rem; }
-a { color: var(--ours); text-underline-offset: .2em; text-decoration-thickness: 1px; }
-nav { display: flex; flex-wrap: wrap; gap: .35rem 1.25rem; margin-top: 1rem; font-size: .9rem; }
-.small, footer, .notes, figcaption, .beside, dl { font-size: .85rem; color: var(--soft); }
-footer { padding-top: 2.5rem; padding-bottom: 3rem; }
-.tiles { list-style: none; margin: 0; padding: 0; display: grid; gap: .75rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); }
-.tiles li { background: var(--sheet); border: 1px solid var(--line); border-radius: 6px;
-  padding: .9rem 1.1rem; display: flex; flex-direction: column; }
-.what { font-size: .85rem; }
-.tiles strong { font-size: 1.85rem; font-weight: 600; letter-spacing: -.02em; line-height: 1.3;
-  font-variant-numeric: tabular-nums; color: var(--ours); }
-.cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); }
-.card, .sheet { background: var(--sheet); border: 1px solid var(--line); border-radius: 6px;
-  padding: 1.1rem 1.25rem; min-width: 0; }
-.sheet { margin: 0 0 1.25rem; }
-dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .15rem 1rem; margin: 0; }
-dd { margin: 0; color: var(--ink); overflow-wrap: anywhere; }
-dd.warn, dd.warn summary, .beside.warn { color: var(--warn); }
-details > summary { cursor: pointer; }
-.card > details { margin-top: .75rem; font-size: .85rem; }
-.card > details[open] { margin-bottom: .25rem; }
-.card:has(> details[open]) { grid-column: 1 / -1; }
-.scroll { overflow-x: auto; -webkit-overflow-scrolling: touch; }
-pre { font: .78rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace;
-  margin: .75rem 0 .25rem; width: max-content; }
-table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .32rem .6rem; text-align: left; white-space: nowrap; font-weight: 400; }
-th:first-child { padding-left: 0; }
-th:last-child, td:last-child { padding-right: .25rem; }
-thead th { color: var(--soft); font-size: .8rem; border-bottom: 1px solid var(--ink); }
-.n { text-align: right; }
-td.none { padding-left: 1.5rem; font-style: italic; color: var(--soft); }
-.block th { padding-top: .9rem; font-size: .8rem; color: var(--soft); border-bottom: 1px solid var(--line); }
-.block span { position: sticky; left: 0; display: inline-block; white-space: normal;
-  max-width: calc(100vw - 3.75rem); }
-.ours .block th { color: var(--ours); }
-.ours tr:not(.block) > * { background: var(--ours-ground); }
-.ours tr:not(.block) > th:first-child { padding-left: .5rem; }
-.notes { margin: .9rem 0 0; padding-left: 1.1rem; }
-.notes li { margin: .2rem 0; overflow-wrap: anywhere; }
-figure svg { display: block; width: 100%; height: auto; max-width: 41rem; margin: 0 auto; }
-figcaption { margin-top: .75rem; max-width: 46rem; }
-@media (max-width: 30rem) {
-  body { font-size: 15px; }
-  header { padding-top: 1.75rem; }
-  header, main, footer { padding-left: .9rem; padding-right: .9rem; }
-  .card, .sheet { padding: .9rem; }
-  th, td { padding-left: .4rem; padding-right: .4rem; }
-  tbody th[scope="row"] { white-space: normal; min-width: 7.5rem; }
-}
-@media print { body { background: none; } .card, .sheet, .tiles li { break-inside: avoid; } }
-"""
+_FOOTER = "Each table lies beside this page as .md, .csv and .tex, each figure as .png and .svg."

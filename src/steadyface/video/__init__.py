@@ -1,10 +1,25 @@
 """Read and write video: forward only, in constant memory, each frame with its real timestamp.
 
-`VideoReader` and `ImageSequence` have one face: an iterator of `VideoFrame` that knows its size, rate and
-length before the first frame is taken. `VideoWriter` keeps every timestamp, and can keep a video's sound.
+`VideoReader` (files, pipes, cameras) and `ImageSequence` are `Frames`: iterators of `VideoFrame` that know
+their size, rate and length before the first frame is taken. `VideoWriter` keeps every timestamp, and can keep
+a video's sound. `ahead` and `behind` let reading, work and writing overlap.
 """
 
-from steadyface.video.reader import ImageSequence, VideoFrame, VideoReader, open_frames
+from steadyface.video.container import is_live, source_name
+from steadyface.video.frames import VideoFrame
+from steadyface.video.pictures import ImageSequence
+from steadyface.video.reader import VideoReader, open_frames
+from steadyface.video.stages import ahead, behind
 from steadyface.video.writer import VideoWriter
 
-__all__ = ["ImageSequence", "VideoFrame", "VideoReader", "VideoWriter", "open_frames"]
+__all__ = [
+    "ImageSequence",
+    "VideoFrame",
+    "VideoReader",
+    "VideoWriter",
+    "ahead",
+    "behind",
+    "is_live",
+    "open_frames",
+    "source_name",
+]

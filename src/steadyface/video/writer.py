@@ -15,7 +15,8 @@ from av.container import InputContainer, OutputContainer
 
 from steadyface.errors import ConfigError, VideoError
 from steadyface.images import Frame
-from steadyface.video.reader import open_container, positive, video_stream
+from steadyface.video.container import open_file, video_stream
+from steadyface.video.frames import positive
 
 WRITABLE = (".mp4", ".m4v", ".mov")
 COPIED_AUDIO = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
@@ -37,6 +38,7 @@ class VideoWriter:
         fps: nominal rate; it sets how long the last frame shows.
         audio_from: file whose sound goes along, shifted as its video is by `VideoReader`, and cut where the
             written frames end; a file without sound adds none.
+        begin: seconds of the first frame, which becomes the start of the file, and of its sound.
 
     Attributes:
         frame_count: frames written.
@@ -48,9 +50,15 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: str | Path, width: int, height: int, fps: float, audio_from: str | Path | None = None
+        self,
+        path: str | Path,
+        width: int,
+        height: int,
+        fps: float,
+        audio_from: str | Path | None = None,
+        begin: float = 0.0,
     ) -> None:
-        self.path, self.frame_count = Path(path), 0
+        self.path, self.frame_count, self.begin = Path(path), 0, begin
         if self.path.suffix.lower() not in WRITABLE:
             raise ConfigError.choice("video suffix", self.path.suffix, WRITABLE)
         self.width, self.height = int(positive("width", width)), int(positive("height", height))
@@ -80,7 +88,7 @@ class VideoWriter:
 
         Args:
             image: RGB, of the writer's size.
-            seconds: when it is shown; later than the frame before, and not negative.
+            seconds: when it is shown; later than the frame before, and not before `begin`.
 
         Raises:
             ConfigError: another size or kind of image, or a time that is not later.
@@ -89,17 +97,17 @@ class VideoWriter:
         expected = (self.height, self.width, 3)
         if image.shape != expected or image.dtype != np.uint8:
             raise ConfigError(f"image is {image.shape} {image.dtype}; the video takes {expected} uint8")
-        if seconds < 0 or not self._last < seconds < math.inf:
-            raise ConfigError(f"frame at {seconds} s; it must be finite, ≥ 0 and later than {self._last} s")
-        even = np.pad(image, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(even).reformat(format="yuv420p", dst_colorspace="ITU709")
-        frame.pts, frame.time_base = max(round(seconds / _TICK), self._pts + 1), _TICK
+        if seconds < self.begin or not self._last < seconds < math.inf:
+            allowed = f"finite, ≥ {self.begin:g} and later than {self._last} s"
+            raise ConfigError(f"frame at {seconds} s; it must be {allowed}")
+        frame = _as_yuv(image)
+        frame.pts, frame.time_base = max(round((seconds - self.begin) / _TICK), self._pts + 1), _TICK
         frame.duration = round(1 / (self.fps * _TICK))
         with _as_video_error(self.path, "cannot be written", self.frame_count):
             self._container.mux(self._stream.encode(frame))
             self._pts, self._last, self.frame_count = frame.pts, seconds, self.frame_count + 1
             if self._audio:
-                self._audio.write_until(seconds)
+                self._audio.write_until(seconds - self.begin)
 
     def close(self) -> None:
         """Finish the file and give it its name; a second call does nothing."""
@@ -110,7 +118,7 @@ class VideoWriter:
                 with _as_video_error(self.path, "cannot be finished"):
                     self._container.mux(self._stream.encode())
                     if self._audio:
-                        self._audio.write_until(self._last + 1 / self.fps)
+                        self._audio.write_until(self._last - self.begin + 1 / self.fps)
                     self._container.close()
                     self._part.replace(self.path)
         finally:
@@ -123,7 +131,7 @@ class VideoWriter:
                 "libx264",
                 rate=Fraction(self.fps).limit_denominator(10_000),
                 # Reordered frames of a variable rate would give an mp4 a wrong length: hence no B-frames.
-                options={"crf": "20", "preset": "veryfast", "bf": "0"},
+                options={"crf": "20", "preset": _preset(self.width * self.height), "bf": "0"},
                 width=self.width + self.width % 2,
                 height=self.height + self.height % 2,
                 time_base=_TICK,
@@ -131,7 +139,7 @@ class VideoWriter:
             stream.colorspace = stream.color_primaries = stream.color_trc = stream.color_range = 1  # BT.709
         if audio_from is not None:
             with _as_video_error(Path(audio_from), "its sound cannot be kept"):
-                self._audio = _Audio.of(audio_from, self._container)
+                self._audio = _Audio.of(audio_from, self._container, self.begin)
         with _as_video_error(self.path, "cannot be written"):
             self._container.start_encoding()
 
@@ -146,16 +154,35 @@ class VideoWriter:
             self._part.unlink()
 
 
+def _preset(pixels: int) -> str:
+    """How thoroughly to encode: of frames beyond full HD, encoding would else take longest of all."""
+    return "veryfast" if pixels <= 1920 * 1080 else "superfast"
+
+
+def _as_yuv(image: Frame) -> Any:
+    """An image in the codec's colours, BT.709, of even size."""
+    height, width = image.shape[:2]
+    if height % 2 or width % 2:
+        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), "rgb24")
+    return frame.reformat(format="yuv420p", dst_colorspace="ITU709")
+
+
 class _Audio:
     """The sound of a file on its way into an mp4, a little at a time."""
 
-    def __init__(self, path: str | Path, source: InputContainer, target: OutputContainer) -> None:
+    def __init__(
+        self, path: str | Path, source: InputContainer, target: OutputContainer, begin: float
+    ) -> None:
         self.path, self._source, self._target = path, source, target
         self._input: Any = source.streams.audio[0]
         self.damage: str | None = None
         self._last = -math.inf
         video = video_stream(source)
-        self._origin = video.start_time * video.time_base if video and video.start_time else Fraction(0)
+        late = video.start_time * video.time_base if video and video.start_time else Fraction(0)
+        self._origin: Fraction = late + Fraction(begin)
+        if begin:
+            self._skip()
         if self._input.codec_context.codec.canonical_name in COPIED_AUDIO:
             self._output, self._packets = target.add_stream_from_template(self._input), self._copied()
         else:
@@ -166,11 +193,11 @@ class _Audio:
         self._next = self._take()
 
     @classmethod
-    def of(cls, path: str | Path, target: OutputContainer) -> _Audio | None:
+    def of(cls, path: str | Path, target: OutputContainer, begin: float) -> _Audio | None:
         """The first sound of a file that can be decoded, or None."""
-        source = open_container(path)
+        source = open_file(path)
         if source.streams.audio and source.streams.audio[0].codec_context is not None:
-            return cls(path, source, target)
+            return cls(path, source, target, begin)
         source.close()
         return None
 
@@ -183,6 +210,10 @@ class _Audio:
     def close(self) -> None:
         self._packets.close()
         self._source.close()
+
+    def _skip(self) -> None:
+        with suppress(av.error.FFmpegError):  # without an index, the sound is read from its beginning
+            self._source.seek(round(self._origin / self._input.time_base), stream=self._input)
 
     def _take(self) -> Any:
         """The next packet in time, or None; the mp4 takes no step back, which damaged sound may make."""

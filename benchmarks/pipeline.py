@@ -1,0 +1,68 @@
+"""What it gains that reading, network and overlay overlap: frames/s of `steadyface track`, before and after.
+
+    python benchmarks/pipeline.py CLIP ... [--rounds 3] [--frames 120]
+
+Each round tracks each clip's first frames twice, one stage after the other and with the stages in threads of
+their own, so that the noise of the machine falls on both; medians over the rounds, and of their ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest import mock
+
+from steadyface import clips
+from steadyface.clips import track_clip
+from steadyface.tracker import Tracker
+from steadyface.video import VideoReader
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=120)
+    options = parser.parse_args()
+    print(f"{'clip':<20} {'size':>10} {'overlay':>8} {'before':>8} {'after':>8}  ratio")
+    tracker = Tracker()
+    for clip in options.clips:
+        with VideoReader(clip) as reader:
+            size, seconds = f"{reader.width}×{reader.height}", options.frames / reader.fps
+        for overlay in (False, True):
+            before, after = [], []
+            for _ in range(options.rounds):
+                with mock.patch.multiple(clips, ahead=one_by_one, behind=at_once):
+                    before.append(speed(clip, tracker, overlay, seconds))
+                after.append(speed(clip, tracker, overlay, seconds))
+            ratio = median(new / old for old, new in zip(before, after, strict=True))
+            rates = f"{median(before):8.1f} {median(after):8.1f}"
+            print(
+                f"{clip.name:<20} {size:>10} {'yes' if overlay else 'no':>8} {rates}  {ratio:.2f}", flush=True
+            )
+
+
+def speed(clip: Path, tracker: Tracker, overlay: bool, seconds: float) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        summary = track_clip(clip, Path(folder), tracker, overlay=overlay, end=seconds)
+    return summary.frames_per_second
+
+
+def one_by_one(items: Iterable[Any], size: int = 0, stop: object = None) -> Iterator[Any]:
+    """In place of `ahead`: no thread."""
+    yield from items
+
+
+@contextmanager
+def at_once(call: Callable[..., object]) -> Iterator[Callable[..., object]]:
+    """In place of `behind`: no thread."""
+    yield call
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""A clip's pictures: its faces drawn in a style, with a magnified face or raw beside stabilised points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from steadyface.drawing.panels import FaceCamera, Picture, corner_place, fit_canvas, free_corner
+from steadyface.drawing.strokes import BLACK, COLOURS, WHITE, draw_label
+from steadyface.drawing.styles import DRAWN, drawn_size, line_width
+from steadyface.errors import ConfigError
+from steadyface.geometry import Affine, Region, bounding_box
+from steadyface.images import Frame, crop_region
+from steadyface.tracker import TrackedFace
+
+COMPARE = "compare"
+STYLES = (*DRAWN, COMPARE)
+
+_TWICE = 1280  # px: of a frame with a longer side, only its face is shown twice
+_PANEL = 960  # px: side of each of the two squares then
+_INSET = 0.42  # side of the magnified face's panel over the frame's shorter side
+_MAGNIFIED = (1.25, 1.5)  # an inset goes below, and comes above
+
+
+def check_style(style: str) -> str:
+    """The style, if it is one of `STYLES`.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if style not in STYLES:
+        raise ConfigError.choice("style", style, STYLES)
+    return style
+
+
+def draw_faces(frame: Frame, faces: Sequence[TrackedFace], style: str = "contours") -> Frame:
+    """A copy of the frame with every face and its number, in one colour per identity; held ones dim.
+
+    Args:
+        frame: RGB uint8.
+        faces: in px of the frame.
+        style: points, contours or mesh.
+
+    Raises:
+        ConfigError: another style.
+    """
+    if style not in DRAWN:
+        raise ConfigError.choice("style", style, DRAWN)
+    canvas = frame.copy()
+    _draw_into(canvas, faces, style)
+    return canvas
+
+
+class Overlay:
+    """Makes the pictures of one clip, frame by frame.
+
+    Args:
+        width, height: of the frames, px.
+        style: one of `STYLES`. `compare` shows the frame twice, with the raw points left and the stabilised
+            ones right; of frames larger than 1280 px, or with `inset`, a face-following square twice.
+        inset: magnify a face that is small in the frame into a corner of the picture.
+
+    Attributes:
+        size: width and height of the pictures, px.
+
+    Raises:
+        ConfigError: unknown style.
+    """
+
+    def __init__(self, width: int, height: int, style: str = "contours", inset: bool = False) -> None:
+        self.style, self.inset = check_style(style), inset
+        self._frame_size = width, height
+        self._camera, self._corner, self._magnified = FaceCamera(), 0, False
+        self._zoomed = style == COMPARE and (inset or max(width, height) > _TWICE)
+        self._side = min(_PANEL, max(width, height)) if self._zoomed else round(_INSET * min(width, height))
+        panel = (self._side, self._side) if self._zoomed else (width, height)
+        self.size = (2 * panel[0], panel[1]) if style == COMPARE else panel
+
+    def __call__(self, frame: Frame, faces: Sequence[TrackedFace], seconds: float) -> Picture:
+        """The picture of the next frame.
+
+        Args:
+            frame: RGB uint8; one of another size is fitted in.
+            faces: in px of the frame.
+            seconds: its timestamp.
+        """
+        if self.style == COMPARE:
+            return self._compared(frame, faces, seconds)
+        picture = draw_faces(frame, faces, self.style)
+        if self.inset:
+            self._draw_inset(picture, frame, faces, seconds)
+        return fit_canvas(picture, *self.size)
+
+    def _compared(self, frame: Frame, faces: Sequence[TrackedFace], seconds: float) -> Picture:
+        width, height = self.size[0] // 2, self.size[1]
+        picture = np.empty((height, 2 * width, 3), np.uint8)
+        region = self._camera.follow(faces, seconds) if self._zoomed else None
+        view, to_view = self._view(frame, region)
+        raw = [replace(face, points=face.raw_points, box=bounding_box(face.raw_points)) for face in faces]
+        sides = ((0, "raw", raw), (width, "stabilised", faces))
+        for left, title, shown in sides:
+            half = picture[:, left : left + width]
+            half[:] = view
+            _draw_into(half, [_moved(face, to_view) for face in shown], "contours")
+            draw_label(half, title, (0, 0), BLACK, max(0.5, height / 900))
+        cv2.line(picture, (width, 0), (width, height), BLACK, 2)
+        return picture
+
+    def _view(self, frame: Frame, region: Region | None) -> tuple[Picture, Affine]:
+        """What one half of a comparison shows, and the map from the frame's px to its px."""
+        width, height = self.size[0] // 2, self.size[1]
+        if region is not None:
+            return crop_region(frame, region, self._side)
+        scale = min(width / frame.shape[1], height / frame.shape[0])
+        scaled = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
+        to_view = Affine.scaling(scaled[0] / frame.shape[1], scaled[1] / frame.shape[0])
+        place = Affine.translation((width - scaled[0]) // 2, (height - scaled[1]) // 2)
+        return fit_canvas(frame, width, height), to_view.then(place)
+
+    def _draw_inset(
+        self, picture: Picture, frame: Frame, faces: Sequence[TrackedFace], seconds: float
+    ) -> None:
+        """Magnify the face that the camera follows into the free corner, where that shows more of it."""
+        region = self._camera.follow(faces, seconds)
+        if region is None or not faces or frame.shape[:2] != self._frame_size[::-1]:
+            return
+        self._magnified = self._side / region.side > _MAGNIFIED[not self._magnified]
+        if not self._magnified:
+            return
+        self._corner = free_corner(self._frame_size, self._side, faces, self._corner)
+        x, y = corner_place(self._frame_size, self._side, self._corner)
+        crop, to_crop = crop_region(frame, region, self._side)
+        shown = next(face for face in faces if face.face == self._camera.face)
+        _draw_face(crop, _moved(shown, to_crop), self.style)
+        cv2.rectangle(picture, (x - 2, y - 2), (x + self._side + 1, y + self._side + 1), WHITE, -1)
+        picture[y : y + self._side, x : x + self._side] = crop
+
+
+def _moved(face: TrackedFace, to_view: Affine) -> TrackedFace:
+    """The face in px of a view of its frame."""
+    points = to_view(face.points.astype(float))
+    return replace(face, points=points, box=bounding_box(points))
+
+
+def _draw_into(canvas: Frame, faces: Sequence[TrackedFace], style: str) -> None:
+    """Draw all faces that are in view, and then their labels, which lie above them."""
+    size = np.array(canvas.shape[1::-1])
+    faces = [face for face in faces if (face.box[2:] > 0).all() and (face.box[:2] < size).all()]
+    for face in faces:
+        _draw_face(canvas, face, style)
+    for face in faces:
+        across = drawn_size(face.points)
+        scale = min(max(0.4, across / 420), 1.2)
+        place = float(face.box[0]), float(face.box[1]) - 4 * line_width(across)
+        said = "held" if face.held else f"{face.scores.mean():.2f}"
+        draw_label(canvas, f"{face.face}  {said}", place, colour_of(face), scale)
+
+
+def _draw_face(canvas: Frame, face: TrackedFace, style: str) -> None:
+    DRAWN[style](canvas, face.points, colour_of(face), face.held)
+
+
+def colour_of(face: TrackedFace) -> tuple[int, int, int]:
+    return COLOURS[face.face % len(COLOURS)]

@@ -1,0 +1,109 @@
+"""Lines, dots and words at sub-pixel places, legible on any ground."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int
+
+from steadyface.geometry import bounding_box
+from steadyface.images import Frame
+
+Colour = tuple[int, int, int]
+Points = Float[np.ndarray, "_ 2"]
+Pieces = Float[np.ndarray, "_ 2 2"]
+
+COLOURS: tuple[Colour, ...] = (
+    (86, 180, 233),
+    (230, 159, 0),
+    (0, 158, 115),
+    (240, 228, 66),
+    (204, 121, 167),
+    (213, 94, 0),
+    (0, 114, 178),
+)
+"""One per identity, in turn. Source: Okabe and Ito 2008, told apart with any kind of colour vision."""
+
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
+_SHIFT = 4  # OpenCV draws at 1/16 px
+_FAR = 2**22  # beyond this its integers are not sound
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_BRIGHT = 120  # of 255: from here on black reads better on a colour than white
+
+
+def draw_lines(
+    canvas: Frame, lines: Sequence[Points] | Pieces, colour: Colour, thickness: int, dash: float = 0.0
+) -> None:
+    """Draw open lines into the canvas.
+
+    Args:
+        lines: (points, 2) each, px of the canvas; straight ones can be one array.
+        thickness: px.
+        dash: length of a dash and of the gap behind it, px; 0 for a line without gaps.
+    """
+    lines = _dashes(lines, dash) if dash else lines
+    fixed = list(_fixed(lines)) if isinstance(lines, np.ndarray) else [_fixed(line) for line in lines]
+    cv2.polylines(canvas, fixed, False, colour, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def draw_dots(canvas: Frame, points: Points, colour: Colour, radius: float, rim: float = 0.0) -> None:
+    """Draw a disc at each point, with `rim` px of dark around it."""
+    fixed = _fixed(points).tolist()
+    for reach, paint in ((radius + rim, BLACK), (radius, colour)):
+        if reach > radius or paint is colour:
+            for x, y in fixed:
+                cv2.circle(canvas, (x, y), round(reach * 2**_SHIFT), paint, -1, cv2.LINE_AA, _SHIFT)
+
+
+def draw_label(canvas: Frame, text: str, place: tuple[float, float], colour: Colour, scale: float) -> None:
+    """Write on a plate of that colour, its lower left corner at `place` or as near as the canvas allows.
+
+    Args:
+        place: x, y, px of the canvas.
+        scale: 1 for letters 22 px high.
+    """
+    thickness = max(1, round(1.4 * scale))
+    (width, height), below = cv2.getTextSize(text, _FONT, scale, thickness)
+    pad = max(2, round(5 * scale))
+    width, height = width + 2 * pad, height + below + pad
+    x = int(np.clip(place[0], 0, max(canvas.shape[1] - width, 0)))
+    y = int(np.clip(place[1], height, max(canvas.shape[0], height)))
+    cv2.rectangle(canvas, (x, y - height), (x + width, y), colour, -1)
+    ink = BLACK if np.dot(colour, (0.299, 0.587, 0.114)) > _BRIGHT else WHITE
+    cv2.putText(canvas, text, (x + pad, y - below), _FONT, scale, ink, thickness, cv2.LINE_AA)
+
+
+@contextmanager
+def see_through(canvas: Frame, points: Points, margin: float, opacity: float) -> Iterator[None]:
+    """What is drawn within lets the canvas shine through, out to `margin` px around the points."""
+    if opacity == 1.0:
+        yield
+        return
+    edge = np.array([-margin, -margin, margin, margin])
+    height, width = canvas.shape[:2]
+    box = np.clip(np.round(bounding_box(points) + edge), 0, [width, height] * 2)
+    x0, y0, x1, y1 = box.astype(int).tolist()
+    part = canvas[y0:y1, x0:x1]
+    before = part.copy()
+    yield
+    if part.size:
+        cv2.addWeighted(part, opacity, before, 1 - opacity, 0, dst=part)
+
+
+def _dashes(lines: Sequence[Points] | Pieces, dash: float) -> Pieces:
+    """Each straight piece of each line as dashes with gaps of the same length, about `dash` px."""
+    starts = np.concatenate([line[:-1] for line in lines])
+    ways = np.concatenate([line[1:] for line in lines]) - starts
+    counts = np.clip(np.round(np.linalg.norm(ways, axis=1) / (2 * dash)), 1, 500).astype(int)
+    first = np.concatenate([np.arange(count) / count for count in counts])[:, None]
+    starts, ways, counts = (np.repeat(values, counts, axis=0) for values in (starts, ways, counts))
+    return np.stack([starts + first * ways, starts + (first + 0.5 / counts[:, None]) * ways], axis=1)
+
+
+def _fixed(points: Float[np.ndarray, "*lines 2"]) -> Int[np.ndarray, "*lines 2"]:
+    """Points in OpenCV's fixed-point px."""
+    return np.clip(np.round(points * 2**_SHIFT), -_FAR, _FAR).astype(np.int32)

@@ -1,0 +1,163 @@
+"""What 68 points say about a face: where the head is and looks, how open eyes and mouth are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from steadyface import markup
+from steadyface.geometry import box_of_pixels
+
+_PARTS: dict[str, tuple[tuple[int, int, int], ...]] = {
+    "jaw": (
+        *((-83, -6, 100), (-82, 16, 102), (-79, 38, 101), (-75, 59, 97), (-66, 79, 89), (-52, 94, 76)),
+        *((-36, 105, 63), (-19, 115, 51), (0, 116, 46), (19, 115, 51), (36, 105, 63), (52, 94, 76)),
+        *((66, 79, 89), (75, 59, 97), (79, 38, 101), (82, 16, 102), (83, -6, 100)),
+    ),
+    "right_brow": ((-59, -13, 43), (-49, -19, 34), (-36, -21, 28), (-24, -18, 22), (-12, -14, 18)),
+    "left_brow": ((12, -14, 18), (24, -18, 22), (36, -21, 28), (49, -19, 34), (59, -13, 43)),
+    "nose_bridge": ((0, 0, 19), (0, 13, 13), (0, 25, 6), (0, 36, 0)),
+    "nose_base": ((-14, 43, 21), (-7, 46, 17), (0, 48, 16), (7, 46, 17), (14, 43, 21)),
+    "right_eye": ((-44, 0, 42), (-36, -4, 36), (-27, -3, 35), (-19, 3, 36), (-28, 4, 36), (-37, 3, 38)),
+    "left_eye": ((19, 3, 36), (27, -3, 35), (36, -4, 36), (44, 0, 42), (37, 3, 38), (28, 4, 36)),
+    "outer_lips": (
+        *((-28, 65, 40), (-17, 61, 27), (-7, 58, 20), (0, 60, 20), (7, 58, 20), (17, 61, 27)),
+        *((28, 65, 40), (18, 75, 32), (8, 79, 26), (0, 79, 25), (-8, 79, 26), (-18, 75, 32)),
+    ),
+    "inner_lips": (
+        *((-23, 66, 38), (-7, 64, 23), (0, 65, 22), (7, 64, 23)),
+        *((23, 66, 38), (7, 69, 24), (0, 70, 23), (-7, 69, 24)),
+    ),
+}
+"""mm from the tip of the nose: towards the subject's left, down, and back."""
+
+
+def _mean_face() -> Float[np.ndarray, "68 3"]:
+    points = np.array([point for group in markup.GROUPS for point in _PARTS[group]], float)
+    points -= points.mean(axis=0)
+    points.setflags(write=False)
+    return points
+
+
+MEAN_FACE = _mean_face()
+"""(68, 3) mm: an average adult's points, symmetric, around their mean. x to the subject's left, which is an
+unmirrored image's right, y down, z back.
+
+Begun from anthropometric averages (Farkas 1994: widths, heights and depths of adults' faces) and brought into
+line, in whole mm, with the mean of annotated photographs; the eyes' centres are 63 mm apart (Dodgson 2004),
+and the mean head of the photographs looks straight ahead."""
+
+_RIGID = np.flatnonzero(np.abs(markup.JAW_DROP) <= 0.1)
+"""Points that an opening mouth leaves in place."""
+
+
+@dataclass(frozen=True)
+class HeadPose:
+    """Place and turn of heads before the camera; its axes: x right, y down, z away from it.
+
+    Args:
+        rotation: (…, 3) radians about x, y and z, R = Rx Ry Rz: a head that nods down, turns to the image's
+            left as the nose goes, and tilts clockwise has positive ones.
+        translation: (…, 3) mm from the camera to the mean of the head's points.
+    """
+
+    rotation: Float[np.ndarray, "*faces 3"]
+    translation: Float[np.ndarray, "*faces 3"]
+
+
+def head_pose(
+    points: Float[np.ndarray, "*faces 68 2"], width: float, height: float, focal: float | None = None
+) -> HeadPose:
+    """Where heads are and how they are turned, with all heads taken for `MEAN_FACE`.
+
+    Equation: the R, t that minimise Σ_i ‖x_i - π(R·X_i + t)‖², π(X) = f·(X, Y)/Z + c, over the points that an
+    opening mouth leaves in place.
+    Source: Terzakis and Lourakis 2020 (SQPnP), in OpenCV; axes of OpenFace (Baltrušaitis et al. 2018).
+
+    Lengths are as right as the assumptions: a smaller head than the average, or a longer lens than the one
+    assumed, looks further away than it is. Angles hardly depend on either.
+
+    Args:
+        points: image px.
+        width, height: of the image, px; its middle is the camera's axis.
+        focal: focal length, px; None takes the image's longer side, a view of 53°, about a phone's.
+
+    Returns:
+        NaN for a face that allows no solution.
+
+    >>> camera = MEAN_FACE + [0, 0, 600]
+    >>> points = 640 * camera[:, :2] / camera[:, 2:] + [319.5, 239.5]
+    >>> pose = head_pose(points, 640, 480)
+    >>> np.abs(pose.rotation).max() < 1e-5, pose.translation.round(2) + 0
+    (np.True_, array([  0.,   0., 600.]))
+    """
+    x, y = box_of_pixels(0, 0, width, height).reshape(2, 2).mean(axis=0)
+    length = max(width, height) if focal is None else focal
+    camera = np.array([[length, 0, x], [0, length, y], [0, 0, 1.0]])
+    flat = points.reshape(-1, markup.COUNT, 2).astype(float)
+    poses = np.array([_solve(face, camera) for face in flat]).reshape(*points.shape[:-2], 2, 3)
+    return HeadPose(poses[..., 0, :], poses[..., 1, :])
+
+
+def _solve(points: Float[np.ndarray, "68 2"], camera: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "2 3"]:
+    """Rotation angles and translation of one face."""
+    chosen = points[_RIGID]
+    if not np.isfinite(chosen).all() or not np.ptp(chosen, axis=0).all():
+        return np.full((2, 3), np.nan)
+    _, turn, place = cv2.solvePnP(MEAN_FACE[_RIGID], chosen, camera, None, flags=cv2.SOLVEPNP_SQPNP)
+    matrix = cv2.Rodrigues(turn)[0]
+    return np.stack([_angles(matrix), place[:, 0]])
+
+
+def _angles(matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
+    """The angles about x, y and z of R = Rx Ry Rz."""
+    about_x = np.arctan2(-matrix[1, 2], matrix[2, 2])
+    about_y = np.arcsin(np.clip(matrix[0, 2], -1, 1))
+    return np.array([about_x, about_y, np.arctan2(-matrix[0, 1], matrix[0, 0])])
+
+
+def eye_aspect_ratio(
+    points: Float[np.ndarray, "*faces 68 2"], eye: str
+) -> Float[np.ndarray | np.floating, "*faces"]:
+    """How open an eye is: its height over its width, about 0.3 when open and below 0.2 in a blink.
+
+    Equation: (‖p2 - p6‖ + ‖p3 - p5‖) / (2 ‖p1 - p4‖), p1 and p4 the corners.
+    Source: Soukupová and Čech 2016, Eq. (1).
+
+    Args:
+        points: px, in any frame.
+        eye: `right_eye` or `left_eye`, the subject's own.
+
+    >>> float(eye_aspect_ratio(MEAN_FACE[:, :2], "left_eye").round(2))
+    0.28
+    """
+    return _openness(points, eye)
+
+
+def mouth_aspect_ratio(points: Float[np.ndarray, "*faces 68 2"]) -> Float[np.ndarray | np.floating, "*faces"]:
+    """How open the mouth is: its inner height over its inner width; 0 when the lips meet.
+
+    Equation: (‖p61 - p67‖ + ‖p62 - p66‖ + ‖p63 - p65‖) / (3 ‖p60 - p64‖), points counted from 0.
+    Source: the eye's aspect ratio of Soukupová and Čech 2016, for the inner lips.
+
+    Args:
+        points: px, in any frame.
+
+    >>> float(mouth_aspect_ratio(MEAN_FACE[:, :2]).round(2))
+    0.11
+    """
+    return _openness(points, "inner_lips")
+
+
+def _openness(
+    points: Float[np.ndarray, "*faces 68 2"], group: str
+) -> Float[np.ndarray | np.floating, "*faces"]:
+    """Mean distance of the points that face each other over that of the corners; NaN without width."""
+    upper, lower = markup.facing(group)
+    right, left = markup.corners(group)
+    height = np.linalg.norm(points[..., upper, :] - points[..., lower, :], axis=-1).mean(axis=-1)
+    width = np.linalg.norm(points[..., right, :] - points[..., left, :], axis=-1)
+    return height / np.where(width > 0, width, np.nan)

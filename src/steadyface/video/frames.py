@@ -1,0 +1,85 @@
+"""What all readers share: a frame, and an iterator of frames that can be closed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from steadyface.errors import ConfigError
+from steadyface.images import Frame
+
+DEFAULT_FPS = 25.0
+"""The rate of image folders, and of streams that name none."""
+
+
+@dataclass(frozen=True)
+class VideoFrame:
+    """One shown frame.
+
+    Args:
+        index: counts the frames that were taken, from 0.
+        seconds: presentation time since the source's start; strictly increasing.
+        image: RGB, upright: a phone's display rotation is applied.
+    """
+
+    index: int
+    seconds: float
+    image: Frame
+
+
+class Frames:
+    """An iterator of frames that knows what it reads.
+
+    Attributes:
+        width, height: px.
+        fps: average rate.
+        duration: seconds, and frame_count: an estimate; of the part to be read; None where that is not known.
+        begin: seconds of the first frame where the reading starts later than the source; else 0.
+        has_audio: whether there is sound that a `VideoWriter` can take over.
+        damage: None, or one line about what could not be read; complete once the last frame is taken.
+    """
+
+    width: int
+    height: int
+    fps: float
+    duration: float | None = None
+    frame_count: int | None = None
+    begin = 0.0
+    has_audio = False
+    damage: str | None = None
+    _frames: Iterator[VideoFrame]
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        return self
+
+    def __next__(self) -> VideoFrame:
+        return next(self._frames)
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def stop(self) -> None:
+        """Let a reading that waits for more, in another thread, come to its end."""
+
+    def close(self) -> None:
+        """End the iterator."""
+        self._frames = iter(())
+
+
+def check_span(start: float, end: float | None) -> None:
+    """Refuse a part of a video that cannot be.
+
+    Raises:
+        ConfigError: start is negative or not finite, or end is not after it.
+    """
+    if not 0 <= start < math.inf:
+        raise ConfigError(f"start is {start:g} s; it must be at least 0 and finite")
+    if end is not None and not end > start:
+        raise ConfigError(f"end is {end:g} s; it must be after the start, {start:g} s")
+
+
+def positive(name: str, value: int | float) -> int | float:
+    if not 0 < value < math.inf:
+        raise ConfigError(f"{name} is {value}; it must be positive")
+    return value
