@@ -14,6 +14,7 @@ LAYERS = (
     ("_version", "errors", "geometry", "markup", "heatmap", "metrics", "stabilizer", "nets"),
     ("images", "video", "tracks", "detector", "models", "landmarker", "datasets", "checkpoint"),
     ("tracker", "drawing", "clips", "demo", "labels", "sequences", "training", "export", "evaluation"),
+    ("live",),
     ("cli", "__init__", "__main__"),
 )
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}

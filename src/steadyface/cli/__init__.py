@@ -9,6 +9,7 @@ from cyclopts import App, CycloptsError
 from steadyface._version import __version__
 from steadyface.cli.benchmarks import evaluate, predict, report, score
 from steadyface.cli.fitting import fit_stabilizer, make_sequences
+from steadyface.cli.live import live
 from steadyface.cli.networks import export, label, models, train
 from steadyface.cli.terminal import complain
 from steadyface.cli.tracking import demo, track
@@ -32,7 +33,7 @@ app = App(
 )
 
 _COMMANDS = (
-    *(track, demo, models),
+    *(track, live, demo, models),
     *(train, label, export),
     *(predict, score, evaluate, report),
     *(make_sequences, fit_stabilizer),
