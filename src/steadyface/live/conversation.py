@@ -58,7 +58,7 @@ class Conversation:
             await self._arrived.wait()
             self._arrived.clear()
             data, self._waiting = self._waiting, None
-            if data and (reply := await self._try(self._session.answer, data, self._dropped)):
+            if data is not None and (reply := await self._try(self._session.answer, data, self._dropped)):
                 await self._socket.send_bytes(reply)
 
     def _answer_request(self, text: str) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from steadyface.errors import DataError
 from steadyface.images import Frame
@@ -62,29 +62,19 @@ class Recording:
         return self.path
 
     def _write_block(self) -> None:
-        """Let `Tracks` write the rows so far, and move its lines to the end of the file."""
+        """Let `Tracks` write the rows so far, and move its lines to the end of the file, all or none."""
         block = self._builder.finish(self.meta).save(self.path.with_name("block.csv"))
+        end = self.path.stat().st_size if self.path.exists() else 0
         try:
             with block.open("rb") as lines, self.path.open("ab") as file:
-                _append(lines, file, self.meta)
+                _, names = next(lines), next(lines)
+                if not end:
+                    file.write(_first_line(self.meta) + names)
+                file.writelines(lines)
             block.unlink()
         except OSError as error:
+            os.truncate(self.path, end)
             raise DataError(self.path, f"cannot be written: {error.strerror}") from error
-
-
-def _append(lines: BinaryIO, file: BinaryIO, meta: Meta) -> None:
-    """Move the rows of a block to a table's end, all or none; an empty one gets the block's header too."""
-    end = file.tell()
-    next(lines)
-    names = next(lines)
-    try:
-        if not end:
-            file.write(_first_line(meta) + names)
-        file.writelines(lines)
-        file.flush()
-    except OSError:
-        file.truncate(end)
-        raise
 
 
 def _first_line(meta: Meta) -> bytes:
