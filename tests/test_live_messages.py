@@ -13,7 +13,6 @@ from live_frames import decoded, jpeg, message, read_answer
 from steadyface.errors import ConfigError
 from steadyface.heatmap import METHODS
 from steadyface.live.messages import (
-    CAUSAL_STABILIZERS,
     Answer,
     greeting,
     jpeg_size,
@@ -22,7 +21,7 @@ from steadyface.live.messages import (
     write_answer,
 )
 from steadyface.stabilizer import KINDS
-from steadyface.tracker import TrackedFace
+from steadyface.tracker import TrackedFace, Tracker
 
 
 def face(number: int, seed: int) -> TrackedFace:
@@ -108,5 +107,10 @@ def test_what_is_no_request_is_refused(text: str, problem: str) -> None:
 def test_the_greeting_offers_all_that_a_live_picture_can_use() -> None:
     hello = json.loads(json.dumps(greeting("sta", "dark")))
     assert hello["decoders"] == list(METHODS)
-    assert set(hello["stabilizers"]) == {*KINDS, "none"} == set(CAUSAL_STABILIZERS)
+    for name in (*KINDS, "none", "sta-offline"):
+        if name in hello["stabilizers"]:
+            assert Tracker(stabilizer=name).stabilizer_name == name
+        else:
+            with pytest.raises(ConfigError, match="needs the future"):
+                Tracker(stabilizer=name)
     assert max(max(edge) for edge in hello["edges"]) == len(hello["names"]) - 1 == 67

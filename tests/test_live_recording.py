@@ -67,11 +67,15 @@ def small_disk() -> Iterator[int]:
 
 
 def test_a_full_disk_leaves_whole_rows(small_disk: int, tmp_path: Path) -> None:
-    recording, index = Recording(tmp_path / "live.csv", dict(META)), 0
-    with pytest.raises(DataError, match="cannot be written: File too large"):
-        for index in range(3000):
+    recording = Recording(tmp_path / "live.csv", dict(META))
+
+    def record(count: int) -> None:
+        for index in range(count):
             recording.add(IMAGE, index / 30, faces_of(index))
+
+    with pytest.raises(DataError, match="cannot be written: File too large"):
+        record(3000)
     kept = Tracks.load(recording.path)
     assert small_disk / 2 < recording.path.stat().st_size <= small_disk
     assert np.array_equal(kept.points[-1], faces_of(int(kept.frame[-1]))[-1].points.astype(np.float32))
-    assert kept.frame[-1] < index
+    assert kept.frame[-1] < recording.frames
