@@ -92,17 +92,39 @@ def watch(address: str, camera: Path, seconds: float, server: psutil.Process) ->
         page.click("#camera")
         time.sleep(WARM_UP)
         page.evaluate(WATCH)
-        began, load = server.cpu_times(), os.getloadavg()[0]
-        sizes = [server.memory_info().rss]
+        began, load = worked(server), os.getloadavg()[0]
+        sizes = [memory(server)]
         for _ in range(2):
             time.sleep(seconds / 2)
-            sizes.append(server.memory_info().rss)
-        seen, ended = np.array(page.evaluate("window.seen")), server.cpu_times()
+            sizes.append(memory(server))
+        seen, ended = np.array(page.evaluate("window.seen")), worked(server)
         browser.close()
     report(seen, load)
-    busy = (ended.user + ended.system - began.user - began.system) / seconds
-    memory = ", ".join(f"{size / 2**20:.0f}" for size in sizes)
-    print(f"server: memory at start, middle and end {memory} MB; {busy:.2f} cores")
+    for name, work in zip(("server", "browser"), np.subtract(ended, began), strict=True):
+        print(f"{name}: {work / seconds:.2f} cores, {1000 * work / len(seen):.1f} ms of one for a frame")
+    for name, values in zip(("server", "page"), zip(*sizes, strict=True), strict=True):
+        print(
+            f"memory of the {name} at start, middle and end: {', '.join(f'{size:.0f}' for size in values)} MB"
+        )
+
+
+def worked(server: psutil.Process) -> tuple[float, float]:
+    """Seconds of the processor that the server and the browser have had."""
+    times = [process.cpu_times() for process in chromium_of(server)]
+    own = server.cpu_times()
+    return own.user + own.system, sum(time.user + time.system for time in times)
+
+
+def chromium_of(server: psutil.Process) -> list[psutil.Process]:
+    """The browser's processes: all that this one started, but for the server."""
+    return [each for each in psutil.Process().children(recursive=True) if each.pid != server.pid]
+
+
+def memory(server: psutil.Process) -> tuple[float, float]:
+    """MB of the server and of the browser's process for the page."""
+    browser = chromium_of(server)
+    pages = [process.memory_info().rss for process in browser if "--type=renderer" in process.cmdline()]
+    return server.memory_info().rss / 2**20, max(pages) / 2**20
 
 
 def report(seen: np.ndarray, load: float) -> None:

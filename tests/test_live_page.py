@@ -133,11 +133,10 @@ def test_the_points_fit_the_face(filming: Any, tmp_path: Path) -> None:
         of_frame = nrmse_interocular(np.broadcast_to(points, truth.shape), truth)
         errors.append(of_frame.min())
         offsets.append((points - truth[of_frame.argmin()]).mean(axis=0))
-    # JPEG twice costs about half a percent; where the camera's clip begins again the face leaps, hence medians
+    # JPEG twice costs about half a percent. Where the clip begins again the face leaps: hence the medians.
     assert np.median(errors) < 1
-    assert (
-        np.abs(np.median(offsets, axis=0)) < 0.25
-    ).all()  # px: half of what a wrong pixel centre would cost
+    # px: half of what a wrong pixel centre would cost
+    assert (np.abs(np.median(offsets, axis=0)) < 0.25).all()
 
 
 def test_raw_and_stabilised_points_are_drawn_as_chosen(filming: Any) -> None:

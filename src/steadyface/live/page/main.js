@@ -68,8 +68,14 @@ function connection(state, text) {
 }
 
 function complain(text) {
+  say(text);
+  byId("message").dataset.state = "bad";
+}
+
+function say(text) {
   byId("message").textContent = text ?? "";
   byId("message").hidden = !text;
+  byId("message").dataset.state = "good";
 }
 
 function caption(text) {
@@ -278,6 +284,7 @@ link.addEventListener("saved", ({ detail }) => {
   update();
   const anchor = Object.assign(document.createElement("a"), { href: detail.path, download: "steadyface.csv" });
   anchor.click();
+  say(`Saved ${detail.rows} rows. Points are in px of the tracked picture, ${pipeline.size}.`);
 });
 window.addEventListener("beforeunload", (event) => {
   if (recording) event.preventDefault();

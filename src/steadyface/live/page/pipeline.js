@@ -7,6 +7,7 @@ const MOST_ENCODING = 2;
 
 export class Pipeline {
   dropped = 0;
+  size = ""; // of the frames, as a person reads it
   #link;
   #sequence = 0;
   #inFlight = null;
@@ -78,6 +79,7 @@ export class Pipeline {
     const scale = Math.min(1, LONGER_SIDE / Math.max(video.videoWidth, video.videoHeight));
     const width = Math.max(1, Math.round(video.videoWidth * scale));
     const height = Math.max(1, Math.round(video.videoHeight * scale));
+    this.size = `${width} × ${height}`;
     const canvas = this.#spare.pop() ?? new OffscreenCanvas(width, height);
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     canvas.getContext("2d", { alpha: false }).drawImage(video, 0, 0, width, height);
