@@ -258,6 +258,19 @@ def test_a_port_that_cannot_be_is_one_line(capsys: pytest.CaptureFixture[str]) -
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_missing_extra_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "steadyface.live.server")
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    with pytest.raises(SystemExit) as left:
+        main(["live", "--no-open", "--port", "0"])
+    assert left.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "this needs fastapi" in line
+    assert "steadyface[live]" in line
+
+
 def test_ctrl_c_ends_it_while_a_tab_is_open() -> None:
     command = [sys.executable, "-m", "steadyface", "live", "--no-open", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -18,7 +18,7 @@ from live_server import Running, until
 from steadyface.demo import portrait
 from steadyface.landmarker import Landmarker
 from steadyface.live.session import Networks
-from steadyface.metrics import nrmse_interocular
+from steadyface.metrics import jitter, nrmse_interocular
 from steadyface.tracker import Tracker
 from steadyface.tracks import Tracks
 
@@ -27,7 +27,10 @@ playwright = pytest.importorskip("playwright.sync_api", reason="the page's test 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page's test needs chromium on the path")
 
-SCENE = replace(portrait(), width=640, height=480, zoom=1.7, fps=30, seconds=1, noise=1.0)
+SCENE = replace(portrait(), width=640, height=480, zoom=1.7, fps=30, seconds=1 / 30)
+FRAMES = [frame.image for seed in range(8) for frame in replace(SCENE, seed=seed)]
+"""A face that rests before a noisy camera: what is found does not depend on which frames are dropped."""
+
 QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 RAW, STEADY = (255, 180, 84), (69, 230, 200)  # as in overlay.js
 
@@ -72,7 +75,7 @@ def camera(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The page of a browser whose camera shows the scene, over and over."""
     path = tmp_path_factory.mktemp("camera") / "portrait.mjpeg"
     quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
-    pictures = (cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR) for frame in SCENE)
+    pictures = (cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) for frame in FRAMES)
     path.write_bytes(b"".join(cv2.imencode(".jpg", each, quality)[1].tobytes() for each in pictures))
     return launch(
         "--use-fake-device-for-media-stream",
@@ -126,17 +129,13 @@ def test_the_points_fit_the_face(filming: Any, tmp_path: Path) -> None:
     assert tracks.faces == [0]
     assert tracks.meta["size"] == [640, 480]
     assert (np.diff(tracks.seconds) > 0).all()
-    tracker = Tracker(Landmarker(threads=1), stabilizer="none")
-    truth = np.stack([tracker.step(frame.image)[0].raw_points for frame in SCENE])
-    errors, offsets = [], []
-    for points in tracks.raw_points.astype(float):
-        of_frame = nrmse_interocular(np.broadcast_to(points, truth.shape), truth)
-        errors.append(of_frame.min())
-        offsets.append((points - truth[of_frame.argmin()]).mean(axis=0))
-    # JPEG twice costs about half a percent. Where the clip begins again the face leaps: hence the medians.
-    assert np.median(errors) < 1
-    # px: half of what a wrong pixel centre would cost
-    assert (np.abs(np.median(offsets, axis=0)) < 0.25).all()
+    (face,) = Tracker(Landmarker(threads=1), stabilizer="none").step(FRAMES[0])
+    truth = np.broadcast_to(face.raw_points, tracks.raw_points.shape)
+    raw, steady = tracks.raw_points.astype(float), tracks.points.astype(float)
+    # noise and two passes of JPEG cost about half a percent; a wrong pixel centre, half a px in the mean
+    assert nrmse_interocular(raw, truth).max() < 1.5
+    assert (np.abs((raw - truth).mean(axis=(0, 1))) < 0.25).all()
+    assert jitter(steady) < jitter(raw)
 
 
 def test_raw_and_stabilised_points_are_drawn_as_chosen(filming: Any) -> None:
@@ -155,15 +154,14 @@ def test_stabiliser_and_decoder_take_effect(filming: Any, tmp_path: Path) -> Non
     filming.select_option("#decoder", "dark")
 
 
-def test_a_second_tab_and_its_end(filming: Any, running: Running) -> None:
+def test_a_second_tab_and_its_end(filming: Any, running: Running, tmp_path: Path) -> None:
     second = open_page(filming.context.browser, running)
     second.click("#camera")
     until(lambda: figure(second, "#rate"))
     assert len(running.sessions) == 2
     second.close()
     until(lambda: len(running.sessions) == 1)
-    before = filming.text_content("#scale")
-    until(lambda: filming.text_content("#scale") != before)
+    assert len(record(filming, tmp_path / "live.csv")) >= 12
 
 
 def test_the_keyboard_is_enough(camera: Any, running: Running) -> None:

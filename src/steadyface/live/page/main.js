@@ -284,7 +284,7 @@ link.addEventListener("saved", ({ detail }) => {
   update();
   const anchor = Object.assign(document.createElement("a"), { href: detail.path, download: "steadyface.csv" });
   anchor.click();
-  say(`Saved ${detail.rows} rows. Points are in px of the tracked picture, ${pipeline.size}.`);
+  say(`Saved ${detail.rows} ${detail.rows === 1 ? "row" : "rows"}. Points are in px of the tracked picture, ${pipeline.size}.`);
 });
 window.addEventListener("beforeunload", (event) => {
   if (recording) event.preventDefault();

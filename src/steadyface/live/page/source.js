@@ -8,6 +8,7 @@ export class Source extends EventTarget {
   #video;
   #watch = null;
   #first = null;
+  #turn = 0; // of the source that was chosen last
 
   constructor(video) {
     super();
@@ -21,8 +22,13 @@ export class Source extends EventTarget {
 
   async openCamera() {
     this.close();
+    const turn = this.#turn;
     const wanted = { width: { ideal: WIDTH }, height: { ideal: HEIGHT }, frameRate: { ideal: 30 } };
     const stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+    if (turn !== this.#turn) {
+      for (const track of stream.getTracks()) track.stop();
+      throw new DOMException("another source was chosen", "AbortError");
+    }
     stream.getVideoTracks()[0].addEventListener("ended", () => this.dispatchEvent(new Event("unplugged")));
     this.#video.srcObject = stream;
     await this.#begin("webcam");
@@ -35,6 +41,7 @@ export class Source extends EventTarget {
   }
 
   close() {
+    this.#turn += 1;
     this.#video.cancelVideoFrameCallback(this.#watch ?? 0);
     for (const track of this.#video.srcObject?.getTracks() ?? []) track.stop();
     if (this.#video.src) URL.revokeObjectURL(this.#video.src);
