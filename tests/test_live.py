@@ -169,17 +169,17 @@ def test_garbage_is_answered_and_survived(tab: ClientConnection) -> None:
 
 
 def test_broken_connections_leave_no_traceback(running: Running, caplog: pytest.LogCaptureFixture) -> None:
-    def closed_with(data: bytes | str, text: bool | None = None) -> int:
+    def closed_with(data: bytes | str, text: bool | None = None) -> int | None:
         with running.open() as connection:
             told(connection)
             with suppress(ConnectionClosed):  # it may be closed before all is sent
                 connection.send(data, text=text)
             with pytest.raises(ConnectionClosed) as closed:
                 connection.recv(timeout=30)
-            assert closed.value.rcvd is not None
-            return closed.value.rcvd.code
+            return closed.value.rcvd.code if closed.value.rcvd else None
 
-    assert closed_with(bytes(50_000_000)) == 1009
+    # None: the connection went while the rest was still being sent, and the reason with it
+    assert closed_with(bytes(50_000_000)) in (1009, None)
     assert closed_with(b"\xff\xfe not UTF-8", text=True) == 1007
     with socket.create_connection(("127.0.0.1", running.port)) as raw:
         raw.sendall(b"\x00\x01 this is no HTTP\r\n\r\n")

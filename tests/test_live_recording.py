@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from live_frames import message
 
 from steadyface.errors import DataError
 from steadyface.live.recording import Recording
+from steadyface.live.session import Networks, Session
 from steadyface.tracker import TrackedFace, add_rows
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
 from steadyface.video import VideoFrame
@@ -31,7 +33,8 @@ def test_it_is_the_table_that_tracks_would_save(count: int, tmp_path: Path) -> N
     for index in range(count):
         recording.add(IMAGE, index / 30, faces_of(index))
         add_rows(builder, VideoFrame(index, index / 30, IMAGE), faces_of(index))
-    path = recording.finish()
+    recording.finish()
+    path = recording.path
     expected = builder.finish({**META, "frames": count, **({"size": [64, 48]} if count else {})})
     saved = expected.save(tmp_path / "saved.csv")
     assert path.read_bytes().splitlines()[1:] == saved.read_bytes().splitlines()[1:]
@@ -56,16 +59,17 @@ def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk() -> Iterator[int]:
+def small_disk(request: pytest.FixtureRequest) -> Iterator[int]:
     """No file may grow beyond so many bytes."""
     resource = pytest.importorskip("resource", reason="file sizes can be limited on POSIX only")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    size = 300_000
+    size = request.param
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     yield size
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.parametrize("small_disk", [300_000], indirect=True)
 def test_a_full_disk_leaves_whole_rows(small_disk: int, tmp_path: Path) -> None:
     recording = Recording(tmp_path / "live.csv", dict(META))
 
@@ -75,7 +79,25 @@ def test_a_full_disk_leaves_whole_rows(small_disk: int, tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="cannot be written: File too large"):
         record(3000)
+    recording.finish()
     kept = Tracks.load(recording.path)
+    assert kept.meta["frames"] == recording.frames
+    assert len(kept) == recording.rows
     assert small_disk / 2 < recording.path.stat().st_size <= small_disk
     assert np.array_equal(kept.points[-1], faces_of(int(kept.frame[-1]))[-1].points.astype(np.float32))
     assert kept.frame[-1] < recording.frames
+
+
+@pytest.mark.parametrize("small_disk", [30_000], indirect=True)
+def test_what_fits_on_the_disk_is_handed_out(small_disk: int) -> None:
+    session = Session(Networks())
+    session.start_recording("webcam")
+    for index in range(12):
+        session.answer(message(index))
+    saved = session.stop_recording()
+    assert "File too large; the rows before are kept" in (saved.problem or "")
+    kept = Tracks.load(session.recorded[saved.name])
+    assert len(kept) == saved.rows < 12
+    assert kept.meta["frames"] == 12
+    session.close()
+    assert not session.recorded

@@ -75,8 +75,9 @@ class Conversation:
                 self._session.start_recording(source)
                 return {"type": "recording"}
             case {"type": "save"}:
-                name, rows = self._session.stop_recording()
-                return {"type": "saved", "path": f"/recordings/{name}.csv", "rows": rows}
+                saved = self._session.stop_recording()
+                path = f"/recordings/{saved.name}.csv"
+                return {"type": "saved", "path": path, "rows": saved.rows, "problem": saved.problem}
             case request:
                 raise ConfigError(f"unknown request {str(request)[:80]}")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from steadyface.errors import DataError
 from steadyface.images import Frame
@@ -47,33 +49,41 @@ class Recording:
         if len(self._builder) >= _BLOCK:
             self._write_block()
 
-    def finish(self) -> Path:
+    def finish(self) -> None:
         """Write what is left, and the number of frames.
 
         Raises:
-            DataError: the file cannot be written.
+            DataError: the file cannot be written; what was in it before stays.
         """
-        self._write_block()
         try:
-            with self.path.open("r+b") as file:
+            self._write_block()
+        finally:
+            with self._writing("r+b") as file:
                 file.write(_first_line({**self.meta, "frames": self.frames}))
-        except OSError as error:
-            raise DataError(self.path, f"cannot be written: {error.strerror}") from error
-        return self.path
 
     def _write_block(self) -> None:
         """Let `Tracks` write the rows so far, and move its lines to the end of the file, all or none."""
-        block = self._builder.finish(self.meta).save(self.path.with_name("block.csv"))
+        rows = len(self._builder)
         end = self.path.stat().st_size if self.path.exists() else 0
         try:
-            with block.open("rb") as lines, self.path.open("ab") as file:
+            block = self._builder.finish(self.meta).save(self.path.with_name("block.csv"))
+            with block.open("rb") as lines, self._writing("ab") as file:
                 _, names = next(lines), next(lines)
                 if not end:
                     file.write(_first_line(self.meta) + names)
                 file.writelines(lines)
-            block.unlink()
+        except DataError:
+            self.rows -= rows
+            if end:
+                os.truncate(self.path, end)
+            raise
+
+    @contextmanager
+    def _writing(self, mode: str) -> Iterator[IO[bytes]]:
+        try:
+            with self.path.open(mode) as file:
+                yield file
         except OSError as error:
-            os.truncate(self.path, end)
             raise DataError(self.path, f"cannot be written: {error.strerror}") from error
 
 

@@ -6,10 +6,11 @@ import os
 import secrets
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from steadyface.detector import FaceFinder
-from steadyface.errors import ConfigError
+from steadyface.errors import ConfigError, DataError
 from steadyface.landmarker import Landmarker
 from steadyface.live.messages import CAUSAL_STABILIZERS, Answer, read_frame, write_answer
 from steadyface.live.recording import Recording
@@ -56,6 +57,21 @@ class Networks:
         if decoder not in self._landmarkers:
             self._landmarkers[decoder] = Landmarker(self._weights, decoder, self._device, self._threads)
         return Tracker(self._landmarkers[decoder], self._finder, stabilizer, self._config)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A recording that has ended.
+
+    Args:
+        name: under which `Session.recorded` has its file.
+        rows: in the file.
+        problem: why some are missing.
+    """
+
+    name: str
+    rows: int
+    problem: str | None
 
 
 class Session:
@@ -127,22 +143,22 @@ class Session:
         meta = describe(source[:_LONGEST_NAME], (), self._tracker, 0)
         self._recording = Recording(Path(self._folder.name) / f"{secrets.token_urlsafe(16)}.csv", meta)
 
-    def stop_recording(self) -> tuple[str, int]:
-        """End the recording.
-
-        Returns:
-            The name under which `recorded` has its file until the next one begins, and its rows.
+    def stop_recording(self) -> Saved:
+        """End the recording; `recorded` has its file until the next one begins.
 
         Raises:
             ConfigError: none is running.
-            DataError: the file cannot be written.
         """
         if self._recording is None:
             raise ConfigError("no recording is running")
         recording, self._recording = self._recording, None
-        path = recording.finish()
-        self.recorded[path.stem] = path
-        return path.stem, recording.rows
+        problem = None
+        try:
+            recording.finish()
+        except DataError as error:
+            problem = f"{error}; the rows before are kept"
+        self.recorded[recording.path.stem] = recording.path
+        return Saved(recording.path.stem, recording.rows, problem)
 
     def close(self) -> None:
         """Free everything, recordings too."""

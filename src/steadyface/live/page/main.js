@@ -285,6 +285,7 @@ link.addEventListener("saved", ({ detail }) => {
   const anchor = Object.assign(document.createElement("a"), { href: detail.path, download: "steadyface.csv" });
   anchor.click();
   say(`Saved ${detail.rows} ${detail.rows === 1 ? "row" : "rows"}. Points are in px of the tracked picture, ${pipeline.size}.`);
+  if (detail.problem) complain(detail.problem);
 });
 window.addEventListener("beforeunload", (event) => {
   if (recording) event.preventDefault();
