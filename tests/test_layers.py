@@ -12,30 +12,15 @@ import steadyface
 PACKAGE = Path(steadyface.__file__).parent
 LAYERS = (
     (
-        "_version",
-        "errors",
-        "geometry",
-        "markup",
-        "heatmap",
-        "measures",
-        "metrics",
-        "blinks",
-        "stabilizer",
-        "nets",
+        *("_version", "errors", "geometry", "markup", "heatmap", "measures", "metrics", "blinks"),
+        *("stabilizer", "nets"),
     ),
     ("images", "video", "tracks", "detector", "models", "landmarker", "datasets", "checkpoint", "page"),
     (
-        "tracker",
-        "drawing",
-        "clips",
-        "report",
-        "demo",
-        "labels",
-        "sequences",
-        "training",
-        "export",
+        *("tracker", "drawing", "clips", "report", "demo", "labels", "sequences", "training", "export"),
         "evaluation",
     ),
+    ("live",),
     ("cli", "__init__", "__main__"),
 )
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
@@ -81,7 +66,7 @@ def test_runtime_does_not_import_torch() -> None:
     code = (
         "import numpy as np, sys, steadyface, steadyface.cli, steadyface.clips, steadyface.demo\n"
         "steadyface.Tracker().step(np.zeros((64, 64, 3), np.uint8))\n"
-        "assert not {'torch', 'onnx', 'matplotlib', 'pyarrow', 'pandas'} & set(sys.modules)"
+        "assert not {'torch', 'onnx', 'matplotlib', 'pyarrow', 'pandas', 'fastapi'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -9,6 +9,7 @@ from cyclopts import App, CycloptsError
 from steadyface._version import __version__
 from steadyface.cli.benchmarks import evaluate, predict, score
 from steadyface.cli.fitting import fit_stabilizer, make_sequences
+from steadyface.cli.live import live
 from steadyface.cli.networks import export, label, models, train
 from steadyface.cli.reports import report
 from steadyface.cli.terminal import complain
@@ -36,7 +37,7 @@ app = App(
 )
 
 _COMMANDS = (
-    *(track, report, demo, models),
+    *(track, live, report, demo, models),
     *(train, label, export),
     *(predict, score, evaluate),
     *(make_sequences, fit_stabilizer),

@@ -1,0 +1,46 @@
+"""The command that serves the live page."""
+
+from __future__ import annotations
+
+import webbrowser
+
+from steadyface.cli.terminal import import_extra
+
+
+def live(
+    *,
+    port: int = 8068,
+    open: bool = True,
+    max_faces: int = 4,
+    device: str = "auto",
+    weights: str = "compact",
+) -> int:
+    """Serve a page that tracks the faces of a webcam or a video while you watch.
+
+    The page is reached from this machine only, and nothing leaves it. Ctrl-C ends it.
+
+    Parameters
+    ----------
+    port
+        Of 127.0.0.1; 0 takes a free one.
+    open
+        Open the page in the browser.
+    max_faces
+        Most faces at a time, largest first.
+    device
+        auto, cpu or cuda.
+    weights
+        A bundled model's name, or an exported .onnx file.
+    """
+    from steadyface.live.session import Networks
+
+    import_extra("websockets", "live")
+    server = import_extra("steadyface.live.server", "live")
+
+    def started(address: str) -> None:
+        print(f"{address}  (Ctrl-C ends it)", flush=True)
+        if open:
+            webbrowser.open(address)
+
+    server.serve(Networks(weights, device, max_faces), port, started)
+    return 0

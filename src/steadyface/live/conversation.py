@@ -1,0 +1,91 @@
+"""What goes on between one tab and the server: the newest frame is answered, older ones are dropped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from steadyface.errors import ConfigError, SteadyfaceError
+from steadyface.live.messages import greeting, read_request
+from steadyface.live.session import Session
+
+Result = TypeVar("Result")
+
+
+class Conversation:
+    """Answers one tab until it closes.
+
+    While a frame is being tracked, only the newest of those that arrive is kept.
+
+    Args:
+        socket: accepted already.
+        session: of this tab.
+        worker: runs the networks; the event loop stays free.
+    """
+
+    def __init__(self, socket: WebSocket, session: Session, worker: Executor) -> None:
+        self._socket, self._session, self._worker = socket, session, worker
+        self._waiting: bytes | None = None
+        self._arrived = asyncio.Event()
+        self._dropped = 0
+
+    async def run(self) -> None:
+        """Talk until the tab is closed or its connection breaks."""
+        try:
+            await self._socket.send_json(greeting(self._session.stabilizer, self._session.decoder))
+            async with asyncio.TaskGroup() as tasks:
+                answering = tasks.create_task(self._answer_frames())
+                await self._listen()
+                answering.cancel()
+        except* WebSocketDisconnect:
+            pass
+
+    async def _listen(self) -> None:
+        while (message := await self._socket.receive())["type"] != "websocket.disconnect":
+            if (data := message.get("bytes")) is not None:
+                self._dropped += self._waiting is not None
+                self._waiting = data
+                self._arrived.set()
+            elif reply := await self._try(self._answer_request, message["text"]):
+                await self._socket.send_json(reply)
+
+    async def _answer_frames(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            data, self._waiting = self._waiting, None
+            if data is not None and (reply := await self._try(self._session.answer, data, self._dropped)):
+                await self._socket.send_bytes(reply)
+
+    def _answer_request(self, text: str) -> dict[str, Any]:
+        """Do what the page asks for."""
+        match read_request(text):
+            case {"type": "configure", "stabilizer": str(stabilizer), "decoder": str(decoder)}:
+                self._session.configure(stabilizer, decoder)
+                return {"type": "configured", "stabilizer": stabilizer, "decoder": decoder}
+            case {"type": "restart"}:
+                self._waiting = None
+                self._session.restart()
+                return {"type": "restarted"}
+            case {"type": "record", "source": str(source)}:
+                self._session.start_recording(source)
+                return {"type": "recording"}
+            case {"type": "save"}:
+                saved = self._session.stop_recording()
+                path = f"/recordings/{saved.name}.csv"
+                return {"type": "saved", "path": path, "rows": saved.rows, "problem": saved.problem}
+            case request:
+                raise ConfigError(f"unknown request {str(request)[:80]}")
+
+    async def _try(self, call: Callable[..., Result], *arguments: Any) -> Result | None:
+        """The call's result from the worker; None where it failed, and the page has been told why."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._worker, call, *arguments)
+        except SteadyfaceError as error:
+            await self._socket.send_json({"type": "error", "message": str(error)})
+            return None

@@ -1,0 +1,72 @@
+// The live figures beside the picture.
+
+const REFRESH = 250;
+const DELAYS = 5000; // ms over which delays are summed up
+const byId = (id) => document.getElementById(id);
+
+export class Figures {
+  #answers = []; // { drawn, delay }
+  #jitter = { raw: NaN, steady: NaN };
+  #dropped = 0;
+
+  constructor() {
+    setInterval(() => this.#write(), REFRESH);
+  }
+
+  add({ drawn, delay, faces, dropped }) {
+    this.#answers.push({ drawn, delay });
+    while (this.#answers[0].drawn < drawn - DELAYS) this.#answers.shift();
+    const face = faces.find((each) => !each.held);
+    this.#jitter = { raw: face?.jitterRaw ?? NaN, steady: face?.jitter ?? NaN };
+    this.#dropped = dropped;
+  }
+
+  clear() {
+    this.#answers = [];
+    this.#jitter = { raw: NaN, steady: NaN };
+  }
+
+  #read() {
+    const now = performance.now();
+    const delays = this.#answers.filter(({ drawn }) => drawn > now - DELAYS).map(({ delay }) => delay);
+    delays.sort((a, b) => a - b);
+    return {
+      rate: this.#answers.filter(({ drawn }) => drawn > now - 1000).length,
+      delay: quantile(delays, 0.5),
+      delay95: quantile(delays, 0.95),
+      dropped: this.#dropped,
+      ...this.#jitter,
+    };
+  }
+
+  #write() {
+    const { rate, delay, delay95, dropped, raw, steady } = this.#read();
+    const running = this.#answers.length > 0;
+    put("rate", running ? String(rate) : null);
+    put("dropped", running ? String(dropped) : null);
+    put("delay", round(delay, 0), "ms");
+    put("delay95", round(delay95, 0), "ms");
+    put("jitter-raw", round(raw, 2), "%");
+    put("jitter", round(steady, 2), "%");
+  }
+}
+
+function quantile(sorted, share) {
+  return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] : NaN;
+}
+
+function round(value, digits) {
+  return Number.isFinite(value) ? value.toFixed(digits) : null;
+}
+
+function put(id, text, unit = "") {
+  const place = byId(id);
+  const wanted = text === null ? "–" : unit ? `${text} ${unit}` : text;
+  if (place.textContent === wanted) return;
+  place.textContent = text === null ? "–" : text;
+  if (text !== null && unit) {
+    const small = document.createElement("small");
+    small.textContent = ` ${unit}`;
+    place.append(small);
+  }
+}

@@ -1,0 +1,92 @@
+"""A recording: the table of `Tracks` as CSV, written while it grows."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from steadyface.errors import DataError
+from steadyface.images import Frame
+from steadyface.tracker import TrackedFace, add_rows
+from steadyface.tracks import Meta, TracksBuilder
+from steadyface.video import VideoFrame
+
+_BLOCK = 32  # rows; more would be a hitch in the picture while they are written
+_META = 2000  # bytes kept free for the first line, whose frame count is known last
+
+
+class Recording:
+    """Appends rows to a file that `Tracks.load` reads; an hour takes no more memory than a second.
+
+    Args:
+        path: a `.csv` file; its folder also holds the block that is being written.
+        meta: what is known of the recording by now.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, meta: Meta) -> None:
+        self.path, self.meta = path, meta
+        self.rows = self.frames = 0
+        self._builder = TracksBuilder()
+        self._write_block()
+
+    def add(self, image: Frame, seconds: float, faces: Sequence[TrackedFace]) -> None:
+        """Append the faces of the next frame.
+
+        Raises:
+            DataError: the file cannot be written; what was in it before stays.
+        """
+        self.meta.setdefault("size", [image.shape[1], image.shape[0]])
+        add_rows(self._builder, VideoFrame(self.frames, seconds, image), list(faces))
+        self.frames += 1
+        self.rows += len(faces)
+        if len(self._builder) >= _BLOCK:
+            self._write_block()
+
+    def finish(self) -> None:
+        """Write what is left, and the number of frames.
+
+        Raises:
+            DataError: the file cannot be written; what was in it before stays.
+        """
+        try:
+            self._write_block()
+        finally:
+            with self._writing("r+b") as file:
+                file.write(_first_line({**self.meta, "frames": self.frames}))
+
+    def _write_block(self) -> None:
+        """Let `Tracks` write the rows so far, and move its lines to the end of the file, all or none."""
+        rows = len(self._builder)
+        end = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            block = self._builder.finish(self.meta).save(self.path.with_name("block.csv"))
+            with block.open("rb") as lines, self._writing("ab") as file:
+                _, names = next(lines), next(lines)
+                if not end:
+                    file.write(_first_line(self.meta) + names)
+                file.writelines(lines)
+        except DataError:
+            self.rows -= rows
+            if end:
+                os.truncate(self.path, end)
+            raise
+
+    @contextmanager
+    def _writing(self, mode: str) -> Iterator[IO[bytes]]:
+        try:
+            with self.path.open(mode) as file:
+                yield file
+        except OSError as error:
+            raise DataError(self.path, f"cannot be written: {error.strerror}") from error
+
+
+def _first_line(meta: Meta) -> bytes:
+    """The table's `meta` as its comment, of always the same length."""
+    return f"# {json.dumps(meta)}".encode().ljust(_META) + b"\n"

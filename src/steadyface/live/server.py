@@ -1,0 +1,142 @@
+"""The server of the live page: its files, its WebSocket, its recordings, on 127.0.0.1 only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, HTTPException, WebSocket
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from steadyface.errors import ConfigError
+from steadyface.live.conversation import Conversation
+from steadyface.live.guard import LocalOnly
+from steadyface.live.messages import MOST_BYTES
+from steadyface.live.session import Networks, Session
+
+HOST = "127.0.0.1"
+MOST_SESSIONS = 4
+
+_TRY_LATER = 1013  # WebSocket's code for a server that is full
+_PAGE = Path(str(files("steadyface"))) / "live" / "page"
+
+
+def make_app(networks: Networks, port: int) -> FastAPI:
+    """The application, for any ASGI server that listens on the port.
+
+    One thread runs the networks of all sessions: they use the cores that there are, and a session is never in
+    two calls at a time.
+
+    Args:
+        networks: shared by all tabs.
+        port: under which the page is reached.
+    """
+    worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="steadyface-live")
+    sessions: set[Session] = set()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI):  # type: ignore[no-untyped-def]
+        yield
+        worker.shutdown(cancel_futures=True)
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(LocalOnly, port=port)
+    app.state.sessions = sessions
+    opening = asyncio.Semaphore(MOST_SESSIONS)
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+        if opening.locked():
+            await socket.close(_TRY_LATER, f"{MOST_SESSIONS} tabs are open already: close one of them")
+            return
+        async with opening:
+            loop = asyncio.get_running_loop()
+            session = await loop.run_in_executor(worker, Session, networks)
+            sessions.add(session)
+            try:
+                await Conversation(socket, session, worker).run()
+            finally:
+                sessions.discard(session)
+                await asyncio.shield(loop.run_in_executor(worker, session.close))
+
+    @app.websocket("/{_:path}")
+    async def elsewhere(socket: WebSocket) -> None:
+        await socket.close()
+
+    @app.get("/recordings/{name}.csv")
+    async def recording(name: str) -> FileResponse:
+        for session in sessions:
+            if name in session.recorded:
+                return FileResponse(session.recorded[name], media_type="text/csv", filename="steadyface.csv")
+        raise HTTPException(404, "no such recording: it goes when its tab is closed")
+
+    app.mount("/", StaticFiles(directory=_PAGE, html=True))
+    return app
+
+
+def serve(networks: Networks, port: int, started: Callable[[str], None]) -> None:
+    """Serve the page until Ctrl-C.
+
+    Args:
+        networks: shared by all tabs.
+        port: of 127.0.0.1; 0 takes a free one.
+        started: is given the page's address once the server listens.
+
+    Raises:
+        ConfigError: the port is taken, or not to be had.
+    """
+    with listen(port) as listening:
+        server = make_server(networks, listening)
+        started(f"http://{HOST}:{listening.getsockname()[1]}")
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+
+
+def make_server(networks: Networks, listening: socket.socket) -> uvicorn.Server:
+    """The server of a socket that listens; uvicorn's own log holds no more than what is wrong."""
+    config = uvicorn.Config(
+        make_app(networks, listening.getsockname()[1]),
+        ws="websockets-sansio",
+        ws_max_size=MOST_BYTES,
+        ws_per_message_deflate=False,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+    )
+    logging.getLogger("uvicorn.error").addFilter(_without_senders_traceback)
+    return uvicorn.Server(config)
+
+
+def listen(port: int) -> socket.socket:
+    """A socket that listens on 127.0.0.1, so that the address is good before anyone is told of it.
+
+    Raises:
+        ConfigError: the port is taken, or not to be had.
+    """
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+        listening.listen()
+    except (OSError, OverflowError) as error:
+        listening.close()
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        reason = "is taken" if taken else f"cannot be had ({error})"
+        raise ConfigError(f"port {port} of {HOST} {reason}: choose another with --port") from error
+    return listening
+
+
+def _without_senders_traceback(record: logging.LogRecord) -> bool:
+    """Text that is not UTF-8 is the sender's fault: a line says enough."""
+    if record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError):
+        record.exc_info = None
+    return True

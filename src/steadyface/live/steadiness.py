@@ -1,0 +1,49 @@
+"""How much the faces of a live picture have shaken during the last second."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from steadyface.live.messages import is_held
+from steadyface.metrics import jitter
+from steadyface.tracker import TrackedFace
+
+_SECOND = 1.0
+_MOST_FRAMES = 120  # of a clock that hardly moves
+
+
+class LastSecond:
+    """`metrics.jitter` of each face over the last second of successive frames.
+
+    A face that was missing or only held begins anew.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[int, deque[tuple[float, np.ndarray]]] = {}
+
+    def add(self, faces: Sequence[TrackedFace], seconds: float) -> list[tuple[float, float]]:
+        """Take in the faces of the next frame.
+
+        Returns:
+            Of each face: the jitter of raw and of stabilised points in % of the inter-ocular distance, NaN
+            before the third frame.
+        """
+        visible = [face for face in faces if not is_held(face)]
+        before = self._seen
+        self._seen = {face.face: before.get(face.face, deque(maxlen=_MOST_FRAMES)) for face in visible}
+        for face in visible:
+            run = self._seen[face.face]
+            run.append((seconds, np.stack([face.raw_points, face.points])))
+            while run[0][0] < seconds - _SECOND:
+                run.popleft()
+        return [self._jitter(face.face) for face in faces]
+
+    def _jitter(self, face: int) -> tuple[float, float]:
+        run = self._seen.get(face, ())
+        if len(run) < 3:
+            return float("nan"), float("nan")
+        both = np.stack([points for _, points in run], axis=1).astype(float)
+        return jitter(both[0]), jitter(both[1])

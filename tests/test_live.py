@@ -1,0 +1,291 @@
+"""The live page's server as a browser, a hostile page and a broken program meet it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scenes
+from live_frames import FACE, decoded, message, read_answer
+from live_server import Running, ask, told, until
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from steadyface.cli import main
+from steadyface.live import server as live
+from steadyface.live.session import Networks
+from steadyface.tracker import Tracker
+from steadyface.tracks import Tracks
+
+PAGE = Path(live.__file__).parent / "page"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    server = Running(Networks())
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def tab(running: Running) -> Iterator[ClientConnection]:
+    with running.open() as connection:
+        assert told(connection)["type"] == "ready"
+        yield connection
+    until(lambda: not running.sessions)
+
+
+def track(tab: ClientConnection, *indices: int) -> list[np.ndarray]:
+    """Send frames one by one; the faces in each."""
+    found = []
+    for index in indices:
+        tab.send(message(index))
+        header, faces = read_answer(tab.recv(timeout=30))
+        assert header["sequence"] == index
+        found.append(faces)
+    return found
+
+
+def test_frames_come_back_as_the_points_of_the_tracker(tab: ClientConnection) -> None:
+    tracker = Tracker()
+    for index, faces in enumerate(track(tab, *range(8))):
+        expected = tracker.step(decoded(index), index / scenes.FPS)
+        assert faces["face"].tolist() == [face.face for face in expected] == [0]
+        # the network runs with another number of threads here, which changes the order of its sums
+        assert np.allclose(faces["points"][0], expected[0].points, atol=0.01)
+        assert np.allclose(faces["raw_points"][0], expected[0].raw_points, atol=0.01)
+        assert np.allclose(faces["scores"][0], expected[0].scores, atol=0.001)
+    assert 0 < faces["jitter"][0] < faces["jitter_raw"][0]
+
+
+def test_stabiliser_and_decoder_are_chosen_by_name(tab: ClientConnection) -> None:
+    (steady,) = track(tab, 0)[:1]
+    reply = ask(tab, type="configure", stabilizer="none", decoder="argmax")
+    assert reply == {"type": "configured", "stabilizer": "none", "decoder": "argmax"}
+    rough = track(tab, *range(1, 4))[-1]
+    assert np.array_equal(rough["points"], rough["raw_points"])
+    assert not np.array_equal(rough["raw_points"], steady["raw_points"])
+    for wrong in ({"stabilizer": "sta-offline", "decoder": "dark"}, {"stabilizer": "sta", "decoder": "no"}):
+        reply = ask(tab, type="configure", **wrong)
+        assert reply["type"] == "error"
+        assert "choose one of" in reply["message"]
+    assert len(track(tab, 5)[0]) == 1
+
+
+def test_the_newest_frame_is_answered_and_the_rest_is_dropped(tab: ClientConnection) -> None:
+    for index in range(12):
+        tab.send(message(index))
+    answered = []
+    while not answered or answered[-1]["sequence"] != 11:
+        answered.append(read_answer(tab.recv(timeout=30))[0])
+    sequences = [header["sequence"] for header in answered]
+    assert sequences == sorted(set(sequences))
+    assert answered[-1]["dropped"] + len(answered) == 12
+
+
+def test_another_source_begins_anew(tab: ClientConnection) -> None:
+    track(tab, 3, 4)
+    tab.send(message(2))
+    assert "time runs backwards" in told(tab)["message"]
+    assert ask(tab, type="restart") == {"type": "restarted"}
+    assert track(tab, 0)[0]["face"].tolist() == [0]
+
+
+def test_a_recording_is_a_table(running: Running, tab: ClientConnection, tmp_path: Path) -> None:
+    track(tab, 0)
+    assert ask(tab, type="record", source="webcam")["type"] == "recording"
+    assert "stop the recording" in ask(tab, type="configure", stabilizer="none", decoder="dark")["message"]
+    faces = np.concatenate(track(tab, *range(1, 7)))
+    saved = ask(tab, type="save")
+    assert saved["rows"] == 6
+    reply = running.get(saved["path"])
+    assert reply.status_code == 200
+    assert "steadyface.csv" in reply.headers["content-disposition"]
+    (tmp_path / "live.csv").write_bytes(reply.content)
+    tracks = Tracks.load(tmp_path / "live.csv")
+    for name in ("points", "raw_points", "scores"):
+        assert np.array_equal(getattr(tracks, name), faces[name])
+    assert tracks.frame.tolist() == list(range(6))
+    assert np.allclose(tracks.seconds * scenes.FPS, range(1, 7))
+    assert tracks.meta["source"] == "webcam"
+    assert (tracks.meta["frames"], tracks.meta["size"]) == (6, [scenes.WIDTH, scenes.HEIGHT])
+    assert ask(tab, type="save")["message"] == "no recording is running"
+
+
+def test_tabs_know_nothing_of_each_other(running: Running, tab: ClientConnection) -> None:
+    track(tab, *range(3))
+    with running.open() as other:
+        assert told(other)["type"] == "ready"
+        ask(other, type="configure", stabilizer="none", decoder="fhr")
+        assert track(other, 0)[0]["face"].tolist() == [0]  # its time begins anew, too
+        first = track(tab, 3)[0]
+        assert not np.array_equal(first["points"], first["raw_points"])
+
+
+def test_a_closed_tab_leaves_nothing(running: Running) -> None:
+    with running.open() as connection:
+        told(connection)
+        ask(connection, type="record", source="webcam")
+        connection.send(message(0))
+        connection.recv(timeout=30)
+        (session,) = running.sessions
+        folder = Path(session._folder.name)
+        path = ask(connection, type="save")["path"]
+        assert running.get(path).status_code == 200
+        connection.send(message(1))  # is being tracked when the tab goes
+    until(lambda: not running.sessions and not folder.exists())
+    assert running.get(path).status_code == 404
+
+
+def test_there_is_a_limit_to_tabs(running: Running) -> None:
+    with ExitStack() as stack:
+        for _ in range(live.MOST_SESSIONS):
+            told(stack.enter_context(running.open()))
+        with running.open() as refused, pytest.raises(ConnectionClosed) as closed:
+            refused.recv(timeout=30)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, "tabs are open already" in closed.value.rcvd.reason) == (1013, True)
+    until(lambda: not running.sessions)
+    with running.open() as again:
+        assert told(again)["type"] == "ready"
+
+
+def test_garbage_is_answered_and_survived(tab: ClientConnection) -> None:
+    garbage = [b"", b"\x00", os.urandom(5000), message(0)[:100], "", "{", "[]", "null", '{"type": "x"}']
+    garbage += ["[" * 499, '{"type": "configure", "stabilizer": 3, "decoder": {}}', "x" * 100_000]
+    for each in garbage:
+        tab.send(each)
+        assert told(tab)["type"] == "error", each[:20]
+    assert len(track(tab, 0)[0]) == 1
+
+
+def test_broken_connections_leave_no_traceback(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    def closed_with(data: bytes | str, text: bool | None = None) -> int | None:
+        with running.open() as connection:
+            told(connection)
+            with suppress(ConnectionClosed):  # it may be closed before all is sent
+                connection.send(data, text=text)
+            with pytest.raises(ConnectionClosed) as closed:
+                connection.recv(timeout=30)
+            return closed.value.rcvd.code if closed.value.rcvd else None
+
+    # None: the connection went while the rest was still being sent, and the reason with it
+    assert closed_with(bytes(50_000_000)) in (1009, None)
+    assert closed_with(b"\xff\xfe not UTF-8", text=True) == 1007
+    with socket.create_connection(("127.0.0.1", running.port)) as raw:
+        raw.sendall(b"\x00\x01 this is no HTTP\r\n\r\n")
+        assert b"400" in raw.recv(1000)
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(f"ws://{running.address}/elsewhere")
+    until(lambda: not running.sessions)
+    ours = [record for record in caplog.records if record.name != "websockets.client"]  # the test's own
+    assert not [record for record in ours if record.exc_info]
+    with running.open() as connection:
+        told(connection)
+        assert len(track(connection, 0)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://example.com"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "https://127.0.0.1:{port}"},
+        {"Origin": "null"},
+        {"Host": "example.com"},
+        {"Host": "rebound.example.com:{port}"},
+        {"Host": "127.0.0.1:1"},
+    ],
+)
+def test_foreign_pages_are_refused(running: Running, headers: dict[str, str]) -> None:
+    headers = {name: value.format(port=running.port) for name, value in headers.items()}
+    assert running.get("/", **headers).status_code == 403
+    lines = {"Host": running.address, **headers}
+    request = (
+        "GET /live HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    )
+    request += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    request += "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    with socket.create_connection(("127.0.0.1", running.port)) as raw:
+        raw.sendall(request.encode() + b"\r\n")
+        assert raw.recv(1000).startswith(b"HTTP/1.1 403 ")
+    assert not running.sessions
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_its_own_page_is_let_in(running: Running, host: str) -> None:
+    own = f"{host}:{running.port}"
+    assert running.get("/", Host=own, Origin=f"http://{own}").status_code == 200
+    with running.open(origin=f"http://{own}") as connection:
+        assert told(connection)["type"] == "ready"
+
+
+def test_the_page_loads_nothing_from_elsewhere(running: Running) -> None:
+    policy = running.get("/").headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    names = {path.name for path in PAGE.iterdir()}
+    for name in names:
+        reply = running.get(f"/{name}")
+        assert (reply.status_code, reply.content) == (200, (PAGE / name).read_bytes())
+        text = reply.text.replace("http://www.w3.org/2000/svg", "")  # a name, which nobody opens
+        assert not re.search(r"https?://|\bon\w+=\"|style=\"|<script(?! type=\"module\" src)", text), name
+    page = (PAGE / "index.html").read_text()
+    assert set(re.findall(r'(?:src|href)="([^"]+)"', page)) <= names
+
+
+def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str], running: Running) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["live", "--no-open", "--port", str(running.port)])
+    assert left.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"port {running.port} of 127.0.0.1 is taken" in line
+
+
+def test_a_port_that_cannot_be_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["live", "--no-open", "--port", "70000"])
+    assert left.value.code == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_missing_extra_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "steadyface.live.server")
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    with pytest.raises(SystemExit) as left:
+        main(["live", "--no-open", "--port", "0"])
+    assert left.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "this needs fastapi" in line
+    assert "steadyface[live]" in line
+
+
+def test_ctrl_c_ends_it_while_a_tab_is_open() -> None:
+    command = [sys.executable, "-m", "steadyface", "live", "--no-open", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[0].removeprefix("http://")
+        with connect(f"ws://{address}/live") as connection:
+            told(connection)
+            connection.send(message(0))
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_face_takes_as_many_bytes_as_the_page_reads() -> None:
+    link = (PAGE / "link.js").read_text()
+    constants = {name: int(value) for name, value in re.findall(r"const (\w+) = (\d+);", link)}
+    assert FACE.itemsize == constants["FACE_HEADER"] + 4 * constants["LANDMARKS"] * 5

@@ -1,0 +1,116 @@
+"""What page and server say to each other, checked against a second description of it."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import numpy as np
+import pytest
+import scenes
+from live_frames import decoded, jpeg, message, read_answer
+
+from steadyface.errors import ConfigError
+from steadyface.heatmap import METHODS
+from steadyface.live.messages import (
+    Answer,
+    greeting,
+    jpeg_size,
+    read_frame,
+    read_request,
+    write_answer,
+)
+from steadyface.stabilizer import KINDS
+from steadyface.tracker import TrackedFace, Tracker
+
+
+def face(number: int, seed: int) -> TrackedFace:
+    rng = np.random.default_rng(seed)
+    return TrackedFace(number, rng.random((68, 2)), rng.random((68, 2)), rng.random(68), rng.random(4))
+
+
+def test_a_frame_arrives_as_it_was_sent() -> None:
+    frame = read_frame(message(3, seconds=1.25))
+    assert (frame.sequence, frame.seconds) == (3, 1.25)
+    assert np.array_equal(frame.image, decoded(3))
+
+
+def test_an_answer_arrives_as_it_was_sent() -> None:
+    faces = [face(0, 1), face(5, 2)]
+    header, read = read_answer(
+        write_answer(Answer(7, faces, [(0.5, 0.25), (1.0, float("nan"))], 3, 12.5, 40))
+    )
+    assert header == {"sequence": 7, "dropped": 3, "faces": 2, "milliseconds": 12.5, "recorded": 40}
+    assert read["face"].tolist() == [0, 5]
+    assert read["held"].tolist() == [0, 0]
+    assert np.array_equal(read["jitter"], np.array([0.25, np.nan], np.float32), equal_nan=True)
+    for sent, got in zip(faces, read, strict=True):
+        for name in ("points", "raw_points", "scores"):
+            assert np.array_equal(got[name], getattr(sent, name).astype(np.float32))
+
+
+def header(width: int = scenes.WIDTH, height: int = scenes.HEIGHT, seconds: float = 0.0) -> bytes:
+    return struct.pack("<IdHH", 0, seconds, width, height)
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A JPEG whose frame header claims another size than its picture has."""
+    data = bytearray(jpeg(0))
+    place = data.index(b"\xff\xc0")
+    data[place + 5 : place + 9] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "got 0 bytes"),
+        (b"garbage", "got 7 bytes"),
+        (header(), "got 16 bytes"),
+        (header(seconds=float("nan")) + jpeg(0), "finite, got nan"),
+        (header(width=0) + jpeg(0), "got 0 × 270"),
+        (header(width=1921) + jpeg(0), "got 1921 × 270"),
+        (header(width=481) + jpeg(0), "expected a JPEG of 481 × 270 px, got a JPEG of 480 × 270"),
+        (header() + bytes(5000), "got no JPEG"),
+        (header() + b"\xff\xd8" + b"\xff\xe0\x00\x00" * 1000, "got no JPEG"),
+        (header() + b"\xff\xd8\xff\xc0\x00\x0b\x08", "got no JPEG"),
+        (header() + claiming(65_000, 65_000), "got a JPEG of 65000 × 65000"),
+        (header() + jpeg(0)[:200] + bytes(3), "JPEG"),
+    ],
+)
+def test_what_is_no_frame_is_refused(data: bytes, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        read_frame(data)
+
+
+def test_the_size_of_a_jpeg_is_read_without_decoding() -> None:
+    assert jpeg_size(jpeg(0)) == (scenes.WIDTH, scenes.HEIGHT)
+    assert jpeg_size(claiming(60_000, 50_000)) == (60_000, 50_000)
+    assert jpeg_size(jpeg(0)[:30]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "must be JSON"),
+        ("{", "must be JSON"),
+        ("[1]", "must be an object, got list"),
+        ("[" * 400, "must be JSON"),
+        ('{"type": "' + "x" * 500 + '"}', "at most 500 characters, got 512"),
+    ],
+)
+def test_what_is_no_request_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        read_request(text)
+
+
+def test_the_greeting_offers_all_that_a_live_picture_can_use() -> None:
+    hello = json.loads(json.dumps(greeting("sta", "dark")))
+    assert hello["decoders"] == list(METHODS)
+    for name in (*KINDS, "none", "sta-offline"):
+        if name in hello["stabilizers"]:
+            assert Tracker(stabilizer=name).stabilizer_name == name
+        else:
+            with pytest.raises(ConfigError, match="needs the future"):
+                Tracker(stabilizer=name)
+    assert max(max(edge) for edge in hello["edges"]) == len(hello["names"]) - 1 == 67
