@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
-from steadyface.geometry import Region, bounding_box, box_of_pixels, contained, overlap
+from steadyface.geometry import Region, bounding_box, box_of_pixels, contained, face_size, overlap
 from steadyface.images import Frame, as_rgb
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer, State
@@ -27,7 +27,14 @@ _SAME_FACE = 0.35  # overlap above which a detected box is a face that is tracke
 _STRANGER = 3.0  # distance from which on a found face is not the one that was lost
 _LOYALTY = 1.0  # distance by which another face must suit a tracked identity better for it to change over
 _SMALLEST = 8.0  # px of a face
+_NEAR = 2.0  # face sizes between two faces of which one may hide the other
+_HAIR = 0.4  # sizes of a face to each side of it in which its head may hide another's face
 _WHOLE = 0.95  # share of a face inside the frame from which on its look tells who it is
+_JUMP, _JUMP_LATER = (
+    0.25,
+    1.5,
+)  # face sizes off its path, and more for each second, that a face may get at once
+_SWIFTNESS = 0.5  # share of a new velocity in the running mean
 _FORESIGHT = 0.2  # s for which a face's motion is taken to go on as it was
 _RETRY_SECONDS = 0.1  # how often a face that was lost lately is looked for
 _TURNS = 4  # frames, at least, until the witness is asked about the same face again
@@ -77,6 +84,7 @@ class _Track:
     state: State | None = None  # the stabiliser's
     shown: TrackedFace | None = None  # in the last frame with it
     seen: float = -math.inf  # seconds of that frame
+    velocity: Float[np.ndarray, "2"] = field(default_factory=lambda: np.zeros(2))  # px/s, even while hidden
     doubts: int = 0  # whether it is this face, or one at all: frames in a row
     rival: int | None = None  # the face that it was lost to, in front of it
 
@@ -87,9 +95,17 @@ class _Track:
     def distance(self, sight: _Sight, seconds: float) -> float:
         return self.identity.distance(sight.points, sight.look, seconds, sight.clear)
 
+    def jumped_to(self, sight: _Sight, seconds: float) -> bool:
+        """Whether it would have left its path faster than a head can."""
+        if self.shown is None:
+            return False
+        elapsed = seconds - self.seen
+        moved = (sight.points - self.shown.raw_points).mean(axis=0) - self.velocity * min(elapsed, _FORESIGHT)
+        reach = float(face_size(self.shown.raw_points)) * (_JUMP + _JUMP_LATER * elapsed)
+        return float(np.linalg.norm(moved)) > reach
+
     def next_region(self, seconds: float) -> Region:
-        elapsed = min(seconds - self.seen, _FORESIGHT)
-        return ahead(self.region, self.identity.velocity * elapsed)
+        return ahead(self.region, self.velocity * min(seconds - self.seen, _FORESIGHT))
 
 
 _Seen = tuple[_Track, _Sight]
@@ -194,12 +210,13 @@ class Tracker:
             return []
         found = self.landmarker.predict_regions(frame, [track.next_region(seconds) for track in self._tracks])
         seen = []
-        for track, sight in self._owners(seconds, _sights(frame, found)):
-            track = replace(track, doubts=self._doubts(track, frame, sight))
+        owned = self._owners(seconds, _sights(frame, found))
+        for track, sight in owned:
+            track = replace(track, doubts=self._doubts(track, frame, sight, seconds))
             if track.doubts < _DOUBTS and _is_face(sight.landmarks, frame, self.config.keep):
                 seen.append((track, sight))
             else:
-                self._lost.append(track)
+                self._lost.append(replace(track, rival=_neighbour(track, sight, owned)))
         return seen
 
     def _owners(self, seconds: float, sights: list[_Sight]) -> list[_Seen]:
@@ -218,13 +235,15 @@ class Tracker:
             self._lost.append(replace(self._tracks[row], rival=owners[int(own[row].argmax())]))
         return [(self._tracks[row], sights[column]) for row, column in pairs]
 
-    def _doubts(self, track: _Track, frame: Frame, sight: _Sight) -> int:
-        """How many times in a row the face's look or the witness spoke against it.
+    def _doubts(self, track: _Track, frame: Frame, sight: _Sight, seconds: float) -> int:
+        """How many times in a row the face's look or the witness spoke against it; a jump tells at once.
 
         The witness is asked about each face in turn, and about one in doubt at once.
         """
         if self.config.confirm <= 0:
             return 0
+        if track.jumped_to(sight, seconds):
+            return _DOUBTS
         against = sight.clear and not track.identity.known_as(sight.look)
         if track.doubts or track.face == self._turn:
             against |= self._witness.confidence(frame, sight.points) < self.config.confirm
@@ -325,8 +344,11 @@ class Tracker:
             elapsed = None if state is None else seconds - track.seen
             state, points = self.stabilizer.step(state, raw, elapsed, landmarks.scores)
         shown = TrackedFace(track.face, points, raw, landmarks.scores, bounding_box(points))
-        region = approach(track.region, face_region(raw))
-        return replace(track, region=region, state=state, shown=shown, seen=seconds)
+        region, velocity = approach(track.region, face_region(raw)), track.velocity
+        if track.shown is not None:
+            moved = (raw - track.shown.raw_points).mean(axis=0) / (seconds - track.seen)
+            velocity = velocity + _SWIFTNESS * (moved - velocity)
+        return replace(track, region=region, state=state, shown=shown, seen=seconds, velocity=velocity)
 
     def _held(self, seconds: float) -> list[TrackedFace]:
         """The last shapes of the faces that were lost a moment ago, latest first."""
@@ -344,11 +366,19 @@ def _sights(frame: Frame, found: Landmarks) -> list[_Sight]:
     return [_Sight(each, look_at(frame, each.points), bool(c)) for each, c in zip(found, clear, strict=True)]
 
 
+def _neighbour(track: _Track, sight: _Sight, seen: list[_Seen]) -> int | None:
+    """The other face that is nearest, if it is near enough to hide this one."""
+    others = [(other.face, each.points) for other, each in seen if other.face != track.face]
+    away = {face: float(np.linalg.norm((points - sight.points).mean(axis=0))) for face, points in others}
+    nearest = min(away, key=away.__getitem__, default=None)
+    return nearest if nearest is not None and away[nearest] < _NEAR * face_size(sight.points) else None
+
+
 def _clear(frame: Frame, points: Float[np.ndarray, "faces 68 2"]) -> Bool[np.ndarray, "faces"]:
     """Which faces are in sight as a whole: hidden neither by another nor by the frame's border."""
     height, width = frame.shape[:2]
     whole = contained(bounding_box(points), box_of_pixels(0, 0, width, height)[None])[:, 0]
-    return ~contested(points) & (whole > _WHOLE)
+    return ~contested(points, _HAIR) & (whole > _WHOLE)
 
 
 def _points(sights: Sequence[_Sight]) -> Float[np.ndarray, "faces 68 2"]:
