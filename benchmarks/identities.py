@@ -29,7 +29,7 @@ from meetings import Meeting, meetings, person
 
 from steadyface.detector import FaceFinder
 from steadyface.landmarker import Landmarker
-from steadyface.tracker import TrackedFace, Tracker, tracker
+from steadyface.tracker import TrackedFace, Tracker, faces
 from steadyface.tracker.cuts import SceneCuts
 from steadyface.tracker.presence import Witness
 from steadyface.video import VideoReader
@@ -42,7 +42,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "detector": (FaceFinder, "__call__"),
     "cut": (SceneCuts, "step"),
     "witness, when asked": (Witness, "confidence"),
-    "look, when learnt": (tracker, "look_at"),
+    "look, when learnt": (faces, "look_at"),
     "whole step": (Tracker, "step"),
 }
 

@@ -5,8 +5,9 @@
 
 from steadyface.tracker.choice import STABILIZERS, Choice, choose_stabilizer
 from steadyface.tracker.config import TrackerConfig
+from steadyface.tracker.faces import TrackedFace
 from steadyface.tracker.table import add_rows, describe, follow, track, tracked_faces
-from steadyface.tracker.tracker import TrackedFace, Tracker
+from steadyface.tracker.tracker import Tracker
 
 __all__ = [
     "STABILIZERS",

@@ -39,17 +39,18 @@ def distinct(points: Float[np.ndarray, "faces 68 2"], scores: Float[np.ndarray, 
     return sorted(kept)
 
 
-def contested(points: Float[np.ndarray, "faces 68 2"]) -> Bool[np.ndarray, "faces"]:
+def contested(points: Float[np.ndarray, "faces 68 2"], margin: float = 0.0) -> Bool[np.ndarray, "faces"]:
     """Which faces are so close to another of them that either may hide the other.
 
     Args:
         points: (N, 68, 2) image px.
+        margin: by which each box is grown to every side, in its own sizes: a head is more than a face.
     """
     boxes = bounding_box(points)
-    shared = contained(boxes, boxes)
+    spans = margin * (boxes[:, 2:] - boxes[:, :2])
+    shared = contained(boxes, boxes + np.hstack([-spans, spans]))
     np.fill_diagonal(shared, 0.0)
-    shared = np.maximum(shared, shared.T)
-    return (shared > _CONTESTED).any(axis=1)
+    return (np.maximum(shared, shared.T) > _CONTESTED).any(axis=1)
 
 
 def assign(costs: Float[np.ndarray, "rows columns"], most: float) -> list[tuple[int, int]]:

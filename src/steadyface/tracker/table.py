@@ -11,7 +11,8 @@ from steadyface.landmarker import Landmarker
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.tracker.choice import Choice, choose_stabilizer
 from steadyface.tracker.config import TrackerConfig
-from steadyface.tracker.tracker import TrackedFace, Tracker
+from steadyface.tracker.faces import TrackedFace
+from steadyface.tracker.tracker import Tracker
 from steadyface.tracks import Meta, Tracks, TracksBuilder
 from steadyface.video import ImageSequence, VideoFrame, VideoReader, open_frames
 

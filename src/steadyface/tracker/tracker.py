@@ -3,96 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
-from steadyface.geometry import Region, bounding_box, box_of_pixels, contained, overlap
+from steadyface.geometry import Region, bounding_box, overlap
 from steadyface.images import Frame, as_rgb
 from steadyface.landmarker import Landmarker, Landmarks
-from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer, State
+from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.tracker.association import assign, contested, distinct, twins
 from steadyface.tracker.choice import choose_stabilizer
 from steadyface.tracker.config import TrackerConfig
 from steadyface.tracker.cuts import SceneCuts
-from steadyface.tracker.identity import Identity, Look, look_at
+from steadyface.tracker.faces import Seen, Sight, Track, TrackedFace, is_face, neighbour, points_of, sights_of
+from steadyface.tracker.identity import Identity
 from steadyface.tracker.presence import Witness
-from steadyface.tracker.region import ahead, approach, face_region
+from steadyface.tracker.region import approach, face_region
 
 _SAME_FACE = 0.35  # overlap above which a detected box is a face that is tracked already
 _STRANGER = 3.0  # distance from which on a found face is not the one that was lost
 _LOYALTY = 1.0  # distance by which another face must suit a tracked identity better for it to change over
-_SMALLEST = 8.0  # px of a face
-_WHOLE = 0.95  # share of a face inside the frame from which on its look tells who it is
-_FORESIGHT = 0.2  # s for which a face's motion is taken to go on as it was
 _RETRY_SECONDS = 0.1  # how often a face that was lost lately is looked for
 _TURNS = 4  # frames, at least, until the witness is asked about the same face again
 _DOUBTS = 3  # frames in a row that lose a face
-
-
-@dataclass(frozen=True)
-class TrackedFace:
-    """One face in one frame, in image px.
-
-    Args:
-        face: identity, from 0.
-        points: (68, 2) stabilised.
-        raw_points: (68, 2) as the network gave them.
-        scores: (68,) in [0, 1].
-        box: (4,) x0, y0, x1, y1 of the stabilised points.
-        held: whether the face is lost, and this its last shape; scores fall until it is dropped.
-    """
-
-    face: int
-    points: Float[np.ndarray, "68 2"]
-    raw_points: Float[np.ndarray, "68 2"]
-    scores: Float[np.ndarray, "68"]
-    box: Float[np.ndarray, "4"]
-    held: bool = False
-
-
-@dataclass(frozen=True)
-class _Sight:
-    """A face as one frame shows it."""
-
-    landmarks: Landmarks
-    look: Look
-    clear: bool  # all of it is in sight
-
-    @property
-    def points(self) -> Float[np.ndarray, "68 2"]:
-        return self.landmarks.points
-
-
-@dataclass(frozen=True)
-class _Track:
-    """What is remembered of a face, tracked or lost."""
-
-    identity: Identity
-    region: Region  # around it in the last frame
-    state: State | None = None  # the stabiliser's
-    shown: TrackedFace | None = None  # in the last frame with it
-    seen: float = -math.inf  # seconds of that frame
-    doubts: int = 0  # whether it is this face, or one at all: frames in a row
-    rival: int | None = None  # the face that it was lost to, in front of it
-
-    @property
-    def face(self) -> int:
-        return self.identity.face
-
-    def distance(self, sight: _Sight, seconds: float) -> float:
-        return self.identity.distance(sight.points, sight.look, seconds, sight.clear)
-
-    def next_region(self, seconds: float) -> Region:
-        elapsed = min(seconds - self.seen, _FORESIGHT)
-        return ahead(self.region, self.identity.velocity * elapsed)
-
-
-_Seen = tuple[_Track, _Sight]
 
 
 class Tracker:
@@ -145,8 +81,8 @@ class Tracker:
         self._forget_faces()
 
     def _forget_faces(self) -> None:
-        self._tracks: list[_Track] = []
-        self._lost: list[_Track] = []
+        self._tracks: list[Track] = []
+        self._lost: list[Track] = []
         self._searched = -math.inf
 
     def step(self, frame: np.ndarray, seconds: float | None = None) -> list[TrackedFace]:
@@ -187,24 +123,25 @@ class Tracker:
         self._turn = self._tracks[turn].face if turn < len(self._tracks) else None
         return seconds
 
-    def _follow(self, frame: Frame, seconds: float) -> list[_Seen]:
+    def _follow(self, frame: Frame, seconds: float) -> list[Seen]:
         """The tracked faces that are still there; the others become lost ones."""
         self._lost = [track for track in self._lost if seconds - track.seen <= self.config.memory_seconds]
         if not self._tracks:
             return []
         found = self.landmarker.predict_regions(frame, [track.next_region(seconds) for track in self._tracks])
         seen = []
-        for track, sight in self._owners(seconds, _sights(frame, found)):
-            track = replace(track, doubts=self._doubts(track, frame, sight))
-            if track.doubts < _DOUBTS and _is_face(sight.landmarks, frame, self.config.keep):
+        owned = self._owners(seconds, sights_of(frame, found))
+        for track, sight in owned:
+            track = replace(track, doubts=self._doubts(track, frame, sight, seconds))
+            if track.doubts < _DOUBTS and is_face(sight.landmarks, frame, self.config.keep):
                 seen.append((track, sight))
             else:
-                self._lost.append(track)
+                self._lost.append(replace(track, rival=neighbour(track, sight, owned)))
         return seen
 
-    def _owners(self, seconds: float, sights: list[_Sight]) -> list[_Seen]:
+    def _owners(self, seconds: float, sights: list[Sight]) -> list[Seen]:
         """Each sight with the track it belongs to; of two on one face only the better owner keeps it."""
-        points = _points(sights)
+        points = points_of(sights)
         if not contested(points).any():
             return list(zip(self._tracks, sights, strict=True))
         kept = distinct(points, np.array([sight.landmarks.scores.mean() for sight in sights]))
@@ -218,19 +155,21 @@ class Tracker:
             self._lost.append(replace(self._tracks[row], rival=owners[int(own[row].argmax())]))
         return [(self._tracks[row], sights[column]) for row, column in pairs]
 
-    def _doubts(self, track: _Track, frame: Frame, sight: _Sight) -> int:
-        """How many times in a row the face's look or the witness spoke against it.
+    def _doubts(self, track: Track, frame: Frame, sight: Sight, seconds: float) -> int:
+        """How many times in a row the face's look or the witness spoke against it; a jump tells at once.
 
         The witness is asked about each face in turn, and about one in doubt at once.
         """
         if self.config.confirm <= 0:
             return 0
+        if track.jumped_to(sight, seconds):
+            return _DOUBTS
         against = sight.clear and not track.identity.known_as(sight.look)
         if track.doubts or track.face == self._turn:
             against |= self._witness.confidence(frame, sight.points) < self.config.confirm
         return track.doubts + 1 if against else 0
 
-    def _should_search(self, seconds: float, seen: list[_Seen]) -> bool:
+    def _should_search(self, seconds: float, seen: list[Seen]) -> bool:
         if not seen:
             return True
         if len(seen) >= self.config.max_faces:
@@ -240,10 +179,10 @@ class Tracker:
         wait = min(wait, _RETRY_SECONDS) if self._lost else wait
         return newly_lost or seconds - self._searched >= wait
 
-    def _search(self, frame: Frame, seconds: float, seen: list[_Seen]) -> list[_Seen]:
+    def _search(self, frame: Frame, seconds: float, seen: list[Seen]) -> list[Seen]:
         """With the faces that the detector finds and the network confirms, largest first."""
         self._searched = seconds
-        known = _points([sight for _, sight in seen])
+        known = points_of([sight for _, sight in seen])
         boxes = self.detector(frame)
         boxes = boxes[np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")]
         boxes = boxes[~(overlap(boxes, bounding_box(known)) > _SAME_FACE).any(axis=1)]
@@ -251,16 +190,13 @@ class Tracker:
         while len(boxes) and (room := self.config.max_faces - len(known)) > 0:
             for landmarks in self._settle(frame, boxes[:room]):
                 shape = landmarks.points[None]
-                if _is_face(landmarks, frame, self.config.accept) and not twins(shape, known).any():
+                if is_face(landmarks, frame, self.config.accept) and not twins(shape, known).any():
                     found.append(landmarks)
                     known = np.concatenate([known, shape])
             boxes = boxes[room:]
         if not found:
             return seen
-        clear = _clear(frame, known)[len(seen) :]
-        sights = [
-            _Sight(each, look_at(frame, each.points), bool(c)) for each, c in zip(found, clear, strict=True)
-        ]
+        sights = sights_of(frame, found, points_of([sight for _, sight in seen]))
         return self._name(seconds, seen, sights)
 
     def _settle(self, frame: Frame, boxes: Float[np.ndarray, "faces 4"]) -> Landmarks:
@@ -268,7 +204,7 @@ class Tracker:
         first = self.landmarker.predict_regions(frame, [Region.around_box(box) for box in boxes])
         return self.landmarker.predict_regions(frame, [face_region(points) for points in first.points])
 
-    def _name(self, seconds: float, seen: list[_Seen], found: list[_Sight]) -> list[_Seen]:
+    def _name(self, seconds: float, seen: list[Seen], found: list[Sight]) -> list[Seen]:
         """Give found faces to the identities that were lost, or new ones.
 
         A tracked face that a lost one was hidden by takes part: now that both are in sight, their looks and
@@ -295,20 +231,20 @@ class Tracker:
             else:
                 identity = claims[row].identity.returned(sight.points, seconds)
             if column < len(found):
-                track = _Track(identity, face_region(sight.points))
+                track = Track(identity, face_region(sight.points))
             else:
                 track = replace(in_front[column - len(found)][0], identity=identity)
             named.append((track, sight))
         return named
 
-    def _new_identity(self, sight: _Sight, seconds: float) -> Identity:
+    def _new_identity(self, sight: Sight, seconds: float) -> Identity:
         self._next_face += 1
         return Identity.of(self._next_face - 1, sight.points, sight.look, seconds)
 
-    def _update(self, seconds: float, seen: list[_Seen]) -> list[_Track]:
+    def _update(self, seconds: float, seen: list[Seen]) -> list[Track]:
         """The tracks after this frame; of a face that is not in clear sight path and looks are not learnt."""
         rivals = {track.rival for track in self._lost}
-        hiding = contested(_points([sight for _, sight in seen]))
+        hiding = contested(points_of([sight for _, sight in seen]))
         tracks = []
         for (track, sight), hides in zip(seen, hiding, strict=True):
             if not hides and track.face not in rivals:
@@ -317,7 +253,7 @@ class Tracker:
             tracks.append(self._show(track, sight.landmarks, seconds))
         return tracks
 
-    def _show(self, track: _Track, landmarks: Landmarks, seconds: float) -> _Track:
+    def _show(self, track: Track, landmarks: Landmarks, seconds: float) -> Track:
         """With its stabilised shape."""
         raw = landmarks.points
         state, points = track.state, raw
@@ -325,8 +261,14 @@ class Tracker:
             elapsed = None if state is None else seconds - track.seen
             state, points = self.stabilizer.step(state, raw, elapsed, landmarks.scores)
         shown = TrackedFace(track.face, points, raw, landmarks.scores, bounding_box(points))
-        region = approach(track.region, face_region(raw))
-        return replace(track, region=region, state=state, shown=shown, seen=seconds)
+        return replace(
+            track,
+            region=approach(track.region, face_region(raw)),
+            state=state,
+            shown=shown,
+            seen=seconds,
+            velocity=track.velocity_at(raw, seconds),
+        )
 
     def _held(self, seconds: float) -> list[TrackedFace]:
         """The last shapes of the faces that were lost a moment ago, latest first."""
@@ -336,29 +278,3 @@ class Tracker:
             if track.shown is not None and left > 1e-6:
                 held.append(replace(track.shown, scores=track.shown.scores * left, held=True))
         return held
-
-
-def _sights(frame: Frame, found: Landmarks) -> list[_Sight]:
-    """What a frame shows of the faces found."""
-    clear = _clear(frame, found.points)
-    return [_Sight(each, look_at(frame, each.points), bool(c)) for each, c in zip(found, clear, strict=True)]
-
-
-def _clear(frame: Frame, points: Float[np.ndarray, "faces 68 2"]) -> Bool[np.ndarray, "faces"]:
-    """Which faces are in sight as a whole: hidden neither by another nor by the frame's border."""
-    height, width = frame.shape[:2]
-    whole = contained(bounding_box(points), box_of_pixels(0, 0, width, height)[None])[:, 0]
-    return ~contested(points) & (whole > _WHOLE)
-
-
-def _points(sights: Sequence[_Sight]) -> Float[np.ndarray, "faces 68 2"]:
-    return np.array([sight.points for sight in sights]).reshape(-1, 68, 2)
-
-
-def _is_face(landmarks: Landmarks, frame: Frame, least: float) -> bool:
-    """Whether the network believes in it, it is larger than a few pixels and its middle is in the frame."""
-    x0, y0, x1, y1 = bounding_box(landmarks.points)
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    height, width = frame.shape[:2]
-    inside = 0 <= x < width and 0 <= y < height
-    return bool(inside and min(x1 - x0, y1 - y0) > _SMALLEST and landmarks.scores.mean() >= least)
