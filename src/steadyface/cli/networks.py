@@ -7,7 +7,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from steadyface import heatmap
 from steadyface.cli.terminal import import_extra
 from steadyface.errors import ConfigError
 
@@ -120,7 +119,7 @@ def label(
     return 0
 
 
-def export(model: Path, *, out: Path, name: str | None = None, decoder: str = heatmap.DEFAULT_METHOD) -> int:
+def export(model: Path, *, out: Path, name: str | None = None, decoder: str = "dark") -> int:
     """Write a trained network as one ONNX file, verified against torch.
 
     Parameters
