@@ -13,23 +13,27 @@ from steadyface.geometry import box_of_pixels
 
 _PARTS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "jaw": (
-        *((-83, -6, 100), (-82, 16, 102), (-79, 38, 101), (-75, 59, 97), (-66, 79, 89), (-52, 94, 76)),
-        *((-36, 105, 63), (-19, 115, 51), (0, 116, 46), (19, 115, 51), (36, 105, 63), (52, 94, 76)),
-        *((66, 79, 89), (75, 59, 97), (79, 38, 101), (82, 16, 102), (83, -6, 100)),
+        *((-75, -34, 95), (-75, -15, 93), (-72, 5, 93), (-68, 23, 92), (-60, 41, 86), (-48, 56, 76)),
+        *((-34, 67, 64), (-18, 77, 52), (0, 79, 47), (18, 77, 52), (34, 67, 64), (48, 56, 76)),
+        *((60, 41, 86), (68, 23, 92), (72, 5, 93), (75, -15, 93), (75, -34, 95)),
     ),
-    "right_brow": ((-59, -13, 43), (-49, -19, 34), (-36, -21, 28), (-24, -18, 22), (-12, -14, 18)),
-    "left_brow": ((12, -14, 18), (24, -18, 22), (36, -21, 28), (49, -19, 34), (59, -13, 43)),
-    "nose_bridge": ((0, 0, 19), (0, 13, 13), (0, 25, 6), (0, 36, 0)),
-    "nose_base": ((-14, 43, 21), (-7, 46, 17), (0, 48, 16), (7, 46, 17), (14, 43, 21)),
-    "right_eye": ((-44, 0, 42), (-36, -4, 36), (-27, -3, 35), (-19, 3, 36), (-28, 4, 36), (-37, 3, 38)),
-    "left_eye": ((19, 3, 36), (27, -3, 35), (36, -4, 36), (44, 0, 42), (37, 3, 38), (28, 4, 36)),
+    "right_brow": ((-58, -48, 47), (-49, -55, 37), (-36, -57, 29), (-24, -55, 22), (-12, -50, 18)),
+    "left_brow": ((12, -50, 18), (24, -55, 22), (36, -57, 29), (49, -55, 37), (58, -48, 47)),
+    "nose_bridge": ((0, -36, 19), (0, -24, 13), (0, -12, 6), (0, 0, 0)),
+    "nose_base": ((-14, 8, 20), (-7, 11, 16), (0, 13, 15), (7, 11, 16), (14, 8, 20)),
+    "right_eye": (
+        *((-44, -34, 42), (-36, -39, 37), (-27, -39, 36), (-19, -33, 36), (-27, -31, 36), (-37, -31, 38)),
+    ),
+    "left_eye": (
+        *((19, -33, 36), (27, -39, 36), (36, -39, 37), (44, -34, 42), (37, -31, 38), (27, -31, 36)),
+    ),
     "outer_lips": (
-        *((-28, 65, 40), (-17, 61, 27), (-7, 58, 20), (0, 60, 20), (7, 58, 20), (17, 61, 27)),
-        *((28, 65, 40), (18, 75, 32), (8, 79, 26), (0, 79, 25), (-8, 79, 26), (-18, 75, 32)),
+        *((-28, 31, 43), (-17, 27, 29), (-7, 24, 21), (0, 26, 20), (7, 24, 21), (17, 27, 29)),
+        *((28, 31, 43), (18, 41, 34), (8, 45, 28), (0, 45, 26), (-8, 45, 28), (-18, 41, 34)),
     ),
     "inner_lips": (
-        *((-23, 66, 38), (-7, 64, 23), (0, 65, 22), (7, 64, 23)),
-        *((23, 66, 38), (7, 69, 24), (0, 70, 23), (-7, 69, 24)),
+        *((-23, 32, 41), (-7, 30, 23), (0, 31, 22), (7, 30, 23), (23, 32, 41), (7, 35, 27)),
+        *((0, 36, 25), (-7, 35, 27)),
     ),
 }
 """mm from the tip of the nose: towards the subject's left, down, and back."""
@@ -46,9 +50,8 @@ MEAN_FACE = _mean_face()
 """(68, 3) mm: an average adult's points, symmetric, around their mean. x to the subject's left, which is an
 unmirrored image's right, y down, z back.
 
-Begun from anthropometric averages (Farkas 1994: widths, heights and depths of adults' faces) and brought into
-line, in whole mm, with the mean of annotated photographs; the eyes' centres are 63 mm apart (Dodgson 2004),
-and the mean head of the photographs looks straight ahead."""
+Fitted to the annotations of 300-W's training faces by `benchmarks/mean_face.py`, from a start by
+anthropometric averages (Farkas 1994); the eyes' centres are 63 mm apart (Dodgson 2004)."""
 
 _RIGID = np.flatnonzero(np.abs(markup.JAW_DROP) <= 0.1)
 """Points that an opening mouth leaves in place."""
@@ -132,7 +135,7 @@ def eye_aspect_ratio(
         eye: `right_eye` or `left_eye`, the subject's own.
 
     >>> float(eye_aspect_ratio(MEAN_FACE[:, :2], "left_eye").round(2))
-    0.28
+    0.32
     """
     return _openness(points, eye)
 
