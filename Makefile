@@ -2,6 +2,7 @@
 # make test   install everything, check style and types, run the tests
 # make lint   style and types only
 # make bench  speed stage by stage, and the decoders' noise table
+# make docs   the documentation's pages: build/site/index.html
 # make bench-peers DATA=FOLDER  dlib and MediaPipe beside steadyface, each installed where its pins allow
 
 PYTHON ?= python3
@@ -11,18 +12,22 @@ PEERS := build/peers-venv
 MEDIAPIPE := build/mediapipe-venv
 DATA ?= ../shared/data
 
-.PHONY: demo test lint bench bench-peers clean
+.PHONY: demo test lint bench bench-peers docs clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/steadyface demo --out build/demo
 
 test: lint
-	$(DEV)/bin/python -m pytest
+	$(DEV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(DEV)/installed
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
+
+docs: $(DEV)/installed
+	$(DEV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(DEV)/bin/python -m mkdocs build --strict --quiet
 
 bench: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/decoders.py

@@ -1,0 +1,84 @@
+"""A face's points as animated empties in Blender.
+
+    steadyface track clip.mp4 --format json --stabilizer sta-offline
+    python examples/blender_export.py steadyface-out/clip.json OUT.py [FACE]
+    blender --python OUT.py
+
+Writes a script for Blender that holds its own data: one empty per landmark, parented to an empty that carries
+the head's place and turn, key frames in the scene's frame rate. One unit is the distance of the outer eye
+corners; x to the right, z up, as seen by a camera that looks along y.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import steadyface
+from steadyface import markup
+from steadyface.errors import ConfigError
+from steadyface.metrics import interocular
+
+SCRIPT = """import bpy
+
+DATA = {data}
+
+scene = bpy.context.scene
+scene.render.fps = round(DATA["fps"])
+scene.frame_end = max(DATA["frames"])
+
+
+def empty(name, parent, size):
+    made = bpy.data.objects.new(name, None)
+    made.empty_display_size, made.parent = size, parent
+    scene.collection.objects.link(made)
+    return made
+
+
+root = empty("face", None, 0.5)
+points = [empty(name, root, 0.02) for name in DATA["names"]]
+for row, frame in enumerate(DATA["frames"]):
+    root.location, root.rotation_euler = DATA["place"][row], (0, DATA["roll"][row], 0)
+    root.keyframe_insert("location", frame=frame)
+    root.keyframe_insert("rotation_euler", frame=frame)
+    for point, place in zip(points, DATA["points"][row]):
+        point.location = place
+        point.keyframe_insert("location", frame=frame)
+"""
+
+
+def animation(tracks: steadyface.Tracks) -> dict[str, object]:
+    """What the script needs: the head's place and roll, and the points in a frame that goes along with it."""
+    points = tracks.points.astype(float)
+    unit = float(np.median(interocular(points)))
+    right, left = (points[:, corner] for corner in markup.OUTER_EYE_CORNERS)
+    middle, across = (right + left) / 2, left - right
+    roll = np.arctan2(across[:, 1], across[:, 0])
+    cos, sin = np.cos(roll)[:, None], np.sin(roll)[:, None]
+    x, y = np.moveaxis(points - middle[:, None], -1, 0)
+    local = np.stack([x * cos + y * sin, np.zeros_like(x), x * sin - y * cos], axis=-1) / unit
+    place = np.stack([middle[:, 0], np.zeros(len(middle)), -middle[:, 1]], axis=-1) / unit
+    return {
+        "fps": tracks.meta["fps"],
+        "frames": (tracks.frame + 1).tolist(),
+        "names": list(markup.NAMES),
+        "place": place.round(5).tolist(),
+        "roll": roll.round(6).tolist(),
+        "points": local.round(5).tolist(),
+    }
+
+
+def main(source: str, out: str, face: str = "0") -> None:
+    tracks = steadyface.Tracks.load(source)
+    if int(face) not in tracks.faces:
+        raise ConfigError(f"face {face} is not in {source}, which holds {tracks.faces}")
+    data = json.dumps(animation(tracks.of_face(int(face))))
+    Path(out).write_text(SCRIPT.replace("{data}", data), encoding="utf-8")
+    print(out)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
