@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads would wait for each other in busy loops
+
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -115,7 +116,7 @@ def load_pair(path: Path) -> Pair:
             scores = values["scores"].astype(float) if "scores" in values else None
     except OSError as error:
         raise DataError(path, error.strerror or str(error)) from error
-    except (ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, EOFError, BadZipFile, TokenError, zlib.error) as error:
         raise DataError(path, f"not a sequence with its truth: {error}") from error
     scored = raw.shape[:2] if scores is None else scores.shape
     if (raw.shape[1:], truth.shape, scored) != ((markup.COUNT, 2), raw.shape, raw.shape[:2]):

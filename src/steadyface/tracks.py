@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -167,7 +168,7 @@ class Tracks:
             tracks = cls(**columns, meta=values["meta"])
         except OSError as error:
             raise DataError(path, error.strerror or str(error)) from error
-        except (ValueError, KeyError, TypeError, EOFError, StopIteration, BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, EOFError, StopIteration, BadZipFile, TokenError) as error:
             raise DataError(path, f"not a file of tracks: {error}") from error
         if len({len(getattr(tracks, name)) for name in COLUMNS}) != 1:
             raise DataError(path, "not a file of tracks: columns of different length")

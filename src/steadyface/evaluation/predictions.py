@@ -6,6 +6,7 @@ import json
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -130,7 +131,7 @@ class PredictionFolder:
                 return Prediction(tuple(values["rows"].tolist()), **arrays, group=str(values["group"]))
         except OSError as error:
             raise DataError(path, error.strerror or str(error)) from error
-        except (ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        except (ValueError, KeyError, TypeError, EOFError, BadZipFile, TokenError, zlib.error) as error:
             raise DataError(path, f"not a prediction: {error}") from error
 
     def _path(self, name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from zipfile import BadZipFile
 
 import numpy as np
@@ -103,5 +104,5 @@ def _read(path: Path, keys: tuple[str, ...]) -> dict[str, Float[np.ndarray, "fac
             return {key: values[key].astype(float) for key in keys}
     except OSError as error:
         raise DataError(path, error.strerror or "cannot be read") from error
-    except (ValueError, KeyError, BadZipFile) as error:
+    except (ValueError, KeyError, BadZipFile, TokenError) as error:
         raise DataError(path, f"not reference predictions: {error}") from error

@@ -65,6 +65,7 @@ class CompactConfig:
 class CompactNet(nn.Module):
     """Face crops to log-heatmaps.
 
+    >>> import torch
     >>> net = CompactNet(CompactConfig(input_size=64))
     >>> net(torch.zeros(2, 3, 64, 64)).shape
     torch.Size([2, 68, 16, 16])

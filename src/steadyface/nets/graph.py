@@ -15,6 +15,7 @@ MOST_BOXES = 64
 """Boxes that a finder's graph returns at most."""
 
 _SAME_FACE = 0.45  # overlap above which the lesser of two boxes is dropped
+_TIE = 1e-6  # by which the middle cell of a window is raised
 _REACH = 1  # cells around a peak that its decoder looks at, and in which it has to be the highest
 
 
@@ -68,8 +69,9 @@ class FinderGraph(nn.Module):
         padded = nn.functional.pad(heat[0, 0], (_REACH, _REACH, _REACH, _REACH))
         reach = torch.arange(span, device=heat.device)
         windows = padded[(rows[:, None] + reach)[:, :, None], (columns[:, None] + reach)[:, None, :]]
+        first = ((reach[:, None] == _REACH) & (reach == _REACH)) * _TIE  # of equal cells the middle one
         sigma = self.net.config.sigma
-        read = heatmap.decode(windows, sigma=sigma, method="fhr_symmetric")
+        read = heatmap.decode(windows + first, sigma=sigma, method="fhr_symmetric")
         step = (read.points - _REACH).clamp(-1.0, 1.0)
         values = maps[0][:, rows, columns]
         scores = peaks * torch.exp(step.square().sum(-1) / (2 * sigma**2))
