@@ -40,6 +40,7 @@ class Identity:
         velocity: (2,) px/s.
         seconds: when that was.
         look: running mean of its looks.
+        clear: whether these were clear; that of a face which comes in through the frame's border is not yet.
     """
 
     face: int
@@ -48,11 +49,14 @@ class Identity:
     velocity: Float[np.ndarray, "2"]
     seconds: float
     look: Look
+    clear: bool = True
 
     @classmethod
-    def of(cls, face: int, points: Float[np.ndarray, "68 2"], look: Look, seconds: float) -> Identity:
+    def of(
+        cls, face: int, points: Float[np.ndarray, "68 2"], look: Look, seconds: float, clear: bool = True
+    ) -> Identity:
         """A face that is seen for the first time."""
-        return cls(face, _centre(points), float(face_size(points)), np.zeros(2), seconds, look)
+        return cls(face, _centre(points), float(face_size(points)), np.zeros(2), seconds, look, clear)
 
     def moved(self, points: Float[np.ndarray, "68 2"], seconds: float) -> Identity:
         """Seen at another place."""
@@ -66,7 +70,9 @@ class Identity:
         return replace(self.moved(points, seconds), velocity=np.zeros(2))
 
     def seen_as(self, look: Look) -> Identity:
-        """With one more look in the mean, unless it is that of somebody else."""
+        """With one more clear look in the mean, unless it is that of somebody else."""
+        if not self.clear:
+            return replace(self, look=look, clear=True)
         if not self.known_as(look):
             return self
         mean = (1 - _PACE) * self.look + _PACE * look
@@ -74,7 +80,7 @@ class Identity:
 
     def known_as(self, look: Look) -> bool:
         """Whether a clear look may be this face's."""
-        return 1.0 - float(self.look @ look) < _STRANGE
+        return not self.clear or 1.0 - float(self.look @ look) < _STRANGE
 
     def distance(
         self, points: Float[np.ndarray, "68 2"], look: Look, seconds: float, clear: bool = True
@@ -88,7 +94,7 @@ class Identity:
             clear: whether all of the face is in sight; else its look says little against it.
         """
         unlike = (1.0 - float(self.look @ look)) / _ALIKE
-        return self.displacement(points, seconds) + (unlike if clear else min(unlike, 1.0))
+        return self.displacement(points, seconds) + (unlike if clear and self.clear else min(unlike, 1.0))
 
     def displacement(self, points: Float[np.ndarray, "68 2"], seconds: float) -> float:
         """The terms of `distance` that need no look: off its path, and of another size."""

@@ -239,7 +239,7 @@ class Tracker:
 
     def _new_identity(self, sight: Sight, seconds: float) -> Identity:
         self._next_face += 1
-        return Identity.of(self._next_face - 1, sight.points, sight.look, seconds)
+        return Identity.of(self._next_face - 1, sight.points, sight.look, seconds, sight.clear)
 
     def _update(self, seconds: float, seen: list[Seen]) -> list[Track]:
         """The tracks after this frame; of a face that is not in clear sight path and looks are not learnt."""
