@@ -359,3 +359,23 @@ class TestYuNet:
         for image in BAD_IMAGES:
             with pytest.raises(ConfigError, match="RGB uint8"):
                 yunet(image)
+
+
+class TestConfidence:
+    def test_it_is_high_at_the_face_only(
+        self, finder: FaceFinder, still: np.ndarray, points: np.ndarray
+    ) -> None:
+        crop, to_crop = crop_region(still, Region.around_box(bounding_box(points), margin=1.6), 48)
+        box = bounding_box(to_crop(points))
+        assert finder.confidence(crop, box) > 0.8
+        assert finder.confidence(crop, box + np.array([40, 0, 40, 0])) == 0
+        assert finder.confidence(np.full_like(crop, 127), box) < 0.2
+
+    def test_it_is_the_score_that_find_gives_there(
+        self, finder: FaceFinder, still: np.ndarray, points: np.ndarray
+    ) -> None:
+        small, to_small = resize_to(still, SIDE)
+        boxes, scores = finder.find(small)
+        best = int(np.argmax(overlap(bounding_box(to_small(points))[None], boxes)))
+        # The same network on the same image, in float32.
+        assert finder.confidence(small, boxes[best]) == pytest.approx(scores[best], abs=1e-6)

@@ -118,6 +118,12 @@ class TestReturn:
         assert seen(frames[0]) == [0]
         assert seen(frames[-1]) not in ([], [0])
 
+    def test_coming_in_through_the_side_it_is_one_face(self) -> None:
+        course = walk(-60, 300, 18)
+        frames = run(people.scene(18, course))
+        assert {face.face for faces in frames for face in faces} == {0}
+        assert seen(frames[-1]) == [0]
+
 
 class TestTwo:
     def test_side_by_side_they_never_swap(self) -> None:

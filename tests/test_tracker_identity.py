@@ -46,6 +46,13 @@ class TestLook:
         known = identity(points)
         assert known.seen_as(other) is known
 
+    def test_the_first_clear_look_takes_the_place_of_one_that_was_not(self, points: np.ndarray) -> None:
+        cut, look = look_at(frame(None, (240, 135)), points), look_at(frame(), points)
+        entering = Identity.of(0, points, cut, 0.0, clear=False)
+        assert entering.known_as(look)
+        np.testing.assert_array_equal(entering.seen_as(look).look, look)
+        assert not entering.seen_as(look).known_as(cut)
+
     def test_a_flat_face_looks_like_nothing(self, points: np.ndarray) -> None:
         assert np.abs(look_at(np.full((270, 480, 3), 90, np.uint8), points)).max() == 0
 

@@ -130,3 +130,11 @@ def test_real_clips_show_their_faces(data_dir: Path) -> None:
     for name, frames in expected.items():
         tracks = track(data_dir / "videos" / name)
         assert len(tracks) == frames, name
+        assert tracks.faces == [0][:frames], name
+
+
+def test_a_real_face_that_is_gone_is_dropped(data_dir: Path) -> None:
+    tracks = track(data_dir / "videos" / "face_noface.mov")
+    # Frame 72 is white, and in frame 73 another shot begins.
+    assert tracks.frame[~tracks.held].tolist() == list(range(72))
+    assert tracks.frame[tracks.held].tolist() == [72]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 from steadyface.datasets.pts import read_pts
 from steadyface.errors import ConfigError, DataError, MissingExtraError
@@ -35,6 +36,7 @@ def make_tracks(rows: int = 2500) -> Tracks:
             raw_points=points + rng.normal(0, 1, (68, 2)),
             scores=rng.uniform(0, 1, 68),
             box=rng.uniform(0, 1000, 4),
+            held=n % 11 == 5,
         )
     return builder.finish({"source": "clip.mp4", "fps": 29.97})
 
@@ -69,6 +71,35 @@ def test_csv_has_the_names_of_openface(tmp_path: Path) -> None:
         names = next(csv.reader(file))
     assert names[:6] == ["frame", "face_id", "timestamp", "confidence", "success", "x_0"]
     assert {"x_67", "y_0", "y_67"} <= set(names)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_success_is_0_where_a_face_is_held(tmp_path: Path, suffix: str) -> None:
+    tracks = make_tracks(30)
+    path = tracks.save(tmp_path / f"clip.{suffix}")
+    if suffix == "csv":
+        with path.open() as file:
+            file.readline()
+            success = [row["success"] for row in csv.DictReader(file)]
+    else:
+        success = parquet.read_table(path)["success"].to_pylist()
+    assert [int(value) for value in success] == (~tracks.held).astype(int).tolist()
+    assert 0 < tracks.held.sum() < 30
+
+
+def test_files_from_before_there_were_held_rows_still_load(tmp_path: Path) -> None:
+    tracks = make_tracks(30).without_held()
+    values = {name: getattr(tracks, name) for name in COLUMNS if name != "held"}
+    np.savez(tmp_path / "old.npz", **values, meta=np.array(json.dumps(tracks.meta)))
+    columns = {name: value.tolist() for name, value in values.items()}
+    (tmp_path / "old.json").write_text(json.dumps({"meta": tracks.meta, **columns}))
+    for suffix in ("npz", "json"):
+        assert same(Tracks.load(tmp_path / f"old.{suffix}"), tracks)
+
+
+def test_held_rows_have_no_pts_file(tmp_path: Path) -> None:
+    tracks = make_tracks(30)
+    assert len(list(tracks.save(tmp_path / "clip.pts").iterdir())) == (~tracks.held).sum() < 30
 
 
 def test_pts_is_a_folder_with_a_file_per_face_and_frame(tmp_path: Path) -> None:
@@ -191,6 +222,20 @@ def test_jitter_ignores_the_gap() -> None:
     assert builder.finish({}).jitter() < 1e-3
 
 
+def test_jitter_ignores_held_rows() -> None:
+    steady = np.linspace(0, 100, 136).reshape(68, 2)
+    rng, builder = np.random.default_rng(0), TracksBuilder()
+    for frame in range(30):
+        held = 8 <= frame < 24
+        moved = steady + 3 * frame + held * rng.normal(0, 5, (68, 2))
+        row = {"points": moved, "raw_points": moved, "scores": np.ones(68), "box": np.zeros(4), "held": held}
+        builder.add(frame=frame, seconds=frame / 25, face=0, **row)
+    tracks = builder.finish({})
+    # A uniform motion has no jitter beyond float32's precision at 200 px.
+    assert tracks.jitter() < 1e-3
+    assert replace(tracks, held=np.zeros(30, bool)).jitter() > 0.1
+
+
 def test_unknown_format_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="npz, csv, parquet, json, pts"):
         make_tracks(1).save(tmp_path / "clip.xls")
@@ -292,6 +337,15 @@ class TestSmoothed:
     def test_points_as_they_were_do_not_count(self, sta: Stabilizer) -> None:
         tracks = moving_faces(every(0, 12))
         assert same(tracks.smoothed(sta).smoothed(sta), tracks.smoothed(sta))
+
+    def test_held_rows_are_not_smoothed_but_repeat_the_last_shape(self, sta: Stabilizer) -> None:
+        tracks = moving_faces(every(0, 20))
+        held = np.isin(np.arange(20), [8, 9, 10])
+        whole = replace(tracks, held=held).smoothed(sta)
+        assert same(rows(whole, ~held), rows(tracks, ~held).smoothed(sta))
+        for row in (8, 9, 10):
+            np.testing.assert_array_equal(whole.points[row], whole.points[7])
+            np.testing.assert_array_equal(whole.box[row], whole.box[7])
 
     def test_it_is_steadier_than_a_causal_one(self, sta: Stabilizer) -> None:
         tracks = moving_faces(every(0, 40))

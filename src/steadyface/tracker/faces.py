@@ -19,6 +19,7 @@ from steadyface.tracker.region import ahead
 
 _JUMP = 0.25  # face sizes that a face may get off its path at once …
 _JUMP_LATER = 1.5  # … and more for each second
+_SUDDEN = 0.3  # distance of two looks of a face in successive frames that is not to be expected
 _SWIFTNESS = 0.5  # share of a new velocity in the running mean
 _FORESIGHT = 0.2  # s for which a face's motion is taken to go on as it was
 _NEAR = 2.0  # face sizes between two faces of which one may hide the other
@@ -71,6 +72,7 @@ class Track:
     shown: TrackedFace | None = None  # in the last frame with it
     seen: float = -math.inf  # seconds of that frame
     velocity: Float[np.ndarray, "2"] = field(default_factory=lambda: np.zeros(2))  # px/s, even while hidden
+    look: Look | None = None  # when it was last in clear sight
     doubts: int = 0  # whether it is this face, or one at all: frames in a row
     rival: int | None = None  # the face that it was lost to, in front of it
 
@@ -90,6 +92,10 @@ class Track:
         moved = (sight.points - self.shown.raw_points).mean(axis=0) - self.velocity * min(elapsed, _FORESIGHT)
         reach = float(face_size(self.shown.raw_points)) * (_JUMP + _JUMP_LATER * elapsed)
         return float(np.linalg.norm(moved)) > reach
+
+    def looks_changed(self, sight: Sight) -> bool:
+        """Whether its look is another than just before."""
+        return self.look is not None and 1.0 - float(self.look @ sight.look) > _SUDDEN
 
     def velocity_at(self, points: Float[np.ndarray, "68 2"], seconds: float) -> Float[np.ndarray, "2"]:
         """Its velocity once it is seen at the points, px/s."""
@@ -122,9 +128,9 @@ def points_of(sights: Sequence[Sight]) -> Float[np.ndarray, "faces 68 2"]:
     return np.array([sight.points for sight in sights]).reshape(-1, 68, 2)
 
 
-def neighbour(track: Track, sight: Sight, seen: list[Seen]) -> int | None:
-    """The other face that is nearest, if it is near enough to hide this one."""
-    others = [(other.face, each.points) for other, each in seen if other.face != track.face]
+def neighbour(face: int | None, sight: Sight, seen: list[Seen]) -> int | None:
+    """The tracked face nearest to a sight of `face`, other than itself, if it is near enough to hide it."""
+    others = [(track.face, each.points) for track, each in seen if track.face != face]
     away = {face: float(np.linalg.norm((points - sight.points).mean(axis=0))) for face, points in others}
     nearest = min(away, key=away.__getitem__, default=None)
     return nearest if nearest is not None and away[nearest] < _NEAR * face_size(sight.points) else None

@@ -136,7 +136,7 @@ class Tracker:
             if track.doubts < _DOUBTS and is_face(sight.landmarks, frame, self.config.keep):
                 seen.append((track, sight))
             else:
-                self._lost.append(replace(track, rival=neighbour(track, sight, owned)))
+                self._lost.append(replace(track, rival=neighbour(track.face, sight, owned)))
         return seen
 
     def _owners(self, seconds: float, sights: list[Sight]) -> list[Seen]:
@@ -158,13 +158,15 @@ class Tracker:
     def _doubts(self, track: Track, frame: Frame, sight: Sight, seconds: float) -> int:
         """How many times in a row the face's look or the witness spoke against it; a jump tells at once.
 
-        The witness is asked about each face in turn, and about one in doubt at once.
+        A look speaks against it that is another's all of a sudden: a face turns and grimaces bit by bit. The
+        witness is asked about each face in turn, and about one in doubt at once.
         """
         if self.config.confirm <= 0:
             return 0
         if track.jumped_to(sight, seconds):
             return _DOUBTS
         against = sight.clear and not track.identity.known_as(sight.look)
+        against &= track.doubts > 0 or track.looks_changed(sight)
         if track.doubts or track.face == self._turn:
             against |= self._witness.confidence(frame, sight.points) < self.config.confirm
         return track.doubts + 1 if against else 0
@@ -207,10 +209,10 @@ class Tracker:
     def _name(self, seconds: float, seen: list[Seen], found: list[Sight]) -> list[Seen]:
         """Give found faces to the identities that were lost, or new ones.
 
-        A tracked face that a lost one was hidden by takes part: now that both are in sight, their looks and
-        paths say which was in front.
+        A tracked face that a lost one was hidden by takes part, and so does one beside a found face: now that
+        both are in sight, their looks and paths say which was in front.
         """
-        rivals = {track.rival for track in self._lost}
+        rivals = {track.rival for track in self._lost} | {neighbour(None, sight, seen) for sight in found}
         in_front = [(track, replace(sight, clear=True)) for track, sight in seen if track.face in rivals]
         claims = [*self._lost, *(track for track, _ in in_front)]
         sights = [*found, *(sight for _, sight in in_front)]
@@ -239,28 +241,37 @@ class Tracker:
 
     def _new_identity(self, sight: Sight, seconds: float) -> Identity:
         self._next_face += 1
-        return Identity.of(self._next_face - 1, sight.points, sight.look, seconds)
+        return Identity.of(self._next_face - 1, sight.points, sight.look, seconds, sight.clear)
 
     def _update(self, seconds: float, seen: list[Seen]) -> list[Track]:
-        """The tracks after this frame; of a face that is not in clear sight path and looks are not learnt."""
+        """The tracks after this frame."""
         rivals = {track.rival for track in self._lost}
         hiding = contested(points_of([sight for _, sight in seen]))
         tracks = []
         for (track, sight), hides in zip(seen, hiding, strict=True):
             if not hides and track.face not in rivals:
-                identity = track.identity.moved(sight.points, seconds)
-                track = replace(track, identity=identity.seen_as(sight.look) if sight.clear else identity)
-            tracks.append(self._show(track, sight.landmarks, seconds))
+                track = replace(track, identity=self._learnt(track.identity, sight, seconds))
+            tracks.append(self._show(track, sight, seconds))
         return tracks
 
-    def _show(self, track: Track, landmarks: Landmarks, seconds: float) -> Track:
+    def _learnt(self, identity: Identity, sight: Sight, seconds: float) -> Identity:
+        """With the path and look of a sight that does not look like another; a changed look comes in time."""
+        if not sight.clear:
+            return identity.moved(sight.points, seconds)
+        if not identity.known_as(sight.look):
+            if seconds - identity.seconds <= self.config.memory_seconds:
+                return identity
+            identity = replace(identity, clear=False)
+        return identity.moved(sight.points, seconds).seen_as(sight.look)
+
+    def _show(self, track: Track, sight: Sight, seconds: float) -> Track:
         """With its stabilised shape."""
-        raw = landmarks.points
+        raw, scores = sight.points, sight.landmarks.scores
         state, points = track.state, raw
         if self.stabilizer is not None:
             elapsed = None if state is None else seconds - track.seen
-            state, points = self.stabilizer.step(state, raw, elapsed, landmarks.scores)
-        shown = TrackedFace(track.face, points, raw, landmarks.scores, bounding_box(points))
+            state, points = self.stabilizer.step(state, raw, elapsed, scores)
+        shown = TrackedFace(track.face, points, raw, scores, bounding_box(points))
         return replace(
             track,
             region=approach(track.region, face_region(raw)),
@@ -268,6 +279,7 @@ class Tracker:
             shown=shown,
             seen=seconds,
             velocity=track.velocity_at(raw, seconds),
+            look=sight.look if sight.clear else track.look,
         )
 
     def _held(self, seconds: float) -> list[TrackedFace]:
