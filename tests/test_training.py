@@ -122,7 +122,7 @@ def test_a_graph_that_disagrees_is_refused(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_student_imitates_its_teacher(data: Path, tmp_path: Path) -> None:
-    """The teacher sees 128 px, the student 32 px; a teacher's share of 1 leaves nothing of the annotations."""
+    """The teacher sees 128 px, the student 32; with a teacher's share of 1 nothing of the annotations is left."""
     recipe = replace(
         SMOKE,
         network=CompactConfig(input_size=32, sigma=0.75),
