@@ -8,9 +8,9 @@ cut was found, and how often the witness was asked and saw no face. `hamilton` h
 people, `no_face` nobody; everybody else is alone and has to keep one number.
 
 Then each clip's face meets the next clip's (`meetings.py`), where it is known who is where. `switches`
-counts how often a person comes under another number than before, `numbers` those given in all, `found` is the
-share of a person's frames in sight in which a face is tracked there. Between the two, what it costs: median ms
-of CPU time of each part, on one thread, so that a busy machine does not count.
+counts how often a person comes under another number than before, `numbers` those given in all, `found` is
+the share of a person's frames in sight in which a face is tracked there. Between the two, what it costs:
+median ms of CPU time of each part, on one thread.
 """
 
 from __future__ import annotations
