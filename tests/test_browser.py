@@ -28,7 +28,10 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "browser"
 STABILIZER = Path(sys.modules["steadyface"].__path__[0]) / "weights" / "stabilizers" / "sta.json"
 NODE = shutil.which("node")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-SWITCHES = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+SWITCHES = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
 
 needs_node = pytest.mark.skipif(NODE is None, reason="needs node on the path")
 pytestmark = pytest.mark.skipif(not EXAMPLE.is_dir(), reason="examples/ is not part of this distribution")
@@ -181,8 +184,10 @@ def page() -> Iterator[Any]:
     with api.sync_playwright() as player:
         browser = player.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         page = browser.new_page()
+        page.set_default_timeout(300_000)  # a busy machine compiles the runtime for minutes
         page.problems = []
         page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on("console", lambda line: page.problems.append(line.text) if line.type == "error" else None)
         page.goto(f"http://127.0.0.1:{server.server_port}/")
         page.wait_for_function("document.querySelector('#said').textContent === 'Open a file.'")
         yield page

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import onnx.version_converter
 
-from steadyface.errors import ConfigError, DataError
+from steadyface.errors import ConfigError, DataError, ExportError
 from steadyface.export.check import Deviation, compare_boxes, compare_points, judge, limit
 from steadyface.export.packing import forget_source, pack_weights
 from steadyface.export.precision import calibration_crops, to_float16, to_int8
@@ -55,7 +55,8 @@ def write(source: Source, path: str | Path, form: Form) -> Deviation:
         px of the network's input.
 
     Raises:
-        ExportError: it differs by more than `check.limit` allows; nothing is written.
+        ExportError: it differs by more than `check.limit` allows, or an operator has no form in the operator
+            set; nothing is written.
         ConfigError: a finder in another precision than float32.
         DataError: the calibration images cannot be used, or the file cannot be written.
     """
@@ -80,9 +81,7 @@ def _shape(source: Source, form: Form) -> onnx.ModelProto:
     """The model as it is going to be written, but for its metadata."""
     if source.is_finder and form.precision != "float32":
         raise ConfigError(f"{form.precision} is for landmark networks; a finder stays in float32")
-    model = source.model
-    if model.opset_import[0].version != form.opset:
-        model = onnx.version_converter.convert_version(model, form.opset)
+    model = _convert(source.model, form.opset)
     if form.calibration is not None:
         model = to_int8(model, calibration_crops(form.calibration, source.input_size))
     elif form.precision == "float16":
@@ -91,3 +90,13 @@ def _shape(source: Source, form: Form) -> onnx.ModelProto:
     forget_source(model.graph)
     model.doc_string = source.model.doc_string
     return model
+
+
+def _convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    if model.opset_import[0].version == opset:
+        return model
+    try:
+        return onnx.version_converter.convert_version(model, opset)
+    except RuntimeError as error:  # what onnx raises for an operator without an older form
+        reason = str(error).rpartition(": ")[2]
+        raise ExportError(f"the graph cannot be had in opset {opset}: {reason}") from error
