@@ -23,7 +23,7 @@ from steadyface.datasets.face_photos import Collage, hold_out_photos
 from steadyface.datasets.pts import write_pts
 from steadyface.demo import portrait
 from steadyface.errors import ConfigError, DataError, ExportError, WeightsError
-from steadyface.export import export_onnx
+from steadyface.export.network import export_onnx
 from steadyface.geometry import Affine, change_grid
 from steadyface.images import resize_to, write_image
 from steadyface.landmarker import Landmarker
@@ -109,20 +109,20 @@ TRAINED = Path(__file__).parents[1] / "checkpoints" / "tiny.safetensors"
 
 def test_the_exported_graph_agrees_with_torch(tmp_path: Path) -> None:
     """`export_onnx` compares points at batch 1 and 7 itself; here the file also has to work in its place."""
-    worst = export_onnx(load_network(TRAINED), tmp_path / "net.onnx", name="test", method="fhr_symmetric")
-    assert worst <= 0.05
+    found = export_onnx(load_network(TRAINED), tmp_path / "net.onnx", name="test", method="fhr_symmetric")
+    assert found.worst <= 0.05
     landmarker = Landmarker(tmp_path / "net.onnx", device="cpu")
     assert (landmarker.name, landmarker.decoder, landmarker.input_size) == ("test", "fhr_symmetric", 128)
 
 
 def test_a_graph_that_disagrees_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("steadyface.export.TOLERANCE_PX", -1.0)
+    monkeypatch.setattr("steadyface.export.check.TOLERANCE_PX", -1.0)
     with pytest.raises(ExportError, match="allowed are"):
         export_onnx(CompactNet(CompactConfig(input_size=32)), tmp_path / "net.onnx", name="test")
 
 
 def test_a_student_imitates_its_teacher(data: Path, tmp_path: Path) -> None:
-    """The teacher sees 128 px, the student 32; with a teacher's share of 1 nothing of the annotations is left."""
+    """The teacher sees 128 px, the student 32 px; a share of 1 leaves nothing of the annotations."""
     recipe = replace(
         SMOKE,
         network=CompactConfig(input_size=32, sigma=0.75),

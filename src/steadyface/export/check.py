@@ -1,0 +1,90 @@
+"""How far a graph may lie from its source, and how far it does, on varied views of the bundled portrait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from steadyface.demo import portrait
+from steadyface.errors import ExportError
+from steadyface.export.source import Run
+from steadyface.geometry import Region
+from steadyface.images import crop_region
+
+TOLERANCE_PX = 0.05
+"""How far any point or box of a float32 graph may lie from its source's, in px of its input."""
+
+BATCHES = (1, 7)
+"""Crops at once, with each of which a graph is compared."""
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Distances between the points of two graphs, in px of their input."""
+
+    mean: float
+    worst: float
+
+    @classmethod
+    def of(cls, distances: Float[np.ndarray, "_"]) -> Deviation:
+        """Of all points' distances."""
+        return cls(float(distances.mean()), float(distances.max()))
+
+
+def limit(precision: str, side: int) -> Deviation:
+    """The most by which points may differ, in px of an input of `side` px.
+
+    A file of 16 bits is as good as the float32 one for any use. One of 8 bits moves points by a part of the
+    network's own error: 0.3 % of the side is a third of what 3 % of the inter-ocular distance come to.
+    """
+    return {
+        "float32": Deviation(TOLERANCE_PX, TOLERANCE_PX),
+        "float16": Deviation(0.0005 * side, 0.002 * side),
+        "int8": Deviation(0.003 * side, 0.03 * side),
+    }[precision]
+
+
+def judge(found: Deviation, allowed: Deviation, what: str) -> None:
+    """Refuse a graph that lies too far from its source.
+
+    Raises:
+        ExportError: with both figures.
+    """
+    if not (found.mean <= allowed.mean and found.worst <= allowed.worst):
+        raise ExportError(
+            f"{what} by {found.mean:.3f} px on average and {found.worst:.3f} px at worst; "
+            f"allowed are {allowed.mean:.3f} and {allowed.worst:.3f} px"
+        )
+
+
+def compare_points(run: Run, reference: Run, side: int) -> Deviation:
+    """The distances of all points from the reference's, crop px."""
+    rng = np.random.default_rng(0)
+    distances = []
+    for batch in BATCHES:
+        crops = np.stack([_portrait_crop(rng, side) for _ in range(batch)])
+        away = run(crops)[0].astype(float) - reference(crops)[0]
+        distances.append(np.linalg.norm(away, axis=-1).ravel())
+    return Deviation.of(np.concatenate(distances))
+
+
+def compare_boxes(run: Run, reference: Run) -> Deviation:
+    """How far the corners of the reference's best boxes are from the nearest box, image px."""
+    still = portrait().still
+    distances = []
+    for height, width in ((300, 320), (200, 317), (97, 400)):
+        image = np.ascontiguousarray(still[:height, :width])
+        boxes, scores = reference(image, np.array(0.0, np.float32))
+        found = run(image, np.array(scores[0] / 2, np.float32))[0]
+        for box in boxes[scores > 0.75 * scores[0]]:
+            distances.append(np.abs(found - box).max(axis=1).min(initial=np.inf))
+    return Deviation.of(np.array(distances, float))
+
+
+def _portrait_crop(rng: np.random.Generator, size: int) -> UInt8[np.ndarray, "size size 3"]:
+    scene = portrait()
+    x, y = scene.centre + rng.normal(0, 8, 2)
+    region = Region(float(x), float(y), rng.uniform(110, 170), rng.normal(0, 0.2))
+    return crop_region(scene.still, region, size)[0]

@@ -1,0 +1,109 @@
+"""Graphs that compute with fewer bits: the network between its first and its last layer.
+
+The normalisation, the first layer (three channels of 8 bits are all that it sees), the last one, whose
+log-heatmaps hold the fraction of a cell, and the decoder stay in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+from jaxtyping import UInt8
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from steadyface.datasets.three_hundred_w import find_folder, load_each
+from steadyface.images import crop_region
+
+CALIBRATION_FACES = 64
+
+Crops = UInt8[np.ndarray, "faces size size 3"]
+
+_QUANTISED = ("Conv", "Add", "Clip", "Resize", "Concat")
+
+
+class _Crops(CalibrationDataReader):
+    """Crops one by one, as the calibration asks for them."""
+
+    def __init__(self, crops: Crops) -> None:
+        self._left = iter(crops)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        crop = next(self._left, None)
+        return None if crop is None else {"crops": crop[None]}
+
+
+def calibration_crops(folder: str | Path, size: int, count: int = CALIBRATION_FACES) -> Crops:
+    """Plain crops of up to `count` annotated faces, spread over a folder of images with `.pts` files.
+
+    Raises:
+        DataError: nothing there, or an image or annotation that cannot be used.
+    """
+    samples = find_folder(folder)
+    chosen = [samples[i] for i in np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int))]
+    faces = load_each(chosen)
+    return np.stack([crop_region(image, sample.region(points), size)[0] for sample, image, points in faces])
+
+
+def to_int8(model: onnx.ModelProto, crops: Crops) -> onnx.ModelProto:
+    """The network in 8 bits, its ranges those that activations take on the crops.
+
+    Weights are signed, with a step per output channel, in 7 bits: sums of products of 8 bits saturate on CPUs
+    without VNNI. Activations are unsigned, with the least and greatest values seen as their range.
+    """
+    inner = {node.name for node in _inner_nodes(model.graph)}
+    add_pre_process_metadata(model)  # weights are plain and constants folded, which is all there is to do
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "int8.onnx"
+        quantize_static(
+            model,
+            path,
+            _Crops(crops),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(_QUANTISED),
+            nodes_to_quantize=[
+                node.name for node in model.graph.node if node.name in inner and node.op_type in _QUANTISED
+            ],
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+        return onnx.load(path)
+
+
+def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The network in float16; inputs and outputs keep their types."""
+    inner = {node.name for node in _inner_nodes(model.graph)}
+    kept = [node.name for node in model.graph.node if node.name not in inner]
+    return convert_float_to_float16(model, keep_io_types=True, node_block_list=kept)
+
+
+def _inner_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """What lies between the first convolution and the last, which gives `logits`; neither included."""
+    network = _before(graph, ["logits"])
+    first = next(node for node in network if node.op_type == "Conv")
+    outer = {node.name for node in _before(graph, first.output)}
+    return [node for node in network if node.name not in outer and "logits" not in node.output]
+
+
+def _before(graph: onnx.GraphProto, values: Iterable[str]) -> list[onnx.NodeProto]:
+    """The nodes on which some values depend, in the graph's order."""
+    wanted, found = set(values), []
+    for node in reversed(graph.node):  # sorted: what a node needs stands before it
+        if wanted & set(node.output):
+            wanted |= set(node.input)
+            found.append(node)
+    return found[::-1]

@@ -1,0 +1,80 @@
+"""What an export starts from: a float32 graph, and the outputs that every form of it has to reproduce."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from steadyface.errors import ConfigError, WeightsError
+from steadyface.export.packing import unpack_weights
+from steadyface.models import model_kind, model_path
+
+Run = Callable[..., list[np.ndarray]]
+"""From a graph's inputs to all of its outputs, in order."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network as a float32 graph.
+
+    Args:
+        model: with weights as plain float32 numbers.
+        facts: its metadata.
+        run: the outputs to compare with.
+        by: what gave them.
+    """
+
+    model: onnx.ModelProto
+    facts: dict[str, str]
+    run: Run
+    by: str
+
+    @property
+    def is_finder(self) -> bool:
+        """Whether it finds faces, not landmarks."""
+        return self.facts["kind"] == "steadyface.finder"
+
+    @property
+    def input_size(self) -> int:
+        """Side of a landmark network's crops, px."""
+        return int(json.loads(self.facts["config"])["input_size"])
+
+
+def open_graph(model: str | Path, name: str | None = None) -> Source:
+    """The graph of a bundled model's name or an exported file, to be compared with itself.
+
+    Args:
+        model: float32.
+        name: to be kept in its metadata from now on; None leaves it.
+
+    Raises:
+        WeightsError: no such model, or not one of this package.
+        ConfigError: its weights are not float32 any more.
+    """
+    path = model_path(model)
+    if model_kind(path) is None:
+        raise WeightsError(f"{path}: not a model exported by steadyface")
+    graph = onnx.load(path)
+    run = runner(graph)
+    facts = {entry.key: entry.value for entry in graph.metadata_props}
+    if facts.get("precision", "float32") != "float32":
+        raise ConfigError(f"{path} is {facts['precision']} already; give the float32 model it was made from")
+    unpack_weights(graph.graph)
+    return Source(graph, facts | ({"name": name} if name else {}), run, str(model))
+
+
+def runner(model: onnx.ModelProto) -> Run:
+    """The graph in ONNX Runtime on the CPU; inputs in the graph's order."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    names = [each.name for each in session.get_inputs()]
+    return lambda *inputs: session.run(None, dict(zip(names, inputs, strict=True)))
