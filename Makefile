@@ -3,6 +3,7 @@
 # make lint   style and types only
 # make bench  speed stage by stage, and the decoders' noise table
 # make docs   the documentation's pages: build/site/index.html
+# make browser  install the example for browsers, compare it with Python in Chromium
 # make bench-peers DATA=FOLDER  dlib and MediaPipe beside steadyface, each installed where its pins allow
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PEERS := build/peers-venv
 MEDIAPIPE := build/mediapipe-venv
 DATA ?= ../shared/data
 
-.PHONY: demo test lint bench bench-peers docs clean
+.PHONY: demo test lint bench bench-peers browser docs clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/steadyface demo --out build/demo
@@ -32,6 +33,10 @@ docs: $(DEV)/installed
 bench: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/decoders.py
 	$(DEV)/bin/python benchmarks/stages.py
+
+browser: $(DEV)/installed
+	cd examples/browser && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
+	$(DEV)/bin/python -m pytest tests/test_browser.py
 
 bench-peers: $(PEERS)/installed $(MEDIAPIPE)/installed
 	$(PEERS)/bin/python benchmarks/peers.py $(DATA) --mediapipe $(MEDIAPIPE)/bin/python

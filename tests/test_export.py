@@ -254,7 +254,8 @@ def test_packing_loses_half_a_step_and_unpacking_nothing() -> None:
     assert [node.name for node in graph.node] == ["conv"]
     back = onnx.numpy_helper.to_array(graph.initializer[0])
     step = np.abs(weight).max(axis=(1, 2, 3), keepdims=True) / 32767
-    assert (np.abs(back - weight) <= 0.501 * step).all()  # half a step, and float32's rounding
+    # Half a step; float32 has 9 bits more than the 15 that are kept, and rounds twice.
+    assert (np.abs(back - weight) <= 0.51 * step).all()
 
 
 def test_a_form_that_lies_too_far_is_refused_and_not_written(
