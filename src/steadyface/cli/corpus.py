@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -74,7 +76,8 @@ def corpus(
         start=start,
         end=end,
     )
-    with interrupted_once(), show_progress("videos", quiet, memory=_HOUR) as progress:
+    bar = show_progress("videos", quiet, memory=_HOUR)
+    with interrupted_once(), bar as progress, redirect_stdout(sys.stderr):  # Ray tells there of dead workers
         summary = module.track_corpus(
             inputs,
             out,

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import ray
@@ -46,23 +47,16 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    start = partial(ray.init, address or "local", log_to_driver=False, logging_level=logging.ERROR)
+    if address is None:
+        cores = max(workers or 1, _cores())
+        start = partial(start, num_cpus=cores, object_store_memory=_STORE, include_dashboard=False)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    here = {
-        "num_cpus": max(workers or 1, _cores()),
-        "object_store_memory": _STORE,
-        "include_dashboard": False,
-        "_node_ip_address": "127.0.0.1",  # works without a network, and is closed to it
-    }
     try:
         with _no_notice():
-            ray.init(
-                address or "local",
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **({} if address else here),
-            )
+            start()
     except (ConnectionError, ValueError) as error:
         raise ConfigError(f"no Ray cluster at {address}: {error}") from error
     try:
