@@ -81,19 +81,17 @@ class Manifest:
             self.entries = self._read()
             self._table.unlink(missing_ok=True)
             _replace(self._journal, "".join(f"{entry.as_json()}\n" for entry in self.entries.values()))
-            self._file = self._journal.open("a", encoding="utf-8")
         except OSError as error:
             raise DataError(folder, f"cannot hold results: {error.strerror or error}") from error
 
     def add(self, entry: Entry) -> None:
         """Note what came of a video."""
         self.entries[entry.input] = entry
-        self._file.write(f"{entry.as_json()}\n")
-        self._file.flush()
+        with self._journal.open("a", encoding="utf-8") as file:
+            file.write(f"{entry.as_json()}\n")
 
     def close(self) -> None:
         """Write the table."""
-        self._file.close()
         part = self._table.with_name(f"{TABLE}.part")
         rows = [asdict(entry) | {"options": json.dumps(entry.options)} for entry in self.entries.values()]
         parquet.write_table(pyarrow.Table.from_pylist(rows, _SCHEMA), part)

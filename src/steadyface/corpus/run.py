@@ -82,8 +82,9 @@ def track_corpus(
         ConfigError, WeightsError, DataError: of inputs, options or folder; nothing is tracked then.
     """
     options, out = options or CorpusOptions(), Path(out).absolute()
-    if min(workers or 1, threads or 1) < 1:
-        raise ConfigError(f"workers and threads must be at least 1, got {workers} and {threads}")
+    for name, value in (("workers", workers), ("threads", threads)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} must be at least 1, got {value}")
     found = find_videos(inputs)
     options.build(1)
     with closing(Manifest(out)) as manifest:
