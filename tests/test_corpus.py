@@ -32,6 +32,8 @@ from steadyface.corpus.work import ATTEMPTS, Worker, recorded
 from steadyface.errors import ConfigError, DataError, WeightsError
 from steadyface.tracks import COLUMNS, Tracks
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray warns of its own defaults
+
 TINY = CorpusOptions(weights="tiny")
 
 
