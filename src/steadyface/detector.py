@@ -138,23 +138,27 @@ class FaceFinder:
 
 
 def choose_detector(
-    path: str | Path | None, *, min_face: float | None = None, device: str = "auto"
+    path: str | Path | None,
+    *,
+    min_face: float | None = None,
+    device: str = "auto",
+    threads: int | None = None,
 ) -> FaceFinder | YuNetDetector:
     """The detector that a file holds: ours if it says so, else YuNet; None stands for the bundled finder.
 
     Args:
         path: an `.onnx` file.
-        min_face, device: as for `FaceFinder`.
+        min_face, device, threads: as for `FaceFinder`.
 
     Raises:
         WeightsError: neither a finder nor YuNet.
         ConfigError: as of `FaceFinder`, or `min_face` for YuNet.
     """
     if path is None:
-        return FaceFinder(min_face=min_face, device=device)
+        return FaceFinder(min_face=min_face, device=device, threads=threads)
     kind = model_kind(path)
     if kind == "finder":
-        return FaceFinder(path, min_face=min_face, device=device)
+        return FaceFinder(path, min_face=min_face, device=device, threads=threads)
     if kind is not None:
         raise WeightsError(f"{path}: a {kind} model, which finds no faces")
     if min_face is not None:

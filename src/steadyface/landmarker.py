@@ -65,7 +65,7 @@ class Landmarker:
         if decoder is not None and decoder not in heatmap.METHODS:
             raise ConfigError.choice("decoder", decoder, heatmap.METHODS)
         self._session, metadata = open_model(weights, "landmarks", device, threads)
-        self.device = device
+        self.device, self.threads = device, threads
         self.name: str = metadata["name"]
         self.sigma = float(metadata["sigma"])
         self.input_size = int(json.loads(metadata["config"])["input_size"])

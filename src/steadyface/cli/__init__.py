@@ -8,6 +8,7 @@ from cyclopts import App, CycloptsError
 
 from steadyface._version import __version__
 from steadyface.cli.benchmarks import evaluate, predict, score
+from steadyface.cli.corpus import corpus
 from steadyface.cli.fitting import fit_stabilizer, make_sequences
 from steadyface.cli.live import live
 from steadyface.cli.networks import export, label, models, train
@@ -25,6 +26,7 @@ steadyface track talk.mp4 --stabilizer none --decoder fhr --no-overlay
 steadyface track long.mov --start 60 --end 90.5
 ffmpeg -i talk.avi -f matroska - | steadyface track -
 steadyface track 0 --end 10
+steadyface corpus videos/ --out tables
 steadyface demo
 ```
 """
@@ -37,7 +39,7 @@ app = App(
 )
 
 _COMMANDS = (
-    *(track, live, report, demo, models),
+    *(track, corpus, live, report, demo, models),
     *(train, label, export),
     *(predict, score, evaluate),
     *(make_sequences, fit_stabilizer),

@@ -44,8 +44,12 @@ def interrupted_once() -> Iterator[None]:
 
 
 @contextmanager
-def show_progress(name: str, quiet: bool, unit: str = "frames") -> Iterator:
-    """A progress line with its speed and the time left; none when quiet or not on a terminal."""
+def show_progress(name: str, quiet: bool, unit: str = "frames", memory: float = 30.0) -> Iterator:
+    """A progress line with its speed and the time left; none when quiet or not on a terminal.
+
+    What it yields is called with how many are done, of how many, and the speed where that counts other
+    things, `unit`. The time left follows from the last `memory` seconds.
+    """
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield None
@@ -57,11 +61,11 @@ def show_progress(name: str, quiet: bool, unit: str = "frames") -> Iterator:
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, speed_estimate_period=memory) as bar:
         task = bar.add_task(name, total=None, speed="")
 
-        def advance(done: int, total: int | None) -> None:
-            speed = bar.tasks[0].speed
+        def advance(done: int, total: int | None, speed: float | None = None) -> None:
+            speed = bar.tasks[0].speed if speed is None else speed
             bar.update(task, completed=done, total=total, speed=f"{speed:.0f} {unit}/s" if speed else "")
 
         yield advance

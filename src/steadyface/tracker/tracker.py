@@ -58,7 +58,8 @@ class Tracker:
         if not fps > 0:
             raise ConfigError(f"fps must be positive, got {fps}")
         self.landmarker = landmarker or Landmarker()
-        self.detector = detector or FaceFinder(device=self.landmarker.device)
+        device, threads = self.landmarker.device, self.landmarker.threads
+        self.detector = detector or FaceFinder(device=device, threads=threads)
         choice = choose_stabilizer(stabilizer)
         if choice.offline is not None:
             raise ConfigError(
@@ -68,7 +69,7 @@ class Tracker:
         self.stabilizer_name = choice.name
         self.config, self.fps = config or TrackerConfig(), fps
         finder = self.detector if isinstance(self.detector, FaceFinder) else None
-        self._witness = Witness(finder or FaceFinder(device=self.landmarker.device))
+        self._witness = Witness(finder or FaceFinder(device=device, threads=threads))
         self._cuts = SceneCuts()
         self.reset()
 

@@ -1,0 +1,179 @@
+"""Which videos a corpus holds, and which file each one's results go to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from steadyface.errors import ConfigError, DataError
+
+SUFFIXES = (
+    *(".3gp", ".asf", ".avi", ".divx", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+    *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+)
+"""What is taken for a video in a folder; a file that is named, or meant by a pattern, may end in anything."""
+
+LIST = ".txt"
+"""The suffix of a list of videos."""
+
+RESERVED = "manifest.parquet"
+
+
+def find_videos(inputs: Iterable[str]) -> dict[str, str]:
+    """The videos that inputs mean, in their order, each once.
+
+    Args:
+        inputs: videos, folders (with all below them), glob patterns, and lists, which are .txt files of one
+            path or URL a line (# begins a comment; relative paths are meant from the list's folder). Also
+            URLs, of which a folder ends in / and a pattern holds a *.
+
+    Returns:
+        Address (an absolute path or a URL) → its place: the path below the folder, or below the fixed part of
+        the pattern, that it was found in; the name alone for others.
+
+    Raises:
+        ConfigError: a folder without videos, a pattern that nothing matches, a URL of an unknown kind.
+        DataError: a folder or list that cannot be read.
+    """
+    found: dict[str, str] = {}
+    for text in inputs:
+        for address, place in _expand(text):
+            found.setdefault(address, place)
+    return found
+
+
+def choose_outputs(found: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+    """The file of results of each video, below the folder of results.
+
+    It is PLACE.parquet; PLACE-HASH.parquet, with a hash of the address, where several videos would write the
+    same or another one has it. Upper and lower case count as the same, as on some disks.
+
+    Args:
+        found: address → place with suffix.
+        known: address → file, of earlier runs: a video keeps what it has.
+    """
+    plain = {address: f"{PurePosixPath(place).with_suffix('')}.parquet" for address, place in found.items()}
+    new = Counter(file.lower() for address, file in plain.items() if address not in known)
+    taken = {file.lower() for file in (*known.values(), RESERVED)}
+    outputs = {}
+    for address, file in plain.items():
+        if new[file.lower()] > 1 or file.lower() in taken:
+            code = hashlib.sha256(address.encode()).hexdigest()[:8]
+            file = f"{file.removesuffix('.parquet')}-{code}.parquet"
+        outputs[address] = known.get(address, file)
+    return outputs
+
+
+def state(address: str) -> dict[str, Any]:
+    """Size in bytes and what tells one version of a file from the next: its time, or its URL's own key.
+
+    Raises:
+        OSError: not there, or not to be reached.
+    """
+    if not is_url(address):
+        stat = Path(address).stat()
+        return {"size": stat.st_size, "changed": str(stat.st_mtime_ns)}
+    files, path = url_to_fs(address)
+    return {"size": files.info(path)["size"], "changed": files.ukey(path)}
+
+
+@contextmanager
+def local_copy(address: str, scratch: Path) -> Iterator[Path]:
+    """The file itself, or, while the block lasts, a copy below `scratch` of what a URL names."""
+    if not is_url(address):
+        yield Path(address)
+        return
+    files, path = url_to_fs(address)
+    with TemporaryDirectory(dir=scratch) as folder:
+        copy = Path(folder) / _name(address)
+        files.get_file(path, str(copy))
+        yield copy
+
+
+def is_url(address: str) -> bool:
+    """Whether it is for fsspec to open."""
+    return "://" in address or "::" in address
+
+
+def _expand(text: str) -> Iterator[tuple[str, str]]:
+    if text.startswith("file://") and "::" not in text:
+        text = url_to_fs(text)[1]
+    if is_url(text):
+        folder, pattern = text.endswith("/"), "*" in text
+    else:
+        path = Path(text)
+        if path.suffix.lower() == LIST and path.is_file():
+            yield from _listed(path)
+            return
+        folder, pattern = path.is_dir(), _is_pattern(text) and not path.exists()
+        text = str(path.resolve()) if folder else _absolute(path)
+    if folder or pattern:
+        yield from _contents(text, folder)
+    else:
+        yield text, _name(text)
+
+
+def _listed(path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(path, f"not a list of videos that can be read: {error}") from error
+    for line in map(str.strip, lines):
+        if line and not line.startswith("#"):
+            address = line if is_url(line) else _absolute(path.parent / line)
+            yield address, _name(address)
+
+
+def _contents(text: str, folder: bool) -> Iterator[tuple[str, str]]:
+    """The videos of a folder, or the files that a pattern matches."""
+    try:
+        files, where = url_to_fs(text)
+        listing = files.find(where, detail=True) if folder else files.glob(where, detail=True)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"{text}: {error}") from error
+    except OSError as error:
+        raise DataError(text, f"cannot be listed: {error.strerror or error}") from error
+    root = PurePosixPath(where)
+    if not folder:
+        root = PurePosixPath(*takewhile(lambda part: not _is_pattern(part), root.parts))
+    names = sorted(name for name, about in listing.items() if about["type"] == "file")
+    if folder:
+        names = [name for name in names if _is_video(PurePosixPath(name))]
+    if not names:
+        what = f"no video ({', '.join(SUFFIXES)})" if folder else "no file matches"
+        raise ConfigError(f"{text}: {what}")
+    chain = text.partition("::")
+    for name in names:
+        local = isinstance(files, LocalFileSystem)
+        address = name if local else files.unstrip_protocol(name) + "".join(chain[1:])
+        yield address, str(PurePosixPath(name).relative_to(root))
+
+
+def _is_pattern(text: str) -> bool:
+    return any(sign in text for sign in "*?[")
+
+
+def _absolute(path: Path) -> str:
+    """With its own name, also where that is a link."""
+    return str(path.parent.resolve() / path.name)
+
+
+def _is_video(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def _name(address: str) -> str:
+    """The last part of a path or URL."""
+    if is_url(address):
+        return PurePosixPath(urlsplit(address.partition("::")[0]).path).name or "video"
+    return Path(address).name

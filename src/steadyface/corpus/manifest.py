@@ -1,0 +1,122 @@
+"""What came of each video: a journal that a kill leaves whole, and the same as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+from pyarrow import parquet
+
+from steadyface._version import __version__
+from steadyface.errors import DataError
+
+JOURNAL = "manifest.jsonl"
+TABLE = "manifest.parquet"
+DONE, ERROR = "done", "error"
+
+_SCHEMA = pyarrow.schema(
+    [
+        *((name, pyarrow.string()) for name in ("input", "output", "status")),
+        *((name, pyarrow.int64()) for name in ("frames", "frames_with_face", "faces")),
+        ("seconds", pyarrow.float64()),
+        *((name, pyarrow.string()) for name in ("error", "version", "options")),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What came of one video.
+
+    Args:
+        input: absolute path or URL.
+        output: its file of tracks, below the folder of results; after an error it may not be there.
+        status: done or error.
+        frames, frames_with_face, faces: counts.
+        seconds: wall time, fetching included; None where that is no longer known.
+        error: what was wrong, one line.
+        version: of steadyface.
+        options: as `CorpusOptions.as_dict`.
+    """
+
+    input: str
+    output: str
+    status: str
+    frames: int = 0
+    frames_with_face: int = 0
+    faces: int = 0
+    seconds: float | None = None
+    error: str | None = None
+    version: str = __version__
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def failed(cls, source: str, output: str, error: str, options: dict[str, Any]) -> Entry:
+        """Of a video without results."""
+        return cls(source, output, ERROR, error=" ".join(error.split()), options=options)
+
+    def as_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+class Manifest:
+    """The entries of a folder of results, the latest of each video; made if missing.
+
+    `manifest.jsonl` gets a line as soon as a video has ended, so that a kill can at most break its last line,
+    which is then left out. `manifest.parquet` holds the same; it is there whenever a run has come to its end.
+
+    Raises:
+        DataError: the folder cannot be made or written, or its manifest is not one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._journal, self._table = folder / JOURNAL, folder / TABLE
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.entries = self._read()
+            self._table.unlink(missing_ok=True)
+            _replace(self._journal, "".join(f"{entry.as_json()}\n" for entry in self.entries.values()))
+        except OSError as error:
+            raise DataError(folder, f"cannot hold results: {error.strerror or error}") from error
+
+    def add(self, entry: Entry) -> None:
+        """Note what came of a video."""
+        self.entries[entry.input] = entry
+        with self._journal.open("a", encoding="utf-8") as file:
+            file.write(f"{entry.as_json()}\n")
+
+    def close(self) -> None:
+        """Write the table."""
+        part = self._table.with_name(f"{TABLE}.part")
+        rows = [asdict(entry) | {"options": json.dumps(entry.options)} for entry in self.entries.values()]
+        parquet.write_table(pyarrow.Table.from_pylist(rows, _SCHEMA), part)
+        part.replace(self._table)
+
+    def of(self, inputs: Iterable[str]) -> list[Entry]:
+        """The entries of these videos, as far as there are any."""
+        return [self.entries[source] for source in inputs if source in self.entries]
+
+    def _read(self) -> dict[str, Entry]:
+        if not self._journal.exists():
+            return {}
+        entries = {}
+        for number, line in enumerate(self._journal.read_bytes().splitlines(keepends=True), 1):
+            if not line.endswith(b"\n"):
+                break  # a kill broke it
+            try:
+                entry = Entry(**json.loads(line))
+            except (ValueError, TypeError) as error:
+                raise DataError(self._journal, f"not a line of a manifest: {error}", number) from error
+            entries[entry.input] = entry
+        return entries
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
