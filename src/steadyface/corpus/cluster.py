@@ -42,7 +42,7 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
     """Ray at an address, or on this machine alone; what the process is connected to already is left so.
 
     Raises:
-        ConfigError: there is no cluster.
+        SteadyfaceError: there is no cluster, or Ray does not start.
     """
     if ray.is_initialized():
         yield
@@ -57,8 +57,9 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
     try:
         with _no_notice():
             start()
-    except (ConnectionError, ValueError) as error:
-        raise ConfigError(f"no Ray cluster at {address}: {error}") from error
+    except Exception as error:  # Ray raises bare ones, as when it starts too slowly
+        what = "Ray does not start here" if address is None else f"no Ray cluster at {address}"
+        raise SteadyfaceError(f"{what}: {error}") from error
     try:
         yield
     finally:
