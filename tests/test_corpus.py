@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shutil
+import socket
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ from steadyface.corpus.cluster import Share, connect, share_out
 from steadyface.corpus.inputs import choose_outputs, find_videos
 from steadyface.corpus.manifest import DONE, ERROR, Entry, Manifest
 from steadyface.corpus.work import ATTEMPTS, Worker, recorded
-from steadyface.errors import ConfigError, DataError, WeightsError
+from steadyface.errors import ConfigError, DataError, SteadyfaceError, WeightsError
 from steadyface.tracks import COLUMNS, Tracks
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray warns of its own defaults
@@ -276,6 +277,14 @@ def test_options_are_refused_before_anything_is_begun(clip: Path, tmp_path: Path
     with pytest.raises(ConfigError, match="workers"):
         track_corpus([str(clip)], tmp_path / "out", workers=0)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # not listening
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(SteadyfaceError, match=f"no Ray cluster at {address}"), connect(address, None):
+            pass
 
 
 # ----------------------------------------------------------------------------------------------- Ray

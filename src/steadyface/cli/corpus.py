@@ -52,8 +52,22 @@ def corpus(
         Of each process. Left out: the cores, divided by the workers.
     address
         Of a Ray cluster (HOST:PORT, or auto). Left out: this machine alone.
-    stabilizer, lag, decoder, max_faces, device, weights, min_face, detector
-        As of `steadyface track`.
+    stabilizer
+        As of `steadyface track`, like all that follow.
+    lag
+        Later frames that each point may depend on.
+    decoder
+        How points are read from heatmaps. Left out: the one built into the network.
+    max_faces
+        Most faces at a time, largest first.
+    device
+        auto, cpu or cuda.
+    weights
+        A bundled model's name, or an exported .onnx file.
+    min_face
+        Larger side of the smallest face to be found, px of the frame.
+    detector
+        A YuNet or finder .onnx file.
     start
         Seconds of each video at which to begin.
     end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns that this will change
 }
 
+_PATIENCE = 5.0  # s
 _STORE = 100 << 20  # bytes; what is passed on here are paths and counts, and /dev/shm may be small
 
 
@@ -42,7 +44,7 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
     """Ray at an address, or on this machine alone; what the process is connected to already is left so.
 
     Raises:
-        ConfigError: there is no cluster.
+        SteadyfaceError: there is no cluster, or Ray does not start.
     """
     if ray.is_initialized():
         yield
@@ -55,10 +57,12 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
+        _knock(address)
         with _no_notice():
             start()
-    except (ConnectionError, ValueError) as error:
-        raise ConfigError(f"no Ray cluster at {address}: {error}") from error
+    except Exception as error:  # Ray raises bare ones, as when it starts too slowly
+        what = "Ray does not start here" if address is None else f"no Ray cluster at {address}"
+        raise SteadyfaceError(f"{what}: {error}") from error
     try:
         yield
     finally:
@@ -112,6 +116,13 @@ def track_all(
                 yield Entry(**json.loads(line))
     except ray.exceptions.RayError as error:
         raise SteadyfaceError(f"Ray has failed; what is finished is kept: {error}") from error
+
+
+def _knock(address: str | None) -> None:
+    """Fail at once where nobody answers at HOST:PORT; Ray would wait for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), _PATIENCE).close()
 
 
 @contextmanager

@@ -80,6 +80,7 @@ def track_corpus(
 
     Raises:
         ConfigError, WeightsError, DataError: of inputs, options or folder; nothing is tracked then.
+        SteadyfaceError: Ray does not start, or fails; what is finished is kept.
     """
     options, out = options or CorpusOptions(), Path(out).absolute()
     for name, value in (("workers", workers), ("threads", threads)):
