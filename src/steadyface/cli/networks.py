@@ -144,7 +144,7 @@ def export(
     decoder
         Built into the graph of a .safetensors file; left out: dark.
     int8
-        Compute with 8 bits, for CPUs and browsers; needs --calibration.
+        Compute with 8 bits, for CPUs, at half the size; needs --calibration.
     fp16
         Compute with 16 bits, for GPUs.
     calibration
