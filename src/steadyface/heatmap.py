@@ -114,20 +114,23 @@ def decode(heatmaps: Any, *, sigma: float, method: str = DEFAULT_METHOD, reach: 
     array([[29.55, 77.38]])
     """
     xp, maps = _as_float(heatmaps)
-    maps = xp.where(xp.isfinite(maps) & (maps > 0), maps, xp.zeros_like(maps))
+    maps = xp.where(xp.isfinite(maps) & (maps > 0), maps, 0.0)
     peak = _find_peak(xp, maps, _radius(method, sigma, reach))
     usable = peak.inside & (peak.patch > 0)
-    top = xp.where(peak.height > 0, peak.height, xp.ones_like(peak.height))[..., None, None]
+    top = xp.where(peak.height > 0, peak.height, 1.0)[..., None, None]
     logs = xp.log(xp.where(usable, peak.patch, top)) - xp.log(top)
     scores = xp.clip(peak.height, 0, 1) * xp.astype(peak.evident, maps.dtype)
     return _refine(xp, peak, logs, usable, scores, method, sigma, reach)
 
 
-def decode_logits(logits: Any, *, sigma: float, method: str = DEFAULT_METHOD, reach: int = 1) -> Decoded:
+def decode_logits(
+    logits: Any, *, sigma: float, method: str = DEFAULT_METHOD, reach: int = 1, finite: bool = False
+) -> Decoded:
     """`decode` for maps kept as log values up to a constant, without leaving the logarithm.
 
     Scores are the share of softmax(logits) within the window of ⌈3σ⌉ cells around the peak: the network's own
-    probability that the point is there. NaN and infinite cells count as nothing.
+    probability that the point is there. NaN and infinite cells count as nothing; `finite` promises that there
+    are none, which saves the looking.
 
     >>> import numpy as np
     >>> logits = np.log(encode(np.array([[5.3, 6.8]]), (16, 16), sigma=1.0)) + 7.0
@@ -135,11 +138,12 @@ def decode_logits(logits: Any, *, sigma: float, method: str = DEFAULT_METHOD, re
     array([[5.3, 6.8]])
     """
     xp, maps = _as_float(logits)
-    maps = xp.clip(xp.where(xp.isfinite(maps), maps, xp.full_like(maps, _LOWEST)), _LOWEST, -_LOWEST)
+    if not finite:
+        maps = xp.clip(xp.where(xp.isfinite(maps), maps, _LOWEST), _LOWEST, -_LOWEST)
     around = max(1, math.ceil(3 * sigma))
     peak = _find_peak(xp, maps, max(_radius(method, sigma, reach), around))
-    usable = peak.inside & (peak.patch > _LOWEST / 2)
-    logs = xp.where(usable, peak.patch - peak.height[..., None, None], xp.zeros_like(peak.patch))
+    usable = peak.inside if finite else peak.inside & (peak.patch > _LOWEST / 2)
+    logs = xp.where(usable, peak.patch - peak.height[..., None, None], 0.0)
     scores = _mass_near_peak(xp, maps, peak, logs, usable, around)
     return _refine(xp, peak, logs, usable, scores, method, sigma, reach)
 
@@ -164,23 +168,24 @@ class _Peak:
 
 
 def _find_peak(xp: Any, maps: Any, radius: int) -> _Peak:
-    height, width = maps.shape[-2:]
-    flat = xp.reshape(maps, (*maps.shape[:-2], height * width))
+    *batch, height, width = maps.shape
+    flat = xp.reshape(maps, (*batch, height * width))
     index = xp.argmax(flat, axis=-1)
     y, x = index // width, index % width
+    span = 2 * radius + 1
     reach = xp.arange(-radius, radius + 1, dtype=index.dtype, device=index.device)
     rows, columns = y[..., None] + reach, x[..., None] + reach
-    inside_rows = (rows >= 0) & (rows < height)
-    inside_columns = (columns >= 0) & (columns < width)
+    inside_rows, inside_columns = (
+        (cells >= 0) & (cells < length) for cells, length in ((rows, height), (columns, width))
+    )
     cells = xp.clip(rows, 0, height - 1)[..., :, None] * width + xp.clip(columns, 0, width - 1)[..., None, :]
-    span = 2 * radius + 1
-    patch = _gather(xp, flat, xp.reshape(cells, (*maps.shape[:-2], span * span)))
-    top = xp.max(flat, axis=-1)
+    patch = _gather(xp, flat, xp.reshape(cells, (*batch, span * span)))
+    top = patch[..., span * span // 2]
     return _Peak(
         x=x,
         y=y,
         height=top,
-        patch=xp.reshape(patch, (*maps.shape[:-2], span, span)),
+        patch=xp.reshape(patch, (*batch, span, span)),
         inside=inside_rows[..., :, None] & inside_columns[..., None, :],
         evident=top > xp.min(flat, axis=-1),
     )
@@ -197,7 +202,7 @@ def _gather(xp: Any, flat: Any, cells: Any) -> Any:
 def _mass_near_peak(xp: Any, maps: Any, peak: _Peak, logs: Any, usable: Any, around: int) -> Any:
     centre = peak.radius
     window = slice(centre - around, centre + around + 1)
-    near = xp.where(usable, xp.exp(logs), xp.zeros_like(logs))[..., window, window]
+    near = xp.where(usable, xp.exp(logs), 0.0)[..., window, window]
     everything = xp.exp(maps - peak.height[..., None, None])
     share = xp.sum(near, axis=(-2, -1)) / xp.sum(everything, axis=(-2, -1))
     return xp.clip(share, 0, 1) * xp.astype(peak.evident, maps.dtype)
@@ -224,13 +229,11 @@ def _refine(
         step_x, step_y = _dark(xp, logs, usable, sigma)
     evident = peak.evident
     bound = _CELL if method == "fhr" else _NEIGHBOURHOOD
-    steps = [
-        xp.clip(xp.where(evident & xp.isfinite(s), s, xp.zeros_like(s)), -bound, bound)
-        for s in (step_x, step_y)
-    ]
-    cells = [xp.astype(c, scores.dtype) for c in (peak.x, peak.y)]
-    points = xp.stack([c + s for c, s in zip(cells, steps, strict=True)], axis=-1)
-    return Decoded(points, scores, _covariance(xp, logs, usable, evident))
+    step = xp.stack([step_x, step_y], axis=-1)
+    known = evident[..., None] & xp.isfinite(step)
+    step = xp.clip(xp.where(known, step, 0.0), -bound, bound)
+    cell = xp.astype(xp.stack([peak.x, peak.y], axis=-1), scores.dtype)
+    return Decoded(cell + step, scores, _covariance(xp, logs, usable, evident))
 
 
 def _along(axis: int, logs: Any, usable: Any) -> tuple[Any, Any]:
@@ -245,7 +248,7 @@ def _quarter(xp: Any, line: Any, usable: Any) -> Any:
     centre = line.shape[-1] // 2
     both = usable[..., centre + 1] & usable[..., centre - 1]
     step = 0.25 * xp.sign(line[..., centre + 1] - line[..., centre - 1])
-    return xp.where(both, step, xp.zeros_like(step))
+    return xp.where(both, step, 0.0)
 
 
 def _three_point(xp: Any, line: Any, usable: Any, sigma: float) -> Any:
@@ -253,7 +256,7 @@ def _three_point(xp: Any, line: Any, usable: Any, sigma: float) -> Any:
     centre = line.shape[-1] // 2
     forward = 0.5 + sigma**2 * (line[..., centre + 1] - line[..., centre])
     backward = -0.5 - sigma**2 * (line[..., centre - 1] - line[..., centre])
-    step = xp.where(usable[..., centre - 1], backward, xp.zeros_like(backward))
+    step = xp.where(usable[..., centre - 1], backward, 0.0)
     return xp.where(usable[..., centre + 1], forward, step)
 
 
@@ -275,9 +278,9 @@ def _least_squares(xp: Any, logs: Any, usable: Any, sigma: float) -> tuple[Any, 
     offset = xp.arange(-3, 4, dtype=logs.dtype, device=logs.device)
     x, y = offset[None, :], offset[:, None]
     height = logs - logs[..., 3:4, 3:4]
-    weight = xp.where(usable, xp.exp(2 * height), xp.zeros_like(logs))
+    weight = xp.where(usable, xp.exp(2 * height), 0.0)
     total = xp.sum(weight, axis=(-2, -1), keepdims=True)
-    weight = weight / xp.where(total > 0, total, xp.ones_like(total))
+    weight = weight / xp.where(total > 0, total, 1.0)
     target = sigma**2 * height + (x**2 + y**2) / 2
 
     def mean(values: Any) -> Any:
@@ -288,10 +291,9 @@ def _least_squares(xp: Any, logs: Any, usable: Any, sigma: float) -> tuple[Any, 
     xt, yt = mean(x * target) - mx * mt, mean(y * target) - my * mt
     determinant = xx * yy - xy**2
     solvable = determinant > 1e-9
-    determinant = xp.where(solvable, determinant, xp.ones_like(determinant))
-    nothing = xp.zeros_like(mt)
-    step_x = xp.where(solvable, (yy * xt - xy * yt) / determinant, nothing)
-    step_y = xp.where(solvable, (xx * yt - xy * xt) / determinant, nothing)
+    determinant = xp.where(solvable, determinant, 1.0)
+    step_x = xp.where(solvable, (yy * xt - xy * yt) / determinant, 0.0)
+    step_y = xp.where(solvable, (xx * yt - xy * xt) / determinant, 0.0)
     return step_x, step_y
 
 
@@ -302,61 +304,63 @@ def _dark(xp: Any, logs: Any, usable: Any, sigma: float) -> tuple[Any, Any]:
     the gradient of the log of the blurred map is m/σ² and its Hessian (C - σ²)/σ⁴; hence the step
     (1 - C/σ²)⁻¹ m. A second step makes the result independent of which of two equal cells was the brightest.
     """
-    values = xp.where(usable, xp.exp(logs - xp.max(logs, axis=(-2, -1), keepdims=True)), xp.zeros_like(logs))
+    values = xp.where(usable, xp.exp(logs), 0.0)
     reach = logs.shape[-1] // 2
     cells = xp.arange(-reach, reach + 1, dtype=logs.dtype, device=logs.device)
-    x = y = xp.zeros_like(logs[..., 0, 0])
+    place = xp.zeros_like(logs[..., 0, :2])
     for _ in range(2):
-        step_x, step_y = _newton_step(xp, values, cells - x[..., None], cells - y[..., None], sigma)
-        x = xp.clip(x + step_x, -_NEIGHBOURHOOD, _NEIGHBOURHOOD)
-        y = xp.clip(y + step_y, -_NEIGHBOURHOOD, _NEIGHBOURHOOD)
-    return x, y
+        step = _newton_step(xp, values, cells - place[..., None], sigma)
+        place = xp.clip(place + step, -_NEIGHBOURHOOD, _NEIGHBOURHOOD)
+    return place[..., 0], place[..., 1]
 
 
-def _newton_step(xp: Any, values: Any, columns: Any, rows: Any, sigma: float) -> tuple[Any, Any]:
-    """(1 - C/σ²)⁻¹ m, or nothing where the blurred map is not curved like a peak."""
-    window_x, window_y = (xp.exp(-(offset**2) / (2 * sigma**2)) for offset in (columns, rows))
-    weighted = values * window_y[..., :, None] * window_x[..., None, :]
-    mass = xp.sum(weighted, axis=(-2, -1))
+def _newton_step(xp: Any, values: Any, offsets: Any, sigma: float) -> Any:
+    """(1 - C/σ²)⁻¹ m, or nothing where the blurred map is not curved like a peak.
+
+    Args:
+        values: (…, n, n) the map around the peak.
+        offsets: (…, 2, n) of its columns and of its rows from the current place.
+    """
+    window = xp.exp(offsets**2 / (-2 * sigma**2))
+    powers = xp.stack([window, window * offsets, window * offsets**2], axis=-1)
+    moments = xp.matmul(xp.matmul(xp.matrix_transpose(powers[..., 1, :, :]), values), powers[..., 0, :, :])
+    mass = moments[..., 0, 0]
     present = mass > 1e-20
-    mass = xp.where(present, mass, xp.ones_like(mass))
-    along_x, along_y = xp.sum(weighted, axis=-2), xp.sum(weighted, axis=-1)
-    mx, my = xp.sum(along_x * columns, axis=-1) / mass, xp.sum(along_y * rows, axis=-1) / mass
-    products = xp.sum(weighted * columns[..., None, :] * rows[..., :, None], axis=(-2, -1)) / mass
-    xx = 1 - (xp.sum(along_x * columns**2, axis=-1) / mass - mx**2) / sigma**2
-    yy = 1 - (xp.sum(along_y * rows**2, axis=-1) / mass - my**2) / sigma**2
-    xy = -(products - mx * my) / sigma**2
+    moments = moments / xp.where(present, mass, 1.0)[..., None, None]
+    mx, my, xx, yy, xy = (moments[..., j, i] for i, j in ((1, 0), (0, 1), (2, 0), (0, 2), (1, 1)))
+    xx, yy, xy = 1 - (xx - mx**2) / sigma**2, 1 - (yy - my**2) / sigma**2, (mx * my - xy) / sigma**2
     determinant = xx * yy - xy**2
     peaked = present & (xx > 0) & (yy > 0) & (determinant > 1e-3)
-    determinant = xp.where(peaked, determinant, xp.ones_like(determinant))
-    nothing = xp.zeros_like(mx)
-    step_x = xp.where(peaked, (yy * mx - xy * my) / determinant, nothing)
-    step_y = xp.where(peaked, (xx * my - xy * mx) / determinant, nothing)
-    return step_x, step_y
+    determinant = xp.where(peaked, determinant, 1.0)
+    step = xp.stack([yy * mx - xy * my, xx * my - xy * mx], axis=-1) / determinant[..., None]
+    return xp.where(peaked[..., None], step, 0.0)
+
+
+_BENDS = (  # the second differences over 3 × 3 cells, row by row: along x, along y, across
+    (0, 0, 0, 1, -2, 1, 0, 0, 0),
+    (0, 1, 0, 0, -2, 0, 0, 1, 0),
+    (0.25, 0, -0.25, 0, 0, 0, -0.25, 0, 0.25),
+)
 
 
 def _covariance(xp: Any, logs: Any, usable: Any, evident: Any) -> Any:
     """(-Hessian of the log-map)⁻¹ at the peak's cell, its variances held inside `_VARIANCE_RANGE`."""
     centre = logs.shape[-1] // 2
     near = slice(centre - 1, centre + 2)
-    log, ok = logs[..., near, near], usable[..., near, near]
+    log, lost = logs[..., near, near], xp.astype(~usable[..., near, near], logs.dtype)
+    log, lost = (xp.reshape(cells, (*cells.shape[:-2], 9)) for cells in (log, lost))
     low, high = _VARIANCE_RANGE
-
-    def curvature(both: Any, second: Any) -> Any:
-        bent = xp.where(both & evident, -second, xp.full_like(second, 1 / high))
-        return xp.clip(bent, 1 / high, 1 / low)
-
-    xx = curvature(ok[..., 1, 0] & ok[..., 1, 2], log[..., 1, 0] - 2 * log[..., 1, 1] + log[..., 1, 2])
-    yy = curvature(ok[..., 0, 1] & ok[..., 2, 1], log[..., 0, 1] - 2 * log[..., 1, 1] + log[..., 2, 1])
-    corners = ok[..., 0, 0] & ok[..., 0, 2] & ok[..., 2, 0] & ok[..., 2, 2]
-    cross = (log[..., 0, 2] + log[..., 2, 0] - log[..., 0, 0] - log[..., 2, 2]) / 4
+    bends = xp.asarray(_BENDS, dtype=logs.dtype, device=logs.device).T
+    complete = (xp.matmul(lost, xp.abs(bends)) == 0) & evident[..., None]
+    bent = xp.matmul(log, -bends)
+    along = xp.where(complete, bent, 1 / high)[..., :2]
+    along = xp.clip(along, 1 / high, 1 / low)
+    xx, yy = along[..., 0], along[..., 1]
     bound = 0.9 * xp.sqrt(xx * yy)
-    xy = xp.where(corners & evident, cross, xp.zeros_like(cross))
+    xy = xp.where(complete, bent, 0.0)[..., 2]
     xy = xp.minimum(xp.maximum(xy, -bound), bound)
-    determinant = xx * yy - xy**2
-    row_x = xp.stack([yy / determinant, -xy / determinant], axis=-1)
-    row_y = xp.stack([-xy / determinant, xx / determinant], axis=-1)
-    return xp.stack([row_x, row_y], axis=-2)
+    inverse = xp.stack([yy, -xy, -xy, xx], axis=-1) / (xx * yy - xy**2)[..., None]
+    return xp.reshape(inverse, (*inverse.shape[:-1], 2, 2))
 
 
 # --------------------------------------------------------------------------------------------- checks

@@ -29,10 +29,11 @@ _NOT_A_MODEL = (
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known of a bundled network; measured and written by `benchmarks/cards.py`.
+    """What is known of a bundled file; measured and written by `benchmarks/cards.py`.
 
     Args:
         name: as `Landmarker` and `--weights` take it.
+        precision: that the network computes with, `int8` or `float32`; its decoder is always float32.
         input_size, map_size: sides of crop and heatmaps, px.
         parameters: number of them.
         gflop: of one crop through the network; a multiplication and an addition count as two.
@@ -42,6 +43,7 @@ class ModelCard:
     """
 
     name: str
+    precision: str
     input_size: int
     map_size: int
     parameters: int
@@ -83,7 +85,7 @@ class FinderCard:
 
 
 def bundled_models() -> list[str]:
-    """Names of the landmark models inside the package."""
+    """Names of the landmark models inside the package: each network in 8 bits and in float32."""
     return sorted(path.stem for path in _WEIGHTS.glob("*.onnx") if path.stem != FINDER)
 
 
@@ -102,17 +104,22 @@ def _read_cards() -> dict[str, dict[str, Any]]:
     return json.loads((_WEIGHTS / _CARDS).read_text(encoding="utf-8"))
 
 
-def model_path(weights: str | Path) -> Path:
+def model_path(weights: str | Path, precision: str = "int8") -> Path:
     """The file of a bundled model's name (`FINDER` too), or the path itself.
 
+    Args:
+        weights: `compact` stands for `compact-int8` or `compact-float32`, and so on.
+        precision: which of them.
+
     Raises:
-        WeightsError: neither.
+        WeightsError: neither a name nor a file.
     """
-    if str(weights) in [*bundled_models(), FINDER]:
-        return _WEIGHTS / f"{weights}.onnx"
+    known = [*bundled_models(), FINDER]
+    for name in (str(weights), f"{weights}-{precision}"):
+        if name in known:
+            return _WEIGHTS / f"{name}.onnx"
     if not Path(weights).is_file():
-        known = ", ".join(bundled_models())
-        raise WeightsError(f"{weights}: neither a file nor a bundled model; bundled are: {known}")
+        raise WeightsError(f"{weights}: neither a file nor a bundled model; bundled are: {', '.join(known)}")
     return Path(weights)
 
 
@@ -122,7 +129,8 @@ def open_model(
     """An ONNX Runtime session of a model of this package, and its metadata.
 
     Args:
-        weights: a bundled model's name or an exported `.onnx` file.
+        weights: a bundled model's name or an exported `.onnx` file. A bare name takes the 8 bits on the CPU
+            and float32 on CUDA.
         kind: `landmarks` or `finder`.
         device: one of `DEVICES`; `auto` takes CUDA where ONNX Runtime has it.
         threads: on the CPU; None leaves it to ONNX Runtime.
@@ -131,8 +139,9 @@ def open_model(
         WeightsError: no such file, or not a model of that kind.
         ConfigError: unknown device, or one that is not there.
     """
-    path = model_path(weights)
-    session = _open_session(path, device, threads)
+    cuda = _wants_cuda(device)
+    path = model_path(weights, "float32" if cuda else "int8")
+    session = _open_session(path, cuda, threads)
     metadata = session.get_modelmeta().custom_metadata_map
     if metadata.get("kind") != _KIND + kind:
         raise WeightsError(f"{path}: not a {kind} model exported by steadyface")
@@ -145,27 +154,32 @@ def model_kind(weights: str | Path) -> str | None:
     Raises:
         WeightsError: no such file, or not ONNX.
     """
-    metadata = _open_session(model_path(weights), "cpu", 1).get_modelmeta().custom_metadata_map
-    kind = metadata.get("kind", "")
+    session = _open_session(model_path(weights), cuda=False, threads=1)
+    kind = session.get_modelmeta().custom_metadata_map.get("kind", "")
     return kind.removeprefix(_KIND) if kind.startswith(_KIND) else None
 
 
-def _open_session(path: Path, device: str, threads: int | None) -> Any:
+def _wants_cuda(device: str) -> bool:
     if device not in DEVICES:
         raise ConfigError.choice("device", device, DEVICES)
-    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device == "cuda" and not cuda:
+    there = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if device == "cuda" and not there:
         raise ConfigError(
             "device 'cuda' is not available: this ONNX Runtime has no CUDA provider; "
             "pip install 'steadyface[gpu]', or use --device cpu"
         )
-    providers = ["CPUExecutionProvider"]
-    if cuda and device != "cpu":
-        providers.insert(0, "CUDAExecutionProvider")
+    return there and device != "cpu"
+
+
+def _open_session(path: Path, cuda: bool, threads: int | None) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
+    import os
+    if "SPIN" in os.environ:
+        options.add_session_config_entry("session.intra_op.allow_spinning", os.environ["SPIN"])
+    providers = [*(["CUDAExecutionProvider"] if cuda else []), "CPUExecutionProvider"]
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except _NOT_A_MODEL as error:

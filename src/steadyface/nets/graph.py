@@ -32,7 +32,8 @@ class LandmarkGraph(nn.Module):
 
     def forward(self, crops: UInt8[Tensor, "batch size size 3"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         logits = self.net.log_heatmaps(crops.permute(0, 3, 1, 2).float())
-        read = heatmap.decode_logits(logits, sigma=self.net.config.sigma, method=self.method)
+        sigma = self.net.config.sigma
+        read = heatmap.decode_logits(logits, sigma=sigma, method=self.method, finite=True)
         scale = self.net.config.input_size / self.net.config.map_size
         return change_grid(read.points, scale), read.scores, read.covariances * scale**2, logits
 

@@ -8,22 +8,34 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from jaxtyping import Int, UInt8
 
 from steadyface.images import Frame
 
+_THREADS = 2  # of a conversion
 _PQ = 16  # FFmpeg's number of the transfer function of SMPTE ST 2084
 _SCREEN_WHITE = 203.0  # cd/m²: of graphics and a white page, ITU-R BT.2408
 _BRIGHTEST = 1000.0  # cd/m²: becomes 255
 
 
-def to_rgb(frame: Any, width: int, height: int) -> UInt8[np.ndarray, "height width 3"]:
-    """A decoded frame as RGB of a given size: grey is repeated, alpha dropped, 10 bit become 8.
+class RgbConverter:
+    """Makes RGB of decoded frames, all of one size: grey is repeated, alpha dropped, 10 bit become 8.
 
     HDR of the kind PQ is brought to a screen's range; HLG shows well on one as it is, and stays.
+
+    Args:
+        width, height: px, of the RGB; a frame of another size is scaled.
     """
-    image = frame.to_ndarray(format="rgb24", width=width, height=height)
-    return cv2.LUT(image, _PQ_TO_SCREEN) if frame.color_trc == _PQ else image
+
+    def __init__(self, width: int, height: int) -> None:
+        self._width, self._height = width, height
+        self._reformatter = VideoReformatter()  # kept: to set one up takes longer than to use it
+
+    def __call__(self, frame: Any) -> UInt8[np.ndarray, "height width 3"]:
+        rgb = self._reformatter.reformat(frame, self._width, self._height, "rgb24", threads=_THREADS)
+        image = rgb.to_ndarray()
+        return cv2.LUT(image, _PQ_TO_SCREEN) if frame.color_trc == _PQ else image
 
 
 def _pq_to_screen() -> UInt8[np.ndarray, "256"]:

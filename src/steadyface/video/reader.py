@@ -29,7 +29,7 @@ from steadyface.video.container import (
 )
 from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span
 from steadyface.video.pictures import ImageSequence
-from steadyface.video.pixels import Deinterlacer, to_rgb, upright
+from steadyface.video.pixels import Deinterlacer, RgbConverter, upright
 
 _MISSING = 0.5
 """A stream that ends this many seconds before its announced end is called damaged."""
@@ -219,13 +219,13 @@ class VideoReader(Frames):
         if frame.is_corrupt:
             self._damaged("a frame decodes only in part")
         if self._count == 0:  # asking every frame for its side data would keep it until the garbage collector
-            self._coded_size = frame.width, frame.height
+            self._to_rgb = RgbConverter(frame.width, frame.height)
             matrix = frame.side_data.get("DISPLAYMATRIX")
             self._turn = (
                 None if matrix is None else np.frombuffer(matrix, np.int32)[[0, 1, 3, 4]].reshape(2, 2)
             )
         try:
-            image = to_rgb(frame, *self._coded_size)
+            image = self._to_rgb(frame)
         except (av.error.FFmpegError, ValueError) as error:
             problem = f"pixels of the kind {frame.format.name} cannot be brought to RGB"
             raise VideoError(self.path, problem, self._count) from error
