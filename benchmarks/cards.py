@@ -31,7 +31,7 @@ LICENCE = "research only (300-W)"
 def measure(name: str, data: str) -> dict[str, object]:
     """A network's card."""
     net, parameters, gflop = cost(name)
-    landmarker = Landmarker(name)
+    landmarker = Landmarker(name, device="cpu")
     errors = []
     for sample in find_samples(f"{data}/300w", ["helen-test"]):
         image, truth = sample.load()
@@ -79,7 +79,7 @@ def main(data: str) -> None:
     cards = {name: measure(name, data) for name in bundled_models()}
     cards[FINDER] = measure_finder(data)
     text = json.dumps(cards, indent=2) + "\n"
-    model_path("compact").with_name("cards.json").write_text(text, encoding="utf-8")
+    model_path(FINDER).with_name("cards.json").write_text(text, encoding="utf-8")
     print(text, end="")
 
 

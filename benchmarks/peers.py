@@ -5,7 +5,7 @@
 
 DATA holds 300w, talking_face and videos; PYTHON is that of an environment with MediaPipe; PART is one of
 `PARTS`, by default all but `mapping`. Each contender runs in a process of its own, on two cores, with the
-settings that its makers chose, and with two threads where that can be said (benchmarks/peers/worker.py).
+settings that its makers chose, on two cores (benchmarks/peers/worker.py).
 
 - steadyface: the whole tracker, its own face finder, the default stabiliser unless `raw` is said.
 - dlib: its 68 points († trained on the test images too) in the boxes of its HOG detector or, `following`, in
@@ -28,8 +28,11 @@ Which part says what:
   the face itself; a photograph with another one that any of them takes first is passed over for the next.
   NRMSE is to the truth plus each point's constant error in the clip.
 - `speed`: frames per second of one clip of a face, resized, from the second frame on: of frames decoded
-  beforehand, and decoding included, by the same PyAV loop for all. Median of `--rounds` rounds, each of which
-  runs all of them; the ratio is the median of the rounds' ratios to MediaPipe's video mode.
+  beforehand, one after another; and end to end, from the file. There steadyface works as in
+  `steadyface.track`, reading and the network in threads of their own; the others have no reader, and are
+  given a PyAV loop that decodes with two threads.
+  Median of `--rounds` rounds, each of which runs all of them; the ratio is the median of the rounds' ratios
+  to MediaPipe's video mode.
 - `mapping`: the vertices to choose, from every other face of the training sets of LFPW and HELEN.
 """
 
@@ -65,7 +68,7 @@ from steadyface.video import VideoFrame, VideoReader, VideoWriter, open_frames
 INNER = np.arange(markup.GROUPS["jaw"].stop, markup.COUNT)  # all but the jaw
 LEAST_OVERLAP = 0.3  # of the boxes of a found face and the annotated one
 STILL_FACES = 4  # that may be found in a photograph
-CLIP, CLIP_FRAMES, HEIGHTS = "s18.mp4", 60, (360, 720, 1080)
+CLIP, CLIP_FRAMES, HEIGHTS = "s18.mp4", 120, (360, 720, 1080)
 
 OURS = ("steadyface compact", "steadyface tiny")
 IN_BOX = (*OURS, "dlib")
@@ -323,13 +326,13 @@ def resized(source: Path, height: int, path: Path) -> Path:
 
 
 def print_speed(rates: dict[str, np.ndarray], height: int) -> None:
-    """A row per contender: frames decoded beforehand, then decoding included.
+    """A row per contender: frames decoded beforehand, then end to end.
 
     Args:
         rates: (rounds, 2) frames per second.
         height: of the frames, px.
     """
-    heads = f"{'frames/s':>9} {'ratio':>6} {'with decoding':>14} {'ratio':>6}"
+    heads = f"{'frames/s':>9} {'ratio':>6} {'end to end':>14} {'ratio':>6}"
     rounds = len(rates[REFERENCE])
     print_title(f"speed, one face, {height}p, median of {rounds} rounds", heads)
     for name, rate in rates.items():

@@ -90,7 +90,7 @@ class TestOpenModel:
         assert model_kind(FINDER) == "finder"
         assert model_kind(model_path(FINDER)) == "finder"
         assert {model_kind(name) for name in bundled_models()} == {"landmarks"}
-        _, metadata = open_model(FINDER, "finder", "cpu")
+        _, _, metadata = open_model(FINDER, "finder", "cpu")
         assert (metadata["name"], metadata["network"]) == ("finder", "finder")
 
     def test_a_foreign_file_has_no_kind(self, tmp_path: Path) -> None:

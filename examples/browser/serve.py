@@ -39,7 +39,7 @@ class Page(SimpleHTTPRequestHandler):
 
 def serve(model: str = "tiny", port: int = 0) -> ThreadingHTTPServer:
     """A server of the page at 127.0.0.1, not yet running; port 0 takes any that is free."""
-    return ThreadingHTTPServer(("127.0.0.1", port), partial(Page, model=model_path(model)))
+    return ThreadingHTTPServer(("127.0.0.1", port), partial(Page, model=model_path(model, "float32")))
 
 
 if __name__ == "__main__":

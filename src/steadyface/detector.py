@@ -70,7 +70,7 @@ class FaceFinder:
         if not 0 < threshold < 1:
             raise ConfigError(f"threshold must lie between 0 and 1, got {threshold}")
         self.side, self.min_face, self.threshold = side, min_face, threshold
-        self._session, _ = open_model(weights, "finder", device, threads)
+        _, self._session, _ = open_model(weights, "finder", device, threads)
 
     def __call__(self, image: np.ndarray) -> Boxes:
         """The boxes of `find`."""

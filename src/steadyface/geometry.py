@@ -153,8 +153,9 @@ class Affine:
     @cached_property
     def inverse(self) -> Affine:
         """The map back."""
-        back = np.linalg.inv(self.matrix[:, :2])
-        return Affine(np.column_stack([back, -back @ self.matrix[:, 2]]))
+        (a, b, x), (c, d, y) = self.matrix.tolist()
+        area = a * d - b * c
+        return Affine(np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]]) / area)
 
     @cached_property
     def scale(self) -> float:
@@ -217,9 +218,10 @@ class Region:
         """
         scale = size / self.side
         cos, sin = scale * math.cos(self.roll), scale * math.sin(self.roll)
-        linear = np.array([[cos, sin], [-sin, cos]])
-        middle = (size - 1) / 2
-        return Affine(np.column_stack([linear, middle - linear @ [self.x, self.y]]))
+        middle, x, y = (size - 1) / 2, self.x, self.y
+        return Affine(
+            np.array([[cos, sin, middle - cos * x - sin * y], [-sin, cos, middle + sin * x - cos * y]])
+        )
 
 
 def face_size(

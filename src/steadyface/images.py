@@ -110,7 +110,8 @@ def _average_blocks(
     rows = max(1, -(-(min(int(high[1]), height) - y0) // block))
     window = image[y0 : y0 + rows * block, x0 : x0 + columns * block]
     below, beside = rows * block - window.shape[0], columns * block - window.shape[1]
-    window = cv2.copyMakeBorder(window, 0, below, 0, beside, border)
+    if below or beside:
+        window = cv2.copyMakeBorder(window, 0, below, 0, beside, border)
     small = cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA)
     return small, Affine.translation(-x0, -y0).then(Affine.scaling(1.0 / block))
 

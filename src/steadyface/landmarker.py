@@ -64,7 +64,7 @@ class Landmarker:
     ) -> None:
         if decoder is not None and decoder not in heatmap.METHODS:
             raise ConfigError.choice("decoder", decoder, heatmap.METHODS)
-        self._session, metadata = open_model(weights, "landmarks", device, threads)
+        self.path, self._session, metadata = open_model(weights, "landmarks", device, threads)
         self.device, self.threads = device, threads
         self.name: str = metadata["name"]
         self.sigma = float(metadata["sigma"])
@@ -131,5 +131,6 @@ def _to_image(crop: Landmarks, to_crops: Sequence[Affine]) -> Landmarks:
     back = [to_crop.inverse for to_crop in to_crops]
     linear = np.stack([affine.matrix[:, :2] for affine in back])
     points = np.stack([affine(points) for affine, points in zip(back, crop.points, strict=True)])
-    covariances = np.einsum("fij,fpjk,flk->fpil", linear, crop.covariances, linear)
+    linear = linear[:, None]
+    covariances = linear @ crop.covariances @ linear.swapaxes(-1, -2)
     return Landmarks(points, crop.scores, covariances)

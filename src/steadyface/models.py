@@ -19,6 +19,7 @@ DEVICES = ("auto", "cpu", "cuda")
 _WEIGHTS = Path(str(files("steadyface") / "weights"))
 _CARDS = "cards.json"
 _KIND = "steadyface."
+_WORTH_SPLITTING = 0.5  # GFLOP: of a smaller network the parts cost more to hand out than they save
 
 _state = onnxruntime.capi.onnxruntime_pybind11_state
 _NOT_A_MODEL = (
@@ -32,8 +33,7 @@ class ModelCard:
     """What is known of a bundled file; measured and written by `benchmarks/cards.py`.
 
     Args:
-        name: as `Landmarker` and `--weights` take it.
-        precision: that the network computes with, `int8` or `float32`; its decoder is always float32.
+        name: as `Landmarker` and `--weights` take it; its end says with what the network computes.
         input_size, map_size: sides of crop and heatmaps, px.
         parameters: number of them.
         gflop: of one crop through the network; a multiplication and an addition count as two.
@@ -43,7 +43,6 @@ class ModelCard:
     """
 
     name: str
-    precision: str
     input_size: int
     map_size: int
     parameters: int
@@ -125,15 +124,15 @@ def model_path(weights: str | Path, precision: str = "int8") -> Path:
 
 def open_model(
     weights: str | Path, kind: str, device: str = "auto", threads: int | None = None
-) -> tuple[Any, dict[str, str]]:
-    """An ONNX Runtime session of a model of this package, and its metadata.
+) -> tuple[Path, Any, dict[str, str]]:
+    """The file of a model of this package, an ONNX Runtime session of it, and its metadata.
 
     Args:
         weights: a bundled model's name or an exported `.onnx` file. A bare name takes the 8 bits on the CPU
             and float32 on CUDA.
         kind: `landmarks` or `finder`.
         device: one of `DEVICES`; `auto` takes CUDA where ONNX Runtime has it.
-        threads: on the CPU; None leaves it to ONNX Runtime.
+        threads: on the CPU; None takes one for a small bundled network, else what ONNX Runtime takes.
 
     Raises:
         WeightsError: no such file, or not a model of that kind.
@@ -141,11 +140,11 @@ def open_model(
     """
     cuda = _wants_cuda(device)
     path = model_path(weights, "float32" if cuda else "int8")
-    session = _open_session(path, cuda, threads)
+    session = _open_session(path, cuda, threads or _enough_threads(path))
     metadata = session.get_modelmeta().custom_metadata_map
     if metadata.get("kind") != _KIND + kind:
         raise WeightsError(f"{path}: not a {kind} model exported by steadyface")
-    return session, metadata
+    return path, session, metadata
 
 
 def model_kind(weights: str | Path) -> str | None:
@@ -157,6 +156,12 @@ def model_kind(weights: str | Path) -> str | None:
     session = _open_session(model_path(weights), cuda=False, threads=1)
     kind = session.get_modelmeta().custom_metadata_map.get("kind", "")
     return kind.removeprefix(_KIND) if kind.startswith(_KIND) else None
+
+
+def _enough_threads(path: Path) -> int | None:
+    """One for a bundled network that is not worth splitting."""
+    card = _read_cards().get(path.stem) if path.parent == _WEIGHTS else None
+    return 1 if card is not None and card["gflop"] < _WORTH_SPLITTING else None
 
 
 def _wants_cuda(device: str) -> bool:
@@ -176,9 +181,7 @@ def _open_session(path: Path, cuda: bool, threads: int | None) -> Any:
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
-    import os
-    if "SPIN" in os.environ:
-        options.add_session_config_entry("session.intra_op.allow_spinning", os.environ["SPIN"])
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other stages need the cores
     providers = [*(["CUDAExecutionProvider"] if cuda else []), "CPUExecutionProvider"]
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)

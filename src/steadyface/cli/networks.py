@@ -15,17 +15,18 @@ def models() -> int:
     """List the bundled networks: size, cost, accuracy and licence."""
     from steadyface.models import DEFAULT_MODEL, FINDER, finder_card, model_cards
 
-    print("name      input, px  heatmap, px  parameters  GFLOP    MB  HELEN NRMSE  over 8 %  licence")
+    print("name             input, px  heatmap, px  parameters  GFLOP    MB  HELEN NRMSE  over 8 %  licence")
     for card in model_cards():
-        size = f"{card.name:<9} {card.input_size:>9} {card.map_size:>12} {card.parameters / 1e6:>9.2f} M"
+        size = f"{card.name:<16} {card.input_size:>9} {card.map_size:>12} {card.parameters / 1e6:>9.2f} M"
         cost = f"{card.gflop:>6.2f} {card.megabytes:>5.1f}"
         print(f"{size} {cost} {card.helen_nrmse:>10.2f} % {card.helen_failure:>7.2f} %  {card.licence}")
-    print(f"default: {DEFAULT_MODEL}; another by: steadyface track clip.mp4 --weights NAME")
+    print(f"default: {DEFAULT_MODEL}, which is {DEFAULT_MODEL}-int8 on a CPU and {DEFAULT_MODEL}-float32 on CUDA;")
+    print("another by: steadyface track clip.mp4 --weights NAME")
     finder = finder_card()
-    print("\nname       side, px  parameters  GFLOP    MB  faces found  false boxes/photo  licence")
+    print("\nname              side, px  parameters  GFLOP    MB  faces found  false boxes/photo  licence")
     cost = f"{finder.parameters / 1e6:>9.2f} M {finder.gflop:>6.2f} {finder.megabytes:>5.1f}"
     found = f"{finder.recall:>10.2f} % {finder.false_per_photo:>18.3f}"
-    print(f"{FINDER:<9} {finder.side:>9} {cost} {found}  {finder.licence}")
+    print(f"{FINDER:<16} {finder.side:>9} {cost} {found}  {finder.licence}")
     return 0
 
 

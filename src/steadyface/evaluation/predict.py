@@ -24,7 +24,7 @@ from steadyface.geometry import bounding_box, change_grid, flip_points, overlap
 from steadyface.images import Frame, crop_region
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.markup import COUNT, FLIP
-from steadyface.models import DEFAULT_MODEL, model_path
+from steadyface.models import DEFAULT_MODEL
 from steadyface.sequences import follow_known
 from steadyface.tracker import Tracker, TrackerConfig
 
@@ -74,7 +74,7 @@ def predict(
     run = {
         "protocol": protocol,
         "weights": runner.landmarker.name,
-        "weights_sha256": hashlib.sha256(model_path(weights).read_bytes()).hexdigest(),
+        "weights_sha256": hashlib.sha256(runner.landmarker.path.read_bytes()).hexdigest(),
         "decoder": runner.landmarker.decoder,
         "version": __version__,
         "missing": found.missing,

@@ -57,7 +57,7 @@ def open_graph(model: str | Path, name: str | None = None) -> Source:
         WeightsError: no such model, or not one of this package.
         ConfigError: its weights are not float32 any more.
     """
-    path = model_path(model)
+    path = model_path(model, "float32")
     if model_kind(path) is None:
         raise WeightsError(f"{path}: not a model exported by steadyface")
     graph = onnx.load(path)

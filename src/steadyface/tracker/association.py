@@ -46,6 +46,8 @@ def contested(points: Float[np.ndarray, "faces 68 2"], margin: float = 0.0) -> B
         points: (N, 68, 2) image px.
         margin: by which each box is grown to every side, in its own sizes: a head is more than a face.
     """
+    if len(points) < 2:
+        return np.zeros(len(points), bool)
     boxes = bounding_box(points)
     spans = margin * (boxes[:, 2:] - boxes[:, :2])
     shared = contained(boxes, boxes + np.hstack([-spans, spans]))

@@ -65,7 +65,7 @@ class SceneCuts:
         return False
 
     def _shows_nothing(self, now: Float[np.ndarray, "rows columns"]) -> bool:
-        if now.std() < _FLAT:
+        if _spread(now) < _FLAT:
             return True
         white = 0.0 if self._last is None else _white(now) - _white(self._last)
         self._flashes = self._flashes + 1 if white > _FLASH else 0
@@ -81,19 +81,25 @@ def _thumbnail(frame: Frame) -> Float[np.ndarray, "rows columns"]:
     return cv2.GaussianBlur(small, (0, 0), _BLUR)
 
 
+def _spread(thumbnail: Float[np.ndarray, "rows columns"]) -> float:
+    """Standard deviation of the grey levels."""
+    return float(cv2.meanStdDev(thumbnail)[1][0, 0])
+
+
 def _white(thumbnail: Float[np.ndarray, "rows columns"]) -> float:
-    return float((thumbnail >= _WHITE).mean())
+    return float(np.count_nonzero(thumbnail >= _WHITE)) / thumbnail.size
 
 
 def _novelty(one: Float[np.ndarray, "rows columns"], other: Float[np.ndarray, "rows columns"]) -> float:
     """1 - the correlation of one picture's middle with where it fits best in the other."""
-    return 1.0 - max(_fit(one, other), _fit(other, one))
+    fit = _fit(one, other)
+    return 1.0 - (fit if fit > 1.0 - _USUAL else max(fit, _fit(other, one)))
 
 
 def _fit(sought: Float[np.ndarray, "rows columns"], within: Float[np.ndarray, "rows columns"]) -> float:
     rows, columns = round(_HEIGHT * _MIDDLE), round(_WIDTH * _MIDDLE)
     y, x = (_HEIGHT - rows) // 2, (_WIDTH - columns) // 2
     middle = np.ascontiguousarray(sought[y : y + rows, x : x + columns])
-    if middle.std() < 1.0:
+    if _spread(middle) < 1.0:
         return 0.0  # the correlation of a flat picture is anything
     return float(cv2.matchTemplate(within, middle, cv2.TM_CCOEFF_NORMED).max())

@@ -73,6 +73,7 @@ class Track:
     seen: float = -math.inf  # seconds of that frame
     velocity: Float[np.ndarray, "2"] = field(default_factory=lambda: np.zeros(2))  # px/s, even while hidden
     look: Look | None = None  # when it was last in clear sight
+    asked: float = -math.inf  # seconds of the frame in which the witness was asked about it last
     doubts: int = 0  # whether it is this face, or one at all: frames in a row
     rival: int | None = None  # the face that it was lost to, in front of it
 

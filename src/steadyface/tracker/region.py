@@ -25,15 +25,21 @@ def face_region(points: Float[np.ndarray, "68 2"], margin: float = CROP_MARGIN) 
 
 def approach(old: Region, new: Region) -> Region:
     """Towards the new region: slowly over the small differences that are noise, at once over large ones."""
-    turn = math.remainder(new.roll - old.roll, 2 * math.pi)
-    difference = (
-        math.hypot(new.x - old.x, new.y - old.y) / new.side + abs(math.log(new.side / old.side)) + abs(turn)
-    )
-    share = min(1.0, _CALM + difference / _LARGE)
+    share = min(1.0, _CALM + difference(old, new) / _LARGE)
     side = old.side * (new.side / old.side) ** share
-    return Region(
-        old.x + share * (new.x - old.x), old.y + share * (new.y - old.y), side, old.roll + share * turn
-    )
+    roll = old.roll + share * _turn(old, new)
+    return Region(old.x + share * (new.x - old.x), old.y + share * (new.y - old.y), side, roll)
+
+
+def difference(old: Region, new: Region) -> float:
+    """How far two regions are from each other: shift in sides, ln of growth, and turn, in sum."""
+    shift = math.hypot(new.x - old.x, new.y - old.y) / new.side
+    return shift + abs(math.log(new.side / old.side)) + abs(_turn(old, new))
+
+
+def _turn(old: Region, new: Region) -> float:
+    """Radians, the short way round."""
+    return math.remainder(new.roll - old.roll, 2 * math.pi)
 
 
 def ahead(region: Region, shift: Float[np.ndarray, "2"]) -> Region:

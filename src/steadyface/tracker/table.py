@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from itertools import chain, pairwise
 from pathlib import Path
 
 from steadyface._version import __version__
 from steadyface.detector import FaceFinder
 from steadyface.landmarker import Landmarker
+from steadyface.models import DEFAULT_MODEL
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.tracker.choice import Choice, choose_stabilizer
 from steadyface.tracker.config import TrackerConfig
 from steadyface.tracker.faces import TrackedFace
 from steadyface.tracker.tracker import Tracker
 from steadyface.tracks import Meta, Tracks, TracksBuilder
-from steadyface.video import ImageSequence, VideoFrame, VideoReader, open_frames
+from steadyface.video import ImageSequence, VideoFrame, VideoReader, ahead, open_frames
 
 
 def track(
@@ -25,11 +28,11 @@ def track(
     decoder: str | None = None,
     max_faces: int = TrackerConfig.max_faces,
     device: str = "auto",
-    weights: str | Path = "compact",
+    weights: str | Path = DEFAULT_MODEL,
     min_face: float | None = None,
     fps: float = 25.0,
 ) -> Tracks:
-    """Track all faces of a video, an image, or a folder of images.
+    """Track all faces of a video, an image, or a folder of images; it is read ahead in a thread.
 
     Args:
         source: path, or frames with timestamps.
@@ -47,23 +50,29 @@ def track(
     >>> tracks = track("clip.mp4")  # doctest: +SKIP
     """
     choice = choose_stabilizer(stabilizer, lag)
-    frames = open_frames(source, fps) if isinstance(source, str | Path) else source
     landmarker = Landmarker(weights, decoder=decoder, device=device)
     config = TrackerConfig(max_faces=max_faces)
     finder = FaceFinder(min_face=min_face, device=device)
     tracker = Tracker(landmarker, finder, stabilizer=choice.causal or "none", config=config)
     rows, count = TracksBuilder(), 0
-    for frame, faces in follow(frames, tracker):
-        add_rows(rows, frame, faces)
-        count += 1
-    tracks = rows.finish(describe(source, frames, tracker, count, choice))
+    with ExitStack() as stack:
+        if isinstance(source, str | Path):
+            frames: Iterable[VideoFrame] = stack.enter_context(opened := open_frames(source, fps))
+            taken: Iterable[VideoFrame] = stack.enter_context(closing(ahead(opened, stop=opened.stop)))
+        else:
+            frames = taken = source
+        for frame, faces in follow(taken, tracker):
+            add_rows(rows, frame, faces)
+            count += 1
+        tracks = rows.finish(describe(source, frames, tracker, count, choice))
     return tracks if choice.offline is None else tracks.smoothed(choice.offline, choice.lag)
 
 
 def follow(frames: Iterable[VideoFrame], tracker: Tracker) -> Iterator[tuple[VideoFrame, list[TrackedFace]]]:
-    """Each frame with its faces."""
-    for frame in frames:
-        yield frame, tracker.step(frame.image, frame.seconds)
+    """Each frame with its faces; the network is one frame ahead."""
+    for frame, upcoming in pairwise(chain(frames, [None])):
+        assert frame is not None
+        yield frame, tracker.step(frame.image, frame.seconds, upcoming)
 
 
 def add_rows(rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace]) -> None:

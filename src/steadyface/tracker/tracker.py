@@ -19,15 +19,17 @@ from steadyface.tracker.choice import choose_stabilizer
 from steadyface.tracker.config import TrackerConfig
 from steadyface.tracker.cuts import SceneCuts
 from steadyface.tracker.faces import Seen, Sight, Track, TrackedFace, is_face, neighbour, points_of, sights_of
+from steadyface.tracker.foresight import Foresight, Regions
 from steadyface.tracker.identity import Identity
 from steadyface.tracker.presence import Witness
 from steadyface.tracker.region import approach, face_region
+from steadyface.video import VideoFrame
 
 _SAME_FACE = 0.35  # overlap above which a detected box is a face that is tracked already
 _STRANGER = 3.0  # distance from which on a found face is not the one that was lost
 _LOYALTY = 1.0  # distance by which another face must suit a tracked identity better for it to change over
 _RETRY_SECONDS = 0.1  # how often a face that was lost lately is looked for
-_TURNS = 4  # frames, at least, until the witness is asked about the same face again
+_ASK_SECONDS = 0.2  # how often the witness is asked about a face, if its turn comes
 _DOUBTS = 3  # frames in a row that lose a face
 
 
@@ -71,13 +73,13 @@ class Tracker:
         finder = self.detector if isinstance(self.detector, FaceFinder) else None
         self._witness = Witness(finder or FaceFinder(device=device, threads=threads))
         self._cuts = SceneCuts()
+        self._foresight = Foresight(self.landmarker)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything; identities start from 0 again."""
         self._cuts.reset()
         self._next_face = 0
-        self._frames = 0
         self._seconds: float | None = None
         self._forget_faces()
 
@@ -86,12 +88,16 @@ class Tracker:
         self._lost: list[Track] = []
         self._searched = -math.inf
 
-    def step(self, frame: np.ndarray, seconds: float | None = None) -> list[TrackedFace]:
+    def step(
+        self, frame: np.ndarray, seconds: float | None = None, upcoming: VideoFrame | None = None
+    ) -> list[TrackedFace]:
         """Find the faces of the next frame.
 
         Args:
             frame: RGB uint8 (H, W, 3), of any size; it may change. Grey and RGBA are taken too.
             seconds: timestamp; None means one frame after the last at `fps`.
+            upcoming: the frame after it, where that is at hand: the network begins with it at once, in the
+                regions that were to be expected a frame ago, which keeps a second core busy.
 
         Returns:
             The faces, in order of identity; empty where there are none. Those that were lost less than
@@ -104,7 +110,7 @@ class Tracker:
         seconds = self._advance(seconds)
         if self._cuts.step(frame):
             self._forget_faces()
-        seen = self._follow(frame, seconds)
+        seen = self._follow(frame, seconds, upcoming)
         if self._should_search(seconds, seen):
             seen = self._search(frame, seconds, seen)
         self._tracks = sorted(self._update(seconds, seen), key=lambda track: track.face)
@@ -119,26 +125,34 @@ class Tracker:
         if before is not None and seconds <= before:
             raise ConfigError(f"time runs backwards: {seconds:.4f} s after {before:.4f} s")
         self._seconds = seconds
-        self._frames += 1
-        turn = self._frames % max(_TURNS, len(self._tracks))
-        self._turn = self._tracks[turn].face if turn < len(self._tracks) else None
         return seconds
 
-    def _follow(self, frame: Frame, seconds: float) -> list[Seen]:
+    def _follow(self, frame: Frame, seconds: float, upcoming: VideoFrame | None) -> list[Seen]:
         """The tracked faces that are still there; the others become lost ones."""
         self._lost = [track for track in self._lost if seconds - track.seen <= self.config.memory_seconds]
         if not self._tracks:
             return []
-        found = self.landmarker.predict_regions(frame, [track.next_region(seconds) for track in self._tracks])
+        later = None if upcoming is None else (upcoming.image, self._regions(upcoming.seconds))
+        found = self._foresight.find(frame, self._regions(seconds), later)
         seen = []
         owned = self._owners(seconds, sights_of(frame, found))
+        turn = min(self._tracks, key=lambda track: track.asked)
         for track, sight in owned:
-            track = replace(track, doubts=self._doubts(track, frame, sight, seconds))
+            asked = track.doubts > 0 or (track is turn and seconds - track.asked >= _ASK_SECONDS)
+            track = replace(
+                track,
+                doubts=self._doubts(track, frame, sight, seconds, asked),
+                asked=seconds if asked else track.asked,
+            )
             if track.doubts < _DOUBTS and is_face(sight.landmarks, frame, self.config.keep):
                 seen.append((track, sight))
             else:
                 self._lost.append(replace(track, rival=neighbour(track.face, sight, owned)))
         return seen
+
+    def _regions(self, seconds: float) -> Regions:
+        """Where the tracked faces are to be looked for."""
+        return {track.face: track.next_region(seconds) for track in self._tracks}
 
     def _owners(self, seconds: float, sights: list[Sight]) -> list[Seen]:
         """Each sight with the track it belongs to; of two on one face only the better owner keeps it."""
@@ -156,7 +170,7 @@ class Tracker:
             self._lost.append(replace(self._tracks[row], rival=owners[int(own[row].argmax())]))
         return [(self._tracks[row], sights[column]) for row, column in pairs]
 
-    def _doubts(self, track: Track, frame: Frame, sight: Sight, seconds: float) -> int:
+    def _doubts(self, track: Track, frame: Frame, sight: Sight, seconds: float, asked: bool) -> int:
         """How many times in a row the face's look or the witness spoke against it; a jump tells at once.
 
         A look speaks against it that is another's all of a sudden: a face turns and grimaces bit by bit. The
@@ -168,7 +182,7 @@ class Tracker:
             return _DOUBTS
         against = sight.clear and not track.identity.known_as(sight.look)
         against &= track.doubts > 0 or track.looks_changed(sight)
-        if track.doubts or track.face == self._turn:
+        if asked:
             against |= self._witness.confidence(frame, sight.points) < self.config.confirm
         return track.doubts + 1 if against else 0
 

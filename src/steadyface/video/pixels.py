@@ -13,10 +13,15 @@ from jaxtyping import Int, UInt8
 
 from steadyface.images import Frame
 
-_THREADS = 2  # of a conversion
+_LARGE = 1920 * 1088  # px
 _PQ = 16  # FFmpeg's number of the transfer function of SMPTE ST 2084
 _SCREEN_WHITE = 203.0  # cd/m²: of graphics and a white page, ITU-R BT.2408
 _BRIGHTEST = 1000.0  # cd/m²: becomes 255
+
+
+def is_large(width: int, height: int) -> bool:
+    """Whether one thread would take longer to decode such a frame than its faces take to be tracked."""
+    return width * height > _LARGE
 
 
 class RgbConverter:
@@ -29,11 +34,11 @@ class RgbConverter:
     """
 
     def __init__(self, width: int, height: int) -> None:
-        self._width, self._height = width, height
+        self._width, self._height, self._threads = width, height, 2 if is_large(width, height) else 1
         self._reformatter = VideoReformatter()  # kept: to set one up takes longer than to use it
 
     def __call__(self, frame: Any) -> UInt8[np.ndarray, "height width 3"]:
-        rgb = self._reformatter.reformat(frame, self._width, self._height, "rgb24", threads=_THREADS)
+        rgb = self._reformatter.reformat(frame, self._width, self._height, "rgb24", threads=self._threads)
         image = rgb.to_ndarray()
         return cv2.LUT(image, _PQ_TO_SCREEN) if frame.color_trc == _PQ else image
 

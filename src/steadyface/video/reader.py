@@ -29,7 +29,7 @@ from steadyface.video.container import (
 )
 from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span
 from steadyface.video.pictures import ImageSequence
-from steadyface.video.pixels import Deinterlacer, RgbConverter, upright
+from steadyface.video.pixels import Deinterlacer, RgbConverter, is_large, upright
 
 _MISSING = 0.5
 """A stream that ends this many seconds before its announced end is called damaged."""
@@ -116,7 +116,8 @@ class VideoReader(Frames):
         if stream.codec_context is None:
             convert = f"convert it first: ffmpeg -i {self.path.name} -c:v libx264 converted.mp4"
             raise VideoError(self.path, f"no decoder for this kind of video; {convert}")
-        stream.thread_type = "AUTO"
+        large = is_large(stream.codec_context.width, stream.codec_context.height)
+        stream.thread_type = "AUTO" if large else "NONE"
         self.fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
         whole = None if self._live else stream_duration(self._container, stream)
         self._set_length(whole, None if self._live else stream.frames)
