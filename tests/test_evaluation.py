@@ -20,7 +20,8 @@ from steadyface.evaluation.predict import predict
 from steadyface.evaluation.predictions import Prediction, PredictionFolder
 from steadyface.evaluation.protocols import PROTOCOLS, find_protocol
 from steadyface.evaluation.reference import outside_checks
-from steadyface.evaluation.score import ALL, RAW, Results, score
+from steadyface.evaluation.results import ALL, RAW, Results
+from steadyface.evaluation.score import score
 from steadyface.images import write_image
 from steadyface.landmarker import Landmarker
 

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from steadyface.evaluation import published, tables
+from steadyface.evaluation import published
 from steadyface.evaluation.protocols import PROTOCOLS, SCENARIO_GROUPS
-from steadyface.evaluation.score import ALL, SCALES, Results, Row
-from steadyface.evaluation.tables import NOT_RUN, Table, as_text, paper_tables
+from steadyface.evaluation.results import ALL, SCALES, Results, Row
+from steadyface.evaluation.tables import formats
+from steadyface.evaluation.tables.paper import NOT_RUN, Table, paper_tables
+from steadyface.evaluation.tables.text import as_text
 
 SPEC = Path(__file__).parents[2] / "shared" / "spec" / "paper.txt"
 LANDMARKS = 68
@@ -312,12 +314,12 @@ class TestPaperTables:
 class TestFormats:
     def test_csv_reads_back(self) -> None:
         for table in paper_tables([image_results(), video_results(skipped={"a,b": 'say "no"\nplease'})]):
-            read = list(csv.reader(io.StringIO(tables.to_csv(table))))
+            read = list(csv.reader(io.StringIO(formats.to_csv(table))))
             assert [tuple(row) for row in read] == [table.columns, *table.rows]
 
     def test_markdown_has_a_line_per_row_and_block(self) -> None:
         table = Table(9, "A|B", ("source", "method", "NRMSE"), (("ours_1", "x*y", "1.00"),), ("a <note>",))
-        assert tables.to_markdown(table).splitlines() == [
+        assert formats.to_markdown(table).splitlines() == [
             "**Table 9.** A\\|B",
             "",
             "| method | NRMSE |",
@@ -336,7 +338,7 @@ class TestFormats:
             (("ours_1", "λ3 = ∞ #1", NOT_RUN, NOT_RUN), ("ours_1", "x ~ {y} ^ \\z $", "1.00", "–")),
             ("a_b.pts: 5 < 6",),
         )
-        text = tables.to_latex(table)
+        text = formats.to_latex(table)
         assert "100 \\% \\& more" in text
         assert "\\emph{ours\\_1}" in text
         assert "$\\lambda$3 = $\\infty$ \\#1 & \\multicolumn{2}{c}{\\emph{not run: no data}} \\\\" in text
@@ -348,7 +350,7 @@ class TestFormats:
 
     def test_latex_of_every_table_is_balanced_ascii(self) -> None:
         for table in paper_tables([image_results(), video_results(), motion_results()]):
-            text = tables.to_latex(table)
+            text = formats.to_latex(table)
             assert text.isascii()
             assert text.count("\\begin{") == text.count("\\end{") == 2
             assert text.count("\\toprule") == text.count("\\bottomrule") == 1

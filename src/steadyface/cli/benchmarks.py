@@ -53,7 +53,7 @@ def score(predictions: Path) -> int:
         Folder written by `steadyface predict`.
     """
     from steadyface.evaluation.score import score as compute
-    from steadyface.evaluation.tables import as_text
+    from steadyface.evaluation.tables.text import as_text
 
     results = compute(predictions)
     results.save(predictions / "results.json")

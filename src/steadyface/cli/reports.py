@@ -71,7 +71,7 @@ def _kind(path: Path) -> str:
 
 
 def _report_results(inputs: Sequence[Path], out: Path) -> int:
-    from steadyface.evaluation.score import Results
+    from steadyface.evaluation.results import Results
 
     writing = import_extra("steadyface.evaluation.report", "plots")
     loaded = [Results.load(path / "results.json" if path.is_dir() else path) for path in inputs]

@@ -19,7 +19,7 @@ from steadyface.datasets.three_hundred_w import Sample
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError, DataError, VideoError
 from steadyface.evaluation.predictions import Prediction, PredictionFolder
-from steadyface.evaluation.protocols import OWN_BOX_GROUP, Item, KnownMotion, find_protocol
+from steadyface.evaluation.protocols import CHR, FHR, OWN_BOX_GROUP, Item, KnownMotion, find_protocol
 from steadyface.geometry import bounding_box, change_grid, flip_points, overlap
 from steadyface.images import Frame, crop_region
 from steadyface.landmarker import Landmarker, Landmarks
@@ -27,9 +27,6 @@ from steadyface.markup import COUNT, FLIP
 from steadyface.models import DEFAULT_MODEL, model_path
 from steadyface.sequences import follow_known
 from steadyface.tracker import Tracker, TrackerConfig
-
-CHR, FHR = "argmax", "fhr"
-"""The paper's two ways of reading a heatmap, by the decoders' names."""
 
 FLIPPED, FINDER, SECOND_LOOK = "flipped", "finder", "second look"
 """Ways beside the decoders: the mean of the plain and the mirrored crop; in the face finder's box; once more

@@ -10,6 +10,16 @@ from steadyface.datasets.annotated_videos import SCENARIOS, AnnotatedVideo, find
 from steadyface.datasets.three_hundred_w import Sample, count_parts, find_folder, find_samples
 from steadyface.errors import ConfigError, DataError
 
+PRIVATE, HELEN = "300w-private", "300w-helen"
+VIDEOS, TALKING, MOTION = "300vw", "talking-face", "known-motion"
+"""Names of the protocols that tables and figures ask for."""
+
+CHR, FHR = "argmax", "fhr"
+"""The paper's two ways of reading a heatmap, by the decoders' names."""
+
+FAILURE = 8.0
+"""NRMSE above which a face counts as failed, %."""
+
 STILLS = 24
 """Faces that the known-motion protocol sets in motion."""
 
@@ -136,7 +146,7 @@ def _inside(data: Path, name: str) -> Path:
 
 
 PROTOCOLS: dict[str, Protocol] = {
-    "300w-private": Protocol("300-W private test", "images", _TRUTH_BOX, ("68",), _images(["private"])),
+    PRIVATE: Protocol("300-W private test", "images", _TRUTH_BOX, ("68",), _images(["private"])),
     "300w-common": Protocol(
         "300-W common (LFPW test, HELEN test)",
         "images",
@@ -152,11 +162,11 @@ PROTOCOLS: dict[str, Protocol] = {
         ("68",),
         _images(["lfpw-test", "helen-test", "ibug"]),
     ),
-    "300w-helen": Protocol("HELEN test", "images", _TRUTH_BOX, ("68",), _images(["helen-test"])),
+    HELEN: Protocol("HELEN test", "images", _TRUTH_BOX, ("68",), _images(["helen-test"])),
     "folder": Protocol("a folder of images with .pts", "images", _TRUTH_BOX, ("68",), _folder),
-    "300vw": Protocol("300-VW test", "videos", _FIRST_BOX, ("68", "7"), _three_hundred_vw),
-    "talking-face": Protocol("Talking Face", "videos", _OWN_BOX, ("7",), _talking_face),
-    "known-motion": Protocol(
+    VIDEOS: Protocol("300-VW test", "videos", _FIRST_BOX, ("68", "7"), _three_hundred_vw),
+    TALKING: Protocol("Talking Face", "videos", _OWN_BOX, ("7",), _talking_face),
+    MOTION: Protocol(
         f"exactly known motion in full HD, {STILLS} HELEN test faces",
         "motion",
         _FIRST_BOX,
