@@ -63,6 +63,8 @@ def _kind(path: Path) -> str:
     if not path.exists():
         raise ConfigError(f"{path}: no such file or folder")
     if path.is_dir():
+        if not (path / "results.json").exists() and (path / "run.json").exists():
+            raise ConfigError(f"{path} holds predictions without figures: run steadyface score {path}")
         return "results" if (path / "results.json").exists() else "clip"
     if path.suffix.lower() == ".json":
         with path.open(encoding="utf-8", errors="replace") as file:

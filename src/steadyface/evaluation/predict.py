@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def predict(
         "weights_sha256": hashlib.sha256(model_path(weights).read_bytes()).hexdigest(),
         "decoder": runner.landmarker.decoder,
         "version": __version__,
+        "items": [item.name for item in found.items],
         "missing": found.missing,
     }
     _check_same(folder, run)
@@ -111,6 +113,12 @@ class _Runner:
     device: str
     landmarker: Landmarker
     finder: FaceFinder
+
+    @cached_property
+    def landmarkers(self) -> list[Landmarker]:
+        """One per decoder whose points in videos are compared."""
+        others = [Landmarker(self.weights, decoder, self.device) for decoder in (CHR, FHR)]
+        return [each for each in others if each.decoder != self.landmarker.decoder] + [self.landmarker]
 
     def predict(self, item: Item) -> Prediction:
         if isinstance(item.source, Sample):
@@ -164,12 +172,8 @@ class _Runner:
         known = np.zeros((0, 4))
         told: Detector = lambda _: known  # noqa: E731
         detector = self.finder if group == OWN_BOX_GROUP else told
-        decoders = tuple(dict.fromkeys((CHR, FHR, self.landmarker.decoder)))
         config = TrackerConfig(max_faces=1, grace_seconds=0.0)
-        trackers = [
-            Tracker(Landmarker(self.weights, decoder, self.device), detector, "none", config)
-            for decoder in decoders
-        ]
+        trackers = [Tracker(landmarker, detector, "none", config) for landmarker in self.landmarkers]
         rows, seconds = [], []
         for frame, annotated in video:
             truth = np.full((COUNT, 2), np.nan) if annotated is None else annotated
@@ -185,7 +189,12 @@ class _Runner:
             seconds.append(frame.seconds)
         points, scores, truth = (np.stack(parts) for parts in zip(*rows, strict=True))
         return Prediction(
-            decoders, points.swapaxes(0, 1), scores.swapaxes(0, 1), truth, np.array(seconds), group
+            tuple(landmarker.decoder for landmarker in self.landmarkers),
+            points.swapaxes(0, 1),
+            scores.swapaxes(0, 1),
+            truth,
+            np.array(seconds),
+            group,
         )
 
     def _motion(self, known: KnownMotion, group: str) -> Prediction:

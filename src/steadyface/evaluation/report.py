@@ -124,7 +124,7 @@ def _video_headlines(results: Results) -> list[_Headline]:
             out.append(_Headline(f"Stability, {results.title}, 7 points", value, "; ".join(text)))
     if results.protocol == VIDEOS:
         for i, group in enumerate(SCENARIO_GROUPS):
-            if row := results.scenario("sta", i + 1):
+            if row := results.row("sta", group):
                 paper = published.VIDEOS_68[published.FHR_STA][i]
                 text = [
                     counted(row.items, "video"),

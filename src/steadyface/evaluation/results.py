@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from steadyface.datasets.annotated_videos import SCENARIOS
 from steadyface.errors import DataError
-from steadyface.evaluation.protocols import SCENARIO_GROUPS
+from steadyface.evaluation.predictions import write_whole
 
 ALL = "all"
 """The group of all items."""
@@ -62,6 +61,7 @@ class Results:
         rows: the tables.
         items: per item, the main figure of each row.
         curves: what pictures are drawn from, by name.
+        unscored: of videos, how many frames have no truth to be compared with, and why.
     """
 
     protocol: str
@@ -74,6 +74,7 @@ class Results:
     rows: list[Row]
     items: dict[str, Figures]
     curves: dict[str, Any] = field(default_factory=dict)
+    unscored: dict[str, str] = field(default_factory=dict)
     normaliser: str = "distance of the outer eye corners"
 
     @property
@@ -87,29 +88,19 @@ class Results:
         return str(self.run.get("weights", "?"))
 
     def row(self, name: str, group: str = ALL, points: str | None = None) -> Row | None:
-        """The row of that name, or None."""
+        """The row of that name and group, or None; without `points` the one of all 68 where there are two."""
         for row in self.rows:
             if (row.name, row.group) == (name, group) and points in (None, row.points):
                 return row
         return None
 
-    def scenario(self, name: str, number: int, points: str = "68") -> Row | None:
-        """The row of 300-VW's scenario 1, 2 or 3; where only one was run, its rows are those of `all`."""
-        row = self.row(name, SCENARIO_GROUPS[number - 1], points)
-        if row is None and self.items and set(self.items) <= set(SCENARIOS[number]):
-            row = self.row(name, ALL, points)
-        return row
-
     def save(self, path: str | Path) -> None:
-        """Write as JSON; NaN becomes null.
+        """Write as JSON; what is not finite becomes null, and NaN when it is read.
 
         Raises:
             DataError: it cannot be written.
         """
-        try:
-            Path(path).write_text(json.dumps(_plain(asdict(self)), indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise DataError(path, f"cannot be written: {error.strerror or error}") from error
+        write_whole(Path(path), json.dumps(_plain(asdict(self)), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Results:
@@ -131,11 +122,12 @@ class Results:
 
 @dataclass(frozen=True)
 class Scored:
-    """What was computed from predictions: rows, items and curves as of `Results`."""
+    """What was computed from predictions: rows, items, curves and unscored as of `Results`."""
 
     rows: list[Row]
     items: dict[str, Figures]
     curves: dict[str, Any]
+    unscored: dict[str, str] = field(default_factory=dict)
 
 
 def _plain(value: Any) -> Any:

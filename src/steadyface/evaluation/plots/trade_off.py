@@ -105,7 +105,7 @@ def _panels(results: Results, key: str) -> list[_Panel]:
         names = dict.fromkeys(row.name for row in results.rows)
         panels = []
         for i, title in enumerate(SCENARIO_GROUPS):
-            found = [row for name in names if (row := results.scenario(name, i + 1)) is not None]
+            found = [row for name in names if (row := results.row(name, title)) is not None]
             theirs = {name: published.VIDEOS_68[name][i] for name in (published.FHR, published.FHR_STA)}
             panels.append(_Panel(title, found, theirs))
     wanted = ("nrmse", key)

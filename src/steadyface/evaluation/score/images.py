@@ -40,9 +40,11 @@ def score_images(loaded: Mapping[str, Prediction], decoder: str) -> Scored:
         for item, error in zip(items, _errors(points, truth), strict=True):
             items[item][name] = float(error)
     curves: dict[str, Any] = {
-        "interocular by scale": [
-            float(eyes[scale == group].mean()) for group in range(len(SCALES)) if (scale == group).any()
-        ],
+        "eyes by scale": {
+            title: float(eyes[scale == group].mean())
+            for group, title in enumerate(SCALES)
+            if (scale == group).any()
+        },
         "mean heatmaps": _mean_heatmaps(predictions, np.array([items[name][decoder] for name in loaded])),
     }
     return Scored(rows, items, curves)
@@ -89,7 +91,7 @@ def _by_scale(points: Points, truth: Points, scale: np.ndarray) -> Figures:
     """RMSE in px of each fifth of the faces by size."""
     values = np.asarray(metrics.rmse(points, truth))
     return {
-        f"rmse_px, {title}": float(np.nanmean(values[scale == group]))
+        f"rmse_px, {title}": float(metrics.mean_known(values[scale == group]))
         for group, title in enumerate(SCALES)
-        if np.isfinite(values[scale == group]).any()
+        if (scale == group).any()
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,10 +16,12 @@ from steadyface.evaluation.results import RAW, RAW_CHR, RAW_FHR
 from steadyface.stabilizer import DEFAULT_STABILIZER, KINDS, load_stabilizer
 
 Points = Float[np.ndarray, "frames 68 2"]
+Curves = dict[str, dict[str, Float[np.ndarray, "68"]]]
 
 _LAGS = (2, 5)
 _EXCERPT = 150  # frames of the trajectories kept for pictures
 _TIP = 30  # the landmark whose trajectory is kept
+_BY_LANDMARK = (RAW_FHR, RAW, "sta")
 _DRAWN = (RAW_FHR, RAW, "second-order", "one-euro", "sta")
 
 
@@ -55,40 +57,36 @@ def _where_found(filter: Any, raw: Points, seconds: np.ndarray, scores: np.ndarr
     return out
 
 
-def curves(loaded: Mapping[str, Prediction], outputs: Mapping[str, Mapping[str, Points]]) -> dict[str, Any]:
-    """Per landmark the size and direction of wrong motion, and an excerpt of one landmark's path."""
-    sizes: dict[str, list[np.ndarray]] = {}
-    turns: dict[str, list[np.ndarray]] = {}
-    for name, prediction in loaded.items():
-        if prediction.group == OWN_BOX_GROUP:  # its markup is another one
-            continue
-        truth = prediction.truth
-        eyes = np.asarray(metrics.interocular(truth))
-        for way in (RAW_FHR, RAW, "sta"):
-            if way in outputs[name]:
-                sizes.setdefault(way, []).append(metrics.motion_error(outputs[name][way], truth, eyes))
-                turns.setdefault(way, []).append(metrics.turn_error(outputs[name][way], truth, eyes))
-    first = next(iter(loaded))
+def by_landmark(truth: Points, outputs: Mapping[str, Points]) -> Curves:
+    """The size and the direction of wrong motion of each landmark, by trajectory."""
+    eyes = np.asarray(metrics.interocular(truth))
+    shown = {way: outputs[way] for way in _BY_LANDMARK if way in outputs}
     return {
-        "motion error by landmark": {way: np.mean(parts, axis=0).tolist() for way, parts in sizes.items()},
-        "turn error by landmark": {way: np.nanmean(parts, axis=0).tolist() for way, parts in turns.items()},
-        "trajectory": _excerpt(loaded[first], outputs[first], first),
+        "motion error by landmark": {way: metrics.motion_error(shown[way], truth, eyes) for way in shown},
+        "turn error by landmark": {way: metrics.turn_error(shown[way], truth, eyes) for way in shown},
     }
 
 
-def _excerpt(prediction: Prediction, outputs: Mapping[str, Points], name: str) -> dict[str, Any]:
+def mean_curves(parts: Sequence[Curves]) -> dict[str, Any]:
+    """The mean over videos, each with equal weight; a video without a step has no part in it."""
+    return {
+        key: {way: metrics.mean_known(np.array([part[key][way] for part in parts])).tolist() for way in ways}
+        for key, ways in (parts[0].items() if parts else ())
+    }
+
+
+def excerpt(name: str, prediction: Prediction, outputs: Mapping[str, Points]) -> dict[str, Any]:
     """The path of the tip of the nose where it moves fastest; px."""
     theirs = int(markup.SEVEN_TALKING_FACE[4]) if prediction.group == OWN_BOX_GROUP else _TIP
     truth = prediction.truth[:, theirs]
-    speed = np.nan_to_num(np.linalg.norm(np.diff(truth, axis=0), axis=-1))
+    speed = np.nan_to_num(np.linalg.norm(np.diff(truth, axis=0, prepend=truth[:1]), axis=-1))
     middle = int(np.argmax(np.convolve(speed, np.ones(15), mode="same")))
     start = max(0, min(middle - _EXCERPT // 2, len(truth) - _EXCERPT))
     part = slice(start, start + _EXCERPT)
-    paths = {way: outputs[way][part, _TIP].tolist() for way in _DRAWN if way in outputs}
     return {
         "item": name,
         "first frame": start,
         "seconds": prediction.seconds[part].tolist(),
         "truth": truth[part].tolist(),
-        "paths": paths,
+        "paths": {way: outputs[way][part, _TIP].tolist() for way in _DRAWN if way in outputs},
     }

@@ -21,12 +21,12 @@ from steadyface.evaluation.results import ALL, RAW, RAW_CHR, RAW_FHR, SCALES, Re
 from steadyface.evaluation.tables.words import (
     NONE,
     amount,
-    eyes_by_scale,
     incomplete,
     labels,
     left_out,
     missing,
     number,
+    unscored,
 )
 
 NOT_RUN = "not run: no data"
@@ -132,7 +132,7 @@ def _face_scales(results: Sequence[Results]) -> Table:
         rows += [("ours", scale, *[NOT_RUN] * 5) for scale in SCALES]
     shown = _shown(results, PRIVATE)
     for source, each in shown:
-        eyes = eyes_by_scale(each)
+        eyes = each.curves.get("eyes by scale", {})
         for scale in SCALES:
             values = (_scale_error(each, name, scale) for name in (CHR, FHR, each.decoder))
             rows.append((source, scale, *_scale_cells(eyes.get(scale), *values)))
@@ -246,6 +246,7 @@ def _notes(results: Sequence[Results], protocol: str, shown: Sequence[Results] |
         for gap, text in (("missing", missing(each)), ("left out", left_out(each))):
             notes += [f"{each.title}, {label}, is over {amount(each)}: {gap} {text}."] if text else []
         notes += _not_found(each, label)
+        notes += [f"{each.title}, {label}: frames not scored, {text}."] if (text := unscored(each)) else []
     if protocol == TALKING:
         frames = {row.of for each in found for row in each.rows}
         notes += [
@@ -313,8 +314,8 @@ def _scenario_rows(
         if name == RAW_CHR and not chr:
             continue
         cells = []
-        for scenario in range(len(SCENARIO_GROUPS)):
-            row = None if results is None else results.scenario(name, scenario + 1, points)
+        for group in SCENARIO_GROUPS:
+            row = None if results is None else results.row(name, group, points)
             cells += [NOT_RUN if row is None else number(row.figures.get(key), 2) for key in keys]
         out.append((title, *cells))
     return out

@@ -10,10 +10,10 @@ from steadyface.evaluation.tables.words import (
     NOUNS,
     amount,
     counted,
-    eyes_by_scale,
     left_out,
     missing,
     number,
+    unscored,
 )
 
 _HASH = 12  # digits of the weights' hash that are shown
@@ -76,10 +76,12 @@ def about(results: Results) -> dict[str, str]:
         ConfigError: results of a protocol that does not exist.
     """
     run = results.run
+    frames = {"frames not scored": unscored(results)} if results.unscored else {}
     return {
         "used": amount(results),
         "left out": left_out(results) or "none",
         "missing": missing(results) or "nothing",
+        **frames,
         "box": results.box,
         "normaliser": results.normaliser,
         "weights": f"{results.weights}, sha256 {str(run.get('weights_sha256', '?'))[:_HASH]}",
@@ -123,7 +125,7 @@ def _with_ratios(results: Results, row: Row) -> Mapping[str, float]:
 
 def _text_scales(results: Results) -> str:
     """RMSE in px by face size, as in Table 2."""
-    eyes = eyes_by_scale(results)
+    eyes = results.curves.get("eyes by scale", {})
     lines = [
         [row.name, *(number(row.figures.get(f"rmse_px, {scale}"), 3) for scale in SCALES)]
         for row in results.rows

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from steadyface.datasets.annotated_videos import SCENARIOS
 from steadyface.evaluation import published
-from steadyface.evaluation.protocols import HELEN, PRIVATE, VIDEOS, find_protocol
-from steadyface.evaluation.results import RAW, SCALES, Results
+from steadyface.evaluation.protocols import HELEN, PRIVATE, SCENARIO_GROUPS, VIDEOS, find_protocol
+from steadyface.evaluation.results import RAW, Results
 
 NONE = "–"
 
-_NAMED = 12  # items left out that are named with their reason
+_ITEMS, _VIDEOS = 12, 64  # that are named: items in general, and all test videos of 300-VW
 
 NOUNS = {"images": "image", "videos": "video", "motion": "clip"}
 """What a protocol of each kind counts."""
@@ -51,23 +51,31 @@ def amount(results: Results) -> str:
 
 def left_out(results: Results) -> str:
     """How many items could not be used, and why; empty if all could."""
-    if not results.skipped:
-        return ""
-    named = [f"{name} ({reason})" for name, reason in list(results.skipped.items())[:_NAMED]]
-    more = len(results.skipped) - len(named)
-    rest = [f"and {more:,} more, all in results.json"] if more else []
-    return f"{len(results.skipped):,}: {'; '.join([*named, *rest])}"
+    return _listed([f"{name} ({reason})" for name, reason in results.skipped.items()], _ITEMS)
 
 
 def missing(results: Results) -> str:
     """How much of what the protocol asks for was not there, and what; empty if all was."""
-    return f"{len(results.missing):,}: {'; '.join(results.missing)}" if results.missing else ""
+    return _listed(results.missing, _VIDEOS)
+
+
+def unscored(results: Results) -> str:
+    """Of how many videos some frames have no truth to be compared with, and why; empty if of none."""
+    return _listed([f"{name} ({reason})" for name, reason in results.unscored.items()], _VIDEOS)
+
+
+def _listed(entries: Sequence[str], most: int) -> str:
+    """How many there are, and the first of them."""
+    more = len(entries) - most
+    named = [*entries[:most], *([f"and {more:,} more, all in results.json"] if more > 0 else [])]
+    return f"{len(entries):,}: {'; '.join(named)}" if entries else ""
 
 
 def incomplete(results: Results) -> str:
     """What is not all there, to stand beside every figure; empty for a complete result."""
     if results.protocol == VIDEOS:
-        there = [0 if (row := results.scenario(RAW, i + 1)) is None else row.items for i in range(3)]
+        rows = (results.row(RAW, group) for group in SCENARIO_GROUPS)
+        there = [0 if row is None else row.items for row in rows]
         asked = [len(SCENARIOS[i]) for i in (1, 2, 3)]
         counts = " + ".join(f"{part} of {whole}" for part, whole in zip(there, asked, strict=True))
         return "" if there == asked else f"incomplete: {counts} videos"
@@ -76,11 +84,3 @@ def incomplete(results: Results) -> str:
     parts = [f"{results.used:,} of {whole:,} used"] if results.used < whole else []
     parts += [f"{len(results.missing):,} missing"] if results.missing else []
     return f"incomplete: {', '.join(parts)}" if parts else ""
-
-
-def eyes_by_scale(results: Results) -> dict[str, float]:
-    """Mean inter-ocular distance of each fifth of the faces, px; a fifth of fewer than five may be empty."""
-    there = {key for row in results.rows for key in row.figures}
-    scales = [scale for scale in SCALES if f"rmse_px, {scale}" in there]
-    eyes = results.curves.get("interocular by scale", [])
-    return dict(zip(scales, eyes, strict=True)) if len(eyes) == len(scales) else {}
