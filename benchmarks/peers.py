@@ -58,7 +58,7 @@ from steadyface.datasets.annotated_videos import talking_face
 from steadyface.datasets.talking_still import TalkingStill
 from steadyface.datasets.three_hundred_w import Sample, find_samples
 from steadyface.errors import DataError
-from steadyface.evaluation.score import STILL
+from steadyface.evaluation.score.motion import STILL
 from steadyface.geometry import bounding_box, overlap
 from steadyface.images import Frame
 from steadyface.markup import FLIP, OUTER_EYE_CORNERS, SEVEN, SEVEN_TALKING_FACE

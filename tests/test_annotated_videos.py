@@ -20,6 +20,7 @@ from steadyface.datasets.annotated_videos import (
     find_300vw,
     talking_face,
 )
+from steadyface.datasets.broken_frames import BROKEN_FRAMES
 from steadyface.datasets.pts import write_pts
 from steadyface.errors import ConfigError, DataError, VideoError
 from steadyface.images import write_image
@@ -83,6 +84,24 @@ class TestLists:
     def test_names(self) -> None:
         assert all(len(name) == 3 and name.isdecimal() for names in SCENARIOS.values() for name in names)
         assert all(list(names) == sorted(set(names)) for names in SCENARIOS.values())
+
+
+class TestBrokenFrames:
+    def test_each_scenario_keeps_as_many_frames_as_papers_say(self) -> None:
+        """Of the frames of the test videos, counted in the authors' own predictions."""
+        frames, kept = (62_846, 32_872, 27_687), (62_135, 32_805, 26_338)
+        for scenario in (1, 2, 3):
+            broken = sum(len(BROKEN_FRAMES.get(name, ())) for name in SCENARIOS[scenario])
+            assert frames[scenario - 1] - broken == kept[scenario - 1]
+        assert not set(BROKEN_FRAMES) & set(TRAINING)
+
+    def test_they_count_as_not_annotated(self, tmp_path: Path) -> None:
+        make_video(tmp_path / "508", [0, 1])
+        for name in ("000014.pts", "000147.pts"):
+            (tmp_path / "508" / "annot" / name).write_text("whatever")
+        video = find_300vw(tmp_path, 1)[0]
+        assert video.points().keys() == {0, 1}
+        assert [points is None for _, points in video] == [False, False, True, True, True, True]
 
 
 class TestFind300VW:

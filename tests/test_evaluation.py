@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from steadyface.evaluation.predict import predict
 from steadyface.evaluation.predictions import Prediction, PredictionFolder
 from steadyface.evaluation.protocols import PROTOCOLS, find_protocol
 from steadyface.evaluation.reference import outside_checks
-from steadyface.evaluation.score import ALL, RAW, Results, score
+from steadyface.evaluation.results import RAW, Results
+from steadyface.evaluation.score import score
 from steadyface.images import write_image
 from steadyface.landmarker import Landmarker
 
@@ -105,18 +107,33 @@ class TestImages:
         assert calls == ["folder_face_2", "folder_face_4", "folder_face_5"]  # the missing and the bad ones
         assert score(out).rows == score(predicted).rows
 
-    def test_a_killed_run_leaves_no_half_written_item(
-        self, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    def test_only_what_the_last_run_was_to_predict_is_scored(
+        self, images: Path, predicted: Path, tmp_path: Path
     ) -> None:
-        def killed(file: object, **_: object) -> None:
-            file.write(b"half")  # type: ignore[attr-defined]
-            raise KeyboardInterrupt
+        """A face that left the data, and one that came, after most was predicted."""
+        data, out = tmp_path / "data", tmp_path / "out"
+        shutil.copytree(images, data)
+        shutil.copytree(predicted, out)
+        for name in ("face_0", "face_4"):
+            (data / f"{name}.pts").unlink()
+        shutil.copy(data / "face_1.png", data / "face_9.png")
+        shutil.copy(data / "face_1.pts", data / "face_9.pts")
+        predict("folder", data, out, weights=TINY)
+        (out / "items" / "folder_face_9.npz").unlink()
+        results = score(out)
+        assert set(results.items) == {f"folder_face_{i}" for i in (1, 2, 3)}
+        assert list(results.skipped) == ["folder_face_5"]
+        assert results.missing == [
+            "face_0.png: no .pts",
+            "face_4.png: no .pts",
+            "folder_face_9, not predicted yet",
+        ]
 
-        with monkeypatch.context() as patch:
-            patch.setattr(np, "savez_compressed", killed)
-            with pytest.raises(KeyboardInterrupt):
-                predict("folder", images, tmp_path, weights=TINY)
-        assert PredictionFolder(tmp_path).names() == []
+    def test_a_reason_that_cannot_be_kept_is_said(self, tmp_path: Path) -> None:
+        folder = PredictionFolder(tmp_path / "out")
+        (tmp_path / "out").touch()
+        with pytest.raises(DataError, match=r"0\.skipped: cannot be written"):
+            folder.skip("0", "no face")
 
     def test_other_weights_do_not_mix(self, images: Path, predicted: Path) -> None:
         with pytest.raises(ConfigError, match="another run: weights_sha256"):
@@ -148,7 +165,7 @@ class TestImages:
         truth = np.array([points for _, points in frames(2)])
         found = np.stack([truth[0] + 0.1, np.full((68, 2), np.nan)])
         folder = PredictionFolder(tmp_path)
-        folder.write_run({"protocol": "folder", "decoder": "dark", "missing": []})
+        folder.write_run({"protocol": "folder", "decoder": "dark", "items": ["0", "1"], "missing": []})
         for i in range(2):
             rows = np.stack([truth[i : i + 1], found[i : i + 1]])
             scores = np.ones((2, 1, 68))
@@ -208,16 +225,53 @@ def test_frames_without_a_face_are_failures_and_no_steps(tmp_path: Path) -> None
     points = truth + 0.2
     points[4:6] = np.nan
     folder = PredictionFolder(tmp_path)
-    folder.write_run({"protocol": "300vw", "decoder": "dark", "missing": []})
+    folder.write_run({"protocol": "300vw", "decoder": "dark", "items": ["114"], "missing": []})
     seconds = np.arange(10) / 25
     folder.write(
         "114", Prediction(("dark",), points[None], np.ones((1, 10, 68)), truth, seconds, "scenario 1")
     )
-    row = score(tmp_path).row(RAW, ALL, "68")
+    row = score(tmp_path).row(RAW, "scenario 1", "68")
     assert row is not None
     assert (row.found, row.of) == (8, 10)
     assert row.figures["failure"] == pytest.approx(20)
     assert row.figures["stability"] == pytest.approx(0, abs=1e-9)
+
+
+def written_300vw(folder: Path, videos: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Path:
+    """Predictions of videos of scenario 1, given as points and truth."""
+    out = PredictionFolder(folder)
+    out.write_run({"protocol": "300vw", "decoder": "dark", "items": list(videos), "missing": []})
+    for name, (points, truth) in videos.items():
+        seconds, scores = np.arange(len(points)) / 25, np.ones((1, *points.shape[:2]))
+        out.write(name, Prediction(("dark",), points[None], scores, truth, seconds, "scenario 1"))
+    return folder
+
+
+def test_a_video_whose_face_was_never_found_leaves_the_others_their_figures(tmp_path: Path) -> None:
+    """It fails in every frame, and says so; an error it has none."""
+    truth = np.array([points for _, points in frames(10)])
+    seen, lost = (truth + 0.2, truth), (np.full_like(truth, np.nan), truth)
+    alone = score(written_300vw(tmp_path / "alone", {"114": seen}))
+    both = score(written_300vw(tmp_path / "both", {"114": seen, "124": lost}))
+    for name in (RAW, "sta"):
+        one, two = (results.row(name, "scenario 1") for results in (alone, both))
+        assert one is not None
+        assert two is not None
+        for key in ("nrmse", "stability", "delay_frames"):
+            assert two.figures[key] == one.figures[key]
+        assert two.figures["failure"] == 50 + one.figures["failure"] / 2
+        assert (two.items, two.found, two.of) == (2, 10, 20)
+    assert both.curves["motion error by landmark"] == alone.curves["motion error by landmark"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_videos_of_few_frames(tmp_path: Path, count: int) -> None:
+    truth = np.array([points for _, points in frames(count)])
+    results = score(written_300vw(tmp_path, {"114": (truth + 0.2, truth)}))
+    for row in results.rows:
+        assert np.isfinite(row.figures["nrmse"])
+        assert np.isfinite(row.figures["stability"]) == (count > 1)
+    assert len(results.curves["trajectory"]["truth"]) == count
 
 
 def test_the_talking_face_is_scored_by_its_own_seven_points(tmp_path: Path) -> None:
@@ -244,7 +298,7 @@ def test_known_motion_parts_rest_from_movement(tmp_path: Path) -> None:
     truth[100:] += np.arange(100)[:, None, None] * 0.5
     raw = truth + rng.normal(0, 0.1, truth.shape)
     folder = PredictionFolder(tmp_path)
-    folder.write_run({"protocol": "known-motion", "decoder": "dark", "missing": []})
+    folder.write_run({"protocol": "known-motion", "decoder": "dark", "items": ["still"], "missing": []})
     seconds = np.arange(200) / 30
     scores = np.ones((1, 200, 68))
     folder.write("still", Prediction(("dark",), raw[None], scores, truth, seconds, "known motion"))
@@ -257,6 +311,23 @@ def test_known_motion_parts_rest_from_movement(tmp_path: Path) -> None:
     assert raw_row.figures["still"] == pytest.approx(expected, rel=0.05)
     assert raw_row.figures["moving"] == pytest.approx(expected, rel=0.05)
     assert steady.figures["still"] < 0.6 * expected
+
+
+def test_known_motion_by_one_of_the_papers_decoders(tmp_path: Path) -> None:
+    """The network's own decoder may be the paper's; then a blink is still measured by the raw points."""
+    truth = np.repeat(face()[None], 60, axis=0)
+    upper, lower = markup.facing("left_eye")
+    for points in (upper, lower):
+        truth[28:32, points] = (truth[28:32, upper] + truth[28:32, lower]) / 2
+    folder = PredictionFolder(tmp_path)
+    folder.write_run({"protocol": "known-motion", "decoder": "fhr", "items": ["still"], "missing": []})
+    scores, seconds = np.ones((1, 60, 68)), np.arange(60) / 30
+    folder.write("still", Prediction(("fhr",), truth[None], scores, truth, seconds, "known motion"))
+    results = score(tmp_path)
+    for name in (RAW, "raw, FHR decoder"):
+        row = results.row(name)
+        assert row is not None
+        assert (row.figures["blinks"], row.figures["blinks_of_raw"]) == (1, 1)
 
 
 def test_unknown_and_missing(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from html_outline import Outline, asks_nobody, outline_of
 from test_evaluation_tables import image_results, motion_results, video_results
 
 from steadyface.errors import DataError, MissingExtraError
-from steadyface.evaluation.plots import draw_all, plot_all
+from steadyface.evaluation.plots import draw_all
 from steadyface.evaluation.report import write_report
-from steadyface.evaluation.score import Results
+from steadyface.evaluation.results import Results
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'steadyface[plots]'")
 
@@ -103,9 +103,17 @@ class TestPage:
             write_report([], taken)
 
 
+def draw_into(folder: Path) -> list[Path]:
+    """The files of all figures that results of images allow."""
+    folder.mkdir(exist_ok=True)
+    return [
+        path for plot in draw_all([image_results()]) if plot.figure is not None for path in plot.save(folder)
+    ]
+
+
 class TestPlots:
     def test_only_what_the_results_hold_is_drawn(self, tmp_path: Path) -> None:
-        paths = plot_all([image_results()], tmp_path)
+        paths = draw_into(tmp_path)
         assert {path.name for path in paths} == {f"figure-{n}{k}" for n in "45" for k in (".png", ".svg")}
         assert all(path.stat().st_size > 0 for path in paths)
         reasons = {plot.name: plot.caption for plot in draw_all([image_results()]) if plot.figure is None}
@@ -143,7 +151,7 @@ class TestPlots:
         assert plot.caption == "no result of an image protocol holds mean heatmaps"
 
     def test_same_results_same_files(self, tmp_path: Path) -> None:
-        first, second = (plot_all([image_results()], tmp_path / name) for name in "ab")
+        first, second = (draw_into(tmp_path / name) for name in "ab")
         assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
     def test_without_matplotlib_it_says_what_to_install(

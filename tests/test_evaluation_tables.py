@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from steadyface.evaluation import published, tables
+from steadyface.evaluation import published
 from steadyface.evaluation.protocols import PROTOCOLS, SCENARIO_GROUPS
-from steadyface.evaluation.score import ALL, SCALES, Results, Row
-from steadyface.evaluation.tables import NOT_RUN, Table, as_text, paper_tables
+from steadyface.evaluation.results import ALL, SCALES, Results, Row
+from steadyface.evaluation.tables import formats
+from steadyface.evaluation.tables.paper import NOT_RUN, Table, paper_tables
+from steadyface.evaluation.tables.text import as_text
 
 SPEC = Path(__file__).parents[2] / "shared" / "spec" / "paper.txt"
 LANDMARKS = 68
@@ -57,7 +59,7 @@ def image_results(protocol: str = "300w-helen", faces: int = 330, **values: Any)
     items["face_0"]["finder"] = float("nan")
     ring = np.exp(-(np.arange(-7, 8) ** 2) / 8)
     heat = np.outer(ring, ring).tolist()
-    curves = {"interocular by scale": [60.0, 90.0, 120.0, 180.0, 300.0]}
+    curves = {"eyes by scale": dict(zip(SCALES, (60.0, 90.0, 120.0, 180.0, 300.0), strict=True))}
     curves |= {"mean heatmaps": {"easy": heat, "hard": heat}}
     return results(protocol, rows, **({"used": faces, "items": items, "curves": curves} | values))
 
@@ -162,6 +164,15 @@ class TestText:
         assert "normaliser: distance of the outer eye corners" in text
         assert "weights: compact, sha256 0123456789ab" in text
 
+    def test_frames_that_were_not_scored_are_named_where_there_are_any(self) -> None:
+        assert "frames not scored" not in as_text(video_results())
+        partly = video_results(unscored={"401": "2 known to be annotated wrongly, of 9 frames"})
+        said = "1: 401 (2 known to be annotated wrongly, of 9 frames)"
+        assert f"frames not scored: {said}" in as_text(partly).splitlines()
+        assert (
+            f"300-VW test, compact: frames not scored, {said}." in of_number(paper_tables([partly]), 6).notes
+        )
+
     def test_many_items_left_out_are_counted(self) -> None:
         text = as_text(image_results(skipped={f"{i:03}": "broken" for i in range(40)}))
         assert "left out: 40: 000 (broken)" in text
@@ -240,7 +251,7 @@ class TestPaperTables:
             for key in [key for key in row.figures if key.startswith("rmse_px, ")]:
                 if key not in keep:
                     del row.figures[key]
-        few.curves["interocular by scale"] = [60.0, 90.0, 180.0]
+        few.curves["eyes by scale"] = dict(zip(scales, (60.0, 90.0, 180.0), strict=True))
         ours = rows_of(of_number(paper_tables([few]), 2), "ours")
         assert ours["large"][:2] == ("180.00", "13.83")
         assert ours["medium"] == ("–",) * 5
@@ -277,8 +288,8 @@ class TestPaperTables:
             assert all(name in note for name in [*missing, "48 videos"])
             assert any("left out 1: 546 (546/vid.avi: no frame)" in note for note in table.notes)
 
-    def test_a_single_scenario_is_told_by_its_videos(self) -> None:
-        one = video_results(videos={ALL: 1}, items={"410": {"raw": 3.0}})
+    def test_a_single_scenario_stands_in_its_column(self) -> None:
+        one = video_results(videos={"scenario 3": 1})
         ours = rows_of(of_number(paper_tables([one]), 6), "ours")
         assert ours["FHR, ours"] == (NOT_RUN, NOT_RUN, "3.80")
 
@@ -312,12 +323,12 @@ class TestPaperTables:
 class TestFormats:
     def test_csv_reads_back(self) -> None:
         for table in paper_tables([image_results(), video_results(skipped={"a,b": 'say "no"\nplease'})]):
-            read = list(csv.reader(io.StringIO(tables.to_csv(table))))
+            read = list(csv.reader(io.StringIO(formats.to_csv(table))))
             assert [tuple(row) for row in read] == [table.columns, *table.rows]
 
     def test_markdown_has_a_line_per_row_and_block(self) -> None:
         table = Table(9, "A|B", ("source", "method", "NRMSE"), (("ours_1", "x*y", "1.00"),), ("a <note>",))
-        assert tables.to_markdown(table).splitlines() == [
+        assert formats.to_markdown(table).splitlines() == [
             "**Table 9.** A\\|B",
             "",
             "| method | NRMSE |",
@@ -336,7 +347,7 @@ class TestFormats:
             (("ours_1", "λ3 = ∞ #1", NOT_RUN, NOT_RUN), ("ours_1", "x ~ {y} ^ \\z $", "1.00", "–")),
             ("a_b.pts: 5 < 6",),
         )
-        text = tables.to_latex(table)
+        text = formats.to_latex(table)
         assert "100 \\% \\& more" in text
         assert "\\emph{ours\\_1}" in text
         assert "$\\lambda$3 = $\\infty$ \\#1 & \\multicolumn{2}{c}{\\emph{not run: no data}} \\\\" in text
@@ -348,7 +359,7 @@ class TestFormats:
 
     def test_latex_of_every_table_is_balanced_ascii(self) -> None:
         for table in paper_tables([image_results(), video_results(), motion_results()]):
-            text = tables.to_latex(table)
+            text = formats.to_latex(table)
             assert text.isascii()
             assert text.count("\\begin{") == text.count("\\end{") == 2
             assert text.count("\\toprule") == text.count("\\bottomrule") == 1

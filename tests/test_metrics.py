@@ -14,15 +14,18 @@ from hypothesis import strategies as st
 from steadyface.metrics import (
     Detections,
     auc,
+    ced,
     delay,
     detection_curve,
     failure_rate,
     interocular,
     jitter,
+    motion_error,
     nrmse_interocular,
     rmse,
     scale_groups,
     stability,
+    turn_error,
 )
 
 seeds = st.integers(0, 2**32 - 1)
@@ -104,6 +107,16 @@ def test_auc_by_hand() -> None:
     assert auc(np.array([8.0, 9.0, np.inf])) == 0
     assert auc(np.array([2.0, 6.0])) == 50
     assert auc(np.array([1.0, 10.0]), threshold=4.0) == 37.5
+
+
+@given(some_errors)
+def test_a_face_that_was_not_found_fails_whether_it_is_nan_or_infinite(errors: np.ndarray) -> None:
+    far, at = np.append(errors, 1e9), np.array([2.0, 8.0])
+    for nothing in (np.nan, np.inf):
+        lost = np.append(errors, nothing)
+        assert failure_rate(lost) == failure_rate(far)
+        assert auc(lost) == auc(far)
+        np.testing.assert_array_equal(ced(lost, at), ced(far, at))
 
 
 @given(seeds)
@@ -196,10 +209,41 @@ def test_error_across_the_motion_is_no_delay(seed: int) -> None:
     assert delay(truth + across, truth, interocular(truth)) == pytest.approx(0, abs=1e-12)
 
 
-def test_a_resting_face_has_no_delay() -> None:
+def test_a_resting_face_has_no_known_delay() -> None:
     truth = moving(np.array([0.1, 0.0]))
     assert interocular(truth)[0] == pytest.approx(100, abs=20)
-    assert delay(truth + 5, truth, interocular(truth)) == 0
+    assert math.isnan(delay(truth + 5, truth, interocular(truth)))
+
+
+@given(seeds)
+def test_motion_and_turn_error_are_the_loop(seed: int) -> None:
+    """A landmark by turns: moving, resting in truth, staying where it is, and without a face."""
+    points, truth = sequence(seed, 9), sequence(seed + 1, 9)
+    truth[4] = truth[3]
+    points[6] = points[5]
+    points[8] = np.nan
+    size, sizes, turns = interocular(truth), [], []
+    for t in range(1, 8):
+        moved, true = points[t, 7] - points[t - 1, 7], truth[t, 7] - truth[t - 1, 7]
+        sizes.append(100 * math.dist(moved, true) / size[t])
+        if t not in (4, 6):
+            angle = math.degrees(math.atan2(*moved[::-1]) - math.atan2(*true[::-1])) % 360
+            turns.append(min(angle, 360 - angle))
+    assert motion_error(points, truth, size)[7] == pytest.approx(np.mean(sizes))
+    assert turn_error(points, truth, size)[7] == pytest.approx(np.mean(turns))
+
+
+def test_a_frozen_face_has_no_direction() -> None:
+    truth = moving(np.array([2.0, 0.0]))
+    frozen = np.repeat(truth[:1], len(truth), axis=0)
+    assert np.isnan(turn_error(frozen, truth, interocular(truth))).all()
+
+
+def test_a_single_frame_has_no_motion() -> None:
+    face = sequence(0, 1)
+    assert math.isnan(stability(face, face, interocular(face)))
+    assert np.isnan(motion_error(face, face, interocular(face))).all()
+    assert math.isnan(delay(face, face, interocular(face)))
 
 
 def test_jitter_by_hand() -> None:

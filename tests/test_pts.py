@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from steadyface.datasets.pts import read_pts, write_pts
+from steadyface.datasets.pts import read_face, read_pts, write_pts
 from steadyface.errors import DataError
 
 HEAD = "version: 1\nn_points: 68\n{\n"
@@ -93,3 +93,14 @@ def test_real_talking_face(data_dir: Path) -> None:
     assert (points >= 0).all()
     assert (points < [720, 576]).all()
     assert math.isclose(np.ptp(points[0, :, 0]), 200, rel_tol=0.5)
+
+
+def test_a_face_has_a_size(tmp_path: Path) -> None:
+    points = np.linspace(0, 30, 136).reshape(68, 2)
+    write_pts(tmp_path / "face.pts", points)
+    np.testing.assert_allclose(read_face(tmp_path / "face.pts"), points, rtol=0, atol=1e-4)
+    points[45] = points[36]
+    write_pts(tmp_path / "face.pts", points)
+    with pytest.raises(DataError, match=r"face\.pts: no face: both outer eye corners at 16"):
+        read_face(tmp_path / "face.pts")
+    read_face(tmp_path / "face.pts", eyes=(27, 32))

@@ -19,6 +19,7 @@ from steadyface.datasets.three_hundred_w import (
     load_each,
     load_samples,
     with_boxes,
+    without_points,
 )
 from steadyface.errors import ConfigError, DataError
 from steadyface.geometry import Region
@@ -63,6 +64,14 @@ def test_image_without_annotation_is_no_sample(tmp_path: Path) -> None:
     folder = make_part(tmp_path, "ibug", ["face"])
     write_image(folder / "other.png", np.zeros((4, 4, 3), np.uint8))
     assert len(find_samples(tmp_path, ["ibug"])) == 1
+
+
+def test_images_without_points_are_known(tmp_path: Path) -> None:
+    folder = make_part(tmp_path, "ibug", ["b", "a"])
+    assert without_points(folder) == []
+    (folder / "b.pts").unlink()
+    assert without_points(folder) == [folder / "b.png"]
+    assert without_points(tmp_path / "nothing") == []
 
 
 def test_a_part_in_two_folders(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ def in_face(
 def ced(errors: Float[np.ndarray, "n"], thresholds: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
     """Cumulative error distribution: share of errors up to each threshold, in %; `auc` is the area below it.
 
+    As in `failure_rate` and `auc`, a NaN stands for a face that was not found: it is above every threshold.
+
     >>> ced(np.array([1.0, 3.0, np.inf, 2.0]), np.array([0.5, 2.0, 8.0]))
     array([ 0., 50., 75.])
     """
@@ -105,19 +107,19 @@ def ced(errors: Float[np.ndarray, "n"], thresholds: Float[np.ndarray, "m"]) -> F
 
 
 def failure_rate(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
-    """Share of errors above the threshold, in %.
+    """Share of errors that are not within the threshold, in %; so is NaN, which stands for no face.
 
-    >>> failure_rate(np.array([1.0, 9.0]))
-    50.0
+    >>> failure_rate(np.array([1.0, 9.0, np.inf, np.nan]))
+    75.0
     """
-    return 100.0 * float(np.mean(np.asarray(errors) > threshold))
+    return 100.0 * float(np.mean(~(np.asarray(errors) <= threshold)))
 
 
 def auc(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
     """Area under the cumulative error curve up to the threshold, in % of the largest area possible.
 
     Exact: the curve is the step function of the errors themselves, in no bins. A face that was not found may
-    stand as an infinite error.
+    stand as an infinite error or as NaN.
 
     Equation: (100 / T) · ∫₀ᵀ F(e) de = 100 · mean_i max(0, 1 - e_i / T), F(e) the share of errors up to e.
     Source: Tai et al. 2019, Experimental Setup ("AUC").
@@ -129,7 +131,7 @@ def auc(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
     >>> auc(np.array([0.0, 4.0, 9.0, np.inf]))
     37.5
     """
-    return 100.0 * float(np.mean(np.clip(1.0 - np.asarray(errors) / threshold, 0.0, None)))
+    return 100.0 * float(np.mean(np.fmax(1.0 - np.asarray(errors) / threshold, 0.0)))
 
 
 def rmse(
@@ -162,6 +164,17 @@ def scale_groups(interocular: Float[np.ndarray, "n"], count: int = 5) -> Int[np.
     return rank * count // len(rank)
 
 
+def mean_known(values: Float[np.ndarray, "n *rest"]) -> Float[np.ndarray | np.floating, "*rest"]:
+    """Mean along the first axis of what is not NaN; NaN where nothing is.
+
+    >>> mean_known(np.array([[1.0, np.nan], [3.0, np.nan]]))
+    array([ 2., nan])
+    """
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    return np.where(known, values, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
+
+
 def stability(
     points: Float[np.ndarray, "frames landmarks 2"],
     truth: Float[np.ndarray, "frames landmarks 2"],
@@ -177,9 +190,7 @@ def stability(
         normaliser: d, for instance the truth's inter-ocular distance in each frame, px.
     """
     excess = np.linalg.norm(np.diff(points, axis=0) - np.diff(truth, axis=0), axis=-1).mean(axis=-1)
-    steps = excess / normaliser[1:]
-    known = ~np.isnan(steps)
-    return 100.0 * float(np.mean(steps[known])) if known.any() else float("nan")
+    return 100.0 * float(mean_known(excess / normaliser[1:]))
 
 
 def motion_error(
@@ -187,17 +198,16 @@ def motion_error(
     truth: Float[np.ndarray, "frames landmarks 2"],
     normaliser: Float[np.ndarray, "frames"],
 ) -> Float[np.ndarray, "landmarks"]:
-    """`stability` of each landmark alone, in % of the normaliser.
+    """`stability` of each landmark alone, in % of the normaliser; NaN without a step.
 
-    Source: Tai et al. 2019, Figure 3, "magnitude".
+    Source: Tai et al. 2019, Figure 3 (b). Differs from it in: relative distances instead of squares in px².
 
     >>> truth = np.zeros((2, 2, 2))
     >>> motion_error(truth + [[[0, 0], [0, 0]], [[3, 4], [0, 0]]], truth, np.full(2, 100.0))
     array([5., 0.])
     """
     excess = np.linalg.norm(np.diff(points, axis=0) - np.diff(truth, axis=0), axis=-1)
-    steps = excess / normaliser[1:, None]
-    return 100.0 * steps[~np.isnan(steps).any(axis=1)].mean(axis=0)
+    return 100.0 * np.asarray(mean_known(excess / normaliser[1:, None]))
 
 
 def turn_error(
@@ -205,10 +215,10 @@ def turn_error(
     truth: Float[np.ndarray, "frames landmarks 2"],
     still: Float[np.ndarray, "frames"],
 ) -> Float[np.ndarray, "landmarks"]:
-    """Mean angle between each landmark's motion and the true one, degrees; NaN if it never truly moves.
+    """Mean angle between each landmark's motion and the true one, degrees; NaN if it never moves.
 
-    Source: Tai et al. 2019, Figure 3, "orientation". Differs from it in: frames in which the landmark truly
-    moves by less than 0.2 % of `still` have no direction, and are left out.
+    Source: Tai et al. 2019, Figure 3 (c). Differs from it in: a landmark that stays where it is,
+    or truly moves by less than 0.2 % of `still`, has no direction in that frame, which is left out.
 
     Args:
         points, truth: image px.
@@ -221,9 +231,8 @@ def turn_error(
     moved, true = np.diff(points, axis=0), np.diff(truth, axis=0)
     across = moved[..., 0] * true[..., 1] - moved[..., 1] * true[..., 0]
     angles = np.degrees(np.arctan2(np.abs(across), (moved * true).sum(axis=-1)))
-    counts = (np.linalg.norm(true, axis=-1) > _RESTING * still[1:, None]) & ~np.isnan(angles)
-    total = np.where(counts, angles, 0.0).sum(axis=0)
-    return np.divide(total, counts.sum(axis=0), out=np.full(total.shape, np.nan), where=counts.any(axis=0))
+    directed = (np.linalg.norm(true, axis=-1) > _RESTING * still[1:, None]) & moved.any(axis=-1)
+    return np.asarray(mean_known(np.where(directed, angles, np.nan)))
 
 
 def shaking(points: Float[np.ndarray, "frames 68 2"]) -> Float[np.ndarray, "bends 68"]:
@@ -249,7 +258,7 @@ def delay(
     truth: Float[np.ndarray, "frames landmarks 2"],
     still: Float[np.ndarray, "frames"],
 ) -> float:
-    """By how many frames the points lag behind the truth; 0 is none, ½ is half a frame.
+    """By how many frames the points lag behind the truth; ½ is half a frame, NaN that it never moves.
 
     Equation: -Σ_t v(t)·(x(t) - p(t)) / Σ_t ‖v(t)‖² over frames with ‖v‖² above the guard, where
     v(t) = p(t) - p(t-1).
@@ -265,7 +274,7 @@ def delay(
     moving = (velocity**2).sum(axis=(-1, -2)) > truth.shape[1] * (_RESTING * still[1:]) ** 2
     moving &= ~np.isnan(error).any(axis=(-1, -2))
     energy = float((velocity[moving] ** 2).sum())
-    return -float((velocity * error)[moving].sum()) / energy if energy else 0.0
+    return -float((velocity * error)[moving].sum()) / energy if energy else float("nan")
 
 
 def lag(points: Float[np.ndarray, "frames 68 2"], raw: Float[np.ndarray, "frames 68 2"]) -> float:
@@ -279,10 +288,7 @@ def lag(points: Float[np.ndarray, "frames 68 2"], raw: Float[np.ndarray, "frames
     if len(raw) <= len(shares):
         return float("nan")
     path = np.lib.stride_tricks.sliding_window_view(raw.astype(float), len(shares), axis=0) @ shares
-    size = np.asarray(interocular(path))
-    speed = np.sqrt(np.square(np.diff(path, axis=0)).sum(axis=-1).mean(axis=-1))
-    moves = bool((speed > _RESTING * size[1:]).any())
-    return delay(points[2:-2].astype(float), path, size) if moves else float("nan")
+    return delay(points[2:-2].astype(float), path, np.asarray(interocular(path)))
 
 
 @dataclass(frozen=True)

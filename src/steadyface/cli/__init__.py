@@ -45,7 +45,7 @@ _COMMANDS = (
     *(make_sequences, fit_stabilizer),
 )
 for _command in _COMMANDS:
-    app.command(_command)
+    app.command(_command, help_epilogue="")  # the examples are of the whole
 
 app.register_install_completion_command(help="Complete commands and options in bash, zsh or fish.")
 

@@ -18,7 +18,7 @@ def predict(
 ) -> int:
     """Run a network over a benchmark's images or videos and keep what it says.
 
-    A run that was stopped goes on where it was when it is run again.
+    A run that was stopped or killed goes on where it was when it is run again.
 
     Parameters
     ----------
@@ -26,7 +26,8 @@ def predict(
         300w-private, 300w-common, 300w-challenge, 300w-full, 300w-helen, folder (any with .pts), 300vw,
         talking-face or known-motion.
     data
-        Folder that holds 300w/, 300vw/ or talking_face/, or the data set's own folder.
+        Folder that holds 300w/, 300vw/ (or 300VW_Dataset_2015_12_14/) or talking_face/, or the data set's
+        own folder.
     out
         Folder for the predictions.
     weights
@@ -45,7 +46,7 @@ def predict(
 
 
 def score(predictions: Path) -> int:
-    """Print the figures of a folder of predictions, and write them to its results.json; no network runs.
+    """Print the figures of predictions and write results.json; no network runs.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def score(predictions: Path) -> int:
         Folder written by `steadyface predict`.
     """
     from steadyface.evaluation.score import score as compute
-    from steadyface.evaluation.tables import as_text
+    from steadyface.evaluation.tables.text import as_text
 
     results = compute(predictions)
     results.save(predictions / "results.json")
@@ -75,9 +76,11 @@ def evaluate(
     Parameters
     ----------
     protocol
-        As of `steadyface predict`.
+        300w-private, 300w-common, 300w-challenge, 300w-full, 300w-helen, folder (any with .pts), 300vw,
+        talking-face or known-motion.
     data
-        As of `steadyface predict`.
+        Folder that holds 300w/, 300vw/ (or 300VW_Dataset_2015_12_14/) or talking_face/, or the data set's
+        own folder.
     out
         Folder for predictions and results.json. Left out: steadyface-eval/PROTOCOL-WEIGHTS.
     weights

@@ -63,6 +63,8 @@ def _kind(path: Path) -> str:
     if not path.exists():
         raise ConfigError(f"{path}: no such file or folder")
     if path.is_dir():
+        if not (path / "results.json").exists() and (path / "run.json").exists():
+            raise ConfigError(f"{path} holds predictions without figures: run steadyface score {path}")
         return "results" if (path / "results.json").exists() else "clip"
     if path.suffix.lower() == ".json":
         with path.open(encoding="utf-8", errors="replace") as file:
@@ -71,7 +73,7 @@ def _kind(path: Path) -> str:
 
 
 def _report_results(inputs: Sequence[Path], out: Path) -> int:
-    from steadyface.evaluation.score import Results
+    from steadyface.evaluation.results import Results
 
     writing = import_extra("steadyface.evaluation.report", "plots")
     loaded = [Results.load(path / "results.json" if path.is_dir() else path) for path in inputs]

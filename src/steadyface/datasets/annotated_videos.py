@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.datasets.pts import read_pts
+from steadyface.datasets.broken_frames import BROKEN_FRAMES
+from steadyface.datasets.pts import read_face
 from steadyface.errors import ConfigError, DataError
 from steadyface.images import SUFFIXES
+from steadyface.markup import OUTER_EYE_CORNERS, SEVEN_TALKING_FACE
 from steadyface.video import VideoFrame, open_frames
 
 Points = Float[np.ndarray, "landmarks 2"]
@@ -69,7 +71,9 @@ class AnnotatedVideo:
         first: number of the first frame.
         prefix: of the names.
         one_based: whether the `.pts` files count pixels from 1.
+        eyes: the outer eye corners in their markup.
         fps: frames per second, for a folder; a video file has its own.
+        broken: numbers of frames whose annotation is known to be wrong: they count as not annotated.
     """
 
     name: str
@@ -78,7 +82,9 @@ class AnnotatedVideo:
     first: int = 1
     prefix: str = ""
     one_based: bool = True
+    eyes: tuple[int, int] = OUTER_EYE_CORNERS
     fps: float = 25.0
+    broken: frozenset[int] = frozenset()
 
     def __iter__(self) -> Iterator[tuple[VideoFrame, Points | None]]:
         left = self._paths()
@@ -113,15 +119,16 @@ class AnnotatedVideo:
             raise DataError(self.annotations, "no .pts files")
         if (least := min(paths)) < self.first:
             raise DataError(paths[least], f"before the first frame, which is number {self.first}")
-        return {number - self.first: path for number, path in paths.items()}
+        return {number - self.first: path for number, path in paths.items() if number not in self.broken}
 
     def _read(self, path: Path) -> Points:
-        return read_pts(path, one_based=self.one_based)
+        return read_face(path, self.eyes, self.one_based)
 
 
 def find_300vw(root: str | Path, scenario: int | str) -> list[AnnotatedVideo]:
     """The videos of a part of 300-VW that are there, as `root/NNN/vid.avi` and `root/NNN/annot/000001.pts`.
 
+    Frames whose annotation is known to be wrong (`BROKEN_FRAMES`) count as not annotated.
     A video without a folder is left out: compare with `SCENARIOS`. Without `vid.avi`, points can be read.
 
     Args:
@@ -139,7 +146,15 @@ def find_300vw(root: str | Path, scenario: int | str) -> list[AnnotatedVideo]:
         listed = " ".join(SCENARIOS[scenario])
         raise DataError(root, f"no folder of a video of 300-VW's scenario {scenario} ({listed})")
     folders = [Path(root) / name for name in names]
-    return [AnnotatedVideo(folder.name, folder / "vid.avi", folder / "annot") for folder in folders]
+    return [
+        AnnotatedVideo(
+            folder.name,
+            folder / "vid.avi",
+            folder / "annot",
+            broken=BROKEN_FRAMES.get(folder.name, frozenset()),
+        )
+        for folder in folders
+    ]
 
 
 def talking_face(root: str | Path) -> AnnotatedVideo:
@@ -159,7 +174,8 @@ def talking_face(root: str | Path) -> AnnotatedVideo:
     for before, after in pairwise(images):
         if after != before + 1:
             raise DataError(images[after], f"frame {before + 1} is missing before it")
-    video = AnnotatedVideo("talking_face", source, annotations, min(images), prefix, one_based=False)
+    right, left = (int(SEVEN_TALKING_FACE[i]) for i in (0, 3))
+    video = AnnotatedVideo("talking_face", source, annotations, min(images), prefix, False, (right, left))
     for index, path in video._paths().items():
         if index >= len(images):
             raise DataError(path, f"no image of this number in {source}")

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface.errors import DataError
+from steadyface.markup import OUTER_EYE_CORNERS
 
 
 def read_pts(
@@ -40,6 +41,28 @@ def read_pts(
     if count is not None and len(points) != count:
         raise DataError(path, f"{len(points)} points, expected {count}", line=first)
     return np.array(points).reshape(-1, 2) - (1.0 if one_based else 0.0)
+
+
+def read_face(
+    path: str | Path, eyes: tuple[int, int] = OUTER_EYE_CORNERS, one_based: bool = True
+) -> Float[np.ndarray, "68 2"]:
+    """Read the 68 points of a face, which must have a size.
+
+    Every error is measured in distances of the outer eye corners: an annotation without one, such as that of
+    zeros, would make all others count for nothing.
+
+    Args:
+        path, one_based: as of `read_pts`.
+        eyes: the outer eye corners in the file's markup.
+
+    Raises:
+        DataError: as of `read_pts`, or the eye corners coincide.
+    """
+    points = read_pts(path, one_based=one_based)
+    right, left = points[list(eyes)]
+    if (right == left).all():
+        raise DataError(path, f"no face: both outer eye corners at {right[0]:g}, {right[1]:g} px")
+    return points
 
 
 def write_pts(path: str | Path, points: Float[np.ndarray, "landmarks 2"]) -> None:

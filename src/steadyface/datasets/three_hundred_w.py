@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.datasets.pts import read_pts
+from steadyface.datasets.pts import read_face
 from steadyface.errors import ConfigError, DataError
 from steadyface.geometry import Region, bounding_box, box_of_pixels
 from steadyface.images import SUFFIXES, Frame, read_image
@@ -67,7 +67,7 @@ class Sample:
         """
         if self.image_path is None:
             raise DataError(self.points_path, "has no image of the same name beside it")
-        points = read_pts(self.points_path)
+        points = read_face(self.points_path)
         image = read_image(self.image_path)
         height, width = image.shape[:2]
         face, whole = bounding_box(points), box_of_pixels(0, 0, width, height)
@@ -123,6 +123,12 @@ def find_folder(root: str | Path) -> list[Sample]:
     if not samples:
         raise DataError(root, "no .pts files")
     return samples
+
+
+def without_points(folder: Path) -> list[Path]:
+    """The images of a folder that have no `.pts` of the same name, sorted; none if there is no folder."""
+    images = (path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in images if not path.with_suffix(".pts").exists())
 
 
 def with_boxes(samples: Iterable[Sample], path: str | Path) -> list[Sample]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from steadyface.datasets.three_hundred_w import Sample
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError, DataError, VideoError
 from steadyface.evaluation.predictions import Prediction, PredictionFolder
-from steadyface.evaluation.protocols import OWN_BOX_GROUP, Item, KnownMotion, find_protocol
+from steadyface.evaluation.protocols import CHR, FHR, OWN_BOX_GROUP, Item, KnownMotion, find_protocol
 from steadyface.geometry import bounding_box, change_grid, flip_points, overlap
 from steadyface.images import Frame, crop_region
 from steadyface.landmarker import Landmarker, Landmarks
@@ -27,9 +28,6 @@ from steadyface.markup import COUNT, FLIP
 from steadyface.models import DEFAULT_MODEL
 from steadyface.sequences import follow_known
 from steadyface.tracker import Tracker, TrackerConfig
-
-CHR, FHR = "argmax", "fhr"
-"""The paper's two ways of reading a heatmap, by the decoders' names."""
 
 FLIPPED, FINDER, SECOND_LOOK = "flipped", "finder", "second look"
 """Ways beside the decoders: the mean of the plain and the mirrored crop; in the face finder's box; once more
@@ -77,6 +75,7 @@ def predict(
         "weights_sha256": hashlib.sha256(runner.landmarker.path.read_bytes()).hexdigest(),
         "decoder": runner.landmarker.decoder,
         "version": __version__,
+        "items": [item.name for item in found.items],
         "missing": found.missing,
     }
     _check_same(folder, run)
@@ -114,6 +113,12 @@ class _Runner:
     device: str
     landmarker: Landmarker
     finder: FaceFinder
+
+    @cached_property
+    def landmarkers(self) -> list[Landmarker]:
+        """One per decoder whose points in videos are compared."""
+        others = [Landmarker(self.weights, decoder, self.device) for decoder in (CHR, FHR)]
+        return [each for each in others if each.decoder != self.landmarker.decoder] + [self.landmarker]
 
     def predict(self, item: Item) -> Prediction:
         if isinstance(item.source, Sample):
@@ -167,12 +172,8 @@ class _Runner:
         known = np.zeros((0, 4))
         told: Detector = lambda _: known  # noqa: E731
         detector = self.finder if group == OWN_BOX_GROUP else told
-        decoders = tuple(dict.fromkeys((CHR, FHR, self.landmarker.decoder)))
         config = TrackerConfig(max_faces=1, grace_seconds=0.0)
-        trackers = [
-            Tracker(Landmarker(self.weights, decoder, self.device), detector, "none", config)
-            for decoder in decoders
-        ]
+        trackers = [Tracker(landmarker, detector, "none", config) for landmarker in self.landmarkers]
         rows, seconds = [], []
         for frame, annotated in video:
             truth = np.full((COUNT, 2), np.nan) if annotated is None else annotated
@@ -188,7 +189,12 @@ class _Runner:
             seconds.append(frame.seconds)
         points, scores, truth = (np.stack(parts) for parts in zip(*rows, strict=True))
         return Prediction(
-            decoders, points.swapaxes(0, 1), scores.swapaxes(0, 1), truth, np.array(seconds), group
+            tuple(landmarker.decoder for landmarker in self.landmarkers),
+            points.swapaxes(0, 1),
+            scores.swapaxes(0, 1),
+            truth,
+            np.array(seconds),
+            group,
         )
 
     def _motion(self, known: KnownMotion, group: str) -> Prediction:

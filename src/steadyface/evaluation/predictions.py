@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zlib
 from dataclasses import dataclass, field
@@ -79,35 +80,35 @@ class PredictionFolder:
         Raises:
             DataError: the folder cannot be written.
         """
+        path = self.root / RUN
         try:
             (self.root / _ITEMS).mkdir(parents=True, exist_ok=True)
-            (self.root / RUN).write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
-            raise DataError(self.root / RUN, f"cannot be written: {error.strerror or error}") from error
+            raise DataError(path, f"cannot be written: {error.strerror or error}") from error
+        write_whole(path, json.dumps(run, indent=2) + "\n")
 
     def has(self, name: str) -> bool:
         """Whether the item was predicted."""
         return self._path(name).is_file()
 
     def write(self, name: str, prediction: Prediction) -> None:
-        """Keep an item's prediction; a half-written file never bears the final name.
+        """Keep an item's prediction.
 
         Raises:
             DataError: it cannot be written.
         """
-        path = self._path(name)
-        part = path.with_suffix(".part")
-        try:
-            with part.open("wb") as file:
-                np.savez_compressed(file, **vars(prediction))
-            part.replace(path)
-        except OSError as error:
-            raise DataError(path, f"cannot be written: {error.strerror or error}") from error
-        path.with_suffix(_SKIPPED).unlink(missing_ok=True)
+        coded = io.BytesIO()
+        np.savez_compressed(coded, **vars(prediction))
+        write_whole(self._path(name), coded.getvalue())
+        self._path(name, _SKIPPED).unlink(missing_ok=True)
 
     def skip(self, name: str, reason: str) -> None:
-        """Keep why an item could not be predicted."""
-        self._path(name).with_suffix(_SKIPPED).write_text(" ".join(reason.split()), encoding="utf-8")
+        """Keep why an item could not be predicted.
+
+        Raises:
+            DataError: it cannot be written.
+        """
+        write_whole(self._path(name, _SKIPPED), " ".join(reason.split()))
 
     def skipped(self) -> dict[str, str]:
         """The items that could not be predicted, and why."""
@@ -134,5 +135,19 @@ class PredictionFolder:
         except (ValueError, KeyError, TypeError, EOFError, BadZipFile, TokenError, zlib.error) as error:
             raise DataError(path, f"not a prediction: {error}") from error
 
-    def _path(self, name: str) -> Path:
-        return self.root / _ITEMS / f"{name}{_SUFFIX}"
+    def _path(self, name: str, suffix: str = _SUFFIX) -> Path:
+        return self.root / _ITEMS / f"{name}{suffix}"
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file that never bears its name while it is half written.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(content if isinstance(content, bytes) else content.encode())
+        part.replace(path)
+    except OSError as error:
+        raise DataError(path, f"cannot be written: {error.strerror or error}") from error

@@ -7,8 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steadyface.datasets.annotated_videos import SCENARIOS, AnnotatedVideo, find_300vw, talking_face
-from steadyface.datasets.three_hundred_w import Sample, count_parts, find_folder, find_samples
+from steadyface.datasets.three_hundred_w import (
+    PARTS,
+    Sample,
+    find_folder,
+    find_samples,
+    without_points,
+)
 from steadyface.errors import ConfigError, DataError
+
+PRIVATE, HELEN = "300w-private", "300w-helen"
+VIDEOS, TALKING, MOTION = "300vw", "talking-face", "known-motion"
+"""Names of the protocols that tables and figures ask for."""
+
+CHR, FHR = "argmax", "fhr"
+"""The paper's two ways of reading a heatmap, by the decoders' names."""
+
+FAILURE = 8.0
+"""NRMSE above which a face counts as failed, %."""
 
 STILLS = 24
 """Faces that the known-motion protocol sets in motion."""
@@ -79,13 +95,20 @@ _OWN_BOX = "the tracker's own, from the face finder on"
 OWN_BOX_GROUP = "talking face"
 """The group of videos whose face the tracker has to find by itself."""
 
+_ARCHIVE = "300VW_Dataset_2015_12_14"  # the folder that 300-VW unpacks to
+
 SCENARIO_GROUPS = tuple(f"scenario {number}" for number in (1, 2, 3))
 
 
 def _images(parts: Sequence[str]) -> Callable[[Path], Found]:
     def find(data: Path) -> Found:
-        samples = find_samples(_inside(data, "300w"), parts)
-        missing = [f"300-W {part}" for part, count in count_parts(samples, parts).items() if not count]
+        root = _find_300w(data, parts)
+        samples = find_samples(root, parts)
+        there = {sample.points_path.parent for sample in samples}
+        missing = []
+        for folder in (folder for part in parts for folder in PARTS[part]):
+            missing += [] if root / folder in there else [f"300-W {folder}"]
+            missing += [f"{folder}/{path.name}: no .pts" for path in without_points(root / folder)]
         return Found([_of_image(sample, sample.part) for sample in samples], missing)
 
     return find
@@ -96,11 +119,14 @@ def _of_image(sample: Sample, group: str) -> Item:
 
 
 def _folder(data: Path) -> Found:
-    return Found([_of_image(sample, "folder") for sample in find_folder(data)], [])
+    missing = [f"{path.name}: no .pts" for path in without_points(data)]
+    return Found([_of_image(sample, "folder") for sample in find_folder(data)], missing)
 
 
-def _three_hundred_vw(data: Path) -> Found:
-    root, items, missing = _inside(data, "300vw"), [], []
+def _videos(data: Path) -> Found:
+    names = ("300vw", f"300vw/{_ARCHIVE}", _ARCHIVE)
+    root = _root(data, names, [name for group in (1, 2, 3) for name in SCENARIOS[group]])
+    items, missing = [], []
     for number, group in enumerate(SCENARIO_GROUPS, start=1):
         try:
             videos = find_300vw(root, number)
@@ -116,11 +142,12 @@ def _three_hundred_vw(data: Path) -> Found:
 
 
 def _talking_face(data: Path) -> Found:
-    return Found([Item("talking_face", OWN_BOX_GROUP, talking_face(_inside(data, "talking_face")))], [])
+    video = talking_face(_root(data, ["talking_face"], ["images"]))
+    return Found([Item("talking_face", OWN_BOX_GROUP, video)], [])
 
 
 def _known_motion(data: Path) -> Found:
-    samples = find_samples(_inside(data, "300w"), ("helen-test",))
+    samples = find_samples(_find_300w(data, ["helen-test"]), ["helen-test"])
     chosen = samples[:: max(1, len(samples) // STILLS)][:STILLS]
     items = [
         Item(sample.points_path.stem, "known motion", KnownMotion(sample, 1000 + i))
@@ -130,13 +157,21 @@ def _known_motion(data: Path) -> Found:
     return Found(items, missing)
 
 
-def _inside(data: Path, name: str) -> Path:
-    """DATA/name, or DATA itself where there is no such folder."""
-    return data / name if (data / name).is_dir() else data
+def _find_300w(data: Path, parts: Sequence[str]) -> Path:
+    return _root(data, ["300w"], [folder for part in parts for folder in PARTS[part]])
+
+
+def _root(data: Path, names: Sequence[str], folders: Sequence[str]) -> Path:
+    """The first of DATA/name that holds one of the folders, else DATA itself.
+
+    By what it holds, since `300w` and the private test's own `300W` are one folder where case does not count.
+    """
+    roots = (data / name for name in names)
+    return next((root for root in roots if any((root / folder).is_dir() for folder in folders)), data)
 
 
 PROTOCOLS: dict[str, Protocol] = {
-    "300w-private": Protocol("300-W private test", "images", _TRUTH_BOX, ("68",), _images(["private"])),
+    PRIVATE: Protocol("300-W private test", "images", _TRUTH_BOX, ("68",), _images(["private"])),
     "300w-common": Protocol(
         "300-W common (LFPW test, HELEN test)",
         "images",
@@ -152,11 +187,11 @@ PROTOCOLS: dict[str, Protocol] = {
         ("68",),
         _images(["lfpw-test", "helen-test", "ibug"]),
     ),
-    "300w-helen": Protocol("HELEN test", "images", _TRUTH_BOX, ("68",), _images(["helen-test"])),
+    HELEN: Protocol("HELEN test", "images", _TRUTH_BOX, ("68",), _images(["helen-test"])),
     "folder": Protocol("a folder of images with .pts", "images", _TRUTH_BOX, ("68",), _folder),
-    "300vw": Protocol("300-VW test", "videos", _FIRST_BOX, ("68", "7"), _three_hundred_vw),
-    "talking-face": Protocol("Talking Face", "videos", _OWN_BOX, ("7",), _talking_face),
-    "known-motion": Protocol(
+    VIDEOS: Protocol("300-VW test", "videos", _FIRST_BOX, ("68", "7"), _videos),
+    TALKING: Protocol("Talking Face", "videos", _OWN_BOX, ("7",), _talking_face),
+    MOTION: Protocol(
         f"exactly known motion in full HD, {STILLS} HELEN test faces",
         "motion",
         _FIRST_BOX,

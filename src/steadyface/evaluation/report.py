@@ -10,31 +10,14 @@ from pathlib import Path
 from string import Template
 
 from steadyface.evaluation import published
-from steadyface.evaluation.plots import INK, PAPER_WHITE, Plot, draw_all
-from steadyface.evaluation.predict import CHR, FHR
-from steadyface.evaluation.protocols import SCENARIO_GROUPS, find_protocol
-from steadyface.evaluation.score import ALL, RAW, RAW_FHR, Results
-from steadyface.evaluation.tables import (
-    PRIVATE,
-    TALKING,
-    VIDEOS,
-    Table,
-    about,
-    amount,
-    as_text,
-    counted,
-    decoder_of,
-    incomplete,
-    is_not_run,
-    labels,
-    merged,
-    number,
-    paper_tables,
-    scenario_row,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
+from steadyface.evaluation.plots import Plot, draw_all
+from steadyface.evaluation.plots.style import INK, PAPER_WHITE
+from steadyface.evaluation.protocols import CHR, FHR, PRIVATE, SCENARIO_GROUPS, TALKING, VIDEOS, find_protocol
+from steadyface.evaluation.results import ALL, RAW, RAW_FHR, Results
+from steadyface.evaluation.tables.formats import is_not_run, merged, to_csv, to_latex, to_markdown
+from steadyface.evaluation.tables.paper import Table, paper_tables
+from steadyface.evaluation.tables.text import about, as_text
+from steadyface.evaluation.tables.words import amount, counted, incomplete, labels, number
 from steadyface.page import make_folder, page, tile, write_text
 
 PAGE = "report.html"
@@ -109,7 +92,7 @@ def _headlines(results: Sequence[Results]) -> list[_Headline]:
 
 
 def _image_headlines(results: Results) -> list[_Headline]:
-    row = results.row(decoder_of(results))
+    row = results.row(results.decoder)
     if row is None:
         return []
     other = [
@@ -141,7 +124,7 @@ def _video_headlines(results: Results) -> list[_Headline]:
             out.append(_Headline(f"Stability, {results.title}, 7 points", value, "; ".join(text)))
     if results.protocol == VIDEOS:
         for i, group in enumerate(SCENARIO_GROUPS):
-            if row := scenario_row(results, "sta", i):
+            if row := results.row("sta", group):
                 paper = published.VIDEOS_68[published.FHR_STA][i]
                 text = [
                     counted(row.items, "video"),
