@@ -217,13 +217,13 @@ def test_a_form_sees_what_the_bundled_network_sees(
     path, deviation = forms[form]
     precision = form if form in ("float16", "int8") else "float32"
     allowed = check.limit(precision, 128)
-    away = np.linalg.norm(predictions(path) - predictions("tiny"), axis=-1)
+    away = np.linalg.norm(predictions(path) - predictions("tiny-float32"), axis=-1)
     # Twice the limit: other crops than those on which the file was compared.
     assert away.mean() <= 2 * allowed.mean
     assert deviation.mean <= allowed.mean
     said = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert said["precision"] == precision
-    assert (said["name"], said["method"]) == ("tiny", "dark")
+    assert (said["name"], said["method"]) == ("tiny-float32", "dark")
     assert float(said["deviation_worst_px"]) == pytest.approx(deviation.worst, abs=1e-4)  # four digits
 
 
@@ -235,7 +235,7 @@ def test_operator_sets_are_those_asked_for(forms: dict[str, tuple[Path, Deviatio
 def test_eight_bits_are_the_smallest_and_their_ends_stay_float(
     forms: dict[str, tuple[Path, Deviation]],
 ) -> None:
-    bundled = model_path("tiny").stat().st_size
+    bundled = model_path("tiny-float32").stat().st_size
     assert forms["int8"][0].stat().st_size < 0.6 * bundled
     assert forms["float16"][0].stat().st_size < 1.02 * bundled
     graph = onnx.load(forms["int8"][0]).graph

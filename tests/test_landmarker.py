@@ -119,7 +119,7 @@ def test_bad_weights(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("no")
     with pytest.raises(WeightsError, match="not an ONNX file"):
         Landmarker(tmp_path / "text.onnx")
-    assert "compact" in bundled_models()
+    assert "compact-int8" in bundled_models()
     assert model_path("compact").stat().st_size < 15e6
 
 

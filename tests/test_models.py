@@ -31,7 +31,6 @@ from steadyface.models import (
 def test_every_bundled_model_has_a_card_that_fits_its_file() -> None:
     cards = model_cards()
     assert [card.name for card in cards] == bundled_models()
-    assert DEFAULT_MODEL in bundled_models()
     for card in cards:
         landmarker = Landmarker(card.name, device="cpu")
         assert (landmarker.input_size, landmarker.map_size) == (card.input_size, card.map_size)
@@ -50,6 +49,20 @@ def test_a_card_states_what_helen_gives(card: ModelCard, data_dir: Path) -> None
         points = landmarker.predict(image, bounding_box(truth)).points.astype(float)
         errors.append(float(metrics.nrmse_interocular(points, truth)))
     assert np.mean(errors) == pytest.approx(card.helen_nrmse, abs=0.3)
+
+
+def test_a_bare_name_takes_the_form_that_suits_the_device() -> None:
+    assert Landmarker("tiny", device="cpu").name == "tiny-int8"
+    assert Landmarker("tiny-float32", device="cpu").name == "tiny-float32"
+    assert model_path("tiny", "float32") == model_path("tiny-float32")
+    assert {name.rpartition("-")[2] for name in bundled_models()} == {"int8", "float32"}
+
+
+@pytest.mark.parametrize("network", ["compact", "tiny"])
+def test_eight_bits_lose_nothing(network: str) -> None:
+    """As `benchmarks/cards.py` measured it on HELEN test: at most 0.1 point."""
+    errors = {card.name: card.helen_nrmse for card in model_cards()}
+    assert errors[f"{network}-int8"] < errors[f"{network}-float32"] + 0.1
 
 
 def test_an_unknown_model_is_named() -> None:
@@ -102,7 +115,7 @@ class TestOpenModel:
     def test_one_kind_is_not_taken_for_another(self) -> None:
         with pytest.raises(WeightsError, match=r"finder\.onnx: not a landmarks model"):
             Landmarker(FINDER)
-        with pytest.raises(WeightsError, match=rf"{DEFAULT_MODEL}\.onnx: not a finder model"):
+        with pytest.raises(WeightsError, match=rf"{DEFAULT_MODEL}-int8\.onnx: not a finder model"):
             FaceFinder(DEFAULT_MODEL)
 
     @pytest.mark.parametrize("content", [b"", b"no", b"\0" * 64, "half", "unknown operator"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -20,7 +20,9 @@ def models() -> int:
         size = f"{card.name:<16} {card.input_size:>9} {card.map_size:>12} {card.parameters / 1e6:>9.2f} M"
         cost = f"{card.gflop:>6.2f} {card.megabytes:>5.1f}"
         print(f"{size} {cost} {card.helen_nrmse:>10.2f} % {card.helen_failure:>7.2f} %  {card.licence}")
-    print(f"default: {DEFAULT_MODEL}, which is {DEFAULT_MODEL}-int8 on a CPU and {DEFAULT_MODEL}-float32 on CUDA;")
+    print(
+        f"default: {DEFAULT_MODEL}; a bare name is its int8 form on a CPU, float32 on CUDA"
+    )
     print("another by: steadyface track clip.mp4 --weights NAME")
     finder = finder_card()
     print("\nname              side, px  parameters  GFLOP    MB  faces found  false boxes/photo  licence")
@@ -124,6 +126,7 @@ def export(
     model: str,
     *,
     out: Path,
+    to: Literal["onnx"] = "onnx",
     name: str | None = None,
     decoder: str | None = None,
     int8: Annotated[bool, Parameter(negative=())] = False,
@@ -140,6 +143,8 @@ def export(
         this command.
     out
         The ONNX file.
+    to
+        Kind of file.
     name
         Kept in the file; left out: the model's own, or the file's.
     decoder
