@@ -86,7 +86,7 @@ class TestGrace:
 
 class TestReturn:
     def test_within_memory_under_its_number(self) -> None:
-        images = [*faded(16, 4, 1), *faded(16, 4, 1)[::-1]]
+        images = [*faded(16, 4, 4), *faded(16, 4, 4)[::-1]]
         frames = run(images)
         assert seen(frames[0]) == seen(frames[-1]) == [0]
         assert any(not seen(faces) for faces in frames)
