@@ -32,7 +32,7 @@ docs: $(DEV)/installed
 
 bench: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/decoders.py
-	$(DEV)/bin/python benchmarks/stages.py
+	$(DEV)/bin/python benchmarks/speed.py
 
 browser: $(DEV)/installed
 	cd examples/browser && npm install --no-package-lock --no-audit --no-fund --ignore-scripts

@@ -20,9 +20,7 @@ def models() -> int:
         size = f"{card.name:<16} {card.input_size:>9} {card.map_size:>12} {card.parameters / 1e6:>9.2f} M"
         cost = f"{card.gflop:>6.2f} {card.megabytes:>5.1f}"
         print(f"{size} {cost} {card.helen_nrmse:>10.2f} % {card.helen_failure:>7.2f} %  {card.licence}")
-    print(
-        f"default: {DEFAULT_MODEL}; a bare name is its int8 form on a CPU, float32 on CUDA"
-    )
+    print(f"default: {DEFAULT_MODEL}; a bare name is its int8 form on a CPU, float32 on CUDA")
     print("another by: steadyface track clip.mp4 --weights NAME")
     finder = finder_card()
     print("\nname              side, px  parameters  GFLOP    MB  faces found  false boxes/photo  licence")
