@@ -13,6 +13,7 @@ from people import at, walk
 
 from steadyface.landmarker import Landmarker
 from steadyface.tracker import TrackedFace, Tracker, TrackerConfig
+from steadyface.tracker.cuts import SceneCuts
 
 QUICK = TrackerConfig(redetect_seconds=0.12)
 
@@ -179,6 +180,17 @@ class TestCuts:
             people.paste(image, people.heads()[1], 260, 130)
         frames = run([*people.scene(5, at(240)), *other])
         assert [[face.face for face in faces] for faces in frames] == [[0]] * 5 + [[1]] * 4
+
+    def test_half_a_picture_that_is_cut_leaves_the_other_half_alone(self) -> None:
+        before = people.scene(8, at(120), at(360))
+        other = 255 - np.roll(people.wall(), 90, axis=1)
+        after = [np.hstack([other[:, :240], image[:, 240:]]) for image in before]
+        cuts = SceneCuts()
+        assert [cuts.step(image) for image in [*before, *after]].count(True) == 1
+        frames = run([*before, *after])
+        right = number_at(frames[0], 360)
+        assert [number_at(faces, 360) for faces in frames] == [right] * 16
+        assert [number_at(faces, 120) for faces in frames[8:]] == [None] * 8
 
     def test_a_flash_keeps_the_number(self) -> None:
         images = people.scene(9, at(240))

@@ -20,6 +20,7 @@ from steadyface.tracker.region import ahead
 _JUMP = 0.25  # face sizes that a face may get off its path at once …
 _JUMP_LATER = 1.5  # … and more for each second
 _SUDDEN = 0.3  # distance of two looks of a face in successive frames that is not to be expected
+_SAME = 0.1  # … below which nothing has changed
 _SWIFTNESS = 0.5  # share of a new velocity in the running mean
 _FORESIGHT = 0.2  # s for which a face's motion is taken to go on as it was
 _NEAR = 2.0  # face sizes between two faces of which one may hide the other
@@ -97,6 +98,12 @@ class Track:
     def looks_changed(self, sight: Sight) -> bool:
         """Whether its look is another than just before."""
         return self.look is not None and 1.0 - float(self.look @ sight.look) > _SUDDEN
+
+    def is_untouched(self, frame: Frame) -> bool:
+        """Whether another shot shows it where it was, unchanged: only a part of the picture was cut."""
+        if self.shown is None or self.look is None:
+            return False
+        return 1.0 - float(self.look @ look_at(frame, self.shown.raw_points)) < _SAME
 
     def velocity_at(self, points: Float[np.ndarray, "68 2"], seconds: float) -> Float[np.ndarray, "2"]:
         """Its velocity once it is seen at the points, px/s."""

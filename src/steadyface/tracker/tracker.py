@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -83,8 +84,8 @@ class Tracker:
         self._seconds: float | None = None
         self._forget_faces()
 
-    def _forget_faces(self) -> None:
-        self._tracks: list[Track] = []
+    def _forget_faces(self, but: Sequence[Track] = ()) -> None:
+        self._tracks: list[Track] = list(but)
         self._lost: list[Track] = []
         self._searched = -math.inf
 
@@ -109,7 +110,7 @@ class Tracker:
         frame = as_rgb(frame)
         seconds = self._advance(seconds)
         if self._cuts.step(frame):
-            self._forget_faces()
+            self._forget_faces([track for track in self._tracks if track.is_untouched(frame)])
         seen = self._follow(frame, seconds, upcoming)
         if self._should_search(seconds, seen):
             seen = self._search(frame, seconds, seen)
