@@ -176,7 +176,8 @@ class _Runner:
         config = TrackerConfig(max_faces=1, grace_seconds=0.0)
         trackers = [Tracker(landmarker, detector, "none", config) for landmarker in self.landmarkers]
         rows, seconds = [], []
-        for (frame, annotated), later in pairwise(chain(video, [None])):
+        for (frame, annotated), (upcoming, _) in pairwise(chain(video, [(None, None)])):
+            assert frame is not None
             truth = np.full((COUNT, 2), np.nan) if annotated is None else annotated
             known = np.zeros((0, 4)) if annotated is None else bounding_box(truth)[None]
             points, scores = (
@@ -184,7 +185,7 @@ class _Runner:
                 np.full((len(trackers), COUNT), np.nan),
             )
             for i, tracker in enumerate(trackers):
-                for face in tracker.step(frame.image, frame.seconds, later and later[0]):
+                for face in tracker.step(frame.image, frame.seconds, upcoming):
                     points[i], scores[i] = face.raw_points, face.scores
             rows.append((points, scores, truth))
             seconds.append(frame.seconds)

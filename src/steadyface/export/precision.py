@@ -102,16 +102,9 @@ def _weight_steps(graph: onnx.GraphProto, names: set[str]) -> dict[str, list[dic
         if sizes.shape[1] > 1:
             even = np.pad(sizes, ((0, 0), (0, sizes.shape[1] % 2), (0, 0)))
             step = np.maximum(step, (even[:, ::2] + even[:, 1::2]).max(axis=(1, 2)) / 127.5)
-        zero = np.array(0, np.int8)
-        steps[node.input[1]] = [
-            {
-                "quant_type": QuantType.QInt8,
-                "axis": 0,
-                "scale": np.array(each, np.float32),
-                "zero_point": zero,
-            }
-            for each in np.maximum(step, np.finfo(np.float32).tiny)
-        ]
+        fixed = {"quant_type": QuantType.QInt8, "axis": 0, "zero_point": np.array(0, np.int8)}
+        least = np.finfo(np.float32).tiny
+        steps[node.input[1]] = [{**fixed, "scale": np.array(max(each, least), np.float32)} for each in step]
     return steps
 
 
