@@ -19,7 +19,7 @@ class Recorder(Landmarker):
     """Keeps which regions it was asked for."""
 
     def __init__(self) -> None:
-        super().__init__("tiny", device="cpu", threads=1)
+        super().__init__("tiny", device="cpu")
         self.asked: list[tuple[Region, ...]] = []
 
     def predict_regions(self, image: np.ndarray, regions: Sequence[Region]) -> Landmarks:
@@ -91,6 +91,15 @@ def test_following_ahead_sees_what_stepping_sees() -> None:
         # which is 2 to 3 % of the face's size.
         gap = np.linalg.norm(ahead.points - alone.points, axis=1)
         assert gap.mean() < 0.01 * face_size(alone.points)
+
+
+def test_in_one_thread_it_sees_the_same() -> None:
+    frames = scenes.timed(scenes.frames())
+    beside, alone = (
+        [faces[0].points for _, faces in follow(iter(frames), Tracker(Landmarker("tiny", threads=threads)))]
+        for threads in (None, 1)
+    )
+    np.testing.assert_array_equal(beside, alone)
 
 
 def test_each_frame_runs_the_network_once() -> None:

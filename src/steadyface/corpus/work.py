@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from contextlib import closing
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from steadyface.corpus.options import CorpusOptions
 from steadyface.errors import SteadyfaceError, VideoError
 from steadyface.tracker import add_rows, describe, follow
 from steadyface.tracks import Meta, Tracks, TracksBuilder
-from steadyface.video import ahead, open_frames
+from steadyface.video import VideoFrame, ahead, open_frames
 
 ATTEMPTS = 3
 """How often a video is begun that its worker does not survive."""
@@ -44,6 +45,7 @@ class Worker:
         self._options, self._out, self._scratch = options, out, scratch
         self._asked = options.as_dict()
         self._tracker, self._choice = options.build(threads)
+        self._threads = threads
 
     def __call__(self, row: dict[str, Any]) -> dict[str, str]:
         """Track `row["input"]` into `row["output"]`; gives the `Entry` as JSON, whatever was wrong."""
@@ -85,11 +87,14 @@ class Worker:
             raise VideoError(source, f"its worker died {ATTEMPTS} times, {why}")
 
     def _follow(self, path: Path) -> Tracks:
-        """Track a file, reading ahead of the networks."""
+        """Track a file; unless all has to fit into one thread, it is read ahead of the networks."""
         rows, count = TracksBuilder(), 0
         self._tracker.reset()
         frames = open_frames(path, start=self._options.start, end=self._options.end)
-        with frames, closing(ahead(frames, stop=frames.stop)) as taken:
+        with ExitStack() as stack:
+            taken: Iterable[VideoFrame] = stack.enter_context(frames)
+            if self._threads > 1:
+                taken = stack.enter_context(closing(ahead(frames, stop=frames.stop)))
             for frame, faces in follow(taken, self._tracker):
                 add_rows(rows, frame, faces)
                 count += 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from steadyface.geometry import Region
 from steadyface.images import Frame
@@ -24,12 +25,13 @@ class Foresight:
     network runs again.
 
     Args:
-        landmarker: whose network it is.
+        landmarker: whose network it is. One that is to use one thread gets no second one; it looks at the
+            same regions in its turn.
     """
 
     def __init__(self, landmarker: Landmarker) -> None:
         self._landmarker = landmarker
-        self._thread = ThreadPoolExecutor(1, "foresight")
+        self._thread = None if landmarker.threads == 1 else ThreadPoolExecutor(1, "foresight")
         self._coming: _Coming | None = None
 
     def find(self, frame: Frame, regions: Regions, upcoming: tuple[Frame, Regions] | None) -> Landmarks:
@@ -37,21 +39,21 @@ class Foresight:
         expected = self._coming
         self._coming = None if upcoming is None else self._begin(*upcoming)
         if expected is not None and expected.answers(frame, regions):
-            return expected.found.result()
+            return expected.found()
         return self._landmarker.predict_regions(frame, list(regions.values()))
 
     def _begin(self, frame: Frame, regions: Regions) -> _Coming:
-        found = self._thread.submit(self._landmarker.predict_regions, frame, list(regions.values()))
-        return _Coming(frame, regions, found)
+        find = partial(self._landmarker.predict_regions, frame, list(regions.values()))
+        return _Coming(frame, regions, find if self._thread is None else self._thread.submit(find).result)
 
 
 @dataclass(frozen=True)
 class _Coming:
-    """A frame that the network runs on."""
+    """A frame that the network runs on, or will."""
 
     frame: Frame
     regions: Regions
-    found: Future[Landmarks]
+    found: Callable[[], Landmarks]
 
     def answers(self, frame: Frame, regions: Regions) -> bool:
         """Whether it will do for these faces of this frame."""
