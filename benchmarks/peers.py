@@ -68,7 +68,7 @@ from steadyface.video import VideoFrame, VideoReader, VideoWriter, open_frames
 INNER = np.arange(markup.GROUPS["jaw"].stop, markup.COUNT)  # all but the jaw
 LEAST_OVERLAP = 0.3  # of the boxes of a found face and the annotated one
 STILL_FACES = 4  # that may be found in a photograph
-CLIP, CLIP_FRAMES, HEIGHTS = "s18.mp4", 120, (360, 720, 1080)
+CLIP, CLIP_FRAMES, SCENES = "s18.mp4", 120, ((360, 1), (720, 1), (1080, 1), (2160, 1), (720, 4))
 
 OURS = ("steadyface compact", "steadyface tiny")
 IN_BOX = (*OURS, "dlib")
@@ -304,37 +304,38 @@ def motion_figures(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def speed(options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder, started(TRACKERS, 1, options.mediapipe) as running:
-        for height in HEIGHTS:
-            clip = resized(options.data / "videos" / CLIP, height, Path(folder) / f"{height}.mp4")
+    for height, faces in SCENES:
+        with tempfile.TemporaryDirectory() as folder, started(TRACKERS, faces, options.mediapipe) as running:
+            clip = resized(options.data / "videos" / CLIP, height, faces, Path(folder) / "clip.mp4")
             rates = {name: np.zeros((options.rounds, 2)) for name in running}
             for turn in range(options.rounds):
                 for name, contender in running.items():
                     rates[name][turn] = [contender.time_clip(clip, decoded) for decoded in (True, False)]
-            print_speed(rates, height)
+            print_speed(rates, f"{faces} face{'s' * (faces > 1)}, {height}p")
 
 
-def resized(source: Path, height: int, path: Path) -> Path:
-    """The clip's first frames, written at another size."""
+def resized(source: Path, height: int, faces: int, path: Path) -> Path:
+    """The clip's first frames at another size, whole or in each quarter; fewer of the large ones."""
     with VideoReader(source) as reader:
-        width = 2 * round(reader.width * height / reader.height / 2)
+        width, across = 2 * round(reader.width * height / reader.height / 2), round(faces**0.5)
         with VideoWriter(path, width, height, reader.fps) as writer:
-            for frame in islice(reader, CLIP_FRAMES):
-                image = cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_AREA)
-                writer.write(image, frame.seconds)
+            for frame in islice(reader, CLIP_FRAMES if height <= 1080 else CLIP_FRAMES // 3):
+                tile = width // across, height // across
+                image = cv2.resize(frame.image, tile, interpolation=cv2.INTER_AREA)
+                writer.write(np.tile(image, (across, across, 1)), frame.seconds)
     return path
 
 
-def print_speed(rates: dict[str, np.ndarray], height: int) -> None:
+def print_speed(rates: dict[str, np.ndarray], scene: str) -> None:
     """A row per contender: frames decoded beforehand, then end to end.
 
     Args:
         rates: (rounds, 2) frames per second.
-        height: of the frames, px.
+        scene: what the clip shows.
     """
     heads = f"{'frames/s':>9} {'ratio':>6} {'end to end':>14} {'ratio':>6}"
     rounds = len(rates[REFERENCE])
-    print_title(f"speed, one face, {height}p, median of {rounds} rounds", heads)
+    print_title(f"speed, {scene}, median of {rounds} rounds", heads)
     for name, rate in rates.items():
         (plain, whole), (first, second) = np.median(rate, axis=0), np.median(rate / rates[REFERENCE], axis=0)
         print_row(name, f"{plain:9.1f} {first:6.2f} {whole:14.1f} {second:6.2f}")

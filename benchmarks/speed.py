@@ -12,7 +12,7 @@ one face and with four (itself in each quarter of the frame).
   and that for a clip three times as long.
 - Networks: one crop, one thread, ONNX Runtime; the least of the rounds' medians.
 
-Other trackers are beside these in `peers.py`, whose part `speed` takes the same scenes.
+Other trackers are beside these in the part `speed` of `peers.py`.
 """
 
 from __future__ import annotations

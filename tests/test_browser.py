@@ -170,7 +170,7 @@ def test_crops_are_python_s() -> None:
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Any]:
-    """The example's page in a browser, with the bundled tiny network."""
+    """The example's page in a browser, with the bundled tiny network, in float32."""
     api = pytest.importorskip("playwright.sync_api", reason="the browser's test needs playwright")
     if CHROMIUM is None:
         pytest.skip("the browser's test needs chromium on the path")
@@ -179,7 +179,7 @@ def page() -> Iterator[Any]:
     sys.path.insert(0, str(EXAMPLE))
     from serve import serve
 
-    server = serve("tiny")
+    server = serve("tiny-float32")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with api.sync_playwright() as player:
         browser = player.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
@@ -217,7 +217,7 @@ def hold(page: Any, image: np.ndarray, box: np.ndarray) -> None:
     png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
     address = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     points, scores = page.evaluate(PREDICT, [address, box.tolist()])
-    expected = Landmarker("tiny", device="cpu").predict(image, box)
+    expected = Landmarker("tiny-float32", device="cpu").predict(image, box)
     side = 1.3 * (box[2:] - box[:2]).max()
     # Crops are the same; 0.05 px of the network's input are what kernels of other processors may differ by.
     tolerance = 0.05 * max(1.0, side / 128)
