@@ -1,6 +1,6 @@
 """What a second worker gains: frames/s of `steadyface.corpus` with one worker and with two.
 
-    python benchmarks/corpus.py [CLIP ...] [--clips 40] [--seconds 2] [--rounds 3] [--weights compact]
+    python benchmarks/corpus.py [CLIP ...] [--clips 40] [--seconds 6] [--rounds 3] [--weights compact]
 
 Without clips, the bundled portrait moves. Each clip is copied until there are enough. All runs share one Ray
 session, whose start is not counted; that of the workers is. A round runs one worker with one thread, one with
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("videos", nargs="*", type=Path)
     parser.add_argument("--clips", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--weights", default="compact")
     options = parser.parse_args()
