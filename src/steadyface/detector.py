@@ -46,7 +46,7 @@ class FaceFinder:
             it too small, the frame is searched once more, larger, as often as needed. None searches once.
         threshold: least score of a face.
         device: `auto`, `cpu` or `cuda`.
-        threads: of the network on the CPU; None leaves it to ONNX Runtime.
+        threads: of the network on the CPU; None takes one for the bundled finder.
 
     Raises:
         WeightsError: no such file, or not a finder.

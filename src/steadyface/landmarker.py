@@ -46,9 +46,11 @@ class Landmarker:
 
     Args:
         weights: name of a bundled model (`models.bundled_models()`) or path of an exported `.onnx` file.
+            `compact` and `tiny` alone mean their 8 bits on the CPU, their float32 on CUDA.
         decoder: one of `heatmap.METHODS`; None takes the one inside the model's graph.
         device: `cpu`, `cuda`, or `auto` (CUDA where ONNX Runtime has it).
-        threads: of the network on the CPU; None leaves it to ONNX Runtime.
+        threads: of the network on the CPU; None takes one for a small bundled network, else as many as ONNX
+            Runtime takes. With 1, a `Tracker` keeps to one thread altogether.
 
     Raises:
         WeightsError: no such model, or not a landmark model of this package.
