@@ -35,7 +35,7 @@ def track(
     """Track all faces of a video, an image, or a folder of images; it is read ahead in a thread.
 
     Args:
-        source: path, or frames with timestamps.
+        source: path, or frames with timestamps, each with an image array of its own.
         stabilizer, lag: as for `choose_stabilizer`.
         decoder: one of `heatmap.METHODS`; None takes the model's own.
         max_faces: most faces at a time.
