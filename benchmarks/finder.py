@@ -41,7 +41,6 @@ from steadyface.video import open_frames
 LEAST_OVERLAP = 0.5
 FALSE_PER_PHOTO = 0.05
 ROUNDS, WARM_UP, CALLS, THREADS = 15, 3, 10, 2
-PAUSE = 0.2  # s; ONNX Runtime's threads spin for a while after a run and would slow another's calls
 
 Find = Callable[[Frame], tuple[np.ndarray, np.ndarray]]
 """An image to boxes and scores, for thresholds to be sought among."""
@@ -220,7 +219,6 @@ def speed(detectors: dict[str, Detector]) -> None:
     times: dict[tuple[str, str], list[float]] = {(size, name): [] for size in frames for name in detectors}
     for _ in range(ROUNDS):
         for (size, name), values in times.items():
-            time.sleep(PAUSE)
             for turn in range(WARM_UP + CALLS):
                 began = time.perf_counter()
                 detectors[name](frames[size])

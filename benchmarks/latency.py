@@ -29,7 +29,6 @@ from steadyface.models import bundled_models
 from steadyface.tracker import Tracker
 
 ROUNDS, WARM_UP, CALLS, THREADS = 15, 3, 20, 2
-PAUSE = 0.2  # s; ONNX Runtime's threads spin for a while after a run and would slow another network's calls
 DLIB_PACKAGES = "pip install dlib-bin face-recognition-models"
 DLIB_WEIGHTS = "shape_predictor_68_face_landmarks.dat"
 
@@ -80,7 +79,6 @@ def measure(calls: dict[str, Call]) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
         for name, call in calls.items():
-            time.sleep(PAUSE)
             for turn in range(WARM_UP + CALLS):
                 began = time.perf_counter()
                 call()

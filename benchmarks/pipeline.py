@@ -1,8 +1,8 @@
-"""What it gains that reading, network and overlay overlap: frames/s of `steadyface track`, before and after.
+"""What it gains that reading and drawing run beside the tracker: frames/s of `steadyface track`.
 
     python benchmarks/pipeline.py CLIP ... [--rounds 3] [--frames 120]
 
-Each round tracks each clip's first frames twice, one stage after the other and with the stages in threads of
+Each round tracks each clip's first frames twice, these stages in the tracker's thread and in threads of
 their own, so that the noise of the machine falls on both; medians over the rounds, and of their ratio.
 """
 

@@ -302,3 +302,14 @@ class TestBadArguments:
     def test_shape_must_be_maps(self, shape: tuple[int, ...]) -> None:
         with pytest.raises(ConfigError, match="heatmaps must be"):
             decode(np.zeros(shape), sigma=3.0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_promise_of_finite_maps_changes_nothing(method: str) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1, (3, 5, 16, 16)).astype(np.float32)
+    logits[0, 0, 0, 0] = logits[0, 1, 15, 7] = 9.0  # peaks on the border
+    promised = decode_logits(logits, sigma=0.75, method=method, finite=True)
+    checked = decode_logits(logits, sigma=0.75, method=method)
+    for name in ("points", "scores", "covariances"):
+        np.testing.assert_array_equal(getattr(promised, name), getattr(checked, name))

@@ -1,8 +1,7 @@
 """Frames of 300-VW whose annotation is known to be wrong, by video, numbered from 1 as their `.pts` are.
 
 Source: the converter of open-mmlab/mmpose (pull request 2998). The test videos of the three scenarios hold
-62,846, 32,872 and 27,687 frames; without these 62,135, 32,805 and 26,338 are left, the counts that papers on
-300-VW give.
+62,846, 32,872 and 27,687 frames; without these 62,135, 32,805 and 26,338 are left.
 """
 
 from __future__ import annotations
