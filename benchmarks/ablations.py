@@ -19,11 +19,11 @@ import numpy as np
 
 from steadyface import metrics
 from steadyface.evaluation.predictions import PredictionFolder
+from steadyface.fitting.fit import WEIGHTS, Pair, Weights, fit
+from steadyface.fitting.sequences import held_out, load_pair
 from steadyface.heatmap import DEFAULT_METHOD
 from steadyface.markup import SEVEN, SEVEN_TALKING_FACE
-from steadyface.sequences import held_out, load_pair
 from steadyface.stabilizer import Stabilizer
-from steadyface.stabilizer.fit import WEIGHTS, Pair, Weights, fit
 
 SMOOTH = WEIGHTS.smooth
 VARIANTS: dict[str, dict[str, Any]] = {

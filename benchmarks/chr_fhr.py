@@ -26,10 +26,10 @@ import torch
 
 from steadyface import heatmap, metrics
 from steadyface.checkpoint import load_network
-from steadyface.datasets.crops import FaceCrops
 from steadyface.datasets.three_hundred_w import Sample, find_samples
 from steadyface.geometry import change_grid
 from steadyface.nets import LandmarkNet
+from steadyface.training.crops import FaceCrops
 
 CHR, FHR, BEST = "argmax", "fhr", heatmap.DEFAULT_METHOD
 METHODS = (CHR, FHR, "fhr_symmetric", "least_squares", "dark")

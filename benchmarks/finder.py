@@ -29,13 +29,13 @@ import cv2
 import numpy as np
 
 from steadyface.datasets.face_boxes import read_boxes
-from steadyface.datasets.face_photos import Photo, hold_out_photos, load_photos
 from steadyface.demo import portrait
 from steadyface.detector import SIDE, Detector, FaceFinder, YuNetDetector
 from steadyface.geometry import Region, bounding_box, box_of_pixels, overlap
 from steadyface.images import Frame, crop_region, resize_to
 from steadyface.metrics import Detections, detection_curve
 from steadyface.models import FINDER
+from steadyface.training.collages import Photo, hold_out_photos, load_photos
 from steadyface.video import open_frames
 
 LEAST_OVERLAP = 0.5

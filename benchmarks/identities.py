@@ -29,9 +29,9 @@ from meetings import Meeting, meetings, person
 
 from steadyface.detector import FaceFinder
 from steadyface.landmarker import Landmarker
-from steadyface.tracker import TrackedFace, Tracker, faces
-from steadyface.tracker.cuts import SceneCuts
-from steadyface.tracker.presence import Witness
+from steadyface.tracking import TrackedFace, Tracker, faces
+from steadyface.tracking.shots import SceneCuts
+from steadyface.tracking.verifier import Witness
 from steadyface.video import VideoReader
 
 CROWDED = {"hamilton", "no_face"}

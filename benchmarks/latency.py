@@ -26,7 +26,7 @@ from steadyface.geometry import Region, bounding_box
 from steadyface.images import Frame
 from steadyface.landmarker import Landmarker
 from steadyface.models import bundled_models
-from steadyface.tracker import Tracker
+from steadyface.tracking import Tracker
 
 ROUNDS, WARM_UP, CALLS, THREADS = 15, 3, 20, 2
 DLIB_PACKAGES = "pip install dlib-bin face-recognition-models"

@@ -55,14 +55,14 @@ from scipy.optimize import linear_sum_assignment
 
 from steadyface import markup, metrics
 from steadyface.datasets.annotated_videos import talking_face
-from steadyface.datasets.talking_still import TalkingStill
 from steadyface.datasets.three_hundred_w import Sample, find_samples
 from steadyface.errors import DataError
 from steadyface.evaluation.score.motion import STILL
+from steadyface.fitting.sequences import with_constant_bias
 from steadyface.geometry import bounding_box, overlap
 from steadyface.images import Frame
 from steadyface.markup import FLIP, OUTER_EYE_CORNERS, SEVEN, SEVEN_TALKING_FACE
-from steadyface.sequences import with_constant_bias
+from steadyface.synthetic.talking_still import TalkingStill
 from steadyface.video import VideoFrame, VideoReader, VideoWriter, open_frames
 
 INNER = np.arange(markup.GROUPS["jaw"].stop, markup.COUNT)  # all but the jaw

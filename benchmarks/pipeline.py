@@ -19,7 +19,7 @@ from unittest import mock
 
 from steadyface import clips
 from steadyface.clips import track_clip
-from steadyface.tracker import Tracker
+from steadyface.tracking import Tracker
 from steadyface.video import VideoReader
 
 

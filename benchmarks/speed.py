@@ -41,9 +41,9 @@ from steadyface.export.network import export_onnx
 from steadyface.landmarker import Landmarker
 from steadyface.nets import HourglassConfig, HourglassNet
 from steadyface.stabilizer import Stabilizer
-from steadyface.tracker import Tracker, TrackerConfig, tracker
-from steadyface.tracker.cuts import SceneCuts
-from steadyface.tracker.presence import Witness
+from steadyface.tracking import Tracker, TrackerConfig, tracker
+from steadyface.tracking.shots import SceneCuts
+from steadyface.tracking.verifier import Witness
 from steadyface.video import VideoReader, VideoWriter
 
 SCENES = {f"{height}p": (height, 1) for height in (360, 720, 1080, 2160)} | {

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import steadyface
-from steadyface.blinks import find_blinks
-from steadyface.measures import eye_aspect_ratio
+from steadyface.measures import eye_aspect_ratio, find_blinks
 from steadyface.tracks import FORMATS
 
 

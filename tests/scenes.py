@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from steadyface.datasets.motion import MovingStill
 from steadyface.demo import portrait
+from steadyface.synthetic.moving_still import MovingStill
 from steadyface.video import VideoFrame, VideoWriter
 
 WIDTH, HEIGHT, FPS = 480, 270, 25.0

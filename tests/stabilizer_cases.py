@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from steadyface.stabilizer.base import Stabilizer
 from steadyface.stabilizer.baselines import (
     ConstantVelocity,
     FirstOrder,
@@ -15,9 +16,8 @@ from steadyface.stabilizer.baselines import (
     SavitzkyGolay,
     SecondOrder,
 )
-from steadyface.stabilizer.filtering import Stabilizer
-from steadyface.stabilizer.model import PaperStabilizer
-from steadyface.stabilizer.velocity import VelocityStabilizer
+from steadyface.stabilizer.paper import PaperStabilizer
+from steadyface.stabilizer.sta import VelocityStabilizer
 
 EXACT = 1e-9
 """px: coordinates of some 100 px, sums over 136 of them, and matrices of a condition below 1e4."""

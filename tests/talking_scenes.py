@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from steadyface.datasets.talking_still import TalkingStill
 from steadyface.demo import portrait
 from steadyface.landmarker import Landmarker
 from steadyface.metrics import interocular
+from steadyface.synthetic.talking_still import TalkingStill
 
 BLANK = np.zeros((8, 8, 3), np.uint8)
 SMALL = {"eyes_px": 95.0, "width": 480, "height": 360, "noise": 0.0}

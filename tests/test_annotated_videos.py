@@ -21,9 +21,9 @@ from steadyface.datasets.annotated_videos import (
     talking_face,
 )
 from steadyface.datasets.broken_frames import BROKEN_FRAMES
-from steadyface.datasets.pts import write_pts
 from steadyface.errors import ConfigError, DataError, VideoError
 from steadyface.images import write_image
+from steadyface.pts import write_pts
 from steadyface.video import open_frames
 
 FRAMES = 6

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from talking_scenes import path, scene
 
-from steadyface.blinks import find_blinks, open_level
-from steadyface.measures import eye_aspect_ratio
+from steadyface.measures import eye_aspect_ratio, find_blinks, open_level
 
 FPS = 30.0
 

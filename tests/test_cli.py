@@ -18,16 +18,17 @@ import scenes
 from talking_scenes import shut_face
 
 import steadyface
-from steadyface import clips, sequences
+from steadyface import clips
 from steadyface.cli import main
-from steadyface.datasets.pts import write_pts
 from steadyface.demo import portrait
+from steadyface.fitting import sequences
+from steadyface.fitting.fit import Pair
+from steadyface.fitting.sequences import load_pair, save_pair
 from steadyface.images import write_image
 from steadyface.models import bundled_models
-from steadyface.sequences import load_pair, save_pair
+from steadyface.pts import write_pts
 from steadyface.stabilizer import load_stabilizer, save_stabilizer
 from steadyface.stabilizer.baselines import FirstOrder, OneEuro
-from steadyface.stabilizer.fit import Pair
 from steadyface.tracks import Tracks
 from steadyface.video import VideoReader
 

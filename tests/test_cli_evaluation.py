@@ -18,12 +18,12 @@ from test_cli import run
 from test_evaluation import FRAMES, TINY, frames, make_300vw
 
 from steadyface import metrics, models
-from steadyface.datasets.pts import write_pts
 from steadyface.evaluation.predictions import PredictionFolder
 from steadyface.evaluation.results import RAW, Results
 from steadyface.geometry import change_grid
 from steadyface.images import write_image
 from steadyface.models import model_path
+from steadyface.pts import write_pts
 
 WEIGHTS = ("--weights", TINY)
 

@@ -15,7 +15,8 @@ from steadyface import clips
 from steadyface.clips import ClipSummary, track_clip
 from steadyface.errors import VideoError
 from steadyface.stabilizer import Stabilizer, load_stabilizer
-from steadyface.tracker import Choice, Tracker
+from steadyface.stabilizer.choice import Choice
+from steadyface.tracking import Tracker
 from steadyface.tracks import Tracks
 from steadyface.video import VideoReader
 

@@ -18,7 +18,7 @@ from steadyface.errors import ConfigError
 from steadyface.geometry import bounding_box, overlap
 from steadyface.measures import MEAN_FACE
 from steadyface.metrics import interocular
-from steadyface.tracker import TrackedFace
+from steadyface.tracking import TrackedFace
 
 SEEN = 40  # grey levels by which a drawn pixel differs at least
 

@@ -13,7 +13,6 @@ from scenes import FPS, scene, write_clip
 
 from steadyface import markup, metrics
 from steadyface.datasets.annotated_videos import SCENARIO_1
-from steadyface.datasets.pts import write_pts
 from steadyface.demo import portrait
 from steadyface.errors import ConfigError, DataError
 from steadyface.evaluation import predict as predicting
@@ -25,6 +24,7 @@ from steadyface.evaluation.results import RAW, Results
 from steadyface.evaluation.score import score
 from steadyface.images import write_image
 from steadyface.landmarker import Landmarker
+from steadyface.pts import write_pts
 
 TINY = "tiny"
 FRAMES = 12

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 import steadyface
 from steadyface.checkpoint import build_from
 from steadyface.cli import main
-from steadyface.datasets.pts import write_pts
 from steadyface.demo import portrait
 from steadyface.detector import FaceFinder
 from steadyface.errors import ConfigError, DataError, ExportError
@@ -31,6 +30,7 @@ from steadyface.landmarker import Landmarker
 from steadyface.models import FINDER, bundled_models, model_kind, model_path
 from steadyface.nets import FinderConfig, FinderNet, finder
 from steadyface.nets.graph import FinderGraph
+from steadyface.pts import write_pts
 
 TOLERANCE_PX = check.TOLERANCE_PX
 CONFIG = FinderConfig(input_size=64, widths=(8, 8, 8), blocks=(0, 0, 1))

@@ -16,7 +16,7 @@ from steadyface.geometry import Region
 from steadyface.images import write_image
 from steadyface.labels import LARGEST_SPREAD, label_face, write_labels
 from steadyface.landmarker import Landmarker
-from steadyface.tracker import Tracker
+from steadyface.tracking import Tracker
 
 FACE = np.array([172.0, 75.0, 274.0, 165.0])  # of the portrait, image px
 

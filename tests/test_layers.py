@@ -11,14 +11,12 @@ import steadyface
 
 PACKAGE = Path(steadyface.__file__).parent
 LAYERS = (
+    ("_version", "errors", "geometry", "markup", "heatmap", "metrics", "measures", "stabilizer", "nets"),
+    ("images", "pts", "video", "models", "landmarker", "detector", "checkpoint"),
+    ("tracks", "html"),
     (
-        *("_version", "errors", "geometry", "markup", "heatmap", "measures", "metrics", "blinks"),
-        *("stabilizer", "nets"),
-    ),
-    ("images", "video", "tracks", "detector", "models", "landmarker", "datasets", "checkpoint", "page"),
-    (
-        *("tracker", "drawing", "clips", "report", "demo", "labels", "sequences", "training", "export"),
-        *("evaluation", "corpus"),
+        *("tracking", "pipeline", "clips", "drawing", "report", "demo", "datasets", "synthetic", "labels"),
+        *("training", "fitting", "evaluation", "export", "corpus"),
     ),
     ("live",),
     ("cli", "__init__", "__main__"),

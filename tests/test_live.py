@@ -23,7 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 from steadyface.cli import main
 from steadyface.live import server as live
 from steadyface.live.session import Networks
-from steadyface.tracker import Tracker
+from steadyface.tracking import Tracker
 from steadyface.tracks import Tracks
 
 PAGE = Path(live.__file__).parent / "page"

@@ -21,7 +21,7 @@ from steadyface.live.messages import (
     write_answer,
 )
 from steadyface.stabilizer import KINDS
-from steadyface.tracker import TrackedFace, Tracker
+from steadyface.tracking import TrackedFace, Tracker
 
 
 def face(number: int, seed: int) -> TrackedFace:

@@ -19,7 +19,7 @@ from steadyface.demo import portrait
 from steadyface.landmarker import Landmarker
 from steadyface.live.session import Networks
 from steadyface.metrics import jitter, nrmse_interocular
-from steadyface.tracker import Tracker
+from steadyface.tracking import Tracker
 from steadyface.tracks import Tracks
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the page's test needs playwright")

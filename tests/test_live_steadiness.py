@@ -9,7 +9,7 @@ import pytest
 
 from steadyface.live.steadiness import LastSecond
 from steadyface.metrics import jitter
-from steadyface.tracker import TrackedFace
+from steadyface.tracking import TrackedFace
 
 FPS = 16  # its times have no rounding error
 

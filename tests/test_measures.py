@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from steadyface import markup
-from steadyface.datasets.pts import read_pts
 from steadyface.measures import MEAN_FACE, eye_aspect_ratio, head_pose, mouth_aspect_ratio
+from steadyface.pts import read_pts
 
 WIDTH, HEIGHT = 1280, 720
 angle = st.floats(-0.9, 0.9)

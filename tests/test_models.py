@@ -60,7 +60,7 @@ def test_a_bare_name_takes_the_form_that_suits_the_device() -> None:
 
 @pytest.mark.parametrize("network", ["compact", "tiny"])
 def test_eight_bits_lose_nothing(network: str) -> None:
-    """As `benchmarks/cards.py` measured it on HELEN test: at most 0.1 point."""
+    """As `tools/cards.py` measured it on HELEN test: at most 0.1 point."""
     errors = {card.name: card.helen_nrmse for card in model_cards()}
     assert errors[f"{network}-int8"] < errors[f"{network}-float32"] + 0.1
 

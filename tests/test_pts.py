@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from steadyface.datasets.pts import read_face, read_pts, write_pts
 from steadyface.errors import DataError
+from steadyface.pts import read_face, read_pts, write_pts
 
 HEAD = "version: 1\nn_points: 68\n{\n"
 ROWS = [f"{i} {2 * i}.5" for i in range(68)]

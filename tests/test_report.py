@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from talking_scenes import landmarker
 
 from steadyface import markup, metrics
-from steadyface.blinks import find_blinks
 from steadyface.errors import DataError, VideoError
 from steadyface.geometry import bounding_box
-from steadyface.measures import MEAN_FACE, eye_aspect_ratio
+from steadyface.measures import MEAN_FACE, eye_aspect_ratio, find_blinks
 from steadyface.report import report_clip, report_tracks
 from steadyface.report.charts import Chart, Line, chart_html, clock, ticks
 from steadyface.report.figures import by_landmark, figures_of
@@ -27,7 +26,7 @@ from steadyface.report.moments import worst_moments
 from steadyface.report.series import Series, packed
 from steadyface.report.timeline import presence
 from steadyface.report.trajectories import stretches
-from steadyface.tracker import Tracker
+from steadyface.tracking import Tracker
 from steadyface.tracks import Tracks
 
 FPS = 25.0

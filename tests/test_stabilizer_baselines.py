@@ -14,6 +14,7 @@ from stabilizer_cases import EXACT, make_face, make_times, seeds
 
 from steadyface.errors import ConfigError
 from steadyface.geometry import face_size
+from steadyface.stabilizer.base import Observation
 from steadyface.stabilizer.baselines import (
     Baseline,
     ConstantVelocity,
@@ -24,7 +25,6 @@ from steadyface.stabilizer.baselines import (
     SavitzkyGolay,
     SecondOrder,
 )
-from steadyface.stabilizer.filtering import Observation
 
 some = settings(max_examples=25)
 

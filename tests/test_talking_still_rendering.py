@@ -10,9 +10,9 @@ import pytest
 from scipy.ndimage import map_coordinates
 from talking_scenes import SMALL, STIFF, face, in_still, moments, path, pressed, scene
 
-from steadyface.datasets.talking_still import TalkingStill
 from steadyface.demo import portrait
 from steadyface.geometry import change_grid
+from steadyface.synthetic.talking_still import TalkingStill
 
 
 def dots(points: np.ndarray, size: tuple[int, int], sigma: float) -> np.ndarray:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steadyface.datasets.pts import write_pts
 from steadyface.datasets.three_hundred_w import (
     PARTS,
     TRAIN_PARTS,
@@ -24,6 +23,7 @@ from steadyface.datasets.three_hundred_w import (
 from steadyface.errors import ConfigError, DataError
 from steadyface.geometry import Region
 from steadyface.images import write_image
+from steadyface.pts import write_pts
 
 POINTS = np.linspace(0, 30, 136).reshape(68, 2)
 

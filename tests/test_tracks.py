@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from steadyface.datasets.pts import read_pts
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.geometry import bounding_box
 from steadyface.measures import MEAN_FACE
+from steadyface.pts import read_pts
 from steadyface.stabilizer import Stabilizer, load_stabilizer
 from steadyface.stabilizer.baselines import FirstOrder
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder

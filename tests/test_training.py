@@ -17,10 +17,7 @@ from lightning_fabric import Fabric
 
 from steadyface import heatmap
 from steadyface.checkpoint import load_network
-from steadyface.datasets.augmentation import Augmentation
 from steadyface.datasets.face_boxes import read_boxes
-from steadyface.datasets.face_photos import Collage, hold_out_photos
-from steadyface.datasets.pts import write_pts
 from steadyface.demo import portrait
 from steadyface.errors import ConfigError, DataError, ExportError, WeightsError
 from steadyface.export.network import export_onnx
@@ -31,7 +28,10 @@ from steadyface.nets import FinderConfig, FinderNet
 from steadyface.nets.compact import CompactConfig, CompactNet
 from steadyface.nets.finder import STRIDE
 from steadyface.nets.hourglass import HourglassConfig
+from steadyface.pts import write_pts
 from steadyface.training import RECIPES, train
+from steadyface.training.augmentation import Augmentation
+from steadyface.training.collages import Collage, hold_out_photos
 from steadyface.training.finder import prepare_finder
 
 PLAIN = Augmentation(scale=0.05, shift=0.02, roll=5.0, flip=0.0, camera=0.0, occlusion=0.0)

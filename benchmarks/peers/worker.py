@@ -58,7 +58,7 @@ class Steadyface:
 
         from steadyface.detector import FaceFinder
         from steadyface.landmarker import Landmarker
-        from steadyface.tracker import Tracker, TrackerConfig
+        from steadyface.tracking import Tracker, TrackerConfig
 
         cv2.setNumThreads(THREADS)
         self._landmarker = Landmarker(weights, device="cpu")
@@ -70,7 +70,7 @@ class Steadyface:
 
     def track(self, path: str) -> Iterator[object]:
         """A file's frames, as `steadyface.track` goes through them."""
-        from steadyface.tracker import follow
+        from steadyface.pipeline import follow
         from steadyface.video import VideoReader, ahead
 
         with VideoReader(path) as reader, closing(ahead(reader)) as taken:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from steadyface.drawing import Overlay
 from steadyface.errors import ConfigError, DataError, SteadyfaceError
-from steadyface.tracker import Choice, TrackedFace, Tracker, add_rows, describe, follow, tracked_faces
+from steadyface.pipeline import add_rows, describe, follow, tracked_faces
+from steadyface.stabilizer.choice import Choice
+from steadyface.tracking import TrackedFace, Tracker
 from steadyface.tracks import FORMATS, Meta, Tracks, TracksBuilder
 from steadyface.video import (
     ImageSequence,

@@ -11,10 +11,10 @@ from jaxtyping import Float
 
 from steadyface import metrics
 from steadyface.clips import ClipSummary, track_clip
-from steadyface.datasets.motion import MovingStill
 from steadyface.errors import DataError
 from steadyface.images import read_image
-from steadyface.tracker import Tracker
+from steadyface.synthetic.moving_still import MovingStill
+from steadyface.tracking import Tracker
 from steadyface.tracks import Tracks
 from steadyface.video import VideoWriter
 

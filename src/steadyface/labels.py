@@ -14,12 +14,12 @@ from jaxtyping import Float
 
 from steadyface import markup
 from steadyface.datasets.face_boxes import INDEX, read_boxes
-from steadyface.datasets.pts import write_pts
 from steadyface.errors import ConfigError
 from steadyface.geometry import Region, face_size, flip_points
 from steadyface.images import Frame, crop_region, read_image, write_image
 from steadyface.landmarker import Landmarker
-from steadyface.tracker import Tracker
+from steadyface.pts import write_pts
+from steadyface.tracking import Tracker
 from steadyface.video import open_frames
 
 LARGEST_SPREAD = 0.02

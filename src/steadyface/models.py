@@ -30,7 +30,7 @@ _NOT_A_MODEL = (
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known of a bundled file; measured and written by `benchmarks/cards.py`.
+    """What is known of a bundled file; measured and written by `tools/cards.py`.
 
     Args:
         name: as `Landmarker` and `--weights` take it; its end says with what the network computes.
@@ -59,7 +59,7 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class FinderCard:
-    """What is known of the bundled face finder; measured and written by `benchmarks/cards.py`.
+    """What is known of the bundled face finder; measured and written by `tools/cards.py`.
 
     Args:
         side: longer side of the frame that it searches, px.

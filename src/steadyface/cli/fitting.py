@@ -40,8 +40,8 @@ def make_sequences(
     from steadyface.clips import check_names
     from steadyface.datasets.annotated_videos import find_300vw
     from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_samples
+    from steadyface.fitting.sequences import write_sequences
     from steadyface.landmarker import Landmarker
-    from steadyface.sequences import write_sequences
 
     if not (clips or data or videos):
         raise ConfigError("nothing to make sequences of: name clips, --data or --videos")
@@ -105,9 +105,9 @@ def fit_stabilizer(
     """
     import numpy as np
 
-    from steadyface.sequences import CLIP, held_out, load_pair
+    from steadyface.fitting.fit import Weights, cut, fit, score
+    from steadyface.fitting.sequences import CLIP, held_out, load_pair
     from steadyface.stabilizer import save_stabilizer
-    from steadyface.stabilizer.fit import Weights, cut, fit, score
 
     weights = Weights(smooth, delay, midpoint)
     if out.suffix != ".json" or out.is_dir() or not out.parent.is_dir():

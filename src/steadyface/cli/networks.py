@@ -109,7 +109,7 @@ def label(
     """
     from steadyface.labels import write_labels
     from steadyface.landmarker import Landmarker
-    from steadyface.tracker import Tracker
+    from steadyface.tracking import Tracker
 
     if not inputs:
         raise ConfigError("nothing to label: name at least one video, image or folder")

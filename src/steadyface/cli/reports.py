@@ -96,7 +96,7 @@ def _report_clips(
     from steadyface.detector import FaceFinder
     from steadyface.landmarker import Landmarker
     from steadyface.report import PAGE, report_clip, report_tracks
-    from steadyface.tracker import Tracker
+    from steadyface.tracking import Tracker
     from steadyface.tracks import Tracks
     from steadyface.video import source_name
 

@@ -97,7 +97,8 @@ def track(
     from steadyface.detector import choose_detector
     from steadyface.drawing import Overlay, check_style
     from steadyface.landmarker import Landmarker
-    from steadyface.tracker import Tracker, TrackerConfig, choose_stabilizer
+    from steadyface.stabilizer.choice import choose_stabilizer
+    from steadyface.tracking import Tracker, TrackerConfig
 
     if not inputs:
         raise ConfigError("nothing to track: name at least one video, image or folder of images")

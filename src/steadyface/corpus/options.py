@@ -11,7 +11,8 @@ from steadyface.detector import choose_detector
 from steadyface.landmarker import Landmarker
 from steadyface.models import DEFAULT_MODEL
 from steadyface.stabilizer import DEFAULT_STABILIZER
-from steadyface.tracker import Choice, Tracker, TrackerConfig, choose_stabilizer
+from steadyface.stabilizer.choice import Choice, choose_stabilizer
+from steadyface.tracking import Tracker, TrackerConfig
 
 
 @dataclass(frozen=True)

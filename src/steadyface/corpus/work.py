@@ -21,7 +21,7 @@ from steadyface.corpus.inputs import local_copy, state
 from steadyface.corpus.manifest import DONE, ERROR, Entry
 from steadyface.corpus.options import CorpusOptions
 from steadyface.errors import SteadyfaceError, VideoError
-from steadyface.tracker import add_rows, describe, follow
+from steadyface.pipeline import add_rows, describe, follow
 from steadyface.tracks import Meta, Tracks, TracksBuilder
 from steadyface.video import VideoFrame, ahead, open_frames
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.datasets.pts import read_face
 from steadyface.errors import ConfigError, DataError
 from steadyface.geometry import Region, bounding_box, box_of_pixels
 from steadyface.images import SUFFIXES, Frame, read_image
+from steadyface.pts import read_face
 
 PARTS: dict[str, tuple[str, ...]] = {
     "lfpw-train": ("lfpw/trainset",),

@@ -14,7 +14,7 @@ from steadyface.drawing.styles import DRAWN, drawn_size, line_width
 from steadyface.errors import ConfigError
 from steadyface.geometry import Affine, Region, bounding_box
 from steadyface.images import Frame, crop_region
-from steadyface.tracker import TrackedFace
+from steadyface.tracking import TrackedFace
 
 COMPARE = "compare"
 STYLES = (*DRAWN, COMPARE)

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 
 from steadyface.geometry import Region, bounding_box, overlap
 from steadyface.images import Frame
-from steadyface.tracker import TrackedFace
+from steadyface.tracking import TrackedFace
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 """RGB, of a size of its own."""

@@ -16,19 +16,19 @@ from jaxtyping import Float
 from steadyface import heatmap
 from steadyface._version import __version__
 from steadyface.datasets.annotated_videos import AnnotatedVideo
-from steadyface.datasets.talking_still import TalkingStill
 from steadyface.datasets.three_hundred_w import Sample
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError, DataError, VideoError
 from steadyface.evaluation.predictions import Prediction, PredictionFolder
 from steadyface.evaluation.protocols import CHR, FHR, OWN_BOX_GROUP, Item, KnownMotion, find_protocol
+from steadyface.fitting.sequences import follow_known
 from steadyface.geometry import bounding_box, change_grid, flip_points, overlap
 from steadyface.images import Frame, crop_region
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.markup import COUNT, FLIP
 from steadyface.models import DEFAULT_MODEL
-from steadyface.sequences import follow_known
-from steadyface.tracker import Tracker, TrackerConfig
+from steadyface.synthetic.talking_still import TalkingStill
+from steadyface.tracking import Tracker, TrackerConfig
 
 FLIPPED, FINDER, SECOND_LOOK = "flipped", "finder", "second look"
 """Ways beside the decoders: the mean of the plain and the mirrored crop; in the face finder's box; once more

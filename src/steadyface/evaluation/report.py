@@ -18,7 +18,7 @@ from steadyface.evaluation.tables.formats import is_not_run, merged, to_csv, to_
 from steadyface.evaluation.tables.paper import Table, paper_tables
 from steadyface.evaluation.tables.text import about, as_text
 from steadyface.evaluation.tables.words import amount, counted, incomplete, labels, number
-from steadyface.page import make_folder, page, tile, write_text
+from steadyface.html.page import make_folder, page, tile, write_text
 
 PAGE = "report.html"
 

@@ -24,7 +24,8 @@ from steadyface import markup
 from steadyface.errors import ConfigError
 from steadyface.heatmap import METHODS
 from steadyface.images import Frame
-from steadyface.tracker import STABILIZERS, TrackedFace, choose_stabilizer
+from steadyface.stabilizer.choice import STABILIZERS, choose_stabilizer
+from steadyface.tracking import TrackedFace
 
 LONGEST_SIDE = 1920
 """Most px of a frame's longer side."""

@@ -11,7 +11,8 @@ from typing import IO
 
 from steadyface.errors import DataError
 from steadyface.images import Frame
-from steadyface.tracker import TrackedFace, add_rows
+from steadyface.pipeline import add_rows
+from steadyface.tracking import TrackedFace
 from steadyface.tracks import Meta, TracksBuilder
 from steadyface.video import VideoFrame
 

@@ -16,8 +16,9 @@ from steadyface.live.messages import CAUSAL_STABILIZERS, Answer, read_frame, wri
 from steadyface.live.recording import Recording
 from steadyface.live.steadiness import LastSecond
 from steadyface.models import DEFAULT_MODEL
+from steadyface.pipeline import describe
 from steadyface.stabilizer import DEFAULT_STABILIZER
-from steadyface.tracker import Tracker, TrackerConfig, describe
+from steadyface.tracking import Tracker, TrackerConfig
 
 _LONGEST_NAME = 100
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from steadyface.live.messages import is_held
 from steadyface.metrics import jitter
-from steadyface.tracker import TrackedFace
+from steadyface.tracking import TrackedFace
 
 _SECOND = 1.0
 _MOST_FRAMES = 120  # of a clock that hardly moves

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from steadyface import markup, metrics
-from steadyface.blinks import Blink, find_blinks
-from steadyface.measures import eye_aspect_ratio, mouth_aspect_ratio
+from steadyface.measures import Blink, eye_aspect_ratio, find_blinks, mouth_aspect_ratio
 from steadyface.tracks import Tracks
 
 

@@ -9,9 +9,9 @@ from html import escape
 import numpy as np
 
 from steadyface import metrics
-from steadyface.blinks import CLOSED, LONGEST, OPEN
 from steadyface.clips import ClipSummary
-from steadyface.page import facts, tile
+from steadyface.html.page import facts, tile
+from steadyface.measures import CLOSED, LONGEST, OPEN
 from steadyface.report.charts import Chart, Line, Mark, chart_html, clock
 from steadyface.report.diagram import jitter_diagrams
 from steadyface.report.figures import FaceFigures, by_landmark, frame_count

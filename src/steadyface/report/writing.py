@@ -8,11 +8,11 @@ from pathlib import Path
 
 from steadyface.clips import ClipSummary, track_clip
 from steadyface.errors import DataError
-from steadyface.page import make_folder, page, write_text
+from steadyface.html.page import make_folder, page, write_text
 from steadyface.report.figures import figures_of, frame_count
 from steadyface.report.moments import Moment, pictures, worst_moments
 from steadyface.report.sections import header_html, main_html
-from steadyface.tracker import Tracker
+from steadyface.tracking import Tracker
 from steadyface.tracks import Tracks
 from steadyface.video import open_frames, source_name
 

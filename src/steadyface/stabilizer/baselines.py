@@ -13,7 +13,7 @@ from scipy.signal import savgol_filter
 from scipy.special import exprel, hyp2f1
 
 from steadyface.errors import ConfigError
-from steadyface.stabilizer.filtering import (
+from steadyface.stabilizer.base import (
     Clips,
     Observation,
     Points,
@@ -22,7 +22,7 @@ from steadyface.stabilizer.filtering import (
     Stabilizer,
     Times,
 )
-from steadyface.stabilizer.guard import look_through, repeat_skipped, unbroken
+from steadyface.stabilizer.outliers import look_through, repeat_skipped, unbroken
 
 _SHARE, _AMOUNT, _POSITIVE = (0.0, 1.0), (0.0, 1e9), (1e-9, 1e9)  # ranges of parameters
 _SPEED = 1.0  # (percent of face size per frame)²: variance of the velocity of a face that was just found

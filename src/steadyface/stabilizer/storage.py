@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from steadyface.errors import ConfigError, WeightsError
+from steadyface.stabilizer.base import Stabilizer
 from steadyface.stabilizer.baselines import (
     ConstantVelocity,
     FirstOrder,
@@ -20,9 +21,8 @@ from steadyface.stabilizer.baselines import (
     SavitzkyGolay,
     SecondOrder,
 )
-from steadyface.stabilizer.filtering import Stabilizer
-from steadyface.stabilizer.model import PaperStabilizer
-from steadyface.stabilizer.velocity import VelocityStabilizer
+from steadyface.stabilizer.paper import PaperStabilizer
+from steadyface.stabilizer.sta import VelocityStabilizer
 
 VERSION = 2
 DEFAULT_STABILIZER = "sta"

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from steadyface import metrics
 from steadyface.checkpoint import start_from
 from steadyface.datasets.face_boxes import INDEX, FaceBox, read_boxes
-from steadyface.datasets.face_photos import FacePhotos, hold_out_photos, load_photos
 from steadyface.errors import DataError
 from steadyface.images import Frame, read_image, resize_to
 from steadyface.nets import FinderNet
 from steadyface.nets.graph import FinderGraph
 from steadyface.nets.loss import finder_loss
+from steadyface.training.collages import FacePhotos, hold_out_photos, load_photos
 from steadyface.training.loop import Report
 from steadyface.training.recipes import FinderRecipe
 

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from steadyface import metrics
 from steadyface.checkpoint import load_network, start_from
-from steadyface.datasets.crops import FaceCrops, load_backgrounds
 from steadyface.datasets.three_hundred_w import TRAIN_PARTS, count_parts, find_folder, find_samples, hold_out
 from steadyface.errors import ConfigError, DataError
 from steadyface.geometry import change_grid
@@ -25,6 +24,7 @@ from steadyface.nets import FinderNet, LandmarkNet, build_network
 from steadyface.nets.compact import CompactNet
 from steadyface.nets.graph import LandmarkGraph
 from steadyface.nets.loss import cross_entropy, regrid, squared_error
+from steadyface.training.crops import FaceCrops, load_backgrounds
 from steadyface.training.loop import Report
 from steadyface.training.recipes import Recipe
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from steadyface.datasets.augmentation import Augmentation
-from steadyface.datasets.face_photos import Collage
 from steadyface.errors import ConfigError
 from steadyface.nets import FinderConfig, LandmarkConfig
 from steadyface.nets.compact import CompactConfig
 from steadyface.nets.hourglass import HourglassConfig
+from steadyface.training.augmentation import Augmentation
+from steadyface.training.collages import Collage
 
 OPTIMIZERS = ("adamw", "rmsprop")
 SCHEDULES = ("one-cycle", "cosine", "constant")

@@ -14,7 +14,7 @@ from steadyface import markup, metrics
 from steadyface.evaluation.predictions import Prediction
 from steadyface.evaluation.results import ALL, RAW, Figures, Row, Scored
 from steadyface.evaluation.score.trajectories import by_landmark, excerpt, mean_curves, trajectories
-from steadyface.sequences import with_constant_bias
+from steadyface.fitting.sequences import with_constant_bias
 
 Points = Float[np.ndarray, "frames 68 2"]
 

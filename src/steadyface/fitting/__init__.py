@@ -1,0 +1,1 @@
+"""Sequences with known motion, and the fit of a stabiliser's parameters to them."""

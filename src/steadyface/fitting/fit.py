@@ -1,0 +1,194 @@
+"""Fit a stabiliser's parameters to sequences of raw points with their truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import minimize
+
+from steadyface.errors import ConfigError
+from steadyface.fitting.loss import Weights, loss
+from steadyface.fitting.spaces import BASES, Vector, space
+from steadyface.fitting.statistics import Clips
+from steadyface.geometry import face_size
+from steadyface.stabilizer.base import Stabilizer
+
+__all__ = ["WEIGHTS", "Clips", "Pair", "Weights", "cut", "fit", "score"]
+
+WEIGHTS = Weights(smooth=8.0)
+"""The loss that the bundled stabilisers were fitted by, all of them: λ1 = 8, λ2 = 10, λ3 = 1."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sequence of raw points and its truth.
+
+    Args:
+        raw, truth: (frames, 68, 2) image px.
+        scores: (frames, 68) in [0, 1], the network's own; None where they are not known.
+        fps: frames per second.
+    """
+
+    raw: Float[np.ndarray, "frames landmarks 2"]
+    truth: Float[np.ndarray, "frames landmarks 2"]
+    scores: Float[np.ndarray, "frames landmarks"] | None = None
+    fps: float = 30.0
+
+
+def fit(
+    kind: str,
+    pairs: Iterable[Pair],
+    *,
+    fps: float = 30.0,
+    weights: Weights = WEIGHTS,
+    components: int = 2,
+    basis: str = "joint",
+    raw_numbers: bool = False,
+    clip: int = 100,
+    evaluations: int = 400,
+    polish: int = 10,
+    checkpoint: Path | None = None,
+    report: Report = print,
+    fitted: str = "",
+) -> Stabilizer:
+    """Find the parameters with the least loss.
+
+    About ten numbers are searched by Nelder-Mead (Lagarias et al. 1998) from several starts, and the best is
+    polished along the gradient (L-BFGS). What is minimised is the mean over clips of log L, so that a clip
+    that is fast, or on which the network errs, counts as much as any other.
+
+    Args:
+        kind: a key of `storage.KINDS`.
+        pairs: sequences; each is scaled to percent of its own mean face size and cut into clips.
+        fps: at which parameters per frame shall hold.
+        weights: of the loss.
+        components: K, of `sta` and `sta-paper`.
+        basis: of `sta`: `joint`, in which motion and noise are uncorrelated; `motion`, the paper's U; or
+            `identity`. `sta-paper` knows the last two, and takes `joint` for `motion`.
+        raw_numbers: of `sta-paper`: search its 4 + 3·136 numbers themselves, from the paper's initial values,
+            as the paper says; otherwise heights and slopes over the eigenvalues of the motion.
+        clip: frames per clip; a shorter rest is left out.
+        evaluations: of the loss, in all, by Nelder-Mead.
+        polish: iterations of L-BFGS.
+        checkpoint: a file to go on from if it is there; it is removed at the end.
+        report: is given a line now and then.
+        fitted: kept in the parameters, for people.
+
+    Raises:
+        ConfigError: an unknown kind or basis, no components, or no sequence is as long as a clip.
+    """
+    if components < 1:
+        raise ConfigError(f"components must be at least 1, got {components}")
+    if basis not in BASES:
+        raise ConfigError.choice("basis", basis, BASES)
+    clips = cut(pairs, fps, clip)
+    where = space(kind, clips, fps, fitted, components=components, basis=basis, raw_numbers=raw_numbers)
+
+    def objective(stabilizer: Stabilizer) -> float:
+        return score(stabilizer, clips, weights)
+
+    if where.build is None:
+        best = min(where.candidates, key=objective)
+    else:
+        search = _Search(where.build, objective, checkpoint, report)
+        best = where.build(search.run(where.starts, evaluations, polish))
+    report(f"{kind}: loss {_raw_score(clips, weights):.4f} raw, {np.exp(objective(best)):.4f} stabilised")
+    return best
+
+
+def score(stabilizer: Stabilizer, clips: Iterable[Clips], weights: Weights = WEIGHTS) -> float:
+    """The mean over all clips of log L."""
+    losses = [loss(stabilizer.run(each.raw, each.scores, each.frames), each.truth, weights) for each in clips]
+    return float(np.log(np.concatenate(losses)).mean())
+
+
+def cut(pairs: Iterable[Pair], fps: float, length: int) -> list[Clips]:
+    """All clips, those of one frame rate together.
+
+    Raises:
+        ConfigError: no sequence is as long as a clip.
+    """
+    groups: dict[tuple[float, bool], list[tuple[np.ndarray, ...]]] = {}
+    for pair in pairs:
+        unit = float(face_size(pair.truth).mean()) / 100
+        for start in range(0, len(pair.raw) - length + 1, length):
+            part = slice(start, start + length)
+            arrays = [pair.raw[part] / unit, pair.truth[part] / unit]
+            arrays += [] if pair.scores is None else [pair.scores[part]]
+            key = round(fps / pair.fps, 3), pair.scores is not None
+            groups.setdefault(key, []).append(tuple(np.asarray(array, float) for array in arrays))
+    if not groups:
+        raise ConfigError(f"no sequence has the {length} frames of a clip")
+    stacked = {
+        key: [np.stack(column, axis=1) for column in zip(*rows, strict=True)] for key, rows in groups.items()
+    }
+    return [
+        Clips(arrays[0], arrays[1], arrays[2] if scored else None, frames)
+        for (frames, scored), arrays in sorted(stacked.items())
+    ]
+
+
+class _Search:
+    """Nelder-Mead from each start, then L-BFGS from the best; what was found is kept in a file meanwhile."""
+
+    def __init__(
+        self,
+        build: Callable[[Vector], Stabilizer],
+        objective: Callable[[Stabilizer], float],
+        checkpoint: Path | None,
+        report: Report,
+    ) -> None:
+        self._build, self._objective = build, objective
+        self._checkpoint, self._report = checkpoint, report
+        self._count, self._best, self._value = 0, np.zeros(0), np.inf
+
+    def run(self, starts: tuple[Vector, ...], evaluations: int, polish: int) -> Vector:
+        resumed = self._resumed(len(starts[0]))
+        starts = starts if resumed is None else (resumed,)
+        for start in starts:
+            simplex = np.vstack([start, start + np.eye(len(start))])  # the usual one hardly leaves zeros
+            budget = max(evaluations // len(starts), 1)
+            options = {"maxfev": budget, "adaptive": True, "initial_simplex": simplex, "fatol": 1e-5}
+            minimize(self._evaluate, start, method="Nelder-Mead", options=options)
+        if polish:
+            options = {"maxiter": polish, "eps": 1e-4}
+            minimize(self._evaluate, self._best, method="L-BFGS-B", options=options)
+        if self._checkpoint is not None:
+            self._checkpoint.unlink(missing_ok=True)
+        return self._best
+
+    def _evaluate(self, free: Vector) -> float:
+        value = self._objective(self._build(free))
+        if value < self._value:
+            self._best, self._value = free.copy(), value
+        self._count += 1
+        if self._count % 25 == 0:
+            if self._checkpoint is not None:
+                self._checkpoint.write_text(json.dumps({"best": self._best.tolist()}), encoding="utf-8")
+            self._report(f"{self._count} evaluations: loss {np.exp(self._value):.4f}")
+        return value
+
+    def _resumed(self, length: int) -> Vector | None:
+        if self._checkpoint is None or not self._checkpoint.exists():
+            return None
+        try:
+            best = np.array(json.loads(self._checkpoint.read_text(encoding="utf-8"))["best"], float)
+            if best.shape != (length,):
+                raise ValueError(f"{best.shape} numbers")
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{self._checkpoint}: not this fit's checkpoint; remove it to begin anew"
+            ) from error
+        self._report(f"going on from {self._checkpoint}")
+        return best
+
+
+def _raw_score(clips: list[Clips], weights: Weights) -> float:
+    return float(np.exp(np.log(np.concatenate([loss(c.raw, c.truth, weights) for c in clips])).mean()))

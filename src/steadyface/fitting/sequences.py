@@ -1,0 +1,269 @@
+"""Sequences to fit a stabiliser on: what the tracker saw, and where the points really were.
+
+- Training stills that turn, blink and talk (`TalkingStill`), through the tracker: exact truth, the network's
+  own errors, motion as drawn.
+- Real clips: their motion, as several views of each frame together with its neighbours give it, is taken as
+  exact, and gets the errors and scores that the network made on a still: real motion, real errors. (The
+  network's own points on a clip against such a truth would not do: both err alike, so that following the
+  errors would look right.)
+- 300-VW's training videos, where they are there: annotated truth.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import median_filter
+from scipy.signal import savgol_filter
+
+from steadyface import markup
+from steadyface.datasets.annotated_videos import AnnotatedVideo
+from steadyface.datasets.three_hundred_w import Sample
+from steadyface.errors import ConfigError, DataError
+from steadyface.fitting.fit import Pair
+from steadyface.geometry import Region, bounding_box, face_size
+from steadyface.labels import LARGEST_SPREAD, label_face
+from steadyface.landmarker import Landmarker
+from steadyface.synthetic.talking_still import TalkingStill
+from steadyface.tracking import Tracker, TrackerConfig
+from steadyface.video import VideoFrame, open_frames
+
+CLIP = 100
+"""Frames below which a run is not worth keeping; `fit` cuts clips of this length."""
+
+_STILL_SECONDS, _STILL_FPS = 20 / 3, 30.0
+_JUMP = 0.15  # of face size a frame: a cut, or a track that went astray
+_WINDOW, _ORDER = 9, 3  # of the polynomial that makes a clip's motion smooth: it keeps a third of a second
+
+Points = Float[np.ndarray, "frames 68 2"]
+Report = Callable[[str], None]
+
+
+def write_sequences(
+    out: Path,
+    stills: Sequence[Sample] = (),
+    clips: Iterable[Path] = (),
+    videos: Iterable[AnnotatedVideo] = (),
+    *,
+    landmarker: Landmarker,
+    report: Report = print,
+) -> None:
+    """Write one `.npz` per sequence; what is there already is left as it is.
+
+    Args:
+        out: folder; made if missing.
+        stills: annotated training faces; never those of a test set.
+        clips: videos; the stills, of this call or an earlier one, lend them their errors.
+        videos: annotated ones.
+        landmarker: whose errors are to be learnt.
+        report: is given a line for each sequence.
+
+    Raises:
+        ConfigError: clips, but no still's sequence in `out`.
+        VideoError, DataError: an input cannot be read, or a sequence not written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(out, f"cannot be made: {error.strerror}") from error
+    for sample in stills:
+        name = f"still_{sample.part}_{sample.points_path.stem}"
+        _write_missing(out, name, partial(_of_still, sample, landmarker), report)
+    lenders = [load_pair(path) for path in sorted(out.glob("still_*.npz"))]
+    for clip in clips:
+        if not lenders:
+            raise ConfigError(f"{out}: clips need the errors of stills, of which there are none")
+        _write_missing(out, f"clip_{clip.stem}", partial(_of_clip, clip, lenders, landmarker), report)
+    for video in videos:
+        _write_missing(out, f"300vw_{video.name}", partial(_of_video, video, landmarker), report)
+
+
+def save_pair(pair: Pair, path: Path) -> None:
+    """Write as `.npz`; a half-written file never bears the final name.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    arrays: dict[str, Any] = {"raw": pair.raw, "truth": pair.truth, "fps": pair.fps}
+    if pair.scores is not None:
+        arrays["scores"] = pair.scores.astype("float32")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        part.replace(path)
+    except OSError as error:
+        raise DataError(path, f"cannot be written: {error.strerror or error}") from error
+
+
+def load_pair(path: Path) -> Pair:
+    """Read what `save_pair` wrote.
+
+    Raises:
+        DataError: missing, or not such a file.
+    """
+    try:
+        with path.open("rb") as file, np.load(file) as values:
+            raw, truth, fps = values["raw"], values["truth"], float(values["fps"])
+            scores = values["scores"].astype(float) if "scores" in values else None
+    except OSError as error:
+        raise DataError(path, error.strerror or str(error)) from error
+    except (ValueError, KeyError, TypeError, EOFError, BadZipFile, TokenError, zlib.error) as error:
+        raise DataError(path, f"not a sequence with its truth: {error}") from error
+    scored = raw.shape[:2] if scores is None else scores.shape
+    if (raw.shape[1:], truth.shape, scored) != ((markup.COUNT, 2), raw.shape, raw.shape[:2]):
+        raise DataError(path, f"not a sequence with its truth: shapes {raw.shape}, {truth.shape}, {scored}")
+    return Pair(raw, truth, scores, fps)
+
+
+def held_out(path: Path) -> bool:
+    """Whether a sequence is kept from fitting, to choose by: one in five, by its name."""
+    source = path.stem.rsplit("_", 1)[0]
+    return zlib.crc32(source.encode()) % 5 == 0
+
+
+def _write_missing(out: Path, name: str, make: Callable[[], Iterator[Pair]], report: Report) -> None:
+    """Write NAME_0.npz, NAME_1.npz, …, then an empty NAME.done, unless that is there."""
+    done = out / f"{name}.done"
+    if done.exists():
+        return
+    count = frames = 0
+    for count, pair in enumerate(make(), start=1):
+        save_pair(pair, out / f"{name}_{count - 1}.npz")
+        frames += len(pair.raw)
+    done.touch()
+    report(f"{name}: {count} {'sequence' if count == 1 else 'sequences'}, {frames} frames")
+
+
+def _of_still(sample: Sample, landmarker: Landmarker) -> Iterator[Pair]:
+    """A still in random light and motion; its seed is its name."""
+    seed = zlib.crc32(sample.points_path.stem.encode())
+    rng = np.random.default_rng(seed)
+    still, points = sample.load()
+    eyes = float(np.exp(rng.uniform(np.log(60), np.log(200))))
+    side = 2 * round(2.25 * eyes)
+    scene = TalkingStill(
+        still,
+        points,
+        eyes_px=eyes,
+        width=side,
+        height=side,
+        fps=_STILL_FPS,
+        seconds=_STILL_SECONDS,
+        seed=seed,
+        noise=float(rng.uniform(1.5, 5.0)),
+        shutter=float(rng.choice([0.0, 0.5])),
+        quality=None if rng.uniform() < 0.4 else int(rng.integers(50, 92)),
+    )
+    truth = np.stack([scene.truth(index / scene.fps) for index in range(len(scene))])
+    raw, scores = follow_known(scene, truth[0], landmarker)
+    yield Pair(raw, with_constant_bias(truth, raw), scores, scene.fps)
+
+
+def follow_known(
+    frames: Iterable[VideoFrame], first: Float[np.ndarray, "68 2"], landmarker: Landmarker
+) -> tuple[Points, Float[np.ndarray, "frames 68"]]:
+    """Raw points and scores of the tracker on a face whose place in the first frame is known.
+
+    Raises:
+        DataError: it loses the face.
+    """
+    box = bounding_box(first)[None]
+    config = TrackerConfig(max_faces=1, accept=0.0, keep=0.0, confirm=0.0, grace_seconds=0.0)
+    tracker = Tracker(landmarker, lambda image: box, "none", config)
+    points, scores = [], []
+    for frame in frames:
+        faces = tracker.step(frame.image, frame.seconds)
+        if not faces:
+            raise DataError("sequence", f"the face is lost at {frame.seconds:.2f} s")
+        points.append(faces[0].raw_points)
+        scores.append(faces[0].scores)
+    return np.array(points, float), np.array(scores, float)
+
+
+def with_constant_bias(truth: Points, raw: Points) -> Points:
+    """The truth moved by each raw landmark's own mean error, as it turns and grows with the head.
+
+    What a landmark is always off by in a face is no jitter, and nothing that a stabiliser could take away.
+
+    Equation: p′(t) = p(t) + L(t)·mean_τ L(τ)⁻¹(z(τ) - p(τ)), where L(t) is the rotation and scale, without
+    the shift, of the similarity that brings p(0) closest to p(t) in the sense of least squares (Procrustes).
+
+    Args:
+        truth: p, px of the frames.
+        raw: z, px of the frames.
+    """
+    exact, error = (values[..., 0] + 1j * values[..., 1] for values in (truth, raw - truth))
+    centred = exact - exact.mean(axis=1, keepdims=True)
+    turn = (centred @ centred[0].conj() / (abs(centred[0]) ** 2).sum())[:, None]
+    biased = exact + turn * (error / turn).mean(axis=0)
+    return np.stack([biased.real, biased.imag], axis=-1)
+
+
+def _of_clip(clip: Path, lenders: list[Pair], landmarker: Landmarker) -> Iterator[Pair]:
+    """The motions in a clip, in parts of `CLIP` frames, each with the errors of a still."""
+    rng = np.random.default_rng(zlib.crc32(clip.name.encode()))
+    for motion, fps in _motions(clip, landmarker):
+        for start in range(0, len(motion) - CLIP + 1, CLIP):
+            lender = lenders[rng.integers(len(lenders))]
+            first = int(rng.integers(len(lender.raw) - CLIP + 1))
+            part, lent = motion[start : start + CLIP], slice(first, first + CLIP)
+            grow = face_size(part).mean() / face_size(lender.truth).mean()
+            error = grow * (lender.raw - lender.truth)[lent]
+            scores = None if lender.scores is None else lender.scores[lent]
+            yield Pair(part + error, part, scores, fps)
+
+
+def _motions(clip: Path, landmarker: Landmarker) -> Iterator[tuple[Points, float]]:
+    """Smooth paths of the faces in a clip, each unbroken and at least `CLIP` frames long."""
+    tracker = Tracker(landmarker, stabilizer="none")
+    runs: dict[int, list[tuple[int, np.ndarray]]] = {}
+    with open_frames(clip) as frames:
+        for frame in frames:
+            for face in tracker.step(frame.image, frame.seconds):
+                if face.held:
+                    continue
+                label = label_face(landmarker, frame.image, Region.around_points(face.raw_points))
+                if label.spread <= LARGEST_SPREAD:
+                    runs.setdefault(face.face, []).append((frame.index, label.points))
+        fps = frames.fps
+    for run in runs.values():
+        index, points = np.array([i for i, _ in run]), np.array([points for _, points in run])
+        moved = np.linalg.norm(np.median(np.diff(points, axis=0), axis=1), axis=-1)
+        cuts = np.flatnonzero((np.diff(index) != 1) | (moved > _JUMP * face_size(points[1:]))) + 1
+        for part in np.split(points, cuts):
+            if len(part) >= CLIP:
+                calm = median_filter(part, size=(3, 1, 1), mode="nearest")
+                yield savgol_filter(calm, _WINDOW, _ORDER, axis=0), fps
+
+
+def _of_video(video: AnnotatedVideo, landmarker: Landmarker) -> Iterator[Pair]:
+    """The annotated stretches of a video of 300-VW, with what the tracker makes of them."""
+    with open_frames(video.source, video.fps) as frames:
+        fps = frames.fps
+    stretch: list[tuple[VideoFrame, np.ndarray]] = []
+    for frame, points in video:
+        if points is not None:
+            stretch.append((frame, points))
+        if stretch and (points is None or len(stretch) == CLIP):
+            yield from _annotated_pair(stretch, fps, landmarker)
+            stretch = []
+    yield from _annotated_pair(stretch, fps, landmarker)
+
+
+def _annotated_pair(
+    stretch: list[tuple[VideoFrame, np.ndarray]], fps: float, landmarker: Landmarker
+) -> Iterator[Pair]:
+    if len(stretch) < CLIP:
+        return
+    truth = np.stack([points for _, points in stretch])
+    raw, scores = follow_known([frame for frame, _ in stretch], truth[0], landmarker)
+    yield Pair(raw, with_constant_bias(truth, raw), scores, fps)

@@ -1,0 +1,182 @@
+"""Where to search for a stabiliser's parameters: what a vector of free numbers stands for, where to begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.linalg import eigh
+from scipy.special import expit, logit, softmax
+
+from steadyface.errors import ConfigError
+from steadyface.fitting.statistics import Clips, Statistics, statistics
+from steadyface.stabilizer.base import Stabilizer
+from steadyface.stabilizer.baselines import (
+    ConstantVelocity,
+    FirstOrder,
+    MovingAverage,
+    OneEuro,
+    SavitzkyGolay,
+    SecondOrder,
+)
+from steadyface.stabilizer.paper import PaperStabilizer
+from steadyface.stabilizer.sta import VelocityStabilizer
+
+BASES = ("joint", "motion", "identity")
+
+_LIMIT = 14.0  # of logits and logarithms: beyond it the loss is flat
+_LEAST_MOTION = 1e-6  # of the largest eigenvalue: what never moved in the sequences may still move a little
+
+Vector = Float[np.ndarray, "N"]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where to search: what a vector of free numbers stands for, and where to begin; or a list to try."""
+
+    build: Callable[[Vector], Stabilizer] | None = None
+    starts: tuple[Vector, ...] = ()
+    candidates: tuple[Stabilizer, ...] = ()
+
+
+def space(
+    kind: str,
+    clips: list[Clips],
+    fps: float,
+    fitted: str,
+    *,
+    components: int,
+    basis: str,
+    raw_numbers: bool,
+) -> Space:
+    """Where to search for a stabiliser of a kind; see `fit.fit` for the arguments.
+
+    Raises:
+        ConfigError: an unknown kind.
+    """
+    known: dict[str, Any] = {"fps": fps, "fitted": fitted}
+    if kind == VelocityStabilizer.kind:
+        return _velocity_space(statistics(clips), known, components, basis)
+    if kind == PaperStabilizer.kind:
+        found = statistics(clips)
+        return _raw_space(found, known) if raw_numbers else _paper_space(found, known, components, basis)
+    noise = float(np.median(np.concatenate([np.abs(c.raw - c.truth).ravel() for c in clips])) / 0.6745) ** 2
+    logs = np.log
+    spaces = {
+        "moving-average": Space(candidates=tuple(MovingAverage(n, **known) for n in range(1, 16))),
+        "first-order": Space(
+            lambda free: FirstOrder(float(expit(free[0])), **known),
+            (logit([0.3]), logit([0.8])),
+        ),
+        "second-order": Space(
+            lambda free: SecondOrder(*map(float, expit(free)), **known),
+            (logit([0.3, 0.1]), logit([0.8, 0.5])),
+        ),
+        "constant-velocity": Space(
+            lambda free: ConstantVelocity(float(np.exp(free[0])), noise, float(expit(free[1])), **known),
+            tuple(np.array([logs(q * noise), logit(0.9)]) for q in (0.01, 1.0)),
+        ),
+        "one-euro": Space(
+            lambda free: OneEuro(*map(float, np.exp(free)), **known),
+            (logs([0.1, 50.0, 1.0]), logs([2.0, 10.0, 1.0])),
+        ),
+        "savitzky-golay": Space(
+            candidates=tuple(
+                SavitzkyGolay(n, order, **known) for n in range(3, 32, 2) for order in range(min(n, 6))
+            )
+        ),
+    }
+    if kind not in spaces:
+        raise ConfigError.choice("kind of stabiliser", kind, ["sta", "sta-paper", *spaces])
+    return spaces[kind]
+
+
+def _directions(found: Statistics, basis: str) -> tuple[np.ndarray, np.ndarray]:
+    """A basis, and the logarithm of how much the face moves along each direction, about its mean."""
+    size = len(found.motion)
+    if basis == "identity":
+        return np.eye(size), np.zeros(size)
+    values, vectors = eigh(found.motion, found.noise if basis == "joint" else None)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    logs = np.log(np.maximum(values, _LEAST_MOTION * values[0]))
+    return vectors, logs - logs.mean()
+
+
+def _velocity_space(found: Statistics, known: dict[str, Any], components: int, basis: str) -> Space:
+    """Damping, noise and pushes by height and slope over `_directions`, and the probabilities."""
+    vectors, slopes = _directions(found, basis)
+    level = 1.0 if basis == "joint" else float(np.diag(found.noise).mean())
+
+    def build(free: Vector) -> VelocityStabilizer:
+        free = np.clip(free, -_LIMIT, _LIMIT)
+        heights = free[1 + components :].reshape(-1, 2)
+        curves = np.clip([a + b * slopes for a, b in heights], -3 * _LIMIT, 3 * _LIMIT)
+        return VelocityStabilizer(
+            damping=np.clip(expit(free[0] + free[1] * slopes), 1e-6, 0.9995),
+            alphas=softmax(np.append(0.0, free[2 : 1 + components])),
+            noise=level * np.exp(curves[0]),
+            pushes=level * np.exp(curves[1:]),
+            basis=vectors,
+            doubts=found.doubts,
+            trust=found.trust,
+            **known,
+        )
+
+    rest, usual = [-2.0] * (components - 1), [0.0, 0.0]
+    starts = [
+        [0.0, 0.5, *rest, *usual, *[x for k in range(components) for x in (low + 4.0 * k, 1.0)]]
+        for low in (-5.0, -3.0)
+    ]
+    return Space(build, tuple(np.array(start) for start in starts))
+
+
+def _paper_space(found: Statistics, known: dict[str, Any], components: int, basis: str) -> Space:
+    """γ, α, β, and noise and walks by height and slope over the eigenvalues of the motion."""
+    vectors, slopes = _directions(found, "identity" if basis == "identity" else "motion")
+    level = float(np.diag(found.noise).mean())
+
+    def build(free: Vector) -> PaperStabilizer:
+        free = np.clip(free, -_LIMIT, _LIMIT)
+        shares, heights = free[1 : 1 + 2 * components - 1], free[2 * components :].reshape(-1, 2)
+        curves = [level * np.exp(np.clip(a + b * slopes, -3 * _LIMIT, 3 * _LIMIT)) for a, b in heights]
+        return PaperStabilizer(
+            gamma=float(expit(free[0])),
+            alphas=softmax(np.append(0.0, shares[: components - 1])),
+            betas=expit(shares[components - 1 :]),
+            noise=curves[0],
+            walks=np.stack(curves[1:]),
+            basis=vectors,
+            **known,
+        )
+
+    shares = [0.0] * (2 * components - 1)
+    starts = [
+        [gamma, *shares, 0.0, 0.0, *[x for k in range(components) for x in (low + 4.0 * k, 1.0)]]
+        for gamma, low in ((0.0, -2.0), (-3.0, 0.0))
+    ]
+    return Space(build, tuple(np.array(start) for start in starts))
+
+
+def _raw_space(found: Statistics, known: dict[str, Any]) -> Space:
+    """The paper's 412 numbers from its initial values: γ = α = β = ½, Γ_n = ρI, Γ_1 = 0, Γ_2 = 10ρI."""
+    vectors, _ = _directions(found, "motion")
+    size, level = len(vectors), float(np.diag(found.noise).mean())
+
+    def build(free: Vector) -> PaperStabilizer:
+        gamma, alpha, *betas = expit(free[:4])
+        noise, *walks = level * free[4:].reshape(3, size) ** 2
+        return PaperStabilizer(
+            gamma=float(gamma),
+            alphas=np.array([alpha, 1 - alpha]),
+            betas=np.array(betas),
+            noise=np.maximum(noise, 1e-9 * level),
+            walks=np.stack(walks),
+            basis=vectors,
+            **known,
+        )
+
+    ones = np.ones(size)
+    return Space(build, (np.concatenate([np.zeros(4), ones, 0 * ones, np.sqrt(10.0) * ones]),))

@@ -1,0 +1,104 @@
+"""What sequences with their truth say of noise and motion before any search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import minimize_scalar
+
+from steadyface.stabilizer.sta import doubt
+
+_GROSS = 4.0  # standard deviations of a clip's errors, beyond which they are cut
+_ALIKE = 1e-3  # deviation of the logarithm of doubts, below which scores tell nothing
+_LEAST_SHARE = 1e-3  # of the noise's mean variance, added to each: the network's errors are never singular
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips of one length and one frame rate, in percent of each one's mean face size.
+
+    Args:
+        raw, truth: (frames, clips, landmarks, 2).
+        scores: (frames, clips, landmarks).
+        frames: time between two frames, in frames at the stabiliser's own rate.
+    """
+
+    raw: Float[np.ndarray, "frames clips landmarks 2"]
+    truth: Float[np.ndarray, "frames clips landmarks 2"]
+    scores: Float[np.ndarray, "frames clips landmarks"] | None
+    frames: float
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the sequences say without any search; lengths in percent of face size.
+
+    Args:
+        noise: (D, D) N, covariance of the network's errors that change from frame to frame.
+        motion: (D, D) S, covariance of p(t) - p(t-1), each clip counting alike.
+        doubts: (landmarks,) geometric mean of each landmark's doubt, 1 - score; 1 where no scores are known.
+        trust: κ, by whose power of the doubt a landmark's error variance grows most likely; 0 where scores
+            do not differ.
+    """
+
+    noise: Float[np.ndarray, "D D"]
+    motion: Float[np.ndarray, "D D"]
+    doubts: Float[np.ndarray, "landmarks"]
+    trust: float
+
+
+def statistics(clips: list[Clips]) -> Statistics:
+    """Measure noise, motion, and what scores say of the noise.
+
+    Noise is what second differences show of the errors: a constant error is none.
+    """
+    known = [_log_doubts(each.scores) for each in clips if each.scores is not None]
+    usual = np.concatenate(known).mean(axis=(0, 1)) if known else np.zeros(clips[0].raw.shape[-2])
+    errors, excesses, moves = [], [], []
+    for each in clips:
+        error = np.moveaxis(each.raw - each.truth, 1, 0)
+        sharp = (error[:, 2:] - 2 * error[:, 1:-1] + error[:, :-2]) / np.sqrt(6)
+        limit = _GROSS * sharp.std(axis=(1, 2, 3), keepdims=True)
+        errors.append(np.clip(sharp, -limit, limit))
+        moves.append(np.moveaxis(np.diff(each.truth, axis=0), 1, 0))
+        excesses.append(
+            np.zeros(sharp.shape[:-1]) if each.scores is None else _log_doubts(each.scores) - usual
+        )
+    error, excess = np.concatenate(errors), np.concatenate(excesses)
+    trust = _trust(error, excess)
+    whitened = error / np.exp(trust / 2 * excess)[..., None]
+    noise = _shape_of(whitened)
+    noise += _LEAST_SHARE * np.eye(len(noise))
+    level = float(np.median(np.abs(error)) / 0.6745) ** 2
+    return Statistics(level * noise, _shape_of(np.concatenate(moves)), np.exp(usual), trust)
+
+
+def _log_doubts(
+    scores: Float[np.ndarray, "frames clips landmarks"],
+) -> Float[np.ndarray, "clips inner landmarks"]:
+    """Of the frames that have one before and one after them."""
+    return np.log(doubt(np.moveaxis(scores, 1, 0)[:, 1:-1]))
+
+
+def _trust(error: np.ndarray, excess: np.ndarray) -> float:
+    """κ of the Gaussian likelihood in which a landmark's variance is its own mean times doubt^κ."""
+    if excess.std() < _ALIKE:
+        return 0.0
+    squared = (error**2).sum(axis=-1)
+
+    def unlikelihood(power: float) -> float:
+        means = (squared * np.exp(-power * excess)).mean(axis=(0, 1))
+        return float(np.log(means + 1e-12).mean() + power * excess.mean())
+
+    return float(minimize_scalar(unlikelihood, bounds=(0.0, 2.0), method="bounded").x)
+
+
+def _shape_of(vectors: Float[np.ndarray, "clips frames landmarks 2"]) -> Float[np.ndarray, "D D"]:
+    """The mean over clips of their covariances about zero, each of trace D; so is the result."""
+    flat = vectors.reshape(*vectors.shape[:2], -1)
+    covariances = flat.mT @ flat
+    traces = np.trace(covariances, axis1=1, axis2=2)[:, None, None]
+    mean = (covariances / np.maximum(traces, 1e-12)).sum(axis=0)
+    return mean * len(mean) / np.trace(mean)

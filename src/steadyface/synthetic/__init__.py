@@ -1,0 +1,1 @@
+"""Rendered scenes in which every landmark's path is known."""

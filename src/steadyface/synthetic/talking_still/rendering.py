@@ -1,0 +1,148 @@
+"""How it is drawn: where in the source each pixel comes from, the dark of an opened mouth, noise and JPEG."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from scipy.special import ndtri
+
+from steadyface import markup
+from steadyface.geometry import Affine
+from steadyface.images import Frame
+from steadyface.synthetic.talking_still.expressions import Points, contour_width
+
+Map = Float[np.ndarray, "height width"]
+
+_DARKNESS = 0.85  # of the inside of a mouth that the still shows closed
+_NORMAL = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16))  # quantiles of the normal distribution
+
+
+def averaged(still: Frame, scale: float) -> tuple[UInt8[np.ndarray, "rows columns 3"], Affine]:
+    """The still, averaged over whole blocks where it is to shrink by 2 or more, and the map to its px."""
+    block = int(1 / scale)
+    if block < 2:
+        return still, Affine.scaling(1.0)
+    below, beside = (-size % block for size in still.shape[:2])
+    whole = cv2.copyMakeBorder(still, 0, below, 0, beside, cv2.BORDER_REFLECT_101)
+    size = (whole.shape[1] // block, whole.shape[0] // block)
+    return cv2.resize(whole, size, interpolation=cv2.INTER_AREA), Affine.scaling(1 / block)
+
+
+def whole_map(back: Affine, width: int, height: int) -> tuple[Map, Map]:
+    """x and y in the source of every pixel of a frame, under one affine map back."""
+    columns, rows = np.arange(width)[None], np.arange(height)[:, None]
+    x, y = ((a * columns).astype(np.float32) + (b * rows + c).astype(np.float32) for a, b, c in back.matrix)
+    return x, y
+
+
+def draw_triangles(
+    x: Map,
+    y: Map,
+    corners: Float[np.ndarray, "triangles 3 2"],
+    corners_source: Float[np.ndarray, "triangles 3 2"],
+) -> None:
+    """Write the source's coordinates into the pixels whose centres each triangle holds, edges included.
+
+    Neighbours agree on their common edge, so that the order does not matter.
+
+    Args:
+        x, y: of every pixel, px of the source; changed in place.
+        corners: px of the frame.
+        corners_source: the same, px of the source.
+    """
+    height, width = x.shape
+    triangle, row, left, right = _spans(corners, height)
+    first = np.clip(np.ceil(left), 0, width).astype(int)
+    counts = np.clip(np.floor(right) + 1, 0, width).astype(int) - first
+    counts = np.maximum(counts, 0)
+    steps = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+    pixels = np.repeat(row * width + first, counts) + steps
+    linear, shift = _affine_maps(corners, corners_source)
+    start = (linear[triangle] @ np.column_stack([first, row])[..., None])[..., 0] + shift[triangle]
+    for axis, target in enumerate((x, y)):
+        values = np.repeat(linear[triangle, axis, 0], counts)
+        values *= steps
+        values += np.repeat(start[:, axis], counts)
+        target.reshape(-1)[pixels] = values
+
+
+def _spans(
+    corners: Float[np.ndarray, "triangles 3 2"], height: int
+) -> tuple[
+    Int[np.ndarray, "spans"],
+    Int[np.ndarray, "spans"],
+    Float[np.ndarray, "spans"],
+    Float[np.ndarray, "spans"],
+]:
+    """Where triangles meet rows of pixels: the triangle, the row, and the line's left and right end."""
+    low = np.clip(np.ceil(corners[..., 1].min(axis=1)), 0, height).astype(int)
+    high = np.clip(np.floor(corners[..., 1].max(axis=1)) + 1, 0, height).astype(int)
+    counts = np.maximum(high - low, 0)
+    triangle = np.repeat(np.arange(len(corners)), counts)
+    row = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts - low, counts)
+    ends = corners[triangle]
+    others = np.roll(ends, -1, axis=1)
+    rise = others[..., 1] - ends[..., 1]
+    share = np.divide(row[:, None] - ends[..., 1], rise, out=np.full_like(rise, np.nan), where=rise != 0)
+    meets = (share >= 0) & (share <= 1)
+    crossing = ends[..., 0] + share * (others[..., 0] - ends[..., 0])
+    left = np.where(meets, crossing, np.inf).min(axis=1)
+    right = np.where(meets, crossing, -np.inf).max(axis=1)
+    return triangle, row, left - 1e-6, right + 1e-6
+
+
+def _affine_maps(
+    corners: Float[np.ndarray, "triangles 3 2"], targets: Float[np.ndarray, "triangles 3 2"]
+) -> tuple[Float[np.ndarray, "triangles 2 2"], Float[np.ndarray, "triangles 2"]]:
+    """The linear part and the shift of the map that takes each triangle to its target."""
+    edges, edges_target = (np.diff(points, axis=1).mT for points in (corners, targets))
+    linear = edges_target @ np.linalg.inv(edges)
+    return linear, targets[:, 0] - (linear @ corners[:, 0, :, None])[..., 0]
+
+
+def mouth_gap(points: Points) -> float:
+    """How far the lips are apart, in shares of the mouth's width."""
+    upper, lower = markup.facing("inner_lips")
+    gaps = np.linalg.norm(points[lower] - points[upper], axis=-1)
+    return float(gaps.mean()) / contour_width(points, "inner_lips")
+
+
+def darken_mouth(image: Frame, points: Points, rest_gap: float) -> None:
+    """Make the mouth dark inside where closed lips have opened, and the warp shows but stretched lip.
+
+    Args:
+        image: changed in place.
+        points: landmarks in it, px.
+        rest_gap: the still's `mouth_gap`; from 6 % on there is a mouth's inside to see.
+    """
+    opened = 1 - rest_gap / max(mouth_gap(points), rest_gap)
+    dark = _DARKNESS * opened * max(1 - rest_gap / 0.06, 0.0)
+    lips = points[markup.GROUPS["inner_lips"]]
+    soft = 0.02 * contour_width(points, "inner_lips")
+    low = np.maximum(np.floor(lips.min(axis=0) - 3 * soft), 0).astype(int)
+    high = np.minimum(np.ceil(lips.max(axis=0) + 3 * soft) + 1, image.shape[1::-1]).astype(int)
+    if dark < 0.01 or (low >= high).any():
+        return
+    mask = np.zeros(tuple(high - low)[::-1], np.float32)
+    cv2.fillPoly(mask, [np.round((lips - low) * 16).astype(np.int32)], 1.0, shift=4)
+    mask = cv2.GaussianBlur(mask, (0, 0), soft)
+    window = image[low[1] : high[1], low[0] : high[0]]
+    window[:] = np.round(window * (1 - dark * mask[..., None]))
+
+
+def with_noise(image: Frame, deviation: float, rng: np.random.Generator) -> Frame:
+    """The image with Gaussian noise of that standard deviation, grey levels.
+
+    Levels are whole in the end, so that a draw is one of 65,536 quantiles, rounded: within ± 4.3 deviations.
+    """
+    levels = np.round(deviation * _NORMAL).astype(np.int16)
+    drawn = rng.integers(len(levels), size=image.shape, dtype=np.uint16)
+    return cv2.add(image, levels[drawn], dtype=cv2.CV_8U)
+
+
+def through_jpeg(image: Frame, quality: int) -> Frame:
+    """The image as it comes out of a JPEG of that quality, 1 to 100."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.cvtColor(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)

@@ -1,0 +1,148 @@
+"""The scene: an annotated still as a living head, seen frame by frame, with every landmark's path known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from steadyface import markup
+from steadyface.geometry import Affine, bounding_box, face_size
+from steadyface.images import Frame
+from steadyface.metrics import interocular
+from steadyface.synthetic.talking_still import rendering
+from steadyface.synthetic.talking_still.expressions import Points
+from steadyface.synthetic.talking_still.face import Face, Vertices
+from steadyface.synthetic.talking_still.script import Script
+from steadyface.video import VideoFrame
+
+_EXPOSURES = 5
+
+
+@dataclass(frozen=True)
+class TalkingStill:
+    """An annotated still as a living head: it rests and moves, turns, blinks, raises its brows and talks.
+
+    All motion is a smooth function of time, drawn by `seed`. Landmarks that an annotation puts on or behind
+    each other (closed lids, closed lips) are parted by 3 % of the eye's and 1.5 % of the mouth's width, so
+    that there is something to open; `rest` holds them. Where the full motion would fold the picture of this
+    face, the part that folds it is made smaller.
+
+    Args:
+        still: RGB uint8.
+        points: (68, 2) annotated landmarks, px of the still.
+        eyes_px: distance of the outer eye corners in the frame, px, on average.
+        width, height: of the frames, px; the face is in the middle on average.
+        fps: frames per second.
+        seconds: length.
+        seed: of all that is random.
+        shift: how far the head moves to each side, in shares of the face's size (`geometry.face_size`).
+        roll, yaw, pitch: largest angles, degrees.
+        zoom: how much the face grows and shrinks, as a share.
+        blinks: per minute on average; the time between two varies by ± 43 %. 0 for none.
+        mouth: how far the lower lip goes down while talking, in shares of the mouth's width.
+        brows: how far they go up now and then, in shares of the distance of the outer eye corners.
+        noise: standard deviation of the sensor noise, grey levels.
+        shutter: share of the frame time over which motion blurs; 0 for none. The truth is mid-exposure.
+        quality: of a JPEG that each frame passes through, 1 to 100; None for none.
+    """
+
+    still: Frame
+    points: Points
+    eyes_px: float = 220.0
+    width: int = 1920
+    height: int = 1080
+    fps: float = 30.0
+    seconds: float = 5.0
+    seed: int = 0
+    shift: float = 0.3
+    roll: float = 8.0
+    yaw: float = 12.0
+    pitch: float = 8.0
+    zoom: float = 0.08
+    blinks: float = 17.0
+    mouth: float = 0.3
+    brows: float = 0.06
+    noise: float = 3.0
+    shutter: float = 0.0
+    quality: int | None = None
+
+    def __len__(self) -> int:
+        return round(self.seconds * self.fps)
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        return (self.frame(index) for index in range(len(self)))
+
+    def frame(self, index: int) -> VideoFrame:
+        """The frame of that index, the same in whatever order frames are taken."""
+        seconds = index / self.fps
+        image = self._exposed(seconds)
+        if self.noise:
+            image = rendering.with_noise(image, self.noise, np.random.default_rng([self.seed, index]))
+        if self.quality is not None:
+            image = rendering.through_jpeg(image, self.quality)
+        return VideoFrame(index, seconds, image)
+
+    @property
+    def rest(self) -> Points:
+        """(68, 2) px of the still: the landmarks before anything moves, as annotated but parted."""
+        return self._face.rest[: markup.COUNT]
+
+    def truth(self, seconds: float) -> Points:
+        """(68, 2) px of the frame: where every landmark of `rest` is at a time."""
+        return self._vertices(seconds)[: markup.COUNT]
+
+    def to_frame(self, seconds: float) -> Affine:
+        """The head's part of the motion: from px of the still to px of the frame at a time."""
+        x, y, roll, grow = self._script.head(seconds)[:4]
+        scale, angle = self._scale * (1 + self.zoom * grow), math.radians(self.roll) * roll
+        cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+        linear = np.array([[cos, -sin], [sin, cos]])
+        way = self.shift * self._scale * float(face_size(self.points)) * np.array([x, y])
+        middle = np.array([self.width - 1, self.height - 1]) / 2
+        centre = bounding_box(self.points).reshape(2, 2).mean(axis=0)
+        return Affine(np.column_stack([linear, middle + way - linear @ centre]))
+
+    @cached_property
+    def _scale(self) -> float:
+        return self.eyes_px / float(interocular(self.points))
+
+    @cached_property
+    def _face(self) -> Face:
+        points = self.points.astype(float)
+        return Face.of_points(points, mouth=self.mouth, yaw=self.yaw, pitch=self.pitch, brows=self.brows)
+
+    @cached_property
+    def _script(self) -> Script:
+        return Script.drawn(self.seed, self.seconds, self.blinks)
+
+    @cached_property
+    def _source(self) -> tuple[Frame, Affine]:
+        return rendering.averaged(self.still, self._scale)
+
+    def _vertices(self, seconds: float) -> Vertices:
+        return self.to_frame(seconds)(self._face.shape(self._script.weights(seconds, self._face.closing)))
+
+    def _exposed(self, seconds: float) -> Frame:
+        if not self.shutter:
+            return self._sharp(seconds)
+        middles = (np.arange(_EXPOSURES) + 0.5) / _EXPOSURES - 0.5
+        light = np.full((self.height, self.width, 3), _EXPOSURES // 2, np.uint16)
+        for time in seconds + middles * self.shutter / self.fps:
+            light += self._sharp(float(time))
+        return (light // _EXPOSURES).astype(np.uint8)
+
+    def _sharp(self, seconds: float) -> Frame:
+        source, to_source = self._source
+        face, vertices = self._face, self._vertices(seconds)
+        back = self.to_frame(seconds).inverse.then(to_source)
+        x, y = rendering.whole_map(back, self.width, self.height)
+        rendering.draw_triangles(x, y, vertices[face.triangles], to_source(face.rest)[face.triangles])
+        method = cv2.INTER_CUBIC if self._scale > to_source.scale else cv2.INTER_LINEAR
+        image = cv2.remap(source, x, y, method, borderMode=cv2.BORDER_REFLECT_101)
+        rendering.darken_mouth(image, vertices[: markup.COUNT], rendering.mouth_gap(self.rest))
+        return image

@@ -1,0 +1,106 @@
+"""Training samples for a landmark network: varied face crops, and crops of no face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from steadyface import markup
+from steadyface.datasets.face_boxes import read_boxes
+from steadyface.datasets.three_hundred_w import Sample, load_each
+from steadyface.errors import DataError
+from steadyface.geometry import Region, bounding_box, overlap
+from steadyface.images import Frame, crop_region, read_image
+from steadyface.training.augmentation import Augmentation
+
+Crop = UInt8[np.ndarray, "size size 3"]
+Points = Float[np.ndarray, "landmarks 2"]
+
+
+@dataclass(frozen=True)
+class Background:
+    """A photograph and the boxes of all its faces, between which crops of no face are found."""
+
+    image: Frame
+    boxes: Float[np.ndarray, "faces 4"]
+
+    def crop(self, size: int, augmentation: Augmentation, rng: np.random.Generator) -> Crop | None:
+        """A random square that touches no face, or None if ten tries found none."""
+        height, width = self.image.shape[:2]
+        for _ in range(10):
+            side = rng.uniform(0.15, 0.8) * min(width, height)
+            region = Region(rng.uniform(0, width), rng.uniform(0, height), side)
+            if not overlap(bounding_box(region.corners)[None], self.boxes).any():
+                return augmentation.degrade(crop_region(self.image, region, size)[0], rng)
+        return None
+
+
+class FaceCrops:
+    """The crops of one epoch after another, all kept in memory; sample (epoch, i) is always the same.
+
+    Args:
+        samples: the annotated faces; each is cropped around its `box`, or its points where it has none.
+        size: side of the crops, px.
+        augmentation: how crops vary; None gives the plain test crop.
+        backgrounds: photographs for crops of no face.
+        background_share: share of samples that are crops of no face; their points are NaN.
+        seed: of all randomness.
+        on_bad: as of `load_each`: is told why a sample cannot be used, which is then left out.
+
+    Attributes:
+        samples: those that could be loaded; sample i is cropped for the keys (epoch, i).
+
+    Raises:
+        DataError: as of `load_each`: a sample cannot be used and there is no `on_bad`, or not one can.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        size: int,
+        augmentation: Augmentation | None = None,
+        backgrounds: Sequence[Background] = (),
+        background_share: float = 0.0,
+        seed: int = 0,
+        on_bad: Callable[[DataError], object] | None = None,
+    ) -> None:
+        loaded = list(load_each(samples, on_bad))
+        self.samples = [sample for sample, _, _ in loaded]
+        self.faces = [(image, points) for _, image, points in loaded]
+        self.size, self.augmentation, self.seed = size, augmentation, seed
+        self.backgrounds, self.background_share = backgrounds, background_share if backgrounds else 0.0
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Crop, Points]:
+        epoch, i = key
+        image, points = self.faces[i]
+        region = self.samples[i].region(points)
+        if self.augmentation is None:
+            crop, to_crop = crop_region(image, region, self.size)
+            return crop, to_crop(points).astype(np.float32)
+        rng = np.random.default_rng((self.seed, epoch, i))
+        if rng.random() < self.background_share:
+            background = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
+            empty = background.crop(self.size, self.augmentation, rng)
+            if empty is not None:
+                return empty, np.full((markup.COUNT, 2), np.nan, np.float32)
+        crop, points = self.augmentation.crop(image, points, self.size, rng, region)
+        return np.ascontiguousarray(crop), points.astype(np.float32)
+
+
+def load_backgrounds(folder: str | Path) -> list[Background]:
+    """The photographs of a folder with a `faces.json`, each with the boxes of all its faces.
+
+    Raises:
+        DataError: `faces.json` is missing or of another form, or a photograph cannot be read.
+    """
+    return [
+        Background(read_image(Path(folder) / name), np.array([face.box for face in faces]).reshape(-1, 4))
+        for name, faces in read_boxes(folder).items()
+    ]

@@ -1,0 +1,141 @@
+"""Whole sources: accuracy against known motion, causality, offline stabilisers, table and faces."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scenes
+
+from steadyface import metrics
+from steadyface.errors import VideoError
+from steadyface.pipeline import add_rows, follow, track, tracked_faces
+from steadyface.stabilizer import load_stabilizer
+from steadyface.tracking import Tracker
+from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
+
+
+def images() -> list[np.ndarray]:
+    """A face that is away for a moment."""
+    return [*scenes.frames(7), *scenes.empty(1), *scenes.frames(4)]
+
+
+@cache
+def raw_tracks() -> Tracks:
+    return track(scenes.timed(images()), stabilizer="none")
+
+
+def test_known_motion_is_followed() -> None:
+    scene = scenes.scene(2.0)
+    tracks = track(scene)
+    assert len(tracks) == len(scene)
+    assert tracks.faces == [0]
+    raw = tracks.raw_points.astype(float)
+    truth = scene.mean_face(raw, tracks.seconds)
+    eyes = metrics.interocular(truth)
+    # Loose bounds that a tracker one pixel or one frame off would break: the eyes are about 45 px apart.
+    assert metrics.nrmse_interocular(tracks.points.astype(float), truth).mean() < 1.5
+    assert metrics.stability(tracks.points.astype(float), truth, eyes) < metrics.stability(raw, truth, eyes)
+    assert abs(metrics.delay(tracks.points.astype(float), truth, eyes)) < 0.5
+
+
+def test_the_future_does_not_change_the_past() -> None:
+    images = list(scenes.frames(12))
+    whole = track(scenes.timed(images))
+    part = track(scenes.timed([*images[:8], *scenes.empty(4)]))
+    assert np.array_equal(whole.points[:8], part.points)
+
+
+def test_none_leaves_the_points_raw() -> None:
+    tracks = track(scenes.timed(scenes.frames(6)), stabilizer="none")
+    assert np.array_equal(tracks.points, tracks.raw_points)
+
+
+class TestOffline:
+    @pytest.mark.parametrize(
+        ("name", "lag"), [("sta-offline", None), ("sta-offline", 2), ("sta", 3), ("savitzky-golay", None)]
+    )
+    def test_the_table_is_that_of_smoothing_the_raw_one(self, name: str, lag: int | None) -> None:
+        tracks = track(scenes.timed(images()), stabilizer=name, lag=lag)
+        stabilizer = load_stabilizer(name.removesuffix("-offline"))
+        expected = raw_tracks().smoothed(stabilizer, lag)
+        for column in COLUMNS:
+            np.testing.assert_array_equal(getattr(tracks, column), getattr(expected, column), column)
+        for column in ("frame", "seconds", "face", "raw_points", "scores"):
+            np.testing.assert_array_equal(getattr(tracks, column), getattr(raw_tracks(), column), column)
+        assert not np.array_equal(tracks.points, tracks.raw_points)
+
+    def test_no_lag_is_causal(self) -> None:
+        frames = scenes.timed(scenes.frames(7))
+        causal = track(frames)
+        none = track(frames, lag=0)
+        np.testing.assert_array_equal(none.points, causal.points)
+        again = causal.smoothed(load_stabilizer(), lag=0)
+        # What is smoothed is the table's float32, of which a step at 500 px is 6e-5.
+        np.testing.assert_allclose(again.points, causal.points, rtol=0, atol=2e-4)
+        np.testing.assert_allclose(again.box, causal.box, rtol=0, atol=2e-4)
+
+    def test_the_future_beyond_the_lag_does_not_change_the_past(self) -> None:
+        raw = raw_tracks().of_face(0)
+        whole, lag = raw.smoothed(load_stabilizer(), 2).points, 2
+        later = Tracks(**{name: getattr(raw, name)[:6] for name in COLUMNS}).smoothed(load_stabilizer(), lag)
+        np.testing.assert_array_equal(later.points[: 6 - lag], whole[: 6 - lag])
+        assert not np.array_equal(later.points[6 - lag :], whole[6 - lag : 6])
+
+    def test_meta_says_how_points_were_made(self) -> None:
+        frames = scenes.timed(scenes.frames(1))
+        said = {
+            (name, lag): track(frames, stabilizer=name, lag=lag).meta["options"]
+            for name, lag in [("sta", None), ("sta-offline", 3)]
+        }
+        for (name, lag), options in said.items():
+            assert options["stabilizer"] == name
+            assert options.get("lag") == lag
+            assert ("lag" in options) == (lag is not None)
+
+
+def test_tracked_faces_and_add_rows_are_inverse() -> None:
+    double = [np.hstack([image, image[:, ::-1]]) for image in scenes.frames(2)]
+    frames = scenes.timed([double[0], scenes.empty(1)[0], double[1], scenes.frames(1)[0]])
+    rows, given = TracksBuilder(), {}
+    for frame, faces in follow(frames, Tracker()):
+        add_rows(rows, frame, faces)
+        given[frame.index] = faces
+    tracks = rows.finish({})
+    found = tracked_faces(tracks)
+    assert found.keys() == {index for index, faces in given.items() if faces} == {0, 2, 3}
+    for index, faces in found.items():
+        assert [face.face for face in faces] == [face.face for face in given[index]]
+        for one, other in zip(faces, given[index], strict=True):
+            for column in ("points", "raw_points", "scores", "box"):
+                np.testing.assert_array_equal(
+                    getattr(one, column), getattr(other, column).astype("float32"), column
+                )
+    again = TracksBuilder()
+    for frame in frames:
+        add_rows(again, frame, found.get(frame.index, []))
+    copy = again.finish({})
+    for column in COLUMNS:
+        np.testing.assert_array_equal(getattr(copy, column), getattr(tracks, column), column)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="No such file"):
+        track(tmp_path / "none.mp4")
+
+
+def test_real_clips_show_their_faces(data_dir: Path) -> None:
+    expected = {"d18.mp4": 216, "single_face.mp4": 72, "no_face.mp4": 0}
+    for name, frames in expected.items():
+        tracks = track(data_dir / "videos" / name)
+        assert len(tracks) == frames, name
+        assert tracks.faces == [0][:frames], name
+
+
+def test_a_real_face_that_is_gone_is_dropped(data_dir: Path) -> None:
+    tracks = track(data_dir / "videos" / "face_noface.mov")
+    # Frame 72 is white, and in frame 73 another shot begins.
+    assert tracks.frame[~tracks.held].tolist() == list(range(72))
+    assert tracks.frame[tracks.held].tolist() == [72]

@@ -1,0 +1,74 @@
+"""Which stabiliser a name, a file or an object asks for, and when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steadyface.errors import ConfigError, WeightsError
+from steadyface.stabilizer import KINDS, load_stabilizer, save_stabilizer
+from steadyface.stabilizer.baselines import FirstOrder, SavitzkyGolay
+from steadyface.stabilizer.choice import STABILIZERS, Choice, choose_stabilizer
+
+
+class TestChooseStabilizer:
+    @pytest.mark.parametrize("name", STABILIZERS)
+    def test_every_name(self, name: str) -> None:
+        choice = choose_stabilizer(name)
+        assert choice.name == name
+        assert choice.lag is None
+        chosen = [each for each in (choice.causal, choice.offline) if each is not None]
+        assert [each.kind for each in chosen] == [
+            kind for kind in KINDS if kind == name.removesuffix("-offline")
+        ]
+        assert (choice.offline is not None) == (name in ("sta-offline", "savitzky-golay"))
+
+    def test_names_are_all_kinds_and_two_more(self) -> None:
+        assert set(STABILIZERS) == {*KINDS, "sta-offline", "none"}
+
+    def test_a_file_is_what_was_saved(self, tmp_path: Path) -> None:
+        for stabilizer, offline in ((FirstOrder(0.4), False), (SavitzkyGolay(5, 2), True)):
+            path = str(tmp_path / f"{stabilizer.kind}.json")
+            save_stabilizer(stabilizer, path)
+            choice = choose_stabilizer(path)
+            assert choice.name == path
+            chosen = choice.offline if offline else choice.causal
+            assert chosen is not None
+            assert chosen.as_dict() == stabilizer.as_dict()
+            assert (choice.causal is None) == offline
+
+    def test_an_object_is_itself(self) -> None:
+        first, golay, sta = FirstOrder(0.4), SavitzkyGolay(5, 2), load_stabilizer()
+        assert choose_stabilizer(first) == Choice("first-order", causal=first)
+        assert choose_stabilizer(golay) == Choice("savitzky-golay", offline=golay)
+        assert choose_stabilizer(sta, 4) == Choice("sta", offline=sta, lag=4)
+
+    def test_lag(self) -> None:
+        sta = load_stabilizer("sta")
+        assert choose_stabilizer("sta", 0) == choose_stabilizer("sta") == Choice("sta", causal=sta)
+        assert choose_stabilizer("sta", 3) == Choice("sta", offline=sta, lag=3)
+        assert choose_stabilizer("sta-offline") == Choice("sta-offline", offline=sta)
+        assert choose_stabilizer("sta-offline", 0) == Choice("sta-offline", offline=sta, lag=0)
+        assert choose_stabilizer("sta-offline", 5) == Choice("sta-offline", offline=sta, lag=5)
+        assert choose_stabilizer("none", 0) == choose_stabilizer("none") == Choice("none")
+
+    @pytest.mark.parametrize("name", [name for name in STABILIZERS if name not in ("sta", "sta-offline")])
+    def test_what_has_no_lag_says_so_at_once(self, name: str) -> None:
+        with pytest.raises(ConfigError, match=name):
+            choose_stabilizer(name, 2)
+
+    def test_what_cannot_be_chosen(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="at least 0 frames, got -1"):
+            choose_stabilizer("sta", -1)
+        with pytest.raises(
+            ConfigError, match=r"'kalman'; choose one of: sta, .*sta-offline, none, FILE\.json"
+        ):
+            choose_stabilizer("kalman")
+        with pytest.raises(ConfigError, match="savitzky-golay has no fixed lag"):
+            choose_stabilizer("savitzky-golay", 0)
+        with pytest.raises(WeightsError, match="No such file"):
+            choose_stabilizer(str(tmp_path / "none.json"))
+        (tmp_path / "bad.json").write_text("{}")
+        with pytest.raises(WeightsError, match="not a stabiliser's file"):
+            choose_stabilizer(str(tmp_path / "bad.json"))
