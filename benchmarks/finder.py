@@ -31,7 +31,7 @@ import numpy as np
 from steadyface.datasets.face_boxes import read_boxes
 from steadyface.demo import portrait
 from steadyface.detector import SIDE, Detector, FaceFinder, YuNetDetector
-from steadyface.geometry import Region, bounding_box, box_of_pixels, overlap
+from steadyface.geometry import Region, bounding_box, box_of_pixels, iou
 from steadyface.images import Frame, crop_region, resize_to
 from steadyface.metrics import Detections, detection_curve
 from steadyface.models import FINDER
@@ -172,7 +172,7 @@ def views(faces: list[tuple[Photo, np.ndarray]], view: View) -> list[tuple[Frame
 
 def match(boxes: np.ndarray, truth: np.ndarray, counted: np.ndarray) -> tuple[Detections, np.ndarray]:
     """What was found in one image, and of each face found by how much its best box overlaps it."""
-    best = overlap(truth[counted], boxes).max(axis=1, initial=0)
+    best = iou(truth[counted], boxes).max(axis=1, initial=0)
     scores = np.arange(len(boxes), 0, -1.0)  # best first
     return Detections(boxes, scores, truth, counted), best[best >= LEAST_OVERLAP]
 

@@ -59,7 +59,7 @@ from steadyface.datasets.three_hundred_w import Sample, find_samples
 from steadyface.errors import DataError
 from steadyface.evaluation.score.motion import STILL
 from steadyface.fitting.sequences import with_constant_bias
-from steadyface.geometry import bounding_box, overlap
+from steadyface.geometry import bounding_box, iou
 from steadyface.images import Frame
 from steadyface.markup import FLIP, OUTER_EYE_CORNERS, SEVEN, SEVEN_TALKING_FACE
 from steadyface.synthetic.talking_still import TalkingStill
@@ -183,7 +183,7 @@ def nearest(faces: np.ndarray, truth: np.ndarray) -> np.ndarray:
         truth: (68, 2) px.
     """
     boxes = np.array([bounding_box(face) for face in faces[:, INNER]]).reshape(-1, 4)
-    shares = overlap(boxes, bounding_box(truth[INNER])[None])[:, 0]
+    shares = iou(boxes, bounding_box(truth[INNER])[None])[:, 0]
     return faces[shares.argmax()] if shares.max(initial=0) >= LEAST_OVERLAP else np.full_like(truth, np.nan)
 
 
@@ -364,7 +364,7 @@ def meshes(contender: Contender, samples: Sequence[Sample]) -> Iterator[tuple[np
         for mesh in contender.receive():
             right, left = truth[list(OUTER_EYE_CORNERS)]
             middle, eyes = (right + left) / 2, (left - right)[None]
-            if overlap(bounding_box(mesh)[None], bounding_box(truth)[None])[0, 0] >= LEAST_OVERLAP:
+            if iou(bounding_box(mesh)[None], bounding_box(truth)[None])[0, 0] >= LEAST_OVERLAP:
                 yield (
                     metrics.in_face(mesh[None] - middle, eyes)[0],
                     metrics.in_face(truth[None] - middle, eyes)[0],

@@ -16,7 +16,7 @@ import pytest
 from steadyface.demo import portrait
 from steadyface.detector import SIDE, FaceFinder, YuNetDetector, choose_detector
 from steadyface.errors import ConfigError, WeightsError
-from steadyface.geometry import Affine, Region, bounding_box, overlap
+from steadyface.geometry import Affine, Region, bounding_box, iou
 from steadyface.images import crop_region, resize_to
 from steadyface.landmarker import Landmarker
 from steadyface.models import DEFAULT_MODEL, FINDER, model_path
@@ -66,7 +66,7 @@ def points(still: np.ndarray) -> np.ndarray:
 
 def agreement(boxes: np.ndarray, points: np.ndarray) -> float:
     """Overlap of the best box with the tight box of the landmarks; 0 where there is none."""
-    return float(overlap(boxes[:1], bounding_box(points)[None]).max(initial=0))
+    return float(iou(boxes[:1], bounding_box(points)[None]).max(initial=0))
 
 
 def turned(image: np.ndarray, degrees: float) -> tuple[np.ndarray, Affine]:
@@ -141,7 +141,7 @@ class TestBundledFinder:
         boxes = finder(two)
         mirrored = points * [-1, 1] + [799, 0]
         assert len(boxes) == 2
-        shared = overlap(boxes, np.stack([bounding_box(points), bounding_box(mirrored)]))
+        shared = iou(boxes, np.stack([bounding_box(points), bounding_box(mirrored)]))
         assert (shared.max(axis=0) > 0.75).all()
 
     @pytest.mark.parametrize("kind", FRAMES)
@@ -376,6 +376,6 @@ class TestConfidence:
     ) -> None:
         small, to_small = resize_to(still, SIDE)
         boxes, scores = finder.find(small)
-        best = int(np.argmax(overlap(bounding_box(to_small(points))[None], boxes)))
+        best = int(np.argmax(iou(bounding_box(to_small(points))[None], boxes)))
         # The same network on the same image, in float32.
         assert finder.confidence(small, boxes[best]) == pytest.approx(scores[best], abs=1e-6)

@@ -15,7 +15,7 @@ from steadyface.drawing.panels import FaceCamera, corner_place, free_corner
 from steadyface.drawing.strokes import COLOURS, draw_label, draw_lines
 from steadyface.drawing.styles import DRAWN, mesh_edges
 from steadyface.errors import ConfigError
-from steadyface.geometry import bounding_box, overlap
+from steadyface.geometry import bounding_box, iou
 from steadyface.measures import MEAN_FACE
 from steadyface.metrics import interocular
 from steadyface.tracking import TrackedFace
@@ -266,7 +266,7 @@ class TestCamera:
             hidden = [face(face_at(x, y, 40.0))]
             corner = free_corner(size, side, hidden, last=0)
             place = np.array([corner_place(size, side, corner)], float)
-            assert overlap(np.hstack([place, place + side]), hidden[0].box[None]).max() == 0
+            assert iou(np.hstack([place, place + side]), hidden[0].box[None]).max() == 0
         assert free_corner(size, side, [], last=2) == 2
 
 

@@ -18,10 +18,10 @@ from steadyface.geometry import (
     bounding_box,
     box_of_pixels,
     change_grid,
-    contained,
     face_size,
     flip_points,
-    overlap,
+    fraction_inside,
+    iou,
 )
 
 EXACT = 1e-9
@@ -174,27 +174,27 @@ class TestRegion:
 
 class TestBoxes:
     @given(boxes, boxes)
-    def test_overlap_is_symmetric_and_bounded(self, a: np.ndarray, b: np.ndarray) -> None:
-        both = overlap(np.stack([a, b]), np.stack([a, b]))
+    def test_iou_is_symmetric_and_bounded(self, a: np.ndarray, b: np.ndarray) -> None:
+        both = iou(np.stack([a, b]), np.stack([a, b]))
         np.testing.assert_allclose(both, both.T)
         np.testing.assert_allclose(np.diag(both), 1)
         assert (both >= 0).all()
         assert (both <= 1 + 1e-12).all()
 
     @given(boxes)
-    def test_overlap_is_nothing_apart(self, box: np.ndarray) -> None:
+    def test_iou_is_zero_apart(self, box: np.ndarray) -> None:
         apart = box + np.array([box[2] - box[0], 0, box[2] - box[0], 0])
-        assert overlap(box[None], apart[None]) == 0
+        assert iou(box[None], apart[None]) == 0
 
-    def test_overlap_of_empty_boxes_is_nothing(self) -> None:
+    def test_iou_of_empty_boxes_is_zero(self) -> None:
         empty = np.zeros((1, 4))
-        assert overlap(empty, empty) == 0
-        assert overlap(np.zeros((0, 4)), empty).shape == (0, 1)
+        assert iou(empty, empty) == 0
+        assert iou(np.zeros((0, 4)), empty).shape == (0, 1)
 
     @given(boxes, boxes, scales)
-    def test_scaling_keeps_overlap(self, a: np.ndarray, b: np.ndarray, scale: float) -> None:
-        scaled = overlap(Affine.scaling(scale).boxes(a)[None], Affine.scaling(scale).boxes(b)[None])
-        np.testing.assert_allclose(scaled, overlap(a[None], b[None]), rtol=0, atol=1e-7)
+    def test_scaling_keeps_iou(self, a: np.ndarray, b: np.ndarray, scale: float) -> None:
+        scaled = iou(Affine.scaling(scale).boxes(a)[None], Affine.scaling(scale).boxes(b)[None])
+        np.testing.assert_allclose(scaled, iou(a[None], b[None]), rtol=0, atol=1e-7)
 
     @given(boxes, scales)
     def test_scaling_multiplies_sides(self, box: np.ndarray, scale: float) -> None:
@@ -207,21 +207,21 @@ class TestBoxes:
         )
 
     @given(boxes, boxes)
-    def test_contained_is_the_shared_area_over_its_own(self, a: np.ndarray, b: np.ndarray) -> None:
+    def test_fraction_inside_is_the_shared_area_over_its_own(self, a: np.ndarray, b: np.ndarray) -> None:
         both = np.stack([a, b])
-        share, area = contained(both, both), (both[:, 2:] - both[:, :2]).prod(axis=1)
+        share, area = fraction_inside(both, both), (both[:, 2:] - both[:, :2]).prod(axis=1)
         np.testing.assert_allclose(np.diag(share), 1)
         shared = share * area[:, None]
         np.testing.assert_allclose(shared, shared.T, rtol=1e-9, atol=EXACT)
         union = area[:, None] + area[None] - shared
-        np.testing.assert_allclose(overlap(both, both), shared / union, rtol=1e-9, atol=EXACT)
+        np.testing.assert_allclose(iou(both, both), shared / union, rtol=1e-9, atol=EXACT)
 
     @given(boxes, st.floats(0, 100))
-    def test_contained_is_all_in_a_larger_box(self, box: np.ndarray, margin: float) -> None:
+    def test_all_of_a_box_is_inside_a_larger_one(self, box: np.ndarray, margin: float) -> None:
         larger = box + margin * np.array([-1, -1, 1, 1])
-        assert contained(box[None], larger[None])[0, 0] == pytest.approx(1)
+        assert fraction_inside(box[None], larger[None])[0, 0] == pytest.approx(1)
 
-    def test_contained_counts_px(self) -> None:
+    def test_fraction_inside_counts_px(self) -> None:
         rng = np.random.default_rng(0)
         low = rng.integers(0, 20, (2, 6, 2))
         ends = np.concatenate([low, low + rng.integers(1, 20, low.shape)], axis=-1)
@@ -231,13 +231,13 @@ class TestBoxes:
             painted[i, j, y0:y1, x0:x1] = True
         shared = (painted[0][:, None] & painted[1][None]).sum(axis=(2, 3))
         counted = shared / painted[0].sum(axis=(1, 2))[:, None]
-        np.testing.assert_allclose(contained(ends[0] - 0.5, ends[1] - 0.5), counted)
+        np.testing.assert_allclose(fraction_inside(ends[0] - 0.5, ends[1] - 0.5), counted)
 
-    def test_contained_of_empty_boxes_is_nothing(self) -> None:
+    def test_fraction_inside_of_empty_boxes_is_zero(self) -> None:
         empty = np.zeros((1, 4))
-        assert contained(empty, empty) == 0
-        assert contained(np.zeros((0, 4)), empty).shape == (0, 1)
-        assert contained(empty, np.zeros((0, 4))).shape == (1, 0)
+        assert fraction_inside(empty, empty) == 0
+        assert fraction_inside(np.zeros((0, 4)), empty).shape == (0, 1)
+        assert fraction_inside(empty, np.zeros((0, 4))).shape == (1, 0)
 
     @given(faces, scales, scales)
     def test_maps_move_a_box_as_its_points(self, points: np.ndarray, x: float, y: float) -> None:

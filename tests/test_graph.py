@@ -11,7 +11,7 @@ from finder_maps import CELL, cut_faces, draw, read
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadyface.geometry import overlap
+from steadyface.geometry import iou
 from steadyface.nets.graph import MOST_BOXES
 
 EXACT = 1e-2
@@ -80,7 +80,7 @@ def test_no_more_than_the_best_are_returned() -> None:
 def test_of_two_boxes_on_one_face_the_better_stays(side: float) -> None:
     faces = np.array([[100, 100, 100, 100], [132, 100, 132, 100]]) + side / 2 * np.array([-1, -1, 1, 1])
     boxes, scores = read(draw(faces.tolist(), (32, 32), [0.8, 0.9]))
-    both = overlap(faces[:1], faces[1:])[0, 0] < 0.45
+    both = iou(faces[:1], faces[1:])[0, 0] < 0.45
     np.testing.assert_allclose(boxes, faces[[1, 0]] if both else faces[1:], rtol=0, atol=EXACT)
     np.testing.assert_allclose(scores, [0.9, 0.8] if both else [0.9], rtol=0, atol=1e-3)
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface.errors import ConfigError, WeightsError
-from steadyface.geometry import box_of_pixels, contained, overlap
+from steadyface.geometry import box_of_pixels, fraction_inside, iou
 from steadyface.images import Frame, as_rgb, resize_to
 from steadyface.models import FINDER, model_kind, open_model
 
@@ -23,9 +23,9 @@ THRESHOLD = 0.5
 
 _SURE = 16.0  # px of a face in the resized frame from which on it is found as surely as a larger one
 _FINER = 3.0  # ratio of a pyramid's levels, at most
-_SAME_FACE = 0.45  # overlap above which boxes of two levels are one face
+_SAME_FACE = 0.45  # IoU above which boxes of two levels are one face
 _LEAST_INSIDE = 0.4  # share of a box inside the frame below which it is no face that the finder has learnt
-_AT_PLACE = 0.3  # overlap with a known box from which on a found one speaks for it
+_AT_PLACE = 0.3  # IoU with a known box from which on a found one speaks for it
 _ANY = np.array(0.05, np.float32)  # least score that is looked at there
 _PART_OF = 0.7  # share of a finer level's box inside a coarser one's above which it is a part of that face
 
@@ -95,8 +95,8 @@ class FaceFinder:
         for side in sides:
             least = _SURE if side < sides[-1] else 0.0  # what is smaller here is larger at the next level
             finer, their_scores = self._search(image, side, least)
-            new = ~(overlap(finer, boxes) > _SAME_FACE).any(axis=1)
-            new &= ~(contained(finer, boxes) > _PART_OF).any(axis=1)
+            new = ~(iou(finer, boxes) > _SAME_FACE).any(axis=1)
+            new &= ~(fraction_inside(finer, boxes) > _PART_OF).any(axis=1)
             boxes, scores = np.concatenate([boxes, finer[new]]), np.concatenate([scores, their_scores[new]])
         order = np.argsort(-scores, kind="stable")
         return boxes[order], scores[order]
@@ -113,7 +113,7 @@ class FaceFinder:
         """
         outputs = self._session.run(["boxes", "scores"], {"image": image, "threshold": _ANY})
         boxes, scores = (values.astype(float) for values in outputs)
-        return float(scores[overlap(box[None], boxes)[0] > _AT_PLACE].max(initial=0.0))
+        return float(scores[iou(box[None], boxes)[0] > _AT_PLACE].max(initial=0.0))
 
     def _sides(self, longer: int) -> list[int]:
         """Longer sides of the frame at the levels of the pyramid, coarsest first."""
@@ -131,7 +131,7 @@ class FaceFinder:
         threshold = np.array(self.threshold, np.float32)
         boxes, scores = self._session.run(["boxes", "scores"], {"image": small, "threshold": threshold})
         frame = box_of_pixels(0, 0, small.shape[1], small.shape[0])[None]
-        kept = contained(boxes.astype(float), frame)[:, 0] >= _LEAST_INSIDE
+        kept = fraction_inside(boxes.astype(float), frame)[:, 0] >= _LEAST_INSIDE
         kept &= (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) >= least
         boxes, scores = boxes[kept], scores[kept]
         return to_small.inverse.boxes(boxes.astype(float)), scores.astype(float)

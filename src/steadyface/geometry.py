@@ -83,10 +83,10 @@ def box_of_pixels(x: float, y: float, width: float, height: float) -> Float[np.n
     return np.array([x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5])
 
 
-def overlap(boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
+def iou(boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
     """Intersection over union of every box with every other box, in [0, 1].
 
-    >>> overlap(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 3.0, 2.0]]))
+    >>> iou(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 3.0, 2.0]]))
     array([[0.33333333]])
     """
     shared = _shared(boxes, others)
@@ -94,10 +94,12 @@ def overlap(boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]) -
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def contained(boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
+def fraction_inside(
+    boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]
+) -> Float[np.ndarray, "n m"]:
     """Share of every box that lies inside every other box, in [0, 1].
 
-    >>> contained(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 9.0, 9.0]]))
+    >>> fraction_inside(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 9.0, 9.0]]))
     array([[0.5]])
     """
     shared, area = _shared(boxes, others), _areas(boxes)[:, None]

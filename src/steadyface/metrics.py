@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from steadyface import markup
-from steadyface.geometry import face_size, overlap
+from steadyface.geometry import face_size, iou
 
 _RESTING = 0.002  # of the inter-ocular distance a frame: slower landmarks count as resting
 _FOUND, _NEITHER, _FALSE = 1, 0, -1  # what a detected box may be
@@ -358,7 +358,7 @@ def detection_curve(images: Sequence[Detections], least_overlap: float = 0.5) ->
 
 def _match(image: Detections, least_overlap: float) -> Int[np.ndarray, "found"]:
     """Whether each box finds a face, is false, or counts neither way."""
-    shares = overlap(image.boxes, image.truth)
+    shares = iou(image.boxes, image.truth)
     near = shares >= least_overlap
     marks = np.where((near & ~image.counted).any(axis=1), _NEITHER, _FALSE)
     free = image.counted.copy()

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from steadyface.geometry import Region, bounding_box, overlap
+from steadyface.geometry import Region, bounding_box, iou
 from steadyface.images import Frame
 from steadyface.tracking import TrackedFace
 
@@ -88,7 +88,7 @@ def free_corner(size: tuple[int, int], side: int, faces: Sequence[TrackedFace], 
         return last
     places = np.array([corner_place(size, side, corner) for corner in range(4)], float)
     boxes = np.stack([bounding_box(face.points) for face in faces]).astype(float)
-    hidden = overlap(np.hstack([places, places + side]), boxes).sum(axis=1)
+    hidden = iou(np.hstack([places, places + side]), boxes).sum(axis=1)
     return last if hidden[last] <= hidden.min() else int(hidden.argmin())
 
 

@@ -22,7 +22,7 @@ from steadyface.errors import ConfigError, DataError, VideoError
 from steadyface.evaluation.predictions import Prediction, PredictionFolder
 from steadyface.evaluation.protocols import CHR, FHR, OWN_BOX_GROUP, Item, KnownMotion, find_protocol
 from steadyface.fitting.sequences import follow_known
-from steadyface.geometry import bounding_box, change_grid, flip_points, overlap
+from steadyface.geometry import bounding_box, change_grid, flip_points, iou
 from steadyface.images import Frame, crop_region
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.markup import COUNT, FLIP
@@ -161,7 +161,7 @@ class _Runner:
 
     def _box(self, image: Frame, truth: np.ndarray) -> np.ndarray | None:
         boxes = self.finder(image)
-        shares = overlap(boxes, bounding_box(truth)[None])[:, 0]
+        shares = iou(boxes, bounding_box(truth)[None])[:, 0]
         return boxes[shares.argmax()] if shares.max(initial=0) >= LEAST_OVERLAP else None
 
     def _again(self, image: Frame, found: Landmarks | None) -> Landmarks:

@@ -14,7 +14,7 @@ from steadyface.nets.finder import STRIDE, FinderNet
 MOST_BOXES = 64
 """Boxes that a finder's graph returns at most."""
 
-_SAME_FACE = 0.45  # overlap above which the lesser of two boxes is dropped
+_SAME_FACE = 0.45  # IoU above which the lesser of two boxes is dropped
 _TIE = 1e-6  # by which the middle cell of a window is raised
 _REACH = 1  # cells around a peak that its decoder looks at, and in which it has to be the highest
 

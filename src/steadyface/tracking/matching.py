@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 
-from steadyface.geometry import bounding_box, contained, face_size, overlap
+from steadyface.geometry import bounding_box, face_size, fraction_inside, iou
 
 _SAME_BOX = 0.5  # overlap of two boxes …
 _SAME_SHAPE = 0.2  # … or mean distance of landmarks, in face sizes, that make two shapes one face
@@ -23,7 +23,7 @@ def twins(
     """
     if not len(points) or not len(others):
         return np.zeros((len(points), len(others)), bool)
-    boxes = overlap(bounding_box(points), bounding_box(others))
+    boxes = iou(bounding_box(points), bounding_box(others))
     gaps = np.linalg.norm(points[:, None] - others[None], axis=-1).mean(axis=-1)
     sizes = np.sqrt(np.outer(face_size(points), face_size(others)))
     return (boxes > _SAME_BOX) | (gaps < _SAME_SHAPE * sizes)
@@ -50,7 +50,7 @@ def contested(points: Float[np.ndarray, "faces 68 2"], margin: float = 0.0) -> B
         return np.zeros(len(points), bool)
     boxes = bounding_box(points)
     spans = margin * (boxes[:, 2:] - boxes[:, :2])
-    shared = contained(boxes, boxes + np.hstack([-spans, spans]))
+    shared = fraction_inside(boxes, boxes + np.hstack([-spans, spans]))
     np.fill_diagonal(shared, 0.0)
     return (np.maximum(shared, shared.T) > _CONTESTED).any(axis=1)
 

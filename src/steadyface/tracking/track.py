@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float
 
-from steadyface.geometry import Region, bounding_box, box_of_pixels, contained, face_size
+from steadyface.geometry import Region, bounding_box, box_of_pixels, face_size, fraction_inside
 from steadyface.images import Frame
 from steadyface.landmarker import Landmarks
 from steadyface.stabilizer import State
@@ -147,7 +147,7 @@ def neighbour(face: int | None, sight: Sight, seen: list[Seen]) -> int | None:
 def _in_clear_sight(frame: Frame, points: Float[np.ndarray, "faces 68 2"]) -> Bool[np.ndarray, "faces"]:
     """Which faces are in sight as a whole: hidden neither by another nor by the frame's border."""
     height, width = frame.shape[:2]
-    whole = contained(bounding_box(points), box_of_pixels(0, 0, width, height)[None])[:, 0]
+    whole = fraction_inside(bounding_box(points), box_of_pixels(0, 0, width, height)[None])[:, 0]
     return ~contested(points, _HAIR) & (whole > _WHOLE)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
-from steadyface.geometry import Region, bounding_box, overlap
+from steadyface.geometry import Region, bounding_box, iou
 from steadyface.images import Frame, as_rgb
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
@@ -212,7 +212,7 @@ class Tracker:
         known = points_of([sight for _, sight in seen])
         boxes = self.detector(frame)
         boxes = boxes[np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")]
-        boxes = boxes[~(overlap(boxes, bounding_box(known)) > _SAME_FACE).any(axis=1)]
+        boxes = boxes[~(iou(boxes, bounding_box(known)) > _SAME_FACE).any(axis=1)]
         found: list[Landmarks] = []
         while len(boxes) and (room := self.config.max_faces - len(known)) > 0:
             for landmarks in self._settle(frame, boxes[:room]):

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from steadyface.datasets.face_boxes import FaceBox, read_boxes
-from steadyface.geometry import Region, bounding_box, flip_points, overlap
+from steadyface.geometry import Region, bounding_box, flip_points, iou
 from steadyface.images import Frame, crop_region, read_image
 from steadyface.landmarker import Landmarker
 from steadyface.training.augmentation import Augmentation
@@ -278,7 +278,7 @@ def _patch(image: Frame, boxes: Boxes, width: int, height: int, rng: np.random.G
         for _ in range(5):
             w, h = (max(2, int(rng.uniform(0.1, 0.5) * length)) for length in (columns, rows))
             x, y = int(rng.integers(0, columns - w + 1)), int(rng.integers(0, rows - h + 1))
-            if not overlap(np.array([[x, y, x + w, y + h]], float), boxes).any():
+            if not iou(np.array([[x, y, x + w, y + h]], float), boxes).any():
                 return cv2.resize(image[y : y + h, x : x + w], (width, height))
     if kind < 0.8:
         return np.full((height, width, 3), rng.integers(0, 256, 3), np.uint8)
@@ -342,7 +342,7 @@ def _draw(canvas: Canvas, boxes: Boxes, rng: np.random.Generator) -> None:
         scale, kind = height / tall, rng.random()
         reach = width * scale if kind < 0.7 else 2 * height
         taken = np.array([[x - height, y - 2 * height, x + reach + height, y + height]])
-        if overlap(taken, boxes).any():
+        if iou(taken, boxes).any():
             continue
         fill, edge = (
             tuple(int(value) for value in np.clip(colour, 0, 255)) for colour in (_colour(rng), _colour(rng))

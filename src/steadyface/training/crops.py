@@ -13,7 +13,7 @@ from steadyface import markup
 from steadyface.datasets.face_boxes import read_boxes
 from steadyface.datasets.three_hundred_w import Sample, load_each
 from steadyface.errors import DataError
-from steadyface.geometry import Region, bounding_box, overlap
+from steadyface.geometry import Region, bounding_box, iou
 from steadyface.images import Frame, crop_region, read_image
 from steadyface.training.augmentation import Augmentation
 
@@ -34,7 +34,7 @@ class Background:
         for _ in range(10):
             side = rng.uniform(0.15, 0.8) * min(width, height)
             region = Region(rng.uniform(0, width), rng.uniform(0, height), side)
-            if not overlap(bounding_box(region.corners)[None], self.boxes).any():
+            if not iou(bounding_box(region.corners)[None], self.boxes).any():
                 return augmentation.degrade(crop_region(self.image, region, size)[0], rng)
         return None
 
