@@ -12,7 +12,7 @@ import steadyface
 PACKAGE = Path(steadyface.__file__).parent
 LAYERS = (
     ("_version", "errors", "geometry", "markup", "heatmap", "metrics", "measures", "stabilizer", "nets"),
-    ("images", "pts", "video", "models", "landmarker", "detector", "checkpoint"),
+    ("files", "images", "pts", "video", "models", "landmarker", "detector", "checkpoint"),
     ("tracks", "html"),
     (
         *("tracking", "pipeline", "clips", "drawing", "report", "demo", "datasets", "synthetic", "labels"),

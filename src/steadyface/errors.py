@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree.
+"""Exceptions, as a tree.
 
 SteadyfaceError
 ├── DataError(path, line)      an annotation, image or result file that cannot be used
@@ -40,6 +40,11 @@ class VideoError(SteadyfaceError):
 
 class WeightsError(SteadyfaceError):
     """A model file that is missing, of another kind or another version."""
+
+    @classmethod
+    def at(cls, path: str | PathLike[str], problem: str) -> WeightsError:
+        """Error about one file, called like `DataError`."""
+        return cls(f"{path}: {problem}")
 
 
 class ConfigError(SteadyfaceError, ValueError):

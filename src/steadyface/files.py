@@ -1,0 +1,196 @@
+"""Folders, atomic writes and reading, with errors of one line.
+
+Every function takes `error`, a callable that makes the exception from path and problem: `DataError`,
+`VideoError` or `WeightsError.at`. A message reads "PATH: cannot be written: No space left on device".
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from steadyface.errors import DataError, SteadyfaceError
+
+MakeError = Callable[[Path, str], SteadyfaceError]
+
+_MALFORMED = (
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration, OverflowError),
+    *(EOFError, RuntimeError, SyntaxError, MemoryError, struct.error),
+    *(BadZipFile, TokenError, zlib.error, lzma.LZMAError),
+)
+"""Raised by numpy, zipfile, json and csv on a broken file: cut off, of another kind, or absurdly large."""
+
+
+def make_folder(folder: str | Path, error: MakeError = DataError) -> Path:
+    """Make a folder and those above it, unless it exists.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    folder = Path(folder)
+    with _one_line(folder, "cannot be made: ", error):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def writing(path: str | Path, error: MakeError = DataError) -> Iterator[None]:
+    """Turn an `OSError` of the block into an error of one line: "PATH: cannot be written: REASON".
+
+    Raises:
+        DataError: the block could not write.
+    """
+    with _one_line(Path(path), "cannot be written: ", error):
+        yield
+
+
+@contextmanager
+def atomic_write(path: str | Path, error: MakeError = DataError) -> Iterator[Path]:
+    """Write a file that has its name only once it is whole.
+
+    Yields the path to write to, PATH.part. Leaving the block renames it; an exception removes it, and a file
+    that had the name before stays. What is there and no regular file, such as `/dev/null` or a named pipe, is
+    written to as it is.
+
+    Raises:
+        DataError: the file cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_write(f"{folder}/points.txt") as part:
+    ...         size = part.write_text("1 2")
+    ...     print(Path(folder, "points.txt").read_text(), part.exists())
+    1 2 False
+    """
+    path = Path(path)
+    with writing(path, error):
+        if path.exists() and not path.is_file():
+            yield path
+            return
+        part = path.with_name(f"{path.name}.part")
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            with suppress(OSError):
+                part.unlink()
+
+
+def write_bytes(path: str | Path, content: bytes, error: MakeError = DataError) -> Path:
+    """Write bytes by `atomic_write`.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    with atomic_write(path, error) as part:
+        part.write_bytes(content)
+    return Path(path)
+
+
+def write_text(path: str | Path, text: str, error: MakeError = DataError) -> Path:
+    """Write text as UTF-8 by `atomic_write`, with its line ends as they are.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    return write_bytes(path, text.encode(), error)
+
+
+def write_arrays(
+    path: str | Path, arrays: Mapping[str, Any], compress: bool = True, error: MakeError = DataError
+) -> Path:
+    """Write named arrays as `.npz` by `atomic_write`; the path may have any suffix.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    save = np.savez_compressed if compress else np.savez
+    with atomic_write(path, error) as part, part.open("wb") as file:
+        save(file, allow_pickle=False, **arrays)
+    return Path(path)
+
+
+@contextmanager
+def reading(path: str | Path, kind: str, error: MakeError = DataError) -> Iterator[None]:
+    """Turn what a missing, unreadable or broken file raises in the block into an error of one line.
+
+    Args:
+        path: of the file, for the message.
+        kind: of file that was expected, such as "a file of tracks": the message of a broken one is
+            "PATH: not a file of tracks: REASON". The block also indexes and converts what was read.
+        error: makes the exception from path and problem.
+
+    Raises:
+        DataError: the file is missing, cannot be read, or is of another form.
+    """
+    with _one_line(Path(path), "", error):
+        try:
+            yield
+        except _MALFORMED as problem:
+            text = " ".join(str(problem).split()) or type(problem).__name__
+            raise error(Path(path), f"not {kind}: {text}") from problem
+
+
+def read_bytes(path: str | Path, error: MakeError = DataError) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        DataError: it is missing or cannot be read.
+    """
+    path = Path(path)
+    with _one_line(path, "", error):
+        return path.read_bytes()
+
+
+def read_json(path: str | Path, kind: str, error: MakeError = DataError) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: it is missing, cannot be read, or is not JSON.
+    """
+    with reading(path, kind, error):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_arrays(
+    path: str | Path, kind: str, names: Iterable[str] | None = None, error: MakeError = DataError
+) -> dict[str, np.ndarray]:
+    """Read arrays of an `.npz` file; pickled objects are refused.
+
+    Args:
+        path: of the file.
+        kind: as of `reading`.
+        names: of the arrays to read; None reads all.
+        error: as of `reading`.
+
+    Raises:
+        DataError: the file is missing, cannot be read, is broken, or lacks a name.
+    """
+    with (
+        reading(path, kind, error),
+        Path(path).open("rb") as file,
+        np.load(file, allow_pickle=False) as zipped,
+    ):
+        arrays = {name: zipped[name] for name in (zipped.files if names is None else names)}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"{name} is no array")
+        return arrays
+
+
+@contextmanager
+def _one_line(path: Path, verb: str, error: MakeError) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise error(path, f"{verb}{problem.strerror or problem}") from problem
