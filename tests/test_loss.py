@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,8 @@ from steadyface.geometry import change_grid
 from steadyface.nets.loss import cross_entropy, finder_loss, regrid, squared_error
 
 POINTS = torch.tensor([[[4.3, 7.8]]])
+UNKNOWN = torch.full((1, 1, 2), torch.nan)
+FACE, NO_FACE = torch.tensor([True]), torch.tensor([False])
 
 
 def logs(points: torch.Tensor, size: int = 16, sigma: float = 1.0) -> torch.Tensor:
@@ -21,36 +25,59 @@ def logs(points: torch.Tensor, size: int = 16, sigma: float = 1.0) -> torch.Tens
 
 
 def test_cross_entropy_is_least_at_the_truth_and_flat_for_no_face() -> None:
-    right = cross_entropy(logs(POINTS), POINTS, 1.0, mean_weight=0.25)
-    wrong = cross_entropy(logs(POINTS), POINTS + 1.0, 1.0, mean_weight=0.25)
+    right = cross_entropy(logs(POINTS), POINTS, FACE, 1.0, mean_weight=0.25)
+    wrong = cross_entropy(logs(POINTS), POINTS + 1.0, FACE, 1.0, mean_weight=0.25)
     assert right < wrong
-    absent = torch.full((1, 1, 2), torch.nan)
-    flat = cross_entropy(torch.zeros(1, 1, 16, 16), absent, 1.0, mean_weight=0.25)
+    flat = cross_entropy(torch.zeros(1, 1, 16, 16), UNKNOWN, NO_FACE, 1.0, mean_weight=0.25)
     assert flat == pytest.approx(np.log(256), rel=1e-5)  # the entropy of 256 equal cells
-    assert flat < cross_entropy(logs(POINTS), absent, 1.0, mean_weight=0.25)
+    assert flat < cross_entropy(logs(POINTS), UNKNOWN, NO_FACE, 1.0, mean_weight=0.25)
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, squared_error])
+def test_a_point_that_is_not_annotated_counts_for_nothing(loss: Callable[..., torch.Tensor]) -> None:
+    points = torch.cat([POINTS, UNKNOWN], dim=1)
+    maps = torch.randn(1, 2, 16, 16, requires_grad=True)
+    loss(maps, points, FACE, 1.0).backward()
+    assert maps.grad is not None
+    assert (maps.grad[0, 0] != 0).all()
+    assert (maps.grad[0, 1] == 0).all()
 
 
 def test_a_point_outside_the_map_counts_for_nothing() -> None:
     logits = torch.randn(1, 1, 16, 16, requires_grad=True)
-    cross_entropy(logits, torch.tensor([[[40.0, 40.0]]]), 1.0, mean_weight=0.25).backward()
+    cross_entropy(logits, torch.tensor([[[40.0, 40.0]]]), FACE, 1.0, mean_weight=0.25).backward()
     assert logits.grad is not None
     assert torch.all(logits.grad == 0)
 
 
+def test_a_teacher_alone_tells_of_points_that_are_not_annotated() -> None:
+    """The loss is least at the teacher's heatmap, and grows with its weight."""
+    soft = logs(POINTS).flatten(2).softmax(-1).unflatten(-1, (16, 16))
+
+    def filled(logits: torch.Tensor, weight: float, face: torch.Tensor = FACE) -> torch.Tensor:
+        return cross_entropy(
+            logits, UNKNOWN, face, 1.0, mean_weight=0.25, soft=soft, soft_weight=0.5, fill_weight=weight
+        )
+
+    assert filled(logs(POINTS), 1.0) < filled(logs(POINTS + 1.0), 1.0)
+    torch.testing.assert_close(filled(logs(POINTS), 0.2), 0.2 * filled(logs(POINTS), 1.0))
+    flat = torch.zeros(1, 1, 16, 16)
+    assert filled(flat, 0.2, NO_FACE) == cross_entropy(flat, UNKNOWN, NO_FACE, 1.0)
+
+
 def test_squared_error_is_zero_at_the_truth_only() -> None:
     drawn = heatmap.encode(POINTS, (16, 16), 1.5)
-    assert squared_error(drawn, POINTS, 1.5) == 0
-    assert squared_error(drawn, POINTS + 0.5, 1.5) > 0
-    absent = torch.full((1, 1, 2), torch.nan)
-    assert squared_error(torch.zeros(1, 1, 16, 16), absent, 1.5) == 0
-    assert squared_error(drawn, absent, 1.5) > 0
+    assert squared_error(drawn, POINTS, FACE, 1.5) == 0
+    assert squared_error(drawn, POINTS + 0.5, FACE, 1.5) > 0
+    assert squared_error(torch.zeros(1, 1, 16, 16), UNKNOWN, NO_FACE, 1.5) == 0
+    assert squared_error(drawn, UNKNOWN, NO_FACE, 1.5) > 0
 
 
 def test_rounded_targets_are_those_of_conventional_regression() -> None:
     cell = POINTS.round()
     for loss, maps in ((squared_error, heatmap.encode(cell, (16, 16), 1.0)), (cross_entropy, logs(cell))):
-        assert loss(maps, POINTS, 1.0, rounded=True) == loss(maps, cell, 1.0)
-        assert loss(maps, POINTS, 1.0, rounded=True) < loss(maps, POINTS, 1.0)
+        assert loss(maps, POINTS, FACE, 1.0, rounded=True) == loss(maps, cell, FACE, 1.0)
+        assert loss(maps, POINTS, FACE, 1.0, rounded=True) < loss(maps, POINTS, FACE, 1.0)
 
 
 @pytest.mark.parametrize(("size", "to_size"), [(56, 32), (32, 32), (24, 48)])
@@ -73,7 +100,8 @@ def test_a_teacher_moves_the_optimum_towards_itself() -> None:
     truth, taught = torch.tensor([[[5.0, 5.0]]]), torch.tensor([[[9.0, 9.0]]])
     soft = logs(taught).flatten(2).softmax(-1).unflatten(-1, (16, 16))
     at_teacher, at_truth = (
-        cross_entropy(logs(points), truth, 1.0, soft=soft, soft_weight=0.9) for points in (taught, truth)
+        cross_entropy(logs(points), truth, FACE, 1.0, soft=soft, soft_weight=0.9)
+        for points in (taught, truth)
     )
     assert at_teacher < at_truth
 

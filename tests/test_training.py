@@ -28,7 +28,7 @@ from steadyface.nets import FinderConfig, FinderNet
 from steadyface.nets.compact import CompactConfig, CompactNet
 from steadyface.nets.finder import STRIDE
 from steadyface.nets.hourglass import HourglassConfig
-from steadyface.pts import write_pts
+from steadyface.pts import read_pts, write_pts
 from steadyface.training import RECIPES, train
 from steadyface.training.augmentation import Augmentation
 from steadyface.training.collages import Collage, hold_out_photos
@@ -134,7 +134,7 @@ def test_a_student_imitates_its_teacher(data: Path, tmp_path: Path) -> None:
     )
     lines: list[str] = []
     train(recipe, data, tmp_path / "run", teacher=TRAINED, report=lines.append)
-    errors = [float(line.split("validation ")[1].split()[0]) for line in lines[2:]]
+    errors = [float(line.split("validation ")[1].split()[0]) for line in lines if line[:5] == "epoch"]
     assert errors[-1] < 0.5 * errors[0]
 
 
@@ -169,6 +169,35 @@ def test_more_faces_come_from_any_folder(data: Path, tmp_path: Path) -> None:
     extra = data / "300w" / "lfpw" / "trainset"
     train(SMOKE, data, tmp_path / "run", extra=extra, report=lines.append)
     assert "47 faces to train on, 1 held out" in lines
+
+
+def test_extra_sets_are_mixed_in_and_judged_by_their_own_errors(data: Path, tmp_path: Path) -> None:
+    """A part of the portrait's points, and its eyes as if they were closed."""
+    root = tmp_path / "data"
+    shutil.copytree(data, root)
+    points = read_pts(root / "300w" / "lfpw" / "trainset" / "image_0000.pts")
+    points[:8] = np.nan
+    for part, arrays in (("profiles", {"points": np.stack([points] * 12)}), ("closed_eyes", {})):
+        (root / "extra" / part / "images").mkdir(parents=True)
+        names = np.array([f"{i}.png" for i in range(12)])
+        np.savez(root / "extra" / part / "points.npz", names=names, **arrays)
+        for name in names:
+            write_image(root / "extra" / part / "images" / name, portrait().still)
+    lines: list[str] = []
+    recipe = replace(SMOKE, extra_shares={"profiles": 0.25, "closed_eyes": 0.25, "fgnet": 0.5})
+    train(recipe, root, tmp_path / "alone", report=lines.append)
+    assert "profiles: 11 faces to train on, 8 an epoch; 1 held out" in lines
+    assert "extra: profiles 12, closed_eyes 12, fgnet missing" in lines
+    assert any(line.startswith("closed_eyes: left out") for line in lines)
+    train(recipe, root, tmp_path / "taught", teacher=TRAINED, report=lines.append)
+    assert "closed_eyes: 11 faces to train on, 12 an epoch; 1 held out" in lines
+    with (tmp_path / "taught" / "log.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    errors = {name: float(row[f"validation_{name}"]) for name in ("all", "nrmse", "profiles", "closed_eyes")}
+    assert errors["all"] == pytest.approx(
+        errors["nrmse"] / 2 + (errors["profiles"] + errors["closed_eyes"]) / 4, rel=1e-3
+    )
+    assert errors["nrmse"] > 0
 
 
 def test_two_processes_share_the_work(data: Path, tmp_path: Path) -> None:
@@ -225,8 +254,8 @@ def test_a_finder_is_judged_by_the_faces_that_it_misses(pictures: Path) -> None:
     )
     (face,) = read_boxes(pictures / "faces")["scene_10.png"]
     box = Affine.scaling(0.5).boxes(face.box)
-    assert task.validate(Knowing(SMALL_FINDER.network, box)) == 0
-    assert task.validate(Knowing(SMALL_FINDER.network, box + 10)) == 100
+    assert task.validate(Knowing(SMALL_FINDER.network, box)) == {"missed": 0}
+    assert task.validate(Knowing(SMALL_FINDER.network, box + 10)) == {"missed": 100}
 
 
 def test_a_finder_starts_from_a_file(pictures: Path, data: Path, tmp_path: Path) -> None:

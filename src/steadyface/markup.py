@@ -29,6 +29,13 @@ CLOSED_GROUPS = frozenset({"right_eye", "left_eye", "outer_lips", "inner_lips"})
 NAMES: tuple[str, ...] = tuple(f"{group}_{i}" for group, points in GROUPS.items() for i in range(len(points)))
 """One name per point: `jaw_0` (subject's right ear) … `inner_lips_7`."""
 
+EYES = ("right_eye", "left_eye")
+
+EARS = [0, 16]
+"""The jaw's ends, beside the ears."""
+
+NOSE_TIP = 30
+
 OUTER_EYE_CORNERS = (36, 45)
 """The inter-ocular distance is measured between these (points 37 and 46 when counted from 1)."""
 
@@ -65,6 +72,15 @@ SEVEN = np.array([36, 39, 42, 45, 30, 48, 54])
 
 SEVEN_TALKING_FACE = np.array([27, 29, 34, 32, 67, 48, 54])
 """The same seven points in FGNET's own 68-point markup of the Talking Face video."""
+
+FGNET_TO_IBUG: dict[int, int] = {
+    **{27: 36, 29: 39, 34: 42, 32: 45},  # eye corners
+    41: 33,  # base of the nose
+    **{i: i for i in (48, 49, 50, 51, 52, 53, 54, 57)},  # outer lips
+}
+"""Points of FGNET's markup that lie where a point of iBUG's does: in the median within 1.5 % of the
+inter-ocular distance of what a network trained on iBUG's markup finds, for children and adults alike. Other
+points are spaced differently, lie beside their namesake (the tip of the nose by 2.8 %) or have none."""
 
 
 def corners(group: str) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -33,6 +33,28 @@ TRAIN_PARTS = ("lfpw-train", "helen-train", "afw")
 
 Points = Float[np.ndarray, "landmarks 2"]
 Box = tuple[float, float, float, float]
+
+
+@runtime_checkable
+class FaceSample(Protocol):
+    """One face that crops can be made of."""
+
+    @property
+    def photo(self) -> str:
+        """Name of what has to be held out together."""
+
+    @property
+    def points_path(self) -> Path:
+        """The file of its annotation."""
+
+    def load(self) -> tuple[Frame, Points]:
+        """The image (RGB uint8) and its points, (68, 2) in 0-based image px, NaN where not annotated."""
+
+    def region(self, points: Points) -> Region:
+        """The upright square of the plain crop, image px."""
+
+
+AnyFace = TypeVar("AnyFace", bound=FaceSample)
 
 
 @dataclass(frozen=True)
@@ -163,8 +185,8 @@ def load_samples(
 
 
 def load_each(
-    samples: Iterable[Sample], on_bad: Callable[[DataError], object] | None = None
-) -> Iterator[tuple[Sample, Frame, Points]]:
+    samples: Iterable[AnyFace], on_bad: Callable[[DataError], object] | None = None
+) -> Iterator[tuple[AnyFace, Frame, Points]]:
     """Load samples one after another, and refuse or leave out the bad ones.
 
     Args:
@@ -193,10 +215,10 @@ def load_each(
         raise DataError(bad.points_path.parent, "not one annotated face can be used")
 
 
-def hold_out(samples: Iterable[Sample], one_in: int = 16) -> tuple[list[Sample], list[Sample]]:
+def hold_out(samples: Iterable[AnyFace], one_in: int = 16) -> tuple[list[AnyFace], list[AnyFace]]:
     """Split samples into (training, validation) by photograph; the same photographs are held out always."""
-    training: list[Sample] = []
-    validation: list[Sample] = []
+    training: list[AnyFace] = []
+    validation: list[AnyFace] = []
     for sample in samples:
         held_out = zlib.crc32(sample.photo.encode()) % one_in == 0
         (validation if held_out else training).append(sample)

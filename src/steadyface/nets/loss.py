@@ -14,68 +14,77 @@ from steadyface.nets.finder import STRIDE
 def cross_entropy(
     logits: Float[Tensor, "batch maps h w"],
     points: Float[Tensor, "batch maps 2"],
+    face: Bool[Tensor, "batch"],
     sigma: float,
     *,
     mean_weight: float = 0.0,
     rounded: bool = False,
     soft: Float[Tensor, "batch maps h w"] | None = None,
     soft_weight: float = 0.0,
+    fill_weight: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of softmax(logits) against the normalised Gaussian, plus the mean's distance.
 
-    Equation: -Σ_c t(c)·log s(c) + w·‖Σ_c s(c)·c - p‖₁, averaged over maps; t is flat where a point is NaN (no
-    face), and a point outside the map counts for nothing.
+    Equation: -Σ_c t(c)·log s(c) + w·‖Σ_c s(c)·c - p‖₁, averaged over maps. t is flat in a crop without a
+    face. A point that is NaN (not annotated) or outside the map counts for nothing; with a teacher, the map
+    of a point that is not annotated has the teacher's for its t, and counts by `fill_weight`.
 
     Args:
         logits: of the network.
-        points: px of the heatmap.
+        points: px of the heatmap; NaN where not annotated.
+        face: whether the crop shows a face.
         sigma: width of the Gaussian, px of the heatmap.
         mean_weight: w.
         rounded: teach the nearest cell in place of the point, as conventional heatmap regression does.
         soft: a teacher's heatmaps, each of sum 1, of the student's size and width (`regrid`).
-        soft_weight: share of the teacher's heatmap in t, in [0, 1].
+        soft_weight: share of the teacher's heatmap in t where a point is annotated, in [0, 1].
+        fill_weight: weight of a map that only the teacher knows.
     """
     if rounded:
         points = torch.floor(points + 0.5)
     height, width = logits.shape[-2:]
     logs = logits.float().flatten(2).log_softmax(-1)
-    absent = points.isnan().any(-1)
+    known = ~points.isnan().any(-1)
     drawn = heatmap.encode(points.nan_to_num(), (height, width), sigma).flatten(2)
     mass = drawn.sum(-1, keepdim=True)
-    inside = mass[..., 0] > 1e-3
     target = drawn / mass.clamp_min(1e-3)
+    weight = (known & (mass[..., 0] > 1e-3)).float()
     if soft is not None:
-        target = torch.lerp(target, soft.flatten(2), soft_weight)
-    target = torch.where(absent[..., None], 1.0 / (height * width), target)
+        target = torch.lerp(target, soft.flatten(2), torch.where(known, soft_weight, 1.0)[..., None])
+        weight = torch.where(known, weight, fill_weight)
+    target = torch.where(face[:, None, None], target, 1.0 / (height * width))
+    weight = torch.where(face[:, None], weight, 1.0)
     entropy = -(target * logs).sum(-1)
     share = logs.exp().unflatten(-1, (height, width))
     rows, columns = (torch.arange(n, dtype=share.dtype, device=share.device) for n in (height, width))
     mean = torch.stack([(share.sum(-2) * columns).sum(-1), (share.sum(-1) * rows).sum(-1)], dim=-1)
-    distance = (mean - points.nan_to_num()).abs().sum(-1)
-    counted = (absent | inside).float()
-    return ((entropy + mean_weight * distance * ~absent) * counted).mean()
+    distance = (mean - points.nan_to_num()).abs().sum(-1) * (known & face[:, None])
+    return ((entropy + mean_weight * distance) * weight).mean()
 
 
 def squared_error(
     heatmaps: Float[Tensor, "batch maps h w"],
     points: Float[Tensor, "batch maps 2"],
+    face: Bool[Tensor, "batch"],
     sigma: float,
     *,
     rounded: bool = False,
 ) -> Float[Tensor, ""]:
-    """Mean squared difference from Gaussians of peak 1; a map whose point is NaN has to be zero.
+    """Mean squared difference from Gaussians of peak 1, or from zero in a crop without a face.
 
-    Source: Tai et al. 2019, Eq. (2).
+    Source: Tai et al. 2019, Eq. (2). Differs from it in: the map of a point that is NaN counts for nothing.
 
     Args:
         heatmaps: of the network.
-        points: px of the heatmap.
+        points: px of the heatmap; NaN where not annotated.
+        face: whether the crop shows a face.
         sigma: width of the Gaussian, px of the heatmap.
         rounded: draw the Gaussian at the rounded place, as conventional heatmap regression does.
     """
-    present = ~points.isnan().any(-1)
+    known = ~points.isnan().any(-1)
     drawn = heatmap.encode(points.nan_to_num(), tuple(heatmaps.shape[-2:]), sigma, rounded=rounded)
-    return (heatmaps.float() - drawn * present[..., None, None]).square().mean()
+    difference = heatmaps.float() - drawn * face[:, None, None, None]
+    return (difference.square() * (known | ~face[:, None])[..., None, None]).mean()
 
 
 def regrid(

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 
 from steadyface import markup
 from steadyface.datasets.face_boxes import read_boxes
-from steadyface.datasets.three_hundred_w import Sample, load_each
+from steadyface.datasets.three_hundred_w import FaceSample, load_each
 from steadyface.errors import DataError
 from steadyface.geometry import Region, bounding_box, iou
 from steadyface.images import Frame, crop_region, read_image
@@ -47,7 +47,7 @@ class FaceCrops:
         size: side of the crops, px.
         augmentation: how crops vary; None gives the plain test crop.
         backgrounds: photographs for crops of no face.
-        background_share: share of samples that are crops of no face; their points are NaN.
+        background_share: share of samples that are crops of no face.
         seed: of all randomness.
         on_bad: as of `load_each`: is told why a sample cannot be used, which is then left out.
 
@@ -60,7 +60,7 @@ class FaceCrops:
 
     def __init__(
         self,
-        samples: Sequence[Sample],
+        samples: Sequence[FaceSample],
         size: int,
         augmentation: Augmentation | None = None,
         backgrounds: Sequence[Background] = (),
@@ -77,21 +77,53 @@ class FaceCrops:
     def __len__(self) -> int:
         return len(self.faces)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Crop, Points]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Crop, Points, bool]:
+        """A crop, its points in crop px, and whether it shows a face.
+
+        Points are NaN where they are not annotated, and in a crop of no face.
+        """
         epoch, i = key
         image, points = self.faces[i]
         region = self.samples[i].region(points)
         if self.augmentation is None:
             crop, to_crop = crop_region(image, region, self.size)
-            return crop, to_crop(points).astype(np.float32)
+            return crop, to_crop(points).astype(np.float32), True
         rng = np.random.default_rng((self.seed, epoch, i))
         if rng.random() < self.background_share:
             background = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
             empty = background.crop(self.size, self.augmentation, rng)
             if empty is not None:
-                return empty, np.full((markup.COUNT, 2), np.nan, np.float32)
+                return empty, np.full((markup.COUNT, 2), np.nan, np.float32), False
         crop, points = self.augmentation.crop(image, points, self.size, rng, region)
-        return np.ascontiguousarray(crop), points.astype(np.float32)
+        return np.ascontiguousarray(crop), points.astype(np.float32), True
+
+
+class MixedCrops:
+    """Crops of several sets, of each a fixed number an epoch; sample (epoch, i) is always the same.
+
+    Every set is gone through in one shuffled order after another, whatever the epochs' ends, so that all its
+    faces are shown equally often.
+
+    Args:
+        sets: the crops of each set and how many of them an epoch shows.
+        seed: of the orders.
+    """
+
+    def __init__(self, sets: Sequence[tuple[FaceCrops, int]], seed: int = 0) -> None:
+        self.sets, self.seed = sets, seed
+
+    def __len__(self) -> int:
+        return sum(count for _, count in self.sets)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Crop, Points, bool]:
+        epoch, i = key
+        for number, (crops, count) in enumerate(self.sets):
+            if i < count:
+                passes, place = divmod(epoch * count + i, len(crops))
+                order = np.random.default_rng((self.seed, number, passes)).permutation(len(crops))
+                return crops[passes, int(order[place])]
+            i -= count
+        raise IndexError(key)
 
 
 def load_backgrounds(folder: str | Path) -> list[Background]:

@@ -77,7 +77,7 @@ class FinderTask:
         return finder_loss(maps, boxes, wanted, recipe.network.sigma, box_weight=recipe.box_weight)
 
     @torch.inference_mode()
-    def validate(self, net: FinderNet) -> float:
+    def validate(self, net: FinderNet) -> dict[str, float]:
         """Annotated faces missed, in %, at `FALSE_PER_PHOTO`, through the graph that is exported."""
         graph = FinderGraph(net).eval()
         device = self.fabric.device
@@ -87,7 +87,7 @@ class FinderTask:
             boxes, scores = graph(torch.from_numpy(photo.image).to(device), least)
             boxes, scores = boxes.cpu().numpy(), scores.cpu().numpy()
             found.append(metrics.Detections(boxes, scores, photo.boxes, photo.annotated))
-        return metrics.detection_curve(found).missed_at(FALSE_PER_PHOTO)
+        return {self.measure: metrics.detection_curve(found).missed_at(FALSE_PER_PHOTO)}
 
 
 def prepare_finder(

@@ -6,17 +6,18 @@ squared error, as the paper does; the network's configuration says which.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from steadyface import metrics
 from steadyface.checkpoint import load_network, start_from
+from steadyface.datasets.extra import ExtraSample, find_extra
 from steadyface.datasets.three_hundred_w import TRAIN_PARTS, count_parts, find_folder, find_samples, hold_out
 from steadyface.errors import ConfigError, DataError
 from steadyface.geometry import change_grid
@@ -24,13 +25,19 @@ from steadyface.nets import FinderNet, LandmarkNet, build_network
 from steadyface.nets.compact import CompactNet
 from steadyface.nets.graph import LandmarkGraph
 from steadyface.nets.loss import cross_entropy, regrid, squared_error
-from steadyface.training.crops import FaceCrops, load_backgrounds
+from steadyface.training.crops import FaceCrops, MixedCrops, load_backgrounds
+from steadyface.training.extra import MEASURES, close_lids, eye_openness
 from steadyface.training.loop import Report
 from steadyface.training.recipes import Recipe
 
+_EXTRA_ONE_IN = 8  # people of an extra set that are held out
+
 
 class LandmarkTask:
-    """Heatmaps of crops, judged by NRMSE; a `loop.Task`.
+    """Heatmaps of crops, judged by the distance of points; a `loop.Task`.
+
+    The error that chooses the best epoch is the NRMSE on 300-W; with extra sets, half that and half the mean
+    error of those.
 
     Args:
         recipe: the run's numbers.
@@ -38,10 +45,9 @@ class LandmarkTask:
         net: to be trained.
         teacher: whose heatmaps are to be imitated too, or None.
         samples: crops to learn from.
-        held_out: plain crops to be judged by.
+        held_out: plain crops of 300-W to be judged by.
+        extra: plain crops of the extra sets to be judged by, by name.
     """
-
-    measure = "nrmse"
 
     def __init__(
         self,
@@ -49,58 +55,93 @@ class LandmarkTask:
         fabric: Fabric,
         net: LandmarkNet,
         teacher: LandmarkNet | None,
-        samples: FaceCrops,
+        samples: FaceCrops | MixedCrops,
         held_out: FaceCrops,
+        extra: Mapping[str, FaceCrops],
     ) -> None:
         self.recipe, self.fabric = recipe, fabric
-        self.net, self.samples, self.held_out = net, samples, held_out
+        self.net, self.samples, self.held_out, self.extra = net, samples, held_out, extra
         self.teacher = None if teacher is None else teacher.to(fabric.device).eval()
+        self.measure = "all" if extra else "nrmse"
 
     def loss(self, net: nn.Module, batch: Sequence[Tensor]) -> Float[Tensor, ""]:
-        """The loss of a batch of crops and their points, summed over the network's stacks."""
+        """The loss of a batch of crops, points and flags, summed over the network's stacks."""
         recipe, config = self.recipe, self.recipe.network
-        crops, points = batch
+        crops, points, face = batch
         outputs = net(_images(crops, config.input_size))
         stacks = outputs if outputs.ndim == 5 else outputs[None]
         points = change_grid(points, config.map_size / crops.shape[1])
         if config.output == "heatmaps":
-            losses = [squared_error(maps, points, config.sigma, rounded=recipe.rounded) for maps in stacks]
+            losses = [
+                squared_error(maps, points, face, config.sigma, rounded=recipe.rounded) for maps in stacks
+            ]
             return torch.stack(losses).sum()
-        soft = self._teach(crops)
+        soft = self._teach(crops, points, face)
         losses = [
             cross_entropy(
                 logits,
                 points,
+                face,
                 config.sigma,
                 mean_weight=recipe.mean_weight,
                 rounded=recipe.rounded,
                 soft=soft,
                 soft_weight=recipe.teacher_weight,
+                fill_weight=recipe.fill_weight,
             )
             for logits in stacks
         ]
         return torch.stack(losses).sum()
 
     @torch.no_grad()
-    def _teach(self, crops: UInt8[Tensor, "batch size size 3"]) -> Tensor | None:
-        """The teacher's heatmaps on the student's grid."""
+    def _teach(
+        self,
+        crops: UInt8[Tensor, "batch size size 3"],
+        points: Float[Tensor, "batch maps 2"],
+        face: Bool[Tensor, "batch"],
+    ) -> Tensor | None:
+        """The teacher's heatmaps on the student's grid, of those crops for which they count."""
         if self.teacher is None:
             return None
-        config, theirs = self.recipe.network, self.teacher.config
-        with self.fabric.autocast():
-            logits = self.teacher.log_heatmaps(_images(crops, theirs.input_size))
-        return regrid(logits, theirs.sigma, config.map_size, config.sigma)
+        config, theirs, recipe = self.recipe.network, self.teacher.config, self.recipe
+        wanted = face.clone()
+        if not recipe.teacher_weight:
+            wanted &= points.isnan().any(-1).any(-1)
+        soft = torch.zeros(*points.shape[:2], config.map_size, config.map_size, device=points.device)
+        if wanted.any():
+            with torch.autocast(points.device.type, torch.bfloat16):
+                logits = self.teacher.log_heatmaps(_images(crops[wanted], theirs.input_size))
+            soft[wanted] = regrid(logits, theirs.sigma, config.map_size, config.sigma)
+        return soft
+
+    def validate(self, net: LandmarkNet) -> dict[str, float]:
+        """Errors in % on plain crops, through the graph that is exported.
+
+        `nrmse` and `openness`, the mean error of the eyes' openness, are of 300-W; the others are of the
+        extra sets (`extra.MEASURES`).
+        """
+        graph = LandmarkGraph(net).eval()
+        points, truth = self._predict(graph, self.held_out)
+        nrmse = float(metrics.nrmse_interocular(points, truth).mean())
+        if not self.extra:
+            return {"nrmse": nrmse}
+        of_sets = {name: MEASURES[name](*self._predict(graph, crops)) for name, crops in self.extra.items()}
+        openness = 100 * float(np.abs(eye_openness(points) - eye_openness(truth)).mean())
+        overall = (nrmse + float(np.mean(list(of_sets.values())))) / 2
+        return {"all": overall, "nrmse": nrmse, "openness": openness, **of_sets}
 
     @torch.inference_mode()
-    def validate(self, net: LandmarkNet) -> float:
-        """NRMSE in % of a network on plain crops, through the graph that is exported."""
-        graph = LandmarkGraph(net).eval()
-        errors = []
-        for i in range(len(self.held_out)):
-            crop, truth = self.held_out[0, i]
+    def _predict(
+        self, graph: LandmarkGraph, crops: FaceCrops
+    ) -> tuple[Float[np.ndarray, "faces 68 2"], Float[np.ndarray, "faces 68 2"]]:
+        """Points found and points annotated, px of the crops."""
+        found, truth = [], []
+        for i in range(len(crops)):
+            crop, annotated, _ = crops[0, i]
             points = graph(torch.from_numpy(crop)[None].to(self.fabric.device))[0]
-            errors.append(metrics.nrmse_interocular(points[0].cpu().numpy(), truth))
-        return float(np.mean(errors))
+            found.append(points[0].cpu().numpy())
+            truth.append(annotated)
+        return np.array(found, float), np.array(truth, float)
 
 
 def prepare_landmarks(
@@ -114,15 +155,53 @@ def prepare_landmarks(
     extra: str | Path | None,
     skip_bad: bool,
 ) -> LandmarkTask:
-    """Read the faces of `data`/300w and build the network; arguments and errors as of `train`."""
+    """Read the faces under `data` and build the network; arguments and errors as of `train`."""
     guide = _load_teacher(teacher) if teacher is not None else None
-    faces, held_out = _load_faces(recipe, guide, data, extra, skip_bad, report)
+    size = recipe.network.input_size
+    wide = size if guide is None else max(size, guide.config.input_size)
+
+    def leave_out(error: DataError) -> None:
+        report(f"left out: {error}")
+
+    on_bad = leave_out if skip_bad else None
+    faces, held_out = _load_faces(recipe, wide, data, extra, on_bad, report)
+    sets = _find_extra(recipe, guide, data / "extra", fabric, report)
+    learned: list[tuple[FaceCrops, int]] = [(faces, len(faces))]
+    judged: dict[str, FaceCrops] = {}
+    share = 1 - sum(recipe.extra_shares[part] for part in sets)
+    for part, samples in sets.items():
+        training, validation = hold_out(samples, _EXTRA_ONE_IN)
+        count = round(len(faces) * recipe.extra_shares[part] / share)
+        learned.append(
+            (FaceCrops(training, wide, recipe.augmentation, seed=recipe.seed, on_bad=on_bad), count)
+        )
+        judged[part] = FaceCrops(validation, size, on_bad=on_bad)
+        report(f"{part}: {len(training)} faces to train on, {count} an epoch; {len(validation)} held out")
     net = build_network(recipe.network)
     if start is not None:
         start_from(net, start)
     elif isinstance(net, CompactNet):
         net.load_imagenet()
-    return LandmarkTask(recipe, fabric, net, guide, faces, held_out)
+    crops_of_all = MixedCrops(learned, recipe.seed) if sets else faces
+    return LandmarkTask(recipe, fabric, net, guide, crops_of_all, held_out, judged)
+
+
+def _find_extra(
+    recipe: Recipe, teacher: LandmarkNet | None, root: Path, fabric: Fabric, report: Report
+) -> dict[str, list[ExtraSample]]:
+    """The extra sets that the recipe uses and that are there; the others are named."""
+    found = {part: find_extra(root, part) for part in recipe.extra_shares}
+    if found:
+        counts = ", ".join(f"{part} {len(samples) or 'missing'}" for part, samples in found.items())
+        report(f"extra: {counts}")
+    sets = {part: samples for part, samples in found.items() if samples}
+    without_points = sets.pop("closed_eyes", None)
+    if without_points is not None and teacher is not None:
+        graph = LandmarkGraph(teacher.to(fabric.device)).eval()
+        sets["closed_eyes"] = close_lids(without_points, graph, fabric.device)
+    elif without_points is not None:
+        report("closed_eyes: left out; it needs a teacher, which tells where the lids are")
+    return sets
 
 
 def _load_teacher(path: str | Path) -> LandmarkNet:
@@ -143,13 +222,13 @@ def _images(crops: UInt8[Tensor, "batch size size 3"], size: int) -> Float[Tenso
 
 def _load_faces(
     recipe: Recipe,
-    teacher: LandmarkNet | None,
+    wide: int,
     data: Path,
     extra: str | Path | None,
-    skip_bad: bool,
+    on_bad: Callable[[DataError], object] | None,
     report: Report,
 ) -> tuple[FaceCrops, FaceCrops]:
-    """Faces to learn from, as large as student or teacher wants them, and faces to be judged by."""
+    """Faces of 300-W to learn from, `wide` px, and faces to be judged by."""
     samples = find_samples(data / "300w", TRAIN_PARTS)
     counts = count_parts(samples, TRAIN_PARTS)
     report("300-W: " + ", ".join(f"{part} {count or 'missing'}" for part, count in counts.items()))
@@ -159,15 +238,8 @@ def _load_faces(
         report(f"{extra}: {len(more)} more faces")
         training += more
     backgrounds = load_backgrounds(data / "faces") if recipe.background_share else []
-    size = recipe.network.input_size
-    wide = max(size, teacher.config.input_size) if teacher is not None else size
-
-    def leave_out(error: DataError) -> None:
-        report(f"left out: {error}")
-
-    on_bad = leave_out if skip_bad else None
     share, seed = recipe.background_share, recipe.seed
     faces = FaceCrops(training, wide, recipe.augmentation, backgrounds, share, seed, on_bad)
-    held_out = FaceCrops(validation, size, on_bad=on_bad)
+    held_out = FaceCrops(validation, recipe.network.input_size, on_bad=on_bad)
     report(f"{len(faces)} faces to train on, {len(held_out)} held out")
     return faces, held_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from steadyface.errors import ConfigError
@@ -13,6 +14,9 @@ from steadyface.training.collages import Collage
 
 OPTIMIZERS = ("adamw", "rmsprop")
 SCHEDULES = ("one-cycle", "cosine", "constant")
+
+EXTRA_SHARES = {"profiles": 0.18, "closed_eyes": 0.12, "fgnet": 0.08, "aflw80": 0.08, "helen256": 0.04}
+"""Shares of an epoch's crops; the rest, half of them, are 300-W's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +58,13 @@ class Recipe(Course):
         network: of the network to be trained; its `output` chooses the loss.
         mean_weight: weight of the softmax mean's distance, per cell, beside the cross-entropy.
         rounded: draw the heatmaps at rounded points, as conventional heatmap regression (CHR) does.
-        teacher_weight: share of the teacher's heatmap in the target, if there is a teacher.
+        teacher_weight: share of the teacher's heatmap in the target of an annotated point, if there is a
+            teacher.
+        fill_weight: weight of the maps of points that are not annotated, of which the teacher's heatmaps are
+            the target. It keeps them from drifting; a high one binds the network to the teacher's errors.
         background_share: share of crops without a face, whose heatmaps have to be flat.
+        extra_shares: shares of an epoch's crops that come from the sets of `datasets.extra` that are there,
+            by name; a set that is not named is not used.
         augmentation: how crops vary.
     """
 
@@ -63,7 +72,9 @@ class Recipe(Course):
     mean_weight: float = 0.25
     rounded: bool = False
     teacher_weight: float = 0.5
+    fill_weight: float = 0.2
     background_share: float = 0.04
+    extra_shares: Mapping[str, float] = field(default_factory=EXTRA_SHARES.copy)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -92,8 +103,9 @@ _AUTHORS = Augmentation(
 RECIPES: dict[str, Recipe | FinderRecipe] = {
     "compact": Recipe(
         network=CompactConfig(input_size=224, sigma=1.0, blocks=(0, 2, 2, 1)),
-        epochs=20,
-        learning_rate=8e-4,
+        epochs=12,
+        learning_rate=6e-4,
+        teacher_weight=0.0,
         augmentation=_MILD,
     ),
     "tiny": Recipe(
@@ -111,6 +123,7 @@ RECIPES: dict[str, Recipe | FinderRecipe] = {
         learning_rate=2.5e-4,
         ema=0.0,
         background_share=0.0,
+        extra_shares={},
         augmentation=_AUTHORS,
     ),
     "finder": FinderRecipe(epochs=60, learning_rate=3e-3, ema=0.998),

@@ -1,0 +1,136 @@
+"""Faces that 300-W lacks: profiles, closed eyes, children, small faces; with a part of the points, or none.
+
+Each set is a folder with `images/` and `points.npz`, which holds `names` (N), `points` (N, 68, 2) in 0-based
+image px, NaN where not annotated, and for some sets `person` (N).
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from steadyface import markup
+from steadyface.errors import ConfigError, DataError
+from steadyface.geometry import Region, bounding_box
+from steadyface.images import Frame, read_image
+
+PARTS = ("profiles", "closed_eyes", "fgnet", "aflw80", "helen256")
+"""Names of the sets, which are those of their folders.
+
+- profiles: the visible half. The brow's ends, annotated a little off iBUG's, are left out.
+- closed_eyes: no point at all; both eyes are closed.
+- fgnet: children to old people, in another markup (`markup.FGNET_TO_IBUG`).
+- aflw80: small faces; points that the face itself hides are NaN.
+- helen256: photographs of HELEN; those without points are left out.
+"""
+
+_BROW_ENDS = [17, 21, 22, 26]
+_INDEX = "points.npz"
+
+Points = Float[np.ndarray, "68 2"]
+
+
+@dataclass(frozen=True, eq=False)
+class ExtraSample:
+    """One face of which any of the points may be annotated.
+
+    Args:
+        image_path: its image.
+        points: image px, 0-based; NaN where not annotated.
+        part: one of `PARTS`.
+        person: who it is, or else which photograph: validation splits by it.
+        box: (x0, y0, x1, y1) of the face, image px; None leaves that of the annotated points.
+    """
+
+    image_path: Path
+    points: Points
+    part: str
+    person: str
+    box: tuple[float, float, float, float] | None = None
+
+    @property
+    def photo(self) -> str:
+        """Name of what is held out together: the person."""
+        return self.person
+
+    @property
+    def points_path(self) -> Path:
+        """The file of the annotations."""
+        return self.image_path.parent.parent / _INDEX
+
+    def load(self) -> tuple[Frame, Points]:
+        """The image (RGB uint8) and its points.
+
+        Raises:
+            DataError: the image is missing or broken.
+        """
+        return read_image(self.image_path), self.points
+
+    def region(self, points: Points) -> Region:
+        """The upright square of the plain crop, image px: around `box` or else the annotated points.
+
+        Args:
+            points: image px; NaN where not annotated.
+        """
+        if self.box is not None:
+            return Region.around_box(np.array(self.box))
+        return Region.around_points(points[~np.isnan(points).any(axis=1)])
+
+
+def find_extra(root: str | Path, part: str) -> list[ExtraSample]:
+    """The faces of a set in the order of its file; none if its folder is missing.
+
+    Args:
+        root: folder of the sets.
+        part: one of `PARTS`.
+
+    Raises:
+        ConfigError: an unknown set.
+        DataError: its `points.npz` is missing or of another form.
+    """
+    if part not in PARTS:
+        raise ConfigError.choice("set of extra faces", part, PARTS)
+    folder = Path(root) / part
+    if not folder.is_dir():
+        return []
+    names, points, people = _read(folder / _INDEX)
+    if part == "profiles":
+        points[:, _BROW_ENDS] = np.nan
+    elif part == "helen256":
+        people = [name.rsplit("_", 1)[0] for name in people]  # NAME_1 and NAME_2 are of one photograph
+    faces = zip(names, points, people, strict=True)
+    samples = [ExtraSample(folder / "images" / name, face, part, person) for name, face, person in faces]
+    if part == "closed_eyes":
+        return samples
+    samples = [sample for sample in samples if not np.isnan(sample.points).all()]
+    return [_from_fgnet(sample) for sample in samples] if part == "fgnet" else samples
+
+
+def _from_fgnet(sample: ExtraSample) -> ExtraSample:
+    """The same face with the points that agree with iBUG's, in iBUG's order, and the box of all."""
+    theirs, ours = (list(numbers) for numbers in zip(*markup.FGNET_TO_IBUG.items(), strict=True))
+    agreeing = np.full_like(sample.points, np.nan)
+    agreeing[ours] = sample.points[theirs]
+    x0, y0, x1, y1 = bounding_box(sample.points).tolist()
+    return replace(sample, points=agreeing, box=(x0, y0, x1, y1))
+
+
+def _read(path: Path) -> tuple[list[str], Float[np.ndarray, "faces 68 2"], list[str]]:
+    """Names of the images, points (all NaN where the file has none) and people (else the photographs)."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in ("names", "points", "person") if key in file}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(path, f"cannot be read: {error}") from error
+    if "names" not in arrays:
+        raise DataError(path, "has no array names")
+    names = [str(name) for name in arrays["names"]]
+    points = arrays.get("points", np.full((len(names), markup.COUNT, 2), np.nan))
+    if points.shape != (len(names), markup.COUNT, 2):
+        raise DataError(path, f"points of shape {points.shape} for {len(names)} names")
+    people = arrays.get("person", np.array([Path(name).stem for name in names]))
+    return names, points.astype(float), [str(person) for person in people]

@@ -1,0 +1,70 @@
+"""Sets of faces with a part of the points: their readers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from steadyface import markup
+from steadyface.datasets.extra import find_extra
+from steadyface.datasets.three_hundred_w import hold_out
+from steadyface.errors import ConfigError, DataError
+from steadyface.geometry import bounding_box
+from steadyface.measures import MEAN_FACE
+
+FACE = np.array([100.0, 120.0]) + MEAN_FACE[:, :2]
+
+
+def write(root: Path, part: str, names: list[str], **arrays: np.ndarray) -> None:
+    (root / part / "images").mkdir(parents=True)
+    np.savez(root / part / "points.npz", names=np.array(names), **arrays)
+
+
+def test_profiles_lose_the_ends_of_their_brows_and_are_split_by_person(tmp_path: Path) -> None:
+    names = [f"{i}.jpg" for i in range(60)]
+    write(tmp_path, "profiles", names, points=np.stack([FACE] * 60), person=np.repeat(range(30), 2))
+    samples = find_extra(tmp_path, "profiles")
+    unknown = np.flatnonzero(np.isnan(samples[0].points).any(axis=1))
+    np.testing.assert_array_equal(unknown, [17, 21, 22, 26])
+    training, validation = hold_out(samples, 8)
+    assert len(training) + len(validation) == 60
+    assert validation
+    assert not {sample.photo for sample in training} & {sample.photo for sample in validation}
+
+
+def test_fgnet_keeps_what_agrees_with_ibug_and_the_whole_faces_box(tmp_path: Path) -> None:
+    points = FACE.copy()
+    points[markup.SEVEN_TALKING_FACE] = FACE[markup.SEVEN]
+    write(tmp_path, "fgnet", ["001a02.jpg"], points=points[None])
+    (sample,) = find_extra(tmp_path, "fgnet")
+    assert sample.box == pytest.approx(bounding_box(points))
+    shared = [number for number in markup.SEVEN if number != markup.NOSE_TIP]
+    np.testing.assert_allclose(sample.points[shared], FACE[shared])
+    assert np.isfinite(sample.points).all(axis=1).sum() == len(markup.FGNET_TO_IBUG)
+
+
+def test_faces_without_points_are_of_use_only_where_eyes_are_closed(tmp_path: Path) -> None:
+    points = np.stack([FACE, np.full_like(FACE, np.nan), FACE])
+    write(tmp_path, "helen256", ["7_1.jpg", "8_1.jpg", "7_2.jpg"], points=points)
+    assert [sample.person for sample in find_extra(tmp_path, "helen256")] == ["7", "7"]
+    write(tmp_path, "closed_eyes", ["face_1.jpg", "face_2.jpg"])
+    samples = find_extra(tmp_path, "closed_eyes")
+    assert [sample.person for sample in samples] == ["face_1", "face_2"]
+    assert all(np.isnan(sample.points).all() for sample in samples)
+
+
+def test_sets_that_are_missing_unknown_or_broken(tmp_path: Path) -> None:
+    assert find_extra(tmp_path, "aflw80") == []
+    with pytest.raises(ConfigError, match="portraits"):
+        find_extra(tmp_path, "portraits")
+    write(tmp_path, "aflw80", ["a.jpg"], points=FACE[None, :50])
+    with pytest.raises(DataError, match=r"points.npz: .*\(1, 50, 2\)"):
+        find_extra(tmp_path, "aflw80")
+    (tmp_path / "aflw80" / "points.npz").write_bytes(b"no archive")
+    with pytest.raises(DataError, match=r"points.npz: cannot be read"):
+        find_extra(tmp_path, "aflw80")
+    np.savez(tmp_path / "aflw80" / "points.npz", points=FACE[None])
+    with pytest.raises(DataError, match="no array names"):
+        find_extra(tmp_path, "aflw80")
