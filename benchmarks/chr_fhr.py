@@ -91,7 +91,7 @@ def decode(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Each decoder's points from the same heatmaps, and the truth, in px of crops of `size` px a side."""
     faces = FaceCrops(samples, size)
-    crops, truth = map(np.stack, zip(*(faces[0, i] for i in range(len(faces))), strict=True))
+    crops, truth = map(np.stack, zip(*(faces[0, i][:2] for i in range(len(faces))), strict=True))
     parts: dict[str, list[np.ndarray]] = {method: [] for method in methods}
     for batch in torch.from_numpy(crops).permute(0, 3, 1, 2).split(BATCH):
         maps = net.log_heatmaps(batch.float()).numpy()

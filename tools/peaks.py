@@ -70,7 +70,7 @@ def main(data: str, checkpoint: str) -> None:
 @torch.inference_mode()
 def measure(net: LandmarkNet, faces: FaceCrops, steps: np.ndarray) -> Iterator[Peaks]:
     for i in range(len(faces)):
-        crop, truth = faces[0, i]
+        crop, truth, _ = faces[0, i]
         maps = net.log_heatmaps(torch.from_numpy(crop).permute(2, 0, 1)[None].float())[0]
         logs = maps.flatten(1).log_softmax(-1).view_as(maps).double().numpy()
         places = heatmap.decode_logits(logs, sigma=net.config.sigma).points
