@@ -42,7 +42,7 @@ def train(
     devices: int = 1,
     resume: bool = False,
 ) -> int:
-    """Train a landmark network on 300-W, or the face finder on photographs.
+    """Train a landmark network on 300-W and extra sets of faces, or the face finder on photographs.
 
     Parameters
     ----------
@@ -51,15 +51,17 @@ def train(
         hourglass of Tai et al. 2019, as they trained it), or smoke (one short epoch that only shows that
         training works).
     data
-        Folder that holds 300w/ (LFPW, HELEN, AFW in the original layout) and faces/ (photographs with a
-        faces.json of all their face boxes); finder needs the latter alone.
+        Folder that holds 300w/ (LFPW, HELEN, AFW in the original layout), faces/ (photographs with a
+        faces.json of all their face boxes) and, if you have them, sets of faces with a part of the points in
+        extra/ (docs/training.md lists them); finder needs faces/ alone.
     out
         Folder for last.pt, best.safetensors and log.csv.
     start
         A .safetensors file to start from; otherwise a compact network's or a finder's encoder starts from
         ImageNet.
     teacher
-        A .safetensors file of a network to imitate beside the annotations; not with finder.
+        A .safetensors file of a network to imitate beside the annotations, or where there are none: faces
+        with closed eyes need it; not with finder.
     extra
         A folder of more images with .pts, such as `steadyface label` writes; not with finder.
     skip_bad

@@ -6,7 +6,6 @@ image px, NaN where not annotated, and for some sets `person` (N).
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface import markup
-from steadyface.errors import ConfigError, DataError
+from steadyface.errors import ConfigError
+from steadyface.files import read_arrays, reading
 from steadyface.geometry import Region, bounding_box
 from steadyface.images import Frame, read_image
 
@@ -121,16 +121,11 @@ def _from_fgnet(sample: ExtraSample) -> ExtraSample:
 
 def _read(path: Path) -> tuple[list[str], Float[np.ndarray, "faces 68 2"], list[str]]:
     """Names of the images, points (all NaN where the file has none) and people (else the photographs)."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in ("names", "points", "person") if key in file}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(path, f"cannot be read: {error}") from error
-    if "names" not in arrays:
-        raise DataError(path, "has no array names")
-    names = [str(name) for name in arrays["names"]]
-    points = arrays.get("points", np.full((len(names), markup.COUNT, 2), np.nan))
-    if points.shape != (len(names), markup.COUNT, 2):
-        raise DataError(path, f"points of shape {points.shape} for {len(names)} names")
-    people = arrays.get("person", np.array([Path(name).stem for name in names]))
+    arrays = read_arrays(path, "a file of annotated faces")
+    with reading(path, "a file of annotated faces"):
+        names = [str(name) for name in arrays["names"]]
+        points = arrays.get("points", np.full((len(names), markup.COUNT, 2), np.nan))
+        people = arrays.get("person", np.array([Path(name).stem for name in names]))
+        if points.shape != (len(names), markup.COUNT, 2) or len(people) != len(names):
+            raise ValueError(f"points of shape {points.shape}, {len(people)} people, {len(names)} names")
     return names, points.astype(float), [str(person) for person in people]

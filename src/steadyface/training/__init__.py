@@ -32,15 +32,17 @@ def train(
 ) -> Path:
     """Train a network and return the best weights' file.
 
-    A landmark network learns from the 300-W training parts under `data`/300w, and is judged by NRMSE. The
-    finder learns from the photographs of `data`/faces, and is judged by the share of faces that it misses.
+    A landmark network learns from the 300-W training parts under `data`/300w and from the sets of partly
+    annotated faces under `data`/extra that are there, and is judged by the distances of points. The finder
+    learns from the photographs of `data`/faces, and is judged by the share of faces that it misses.
 
     Args:
         recipe: the run's numbers.
-        data: folder with `300w` and, for crops of no face and for the finder, `faces`.
+        data: folder with `300w`, for crops of no face and for the finder `faces`, and perhaps `extra`.
         out: folder for `last.pt` (to resume), `best.safetensors` and `log.csv`.
         start: a `.safetensors` file to start from; else an encoder starts from ImageNet, where it can.
-        teacher: a `.safetensors` file of a network whose heatmaps are to be imitated too (distillation).
+        teacher: a `.safetensors` file of a network whose heatmaps are to be imitated too (distillation), or
+            alone where nothing is annotated.
         extra: a folder of more training images with `.pts`, such as pseudo-labels.
         skip_bad: name bad annotations and images and leave them out; otherwise the first one ends the run.
         resume: go on from `out`/last.pt, exactly as if the run had not stopped.
