@@ -21,6 +21,8 @@ _CARDS = "cards.json"
 _KIND = "steadyface."
 _WORTH_SPLITTING = 0.5  # GFLOP: of a smaller network the parts cost more to hand out than they save
 
+onnxruntime.disable_telemetry_events()  # for programs that have imported onnxruntime before steadyface
+
 _state = onnxruntime.capi.onnxruntime_pybind11_state
 _NOT_A_MODEL = (
     *(_state.InvalidProtobuf, _state.InvalidGraph, _state.InvalidArgument),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import ray
 import ray.data
+from ray._private import ray_constants
 
 from steadyface.corpus.manifest import Entry
 from steadyface.corpus.options import CorpusOptions
@@ -21,13 +23,14 @@ from steadyface.corpus.work import Worker
 from steadyface.errors import ConfigError, SteadyfaceError
 
 _ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # else it warns, in red, that workers can be restarted
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns that this will change
 }
 
 _PATIENCE = 5.0  # s
 _STORE = 100 << 20  # bytes; what is passed on here are paths and counts, and /dev/shm may be small
+_LONGEST_FOLDER = 19  # bytes; Ray's sockets lie 84 deeper, and a socket's path has at most 103 on macOS
+_QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ class Share:
 
 @contextmanager
 def connect(address: str | None, workers: int | None) -> Iterator[None]:
-    """Ray at an address, or on this machine alone; what the process is connected to already is left so.
+    """Start Ray on this machine, or connect to a cluster; a connection that is there already is used as it is.
+
+    On this machine Ray listens on the loopback address only and has no dashboard. Its files lie in a temporary
+    folder, which is removed at the end. It sends no usage statistics.
 
     Raises:
         SteadyfaceError: there is no cluster, or Ray does not start.
@@ -49,24 +55,23 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    start = partial(ray.init, address or "local", log_to_driver=False, logging_level=logging.ERROR)
-    if address is None:
-        cores = max(workers or 1, _cores())
-        start = partial(start, num_cpus=cores, object_store_memory=_STORE, include_dashboard=False)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    try:
-        _knock(address)
-        with _no_notice():
-            start()
-    except Exception as error:  # Ray raises bare ones, as when it starts too slowly
-        what = "Ray does not start here" if address is None else f"no Ray cluster at {address}"
-        raise SteadyfaceError(f"{what}: {error}") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            if address is None:
+                _start(max(workers or 1, _cores()), stack.enter_context(_temporary_folder()))
+            else:
+                _knock(address)
+                with _no_notice():
+                    ray.init(address, **_QUIET)
+        except Exception as error:  # Ray raises bare ones, as when it starts too slowly
+            what = "Ray does not start here" if address is None else f"no Ray cluster at {address}"
+            raise SteadyfaceError(f"{what}: {error}") from error
+        stack.callback(ray.shutdown)
         yield
-    finally:
-        ray.shutdown()
 
 
 def share_out(videos: int, workers: int | None, threads: int | None, device: str) -> Share:
@@ -118,9 +123,52 @@ def track_all(
         raise SteadyfaceError(f"Ray has failed; what is finished is kept: {error}") from error
 
 
-def _knock(address: str | None) -> None:
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let a Ray that starts meanwhile listen on the loopback address only.
+
+    Ray replaces a loopback address that it is given by the machine's own, and then listens on all interfaces.
+    Where it takes clusters of several machines for impossible, its default on macOS and Windows, it does not.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _provide_token() -> None:
+    """Keep Ray's access token in memory; Ray writes one into the home folder where it finds none."""
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ and not (Path.home() / ".ray" / "auth_token").exists():
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """Folder for Ray's files, below /tmp where the usual place has too long a name for sockets."""
+    place = tempfile.gettempdir()
+    if len(os.fsencode(place)) > _LONGEST_FOLDER and Path("/tmp").is_dir():
+        place = "/tmp"
+    return tempfile.TemporaryDirectory(prefix="steadyface-", dir=place, ignore_cleanup_errors=True)
+
+
+def _start(cores: int, folder: str) -> None:
+    """Start Ray on this machine alone, with its files in a folder."""
+    _provide_token()
+    with _no_notice(), _on_loopback():
+        ray.init(
+            "local",
+            num_cpus=cores,
+            object_store_memory=_STORE,
+            include_dashboard=False,
+            _temp_dir=folder,
+            **_QUIET,
+        )
+
+
+def _knock(address: str) -> None:
     """Fail at once where nobody answers at HOST:PORT; Ray would wait for minutes."""
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host, int(port)), _PATIENCE).close()
 
