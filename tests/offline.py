@@ -52,7 +52,7 @@ def run(arguments: list[str], home: Path, scratch: Path, folder: Path) -> Run:
     """Run a command of steadyface, or `-c` and Python code, with hardly any environment.
 
     Args:
-        arguments: of the command. The page that `live` serves is fetched once, then the command is interrupted.
+        arguments: of the command. The page that `live` serves is fetched once, then `live` is interrupted.
         home, scratch: `HOME` and `TMPDIR` of the command.
         folder: where it runs.
     """

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import offline
-import onnxruntime
 import psutil
 import pytest
 import scenes

@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import ray
 import ray.data
-from ray._private import ray_constants
+from ray._private import node, ray_constants
 
 from steadyface.corpus.manifest import Entry
 from steadyface.corpus.options import CorpusOptions
@@ -30,7 +31,7 @@ _ENVIRONMENT = {
 _PATIENCE = 5.0  # s
 _STORE = 100 << 20  # bytes; what is passed on here are paths and counts, and /dev/shm may be small
 _LONGEST_FOLDER = 19  # bytes; Ray's sockets lie 84 deeper, and a socket's path has at most 103 on macOS
-_QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
+_init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class Share:
 
 @contextmanager
 def connect(address: str | None, workers: int | None) -> Iterator[None]:
-    """Start Ray on this machine, or connect to a cluster; a connection that is there already is used as it is.
+    """Start Ray on this machine, or connect to a cluster; an existing connection is used as it is.
 
-    On this machine Ray listens on the loopback address only and has no dashboard. Its files lie in a temporary
-    folder, which is removed at the end. It sends no usage statistics.
+    On this machine Ray listens on the loopback address only, has no dashboard and sends no usage statistics.
+    Its files lie in a temporary folder, which is removed at the end.
 
     Raises:
         SteadyfaceError: there is no cluster, or Ray does not start.
@@ -66,7 +67,7 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
             else:
                 _knock(address)
                 with _no_notice():
-                    ray.init(address, **_QUIET)
+                    _init(address)
         except Exception as error:  # Ray raises bare ones, as when it starts too slowly
             what = "Ray does not start here" if address is None else f"no Ray cluster at {address}"
             raise SteadyfaceError(f"{what}: {error}") from error
@@ -124,18 +125,22 @@ def track_all(
 
 
 @contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Let a Ray that starts meanwhile listen on the loopback address only.
+def _kept_local() -> Iterator[None]:
+    """Let a Ray that starts meanwhile listen on the loopback address only, and ask nothing of others.
 
     Ray replaces a loopback address that it is given by the machine's own, and then listens on all interfaces.
     Where it takes clusters of several machines for impossible, its default on macOS and Windows, it does not.
+    Its dashboard's process starts even without dashboard and usage statistics, and asks the metadata servers
+    of three clouds where it runs; no option or variable prevents that.
     """
-    before = ray_constants.ENABLE_RAY_CLUSTER
+    enabled, start_api_server = ray_constants.ENABLE_RAY_CLUSTER, node.Node.start_api_server
     ray_constants.ENABLE_RAY_CLUSTER = False
+    node.Node.start_api_server = lambda *_, **__: None  # type: ignore[method-assign]
     try:
         yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+        ray_constants.ENABLE_RAY_CLUSTER = enabled
+        node.Node.start_api_server = start_api_server  # type: ignore[method-assign]
 
 
 def _provide_token() -> None:
@@ -155,14 +160,13 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
 def _start(cores: int, folder: str) -> None:
     """Start Ray on this machine alone, with its files in a folder."""
     _provide_token()
-    with _no_notice(), _on_loopback():
-        ray.init(
+    with _no_notice(), _kept_local():
+        _init(
             "local",
             num_cpus=cores,
             object_store_memory=_STORE,
             include_dashboard=False,
             _temp_dir=folder,
-            **_QUIET,
         )
 
 
