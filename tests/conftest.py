@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads would wait for each other in busy loops
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import onnxruntime before steadyface
 
 import pytest
 from hypothesis import settings

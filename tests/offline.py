@@ -81,7 +81,7 @@ def _seal() -> None:
 def _packets_sent() -> int:
     lines = Path("/proc/net/dev").read_text().splitlines()
     (counts,) = (line.split(":")[1] for line in lines if line.strip().startswith(f"{_DEVICE}:"))
-    return int(counts.split()[8])
+    return int(counts.split()[9])
 
 
 def _visit(command: list[str]) -> int:
