@@ -16,6 +16,9 @@ from steadyface.images import crop_region, read_image
 from steadyface.measures import eye_aspect_ratio
 from steadyface.nets.graph import LandmarkGraph
 
+HELD_OUT_ONE_IN = 8
+"""People of a set, one of how many is held out."""
+
 _PASSES = 3  # from the whole picture to the box of the points found in it
 _LOWER = 0.65  # how far down the upper lids meet the lower ones, as pictures of closed eyes show it
 

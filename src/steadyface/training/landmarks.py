@@ -26,11 +26,9 @@ from steadyface.nets.compact import CompactNet
 from steadyface.nets.graph import LandmarkGraph
 from steadyface.nets.loss import cross_entropy, regrid, squared_error
 from steadyface.training.crops import FaceCrops, MixedCrops, load_backgrounds
-from steadyface.training.extra import MEASURES, close_lids, eye_openness
+from steadyface.training.extra import HELD_OUT_ONE_IN, MEASURES, close_lids, eye_openness
 from steadyface.training.loop import Report
 from steadyface.training.recipes import Recipe
-
-_EXTRA_ONE_IN = 8  # people of an extra set that are held out
 
 
 class LandmarkTask:
@@ -170,7 +168,7 @@ def prepare_landmarks(
     judged: dict[str, FaceCrops] = {}
     share = 1 - sum(recipe.extra_shares[part] for part in sets)
     for part, samples in sets.items():
-        training, validation = hold_out(samples, _EXTRA_ONE_IN)
+        training, validation = hold_out(samples, HELD_OUT_ONE_IN)
         count = round(len(faces) * recipe.extra_shares[part] / share)
         learned.append(
             (FaceCrops(training, wide, recipe.augmentation, seed=recipe.seed, on_bad=on_bad), count)
