@@ -21,7 +21,7 @@ __all__ = ["OPSET", "Deviation", "Form", "export_model"]
 def export_model(
     model: str | Path, path: str | Path, *, name: str | None = None, method: str | None = None, form: Form
 ) -> Deviation:
-    """Write a trained network in another form, and say how far its points are from the source's.
+    """Export a network and measure how far its points are from the source's.
 
     Args:
         model: a `.safetensors` checkpoint, a bundled model's name, or an `.onnx` file that was exported with

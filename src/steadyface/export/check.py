@@ -1,4 +1,4 @@
-"""How far a graph may lie from its source, and how far it does, on varied views of the bundled portrait."""
+"""Tolerance and measured deviation of an exported graph, on varied views of the bundled portrait."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Deviation:
 
     @classmethod
     def of(cls, distances: Float[np.ndarray, "_"]) -> Deviation:
-        """Of all points' distances."""
+        """Summarise the distances of all points."""
         return cls(float(distances.mean()), float(distances.max()))
 
 
 def limit(precision: str, side: int) -> Deviation:
-    """The most by which points may differ, in px of an input of `side` px.
+    """Return the largest allowed deviation of points, in px of an input of `side` px.
 
     A file of 16 bits is as good as the float32 one for any use. One of 8 bits moves points by a part of the
     network's own error: 0.3 % of the side is a third of what 3 % of the inter-ocular distance come to.
@@ -47,7 +47,7 @@ def limit(precision: str, side: int) -> Deviation:
 
 
 def judge(found: Deviation, allowed: Deviation, what: str) -> None:
-    """Refuse a graph that lies too far from its source.
+    """Refuse a graph beyond the tolerance.
 
     Raises:
         ExportError: with both figures.
@@ -60,7 +60,7 @@ def judge(found: Deviation, allowed: Deviation, what: str) -> None:
 
 
 def compare_points(run: Run, reference: Run, side: int) -> Deviation:
-    """The distances of all points from the reference's, crop px."""
+    """Return the distances of all points from the reference's, crop px."""
     rng = np.random.default_rng(0)
     distances = []
     for batch in BATCHES:
@@ -71,7 +71,7 @@ def compare_points(run: Run, reference: Run, side: int) -> Deviation:
 
 
 def compare_boxes(run: Run, reference: Run) -> Deviation:
-    """How far the corners of the reference's best boxes are from the nearest box, image px."""
+    """Return the distances of the reference's best boxes' corners from the nearest box, image px."""
     still = portrait().still
     distances = []
     for height, width in ((300, 320), (200, 317), (97, 400)):

@@ -1,4 +1,4 @@
-"""From a torch network to a float32 ONNX graph."""
+"""Conversion of a torch network to a float32 ONNX graph."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LONGEST = 1 << 14  # px of a finder's frame
 def export_onnx(
     net: Network, path: str | Path, *, name: str, method: str = heatmap.DEFAULT_METHOD, opset: int = OPSET
 ) -> Deviation:
-    """Write a network that is in memory; as `export.export_model` does with a checkpoint.
+    """Export a network in memory, as `export.export_model` does a checkpoint.
 
     Raises:
         ExportError: the file's points or boxes differ from torch's by more than `check.TOLERANCE_PX`.
@@ -37,7 +37,7 @@ def export_onnx(
 
 
 def trace(net: Network, name: str, method: str = heatmap.DEFAULT_METHOD) -> Source:
-    """The network and its decoder as a graph that takes any number of crops, or a frame of any size.
+    """Trace the network and its decoder into a graph for any number of crops, or frames of any size.
 
     Args:
         net: put into evaluation mode.

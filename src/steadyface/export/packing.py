@@ -1,4 +1,4 @@
-"""How a file keeps its weights: in 16 bits, which halves it, and computed with in float32."""
+"""Weights stored in 16 bits, which halves the file, and computed with in float32."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LEAST = 256  # numbers, below which packing saves nothing
 
 
 def pack_weights(graph: onnx.GraphProto) -> None:
-    """Keep every large weight as int16 and a step per output channel; runtimes fold this away on loading.
+    """Store every large weight as int16 with a step per output channel; runtimes unfold it on loading.
 
     A float16 is as small but eight times coarser, enough to move a point by more than `check.TOLERANCE_PX`.
     """
@@ -32,7 +32,7 @@ def pack_weights(graph: onnx.GraphProto) -> None:
 
 
 def unpack_weights(graph: onnx.GraphProto) -> None:
-    """Undo `pack_weights`: every weight as plain float32 numbers again."""
+    """Undo `pack_weights`: restore every weight to float32."""
     stored = {weight.name: weight for weight in graph.initializer}
     for short in [weight for weight in graph.initializer if weight.name.endswith(".short")]:
         name = short.name.removesuffix(".short")
@@ -48,7 +48,7 @@ def unpack_weights(graph: onnx.GraphProto) -> None:
 
 
 def forget_source(graph: onnx.GraphProto) -> None:
-    """Drop what the exporter notes of each node: source lines, paths, shapes; a quarter of the file."""
+    """Drop the exporter's notes on each node (source lines, paths, shapes): a quarter of the file."""
     for part in [*graph.node, *graph.initializer, *graph.input, *graph.output]:
         del part.metadata_props[:]
     del graph.value_info[:], graph.metadata_props[:]

@@ -1,4 +1,4 @@
-"""Graphs that compute with fewer bits: the network between its first and its last layer.
+"""Conversion to 8 and 16 bits of the network between its first and last convolution.
 
 The normalisation, the first layer (three channels of 8 bits are all that it sees), the last one, whose
 log-heatmaps hold the fraction of a cell, and the decoder stay in float32.
@@ -34,7 +34,7 @@ _QUANTISED = ("Conv", "Add", "Clip", "Resize", "Concat")
 
 
 class _Crops(CalibrationDataReader):
-    """Crops one by one, as the calibration asks for them."""
+    """Iterator over crops in the form that the calibration reads."""
 
     def __init__(self, crops: Crops) -> None:
         self._left = iter(crops)
@@ -45,7 +45,7 @@ class _Crops(CalibrationDataReader):
 
 
 def calibration_crops(folder: str | Path, size: int, count: int = CALIBRATION_FACES) -> Crops:
-    """Plain crops of up to `count` annotated faces, spread over a folder of images with `.pts` files.
+    """Read plain crops of up to `count` annotated faces, spread over a folder of images with `.pts`.
 
     Raises:
         DataError: nothing there, or an image or annotation that cannot be used.
@@ -57,7 +57,7 @@ def calibration_crops(folder: str | Path, size: int, count: int = CALIBRATION_FA
 
 
 def to_int8(model: onnx.ModelProto, crops: Crops) -> onnx.ModelProto:
-    """The network in 8 bits, its ranges those that activations take on the crops.
+    """Quantise the network to 8 bits, with the activations' ranges on the crops.
 
     Weights are signed, with a step per output channel (`_weight_steps`). Activations are unsigned, with the
     least and greatest values seen as their range.
@@ -85,7 +85,7 @@ def to_int8(model: onnx.ModelProto, crops: Crops) -> onnx.ModelProto:
 
 
 def _weight_steps(graph: onnx.GraphProto, names: set[str]) -> dict[str, list[dict[str, object]]]:
-    """The step of each output channel of the convolutions of these names, as the quantiser takes it.
+    """Return the step of each output channel of the named convolutions, as the quantiser takes it.
 
     CPUs without VNNI add the products of two neighbouring inputs in 16 bits, which two weights of 127 and
     activations of 255 exceed. A step that keeps the sum of two neighbours' sizes below 128 makes that
@@ -109,14 +109,14 @@ def _weight_steps(graph: onnx.GraphProto, names: set[str]) -> dict[str, list[dic
 
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network in float16; inputs and outputs keep their types."""
+    """Convert the network to float16; inputs and outputs keep their types."""
     inner = {node.name for node in _inner_nodes(model.graph)}
     kept = [node.name for node in model.graph.node if node.name not in inner]
     return convert_float_to_float16(model, keep_io_types=True, node_block_list=kept)
 
 
 def _inner_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """What lies between the first convolution and the last, which gives `logits`; neither included."""
+    """Return the nodes between the first convolution and the last, which gives `logits`, both excluded."""
     network = _before(graph, ["logits"])
     first = next(node for node in network if node.op_type == "Conv")
     outer = {node.name for node in _before(graph, first.output)}
@@ -124,7 +124,7 @@ def _inner_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def _before(graph: onnx.GraphProto, values: Iterable[str]) -> list[onnx.NodeProto]:
-    """The nodes on which some values depend, in the graph's order."""
+    """Return the nodes on which some values depend, in the graph's order."""
     wanted, found = set(values), []
     for node in reversed(graph.node):  # sorted: what a node needs stands before it
         if wanted & set(node.output):

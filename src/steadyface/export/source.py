@@ -1,4 +1,4 @@
-"""What an export starts from: a float32 graph, and the outputs that every form of it has to reproduce."""
+"""Source of an export: a float32 graph and the outputs that every form of it must reproduce."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Source:
 
     @property
     def is_finder(self) -> bool:
-        """Whether it finds faces, not landmarks."""
+        """Whether it is a face finder."""
         return self.facts["kind"] == "steadyface.finder"
 
     @property
@@ -47,7 +47,7 @@ class Source:
 
 
 def open_graph(model: str | Path, name: str | None = None) -> Source:
-    """The graph of a bundled model's name or an exported file, to be compared with itself.
+    """Open the graph of a bundled model or an exported file.
 
     Args:
         model: float32.
@@ -70,7 +70,7 @@ def open_graph(model: str | Path, name: str | None = None) -> Source:
 
 
 def runner(model: onnx.ModelProto) -> Run:
-    """The graph in ONNX Runtime on the CPU; inputs in the graph's order."""
+    """Return a function that runs the graph on the CPU; inputs in the graph's order."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(

@@ -1,4 +1,4 @@
-"""From a float32 graph to the file: operator set, precision, the comparison with its source, metadata."""
+"""Conversion of a float32 graph to the exported file: operator set, precision, check, metadata."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PRECISIONS = ("float32", "float16", "int8")
 
 @dataclass(frozen=True)
 class Form:
-    """What an exported file is to look like.
+    """Form of an exported file.
 
     Args:
         precision: one of `PRECISIONS`, of the network; its decoder always computes in float32.
@@ -49,7 +49,7 @@ class Form:
 
 
 def write(source: Source, path: str | Path, form: Form) -> Deviation:
-    """Write the graph in this form, once it has been compared with its source.
+    """Write the graph in this form after checking it against its source.
 
     Returns:
         px of the network's input.
@@ -78,7 +78,7 @@ def write(source: Source, path: str | Path, form: Form) -> Deviation:
 
 
 def _shape(source: Source, form: Form) -> onnx.ModelProto:
-    """The model as it is going to be written, but for its metadata."""
+    """Return the model as it is written, without its metadata."""
     if source.is_finder and form.precision != "float32":
         raise ConfigError(f"{form.precision} is for landmark networks; a finder stays in float32")
     model = _convert(source.model, form.opset)

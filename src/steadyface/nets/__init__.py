@@ -1,4 +1,4 @@
-"""The networks: each has a `config` that rebuilds it.
+"""Networks; each has a `config` that rebuilds it.
 
 Landmark networks give their log-heatmaps by `log_heatmaps`; the finder gives boxes by `graph.FinderGraph`.
 """
@@ -14,7 +14,7 @@ LandmarkNet = CompactNet | HourglassNet
 
 
 def build_network(config: LandmarkConfig) -> LandmarkNet:
-    """The landmark network of a configuration, with fresh weights."""
+    """Build the landmark network of a configuration, with fresh weights."""
     return CompactNet(config) if isinstance(config, CompactConfig) else HourglassNet(config)
 
 

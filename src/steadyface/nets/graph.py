@@ -1,4 +1,4 @@
-"""From pixels to points, or to boxes, in one module: what is exported, and what training is validated by."""
+"""Networks with normalisation and decoding inside: pixels to points or boxes; exported and validated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REACH = 1  # cells around a peak that its decoder looks at, and in which it has
 
 
 class LandmarkGraph(nn.Module):
-    """A landmark network and the decoder of its heatmaps.
+    """Landmark network with the decoder of its heatmaps.
 
     Input `crops`: (B, S, S, 3) RGB uint8. Outputs: `points` (B, 68, 2) crop px, `scores` (B, 68),
     `covariances` (B, 68, 2, 2) crop px², and `logits` (B, 68, h, w), the log-heatmaps, for other decoders.
@@ -39,7 +39,7 @@ class LandmarkGraph(nn.Module):
 
 
 class FinderGraph(nn.Module):
-    """A finder and the reading of its maps: the peaks, to a fraction of a cell, and the boxes around them.
+    """Finder with the decoder of its maps: sub-cell peaks and the boxes around them.
 
     Inputs: `image` (H, W, 3) RGB uint8 of any size, `threshold` () least score. Outputs: `boxes` (N, 4)
     x0, y0, x1, y1 in image px, tight around the landmarks, beyond the image's border where the face is, and
@@ -87,7 +87,7 @@ class FinderGraph(nn.Module):
 
 
 def _outshone(boxes: Float[Tensor, "n 4"]) -> Tensor:
-    """Which boxes, best first, overlap a better one by more than `_SAME_FACE`."""
+    """Mark the boxes, best first, whose overlap with a better one exceeds `_SAME_FACE`."""
     low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     shared = (high - low).clamp(min=0).prod(-1)

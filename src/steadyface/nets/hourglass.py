@@ -1,4 +1,4 @@
-"""The paper's network: stacked hourglasses that regress heatmaps at half of the input's resolution.
+"""The paper's network: stacked hourglasses that regress heatmaps at half the input's resolution.
 
 Every stack gives heatmaps of its own and takes the last stack's back in; all of them are trained. Fully
 convolutional: any input side that is a multiple of 2**(depth + 1) works.
@@ -27,7 +27,7 @@ _LOWEST = 1e-6  # of a peak of 1: a Gaussian at 5.3σ; what a negative value cou
 
 @dataclass(frozen=True)
 class HourglassConfig:
-    """The numbers of a stacked hourglass; stored in its checkpoint, so that a file rebuilds its own network.
+    """Configuration of a stacked hourglass; a checkpoint stores it and rebuilds its network from it.
 
     With "wide" units the defaults are the paper's network of 34.16 M parameters, with "bottleneck" of 2.26 M.
 
@@ -75,12 +75,12 @@ class HourglassConfig:
         return self.input_size // 2
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON; `HourglassConfig.from_dict` reads it back."""
+        """Return the configuration for JSON; `HourglassConfig.from_dict` reads it back."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> HourglassConfig:
-        """The configuration kept by `as_dict`; a key it does not know is an error."""
+        """Read the configuration of `as_dict`; an unknown key is an error."""
         try:
             return cls(**values)  # type: ignore[arg-type]
         except TypeError as error:
@@ -88,7 +88,7 @@ class HourglassConfig:
 
 
 class HourglassNet(nn.Module):
-    """Face crops to the heatmaps of every stack.
+    """Network from face crops to the heatmaps of every stack.
 
     Equation: f_i = linear_i(hourglass_i(x_i)), h_i = head_i(f_i), x_{i+1} = x_i + A_i f_i + B_i h_i, where
     head, A and B are 1 × 1 convolutions.
@@ -114,7 +114,7 @@ class HourglassNet(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "stacks batch maps h w"]:
-        """What every stack gives, heatmaps or logits by `config.output`, of RGB crops with values 0…255."""
+        """Compute every stack's heatmaps or logits (`config.output`) of RGB crops with values 0…255."""
         x = self.stem(images / 255.0)
         outputs: list[Tensor] = []
         for i, (stack, head) in enumerate(zip(self.stacks, self.heads, strict=True)):
@@ -125,7 +125,7 @@ class HourglassNet(nn.Module):
         return torch.stack(outputs)
 
     def log_heatmaps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch maps h w"]:
-        """The last stack's log-heatmaps of RGB crops with values 0…255, for `heatmap.decode_logits`.
+        """Compute the last stack's log-heatmaps of RGB crops with values 0…255, for `heatmap.decode_logits`.
 
         A negative value of a heatmap is no evidence: the authors' test code sets it to 0, here it is 1e-6.
         """
@@ -171,7 +171,7 @@ class _Wide(_Residual):
 
 
 def _units(config: HourglassConfig, *widths: int) -> nn.Sequential:
-    """Residual units from each width to the next; where none is given, those of one place of an hourglass."""
+    """Build residual units from each width to the next; by default those of one place of an hourglass."""
     unit = _Wide if config.unit == "wide" else _Bottleneck
     steps = pairwise(widths or [config.features] * (config.modules + 1))
     return nn.Sequential(*(unit(inputs, outputs) for inputs, outputs in steps))
@@ -183,7 +183,7 @@ def _stack(config: HourglassConfig) -> nn.Sequential:
 
 
 class _Hourglass(nn.Module):
-    """Look at half the resolution (and from there at half of that), and add what was seen."""
+    """Hourglass: process half the resolution, recursively, and add the result to the full one."""
 
     def __init__(self, config: HourglassConfig, depth: int) -> None:
         super().__init__()

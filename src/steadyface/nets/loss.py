@@ -1,4 +1,4 @@
-"""What the networks are taught: distances between their heatmaps and those of the truth."""
+"""Losses of the networks: distances between their heatmaps and those of the truth."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def squared_error(
 def regrid(
     logits: Float[Tensor, "batch maps n n"], sigma: float, to_size: int, to_sigma: float
 ) -> Float[Tensor, "batch maps m m"]:
-    """A teacher's softmax on the student's grid, widened to the student's σ: heatmaps of sum 1.
+    """Resample a teacher's softmax to the student's grid, widened to the student's σ: heatmaps of sum 1.
 
     Equation: t = W s Wᵀ, where column j of W is the Gaussian of variance σ'² - (k·σ)² drawn at the place of
     the teacher's cell j in the student's grid, k the ratio of the grids; a Gaussian peak stays one.
@@ -121,7 +121,7 @@ def finder_loss(
     *,
     box_weight: float = 2.0,
 ) -> Float[Tensor, ""]:
-    """What a finder is taught: the heatmap of visible centres, and at each centre the box around it.
+    """Loss of the finder: the heatmap of visible centres, and the box at each centre.
 
     Equation: Σ_c |σ(z) - t|²·BCE(z, t) over the number of faces, t the largest Gaussian at c, plus
     `box_weight` times the mean distance |·|₁ of log sizes and offsets, weighted by t where t > 0.3.
