@@ -99,7 +99,7 @@ class TestPage:
     def test_a_folder_that_cannot_be_written_is_one_line(self, tmp_path: Path) -> None:
         taken = tmp_path / "file"
         taken.touch()
-        with pytest.raises(DataError, match=r"^[^\n]*file: cannot be written: [^\n]+$"):
+        with pytest.raises(DataError, match=r"^[^\n]*file: cannot be made: [^\n]+$"):
             write_report([], taken)
 
 

@@ -191,7 +191,7 @@ class TestPage:
 
     def test_a_folder_that_cannot_be_made_is_one_line(self, tmp_path: Path) -> None:
         (tmp_path / "out").touch()
-        with pytest.raises(DataError, match=r"^[^\n]*out: cannot be written: [^\n]+$"):
+        with pytest.raises(DataError, match=r"^[^\n]*out: cannot be made: [^\n]+$"):
             written(tracks_of({}), tmp_path)
 
 

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from steadyface.errors import ConfigError, WeightsError
+from steadyface.files import reading, write_bytes
 from steadyface.nets import FinderConfig, FinderNet, LandmarkConfig, LandmarkNet, build_network
 from steadyface.nets.compact import CompactConfig
 from steadyface.nets.hourglass import HourglassConfig
@@ -43,11 +44,15 @@ def build_from(kind: str, config: str) -> Network:
 
 
 def save_network(net: Network, path: str | Path) -> None:
-    """Write a network's configuration and weights (matrices in float16) as one `.safetensors` file."""
+    """Write a network's configuration and weights (matrices in float16) as one `.safetensors` file.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     kind, config = describe(net.config)
     state = {key: value.half() if value.ndim > 1 else value for key, value in net.state_dict().items()}
     metadata = {"kind": _PREFIX + kind, "config": config}
-    save_file({key: value.contiguous() for key, value in state.items()}, path, metadata)
+    write_bytes(path, save({key: value.contiguous() for key, value in state.items()}, metadata))
 
 
 def load_network(path: str | Path) -> Network:
@@ -57,12 +62,13 @@ def load_network(path: str | Path) -> Network:
         WeightsError: not such a file.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        net = build_from(metadata.get("kind", "").removeprefix(_PREFIX), metadata.get("config", "{}"))
-    except (OSError, SafetensorError, ConfigError) as error:
-        raise WeightsError(f"{path}: {error}") from error
-    net.load_state_dict(load_file(path))
+        with reading(path, "a network of steadyface", WeightsError.at):
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+            net = build_from(metadata.get("kind", "").removeprefix(_PREFIX), metadata.get("config", "{}"))
+            net.load_state_dict(load_file(path))
+    except SafetensorError as error:
+        raise WeightsError.at(path, str(error)) from error
     return net.eval()
 
 

@@ -12,7 +12,8 @@ from itertools import islice
 from pathlib import Path
 
 from steadyface.drawing import Overlay
-from steadyface.errors import ConfigError, DataError, SteadyfaceError
+from steadyface.errors import ConfigError, SteadyfaceError
+from steadyface.files import make_folder
 from steadyface.pipeline import add_rows, describe, follow, tracked_faces
 from steadyface.stabilizer.choice import Choice
 from steadyface.tracking import TrackedFace, Tracker
@@ -149,7 +150,7 @@ def track_clip(
         raise ConfigError(f"{source_name(source)} cannot be read twice for its overlay: add --no-overlay")
     began = time.monotonic()
     frames = open_frames(source, fps, start, end)
-    _make_folder(out)
+    make_folder(out)
     base = out / source_name(source)
     drawn = base.with_name(f"{base.name}.overlay.mp4")
     work = _Work()
@@ -336,10 +337,3 @@ def _draw_again(
 
 def _known(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(out, f"cannot be made: {error.strerror}") from error

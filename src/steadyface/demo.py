@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from steadyface import metrics
 from steadyface.clips import ClipSummary, track_clip
-from steadyface.errors import DataError
+from steadyface.files import make_folder
 from steadyface.images import read_image
 from steadyface.synthetic.moving_still import MovingStill
 from steadyface.tracking import Tracker
@@ -59,12 +59,11 @@ def run_demo(out: str | Path) -> DemoResult:
 
     Args:
         out: folder for the clip, its tracks and its overlay.
+
+    Raises:
+        DataError, VideoError: a file cannot be written.
     """
-    out = Path(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(out, f"cannot be made: {error.strerror}") from error
+    out = make_folder(out)
     scene = portrait()
     clip = out / "portrait.mp4"
     with VideoWriter(clip, scene.width, scene.height, scene.fps) as writer:

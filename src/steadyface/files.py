@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import pickle
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,9 +27,9 @@ MakeError = Callable[[Path, str], SteadyfaceError]
 _MALFORMED = (
     *(ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration, OverflowError),
     *(EOFError, RuntimeError, SyntaxError, MemoryError, struct.error),
-    *(BadZipFile, TokenError, zlib.error, lzma.LZMAError),
+    *(BadZipFile, pickle.PickleError, TokenError, zlib.error, lzma.LZMAError),
 )
-"""Raised by numpy, zipfile, json and csv on a broken file: cut off, of another kind, or absurdly large."""
+"""Raised by numpy, zipfile, json, csv and torch on a file that is cut off, of another kind or too large."""
 
 
 def make_folder(folder: str | Path, error: MakeError = DataError) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from steadyface.errors import ConfigError, DataError
+from steadyface.files import read_bytes, write_bytes
 from steadyface.geometry import Affine, Region
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -41,10 +42,7 @@ def read_image(path: str | Path) -> Frame:
     Raises:
         DataError: missing, empty, or not an image.
     """
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise DataError(path, error.strerror or "cannot be read") from error
+    data = np.frombuffer(read_bytes(path), np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None or not image.size:
         raise DataError(path, "not an image that can be read")
@@ -65,10 +63,7 @@ def write_image(path: str | Path, image: Frame) -> None:
         ) from error
     if not coded:
         raise DataError(path, "cannot be encoded")
-    try:
-        Path(path).write_bytes(data.tobytes())
-    except OSError as error:
-        raise DataError(path, error.strerror or "cannot be written") from error
+    write_bytes(path, data.tobytes())
 
 
 def crop_region(

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from steadyface import markup
 from steadyface.datasets.face_boxes import INDEX, read_boxes
 from steadyface.errors import ConfigError
+from steadyface.files import make_folder
 from steadyface.geometry import Region, face_size, flip_points
 from steadyface.images import Frame, crop_region, read_image, write_image
 from steadyface.landmarker import Landmarker
@@ -82,10 +83,14 @@ def write_labels(source: Path, out: Path, tracker: Tracker, every: int = 12) -> 
 
     Returns:
         Counts of faces kept and seen.
+
+    Raises:
+        ConfigError: `every` is below 1.
+        DataError, VideoError: the source cannot be read, or a file not written.
     """
     if every < 1:
         raise ConfigError(f"every must be at least 1 frame, got {every}")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     photographs = (source / INDEX).is_file()
     found = _faces_of_photographs(source) if photographs else _faces_of_clip(source, tracker, every)
     kept = seen = 0

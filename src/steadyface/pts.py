@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface.errors import DataError
+from steadyface.files import read_bytes, write_text
 from steadyface.markup import OUTER_EYE_CORNERS
 
 
@@ -29,10 +30,7 @@ def read_pts(
         DataError: unreadable, without braces, a line that is not two finite numbers, or another count; with
             path and line.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise DataError(path, error.strerror or "cannot be read") from error
+    lines = read_bytes(path).decode(errors="replace").splitlines()
     stripped = [line.strip() for line in lines]
     if "{" not in stripped or "}" not in stripped:
         raise DataError(path, "no { … } around the points")
@@ -66,13 +64,13 @@ def read_face(
 
 
 def write_pts(path: str | Path, points: Float[np.ndarray, "landmarks 2"]) -> None:
-    """Write points (0-based image px) as a `.pts` file, which counts from 1."""
+    """Write points (0-based image px) as a `.pts` file, which counts from 1.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     rows = [f"{x:.4f} {y:.4f}" for x, y in points + 1.0]
-    text = "\n".join(["version: 1", f"n_points: {len(points)}", "{", *rows, "}", ""])
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(path, error.strerror or "cannot be written") from error
+    write_text(path, "\n".join(["version: 1", f"n_points: {len(points)}", "{", *rows, "}", ""]))
 
 
 def _point(path: str | Path, line: int, text: str) -> tuple[float, float]:

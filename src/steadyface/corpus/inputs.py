@@ -16,6 +16,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from steadyface.errors import ConfigError, DataError
+from steadyface.files import reading
 
 SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".divx", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
@@ -124,10 +125,8 @@ def _expand(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _listed(path: Path) -> Iterator[tuple[str, str]]:
-    try:
+    with reading(path, "a list of videos"):
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(path, f"not a list of videos that can be read: {error}") from error
     for line in map(str.strip, lines):
         if line and not line.startswith("#"):
             address = line if is_url(line) else _absolute(path.parent / line)

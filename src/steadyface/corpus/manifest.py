@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from steadyface._version import __version__
 from steadyface.errors import DataError
+from steadyface.files import atomic_write, make_folder, read_bytes, write_text, writing
 
 JOURNAL = "manifest.jsonl"
 TABLE = "manifest.parquet"
@@ -76,26 +77,31 @@ class Manifest:
 
     def __init__(self, folder: Path) -> None:
         self._journal, self._table = folder / JOURNAL, folder / TABLE
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.entries = self._read()
+        make_folder(folder)
+        self.entries = self._read()
+        with writing(self._table):
             self._table.unlink(missing_ok=True)
-            _replace(self._journal, "".join(f"{entry.as_json()}\n" for entry in self.entries.values()))
-        except OSError as error:
-            raise DataError(folder, f"cannot hold results: {error.strerror or error}") from error
+        write_text(self._journal, "".join(f"{entry.as_json()}\n" for entry in self.entries.values()))
 
     def add(self, entry: Entry) -> None:
-        """Note what came of a video."""
+        """Note what came of a video.
+
+        Raises:
+            DataError: the journal cannot be written.
+        """
         self.entries[entry.input] = entry
-        with self._journal.open("a", encoding="utf-8") as file:
+        with writing(self._journal), self._journal.open("a", encoding="utf-8") as file:
             file.write(f"{entry.as_json()}\n")
 
     def close(self) -> None:
-        """Write the table."""
-        part = self._table.with_name(f"{TABLE}.part")
+        """Write the table.
+
+        Raises:
+            DataError: it cannot be written.
+        """
         rows = [asdict(entry) | {"options": json.dumps(entry.options)} for entry in self.entries.values()]
-        parquet.write_table(pyarrow.Table.from_pylist(rows, _SCHEMA), part)
-        part.replace(self._table)
+        with atomic_write(self._table) as part:
+            parquet.write_table(pyarrow.Table.from_pylist(rows, _SCHEMA), part)
 
     def of(self, inputs: Iterable[str]) -> list[Entry]:
         """The entries of these videos, as far as there are any."""
@@ -105,7 +111,7 @@ class Manifest:
         if not self._journal.exists():
             return {}
         entries = {}
-        for number, line in enumerate(self._journal.read_bytes().splitlines(keepends=True), 1):
+        for number, line in enumerate(read_bytes(self._journal).splitlines(keepends=True), 1):
             if not line.endswith(b"\n"):
                 break  # a kill broke it
             try:
@@ -114,9 +120,3 @@ class Manifest:
                 raise DataError(self._journal, f"not a line of a manifest: {error}", number) from error
             entries[entry.input] = entry
         return entries
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

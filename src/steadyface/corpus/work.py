@@ -21,6 +21,7 @@ from steadyface.corpus.inputs import local_copy, state
 from steadyface.corpus.manifest import DONE, ERROR, Entry
 from steadyface.corpus.options import CorpusOptions
 from steadyface.errors import SteadyfaceError, VideoError
+from steadyface.files import make_folder
 from steadyface.pipeline import add_rows, describe, follow
 from steadyface.tracks import Meta, Tracks, TracksBuilder
 from steadyface.video import VideoFrame, ahead, open_frames
@@ -41,7 +42,7 @@ class Worker:
 
     def __init__(self, options: CorpusOptions, out: Path, scratch: Path, threads: int) -> None:
         cv2.setNumThreads(threads)
-        scratch.mkdir(parents=True, exist_ok=True)
+        make_folder(scratch)
         self._options, self._out, self._scratch = options, out, scratch
         self._asked = options.as_dict()
         self._tracker, self._choice = options.build(threads)
@@ -73,7 +74,7 @@ class Worker:
             "corpus": {"input": source, **before, "options": self._asked},
         }
         tracks = replace(tracks, meta=tracks.meta | told)
-        (self._out / output).parent.mkdir(parents=True, exist_ok=True)
+        make_folder((self._out / output).parent)
         tracks.save(self._out / output)
         return _entry(output, tracks.meta)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.errors import DataError
+from steadyface.files import read_json, reading
 
 INDEX = "faces.json"
 
@@ -36,13 +35,9 @@ def read_boxes(folder: str | Path) -> dict[str, list[FaceBox]]:
         DataError: the file is missing or of another form.
     """
     path = Path(folder) / INDEX
-    try:
-        listed = json.loads(path.read_text(encoding="utf-8"))
+    listed = read_json(path, kind := "a list of face boxes")
+    with reading(path, kind):
         return {name: [_face(entry) for entry in faces] for name, faces in listed.items()}
-    except OSError as error:
-        raise DataError(path, error.strerror or "cannot be read") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(path, f"not a list of face boxes: {error}") from error
 
 
 def _face(entry: dict[str, object]) -> FaceBox:

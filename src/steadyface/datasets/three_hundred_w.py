@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface.errors import ConfigError, DataError
+from steadyface.files import read_json
 from steadyface.geometry import Region, bounding_box, box_of_pixels
 from steadyface.images import SUFFIXES, Frame, read_image
 from steadyface.pts import read_face
@@ -231,12 +231,7 @@ def _in_folder(folder: Path, part: str) -> list[Sample]:
 
 
 def _read_boxes(path: str | Path) -> dict[str, Any]:
-    try:
-        boxes = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(path, error.strerror or "cannot be read") from error
-    except ValueError as error:
-        raise DataError(path, f"not JSON: {error}") from error
+    boxes = read_json(path, "JSON")
     if not isinstance(boxes, dict):
         raise DataError(path, f"expected names with their boxes, found a {type(boxes).__name__}")
     return boxes

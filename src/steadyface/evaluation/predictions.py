@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
 
 from steadyface.errors import DataError
+from steadyface.files import make_folder, read_arrays, read_json, write_arrays, write_text
 
 RUN = "run.json"
 _ITEMS, _SUFFIX, _SKIPPED = "items", ".npz", ".skipped"
@@ -66,10 +63,7 @@ class PredictionFolder:
         path = self.root / RUN
         if not path.is_file():
             return None
-        try:
-            run = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(path, f"not a run's description: {error}") from error
+        run = read_json(path, "a run's description")
         if not isinstance(run, dict):
             raise DataError(path, "not a run's description")
         return run
@@ -80,12 +74,8 @@ class PredictionFolder:
         Raises:
             DataError: the folder cannot be written.
         """
-        path = self.root / RUN
-        try:
-            (self.root / _ITEMS).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(path, f"cannot be written: {error.strerror or error}") from error
-        write_whole(path, json.dumps(run, indent=2) + "\n")
+        make_folder(self.root / _ITEMS)
+        write_text(self.root / RUN, json.dumps(run, indent=2) + "\n")
 
     def has(self, name: str) -> bool:
         """Whether the item was predicted."""
@@ -97,9 +87,7 @@ class PredictionFolder:
         Raises:
             DataError: it cannot be written.
         """
-        coded = io.BytesIO()
-        np.savez_compressed(coded, **vars(prediction))
-        write_whole(self._path(name), coded.getvalue())
+        write_arrays(self._path(name), vars(prediction))
         self._path(name, _SKIPPED).unlink(missing_ok=True)
 
     def skip(self, name: str, reason: str) -> None:
@@ -108,7 +96,7 @@ class PredictionFolder:
         Raises:
             DataError: it cannot be written.
         """
-        write_whole(self._path(name, _SKIPPED), " ".join(reason.split()))
+        write_text(self._path(name, _SKIPPED), " ".join(reason.split()))
 
     def skipped(self) -> dict[str, str]:
         """The items that could not be predicted, and why."""
@@ -126,28 +114,9 @@ class PredictionFolder:
             DataError: missing, or not such a file.
         """
         path = self._path(name)
-        try:
-            with path.open("rb") as file, np.load(file) as values:
-                arrays = {key: values[key] for key in ("points", "scores", "truth", "seconds", "heatmap")}
-                return Prediction(tuple(values["rows"].tolist()), **arrays, group=str(values["group"]))
-        except OSError as error:
-            raise DataError(path, error.strerror or str(error)) from error
-        except (ValueError, KeyError, TypeError, EOFError, BadZipFile, TokenError, zlib.error) as error:
-            raise DataError(path, f"not a prediction: {error}") from error
+        arrays: dict[str, Any] = read_arrays(path, "a prediction", [each.name for each in fields(Prediction)])
+        rows, group = tuple(arrays.pop("rows").tolist()), str(arrays.pop("group"))
+        return Prediction(rows=rows, group=group, **arrays)
 
     def _path(self, name: str, suffix: str = _SUFFIX) -> Path:
         return self.root / _ITEMS / f"{name}{suffix}"
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file that never bears its name while it is half written.
-
-    Raises:
-        DataError: it cannot be written.
-    """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_bytes(content if isinstance(content, bytes) else content.encode())
-        part.replace(path)
-    except OSError as error:
-        raise DataError(path, f"cannot be written: {error.strerror or error}") from error

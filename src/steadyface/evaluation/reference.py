@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
 
 from steadyface import metrics
-from steadyface.errors import DataError
+from steadyface.files import read_arrays
 from steadyface.geometry import CROP_MARGIN, Affine, bounding_box
 
 CROP = 256
@@ -99,10 +97,5 @@ def _from_crops(
 
 
 def _read(path: Path, keys: tuple[str, ...]) -> dict[str, Float[np.ndarray, "faces 68 2"]]:
-    try:
-        with np.load(path) as values:
-            return {key: values[key].astype(float) for key in keys}
-    except OSError as error:
-        raise DataError(path, error.strerror or "cannot be read") from error
-    except (ValueError, KeyError, BadZipFile, TokenError) as error:
-        raise DataError(path, f"not reference predictions: {error}") from error
+    arrays = read_arrays(path, "reference predictions", keys)
+    return {key: array.astype(float) for key, array in arrays.items()}

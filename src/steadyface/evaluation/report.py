@@ -18,7 +18,8 @@ from steadyface.evaluation.tables.formats import is_not_run, merged, to_csv, to_
 from steadyface.evaluation.tables.paper import Table, paper_tables
 from steadyface.evaluation.tables.text import about, as_text
 from steadyface.evaluation.tables.words import amount, counted, incomplete, labels, number
-from steadyface.html.page import make_folder, page, tile, write_text
+from steadyface.files import make_folder, write_text
+from steadyface.html.page import page, tile
 
 PAGE = "report.html"
 

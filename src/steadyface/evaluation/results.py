@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from steadyface.errors import DataError
-from steadyface.evaluation.predictions import write_whole
+from steadyface.files import read_json, reading, write_text
 
 ALL = "all"
 """The group of all items."""
@@ -100,7 +99,7 @@ class Results:
         Raises:
             DataError: it cannot be written.
         """
-        write_whole(Path(path), json.dumps(_plain(asdict(self)), indent=1) + "\n")
+        write_text(path, json.dumps(_plain(asdict(self)), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Results:
@@ -109,15 +108,11 @@ class Results:
         Raises:
             DataError: missing, or not such a file.
         """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = read_json(path, kind := "results of steadyface score")
+        with reading(path, kind):
             rows = [Row(**{**row, "figures": _floats(row["figures"])}) for row in values.pop("rows")]
             items = {name: _floats(figures) for name, figures in values.pop("items").items()}
             return cls(**values, rows=rows, items=items)
-        except OSError as error:
-            raise DataError(path, error.strerror or "cannot be read") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(path, f"not results of steadyface score: {error}") from error
 
 
 @dataclass(frozen=True)

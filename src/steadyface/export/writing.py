@@ -8,11 +8,12 @@ from pathlib import Path
 import onnx
 import onnx.version_converter
 
-from steadyface.errors import ConfigError, DataError, ExportError
+from steadyface.errors import ConfigError, ExportError
 from steadyface.export.check import Deviation, compare_boxes, compare_points, judge, limit
 from steadyface.export.packing import forget_source, pack_weights
 from steadyface.export.precision import calibration_crops, to_float16, to_int8
 from steadyface.export.source import Source, runner
+from steadyface.files import write_bytes
 
 OPSET = 18
 OPSETS = range(17, 22)
@@ -70,10 +71,7 @@ def write(source: Source, path: str | Path, form: Form) -> Deviation:
     figures = {"deviation_mean_px": f"{found.mean:.4f}", "deviation_worst_px": f"{found.worst:.4f}"}
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {**source.facts, "precision": form.precision, **figures})
-    try:
-        Path(path).write_bytes(model.SerializeToString())
-    except OSError as error:
-        raise DataError(path, f"cannot be written: {error.strerror}") from error
+    write_bytes(path, model.SerializeToString())
     return found
 
 

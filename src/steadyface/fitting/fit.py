@@ -12,6 +12,7 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 
 from steadyface.errors import ConfigError
+from steadyface.files import read_json, reading, write_text
 from steadyface.fitting.loss import Weights, loss
 from steadyface.fitting.spaces import BASES, Vector, space
 from steadyface.fitting.statistics import Clips
@@ -171,23 +172,24 @@ class _Search:
         self._count += 1
         if self._count % 25 == 0:
             if self._checkpoint is not None:
-                self._checkpoint.write_text(json.dumps({"best": self._best.tolist()}), encoding="utf-8")
+                write_text(self._checkpoint, json.dumps({"best": self._best.tolist()}))
             self._report(f"{self._count} evaluations: loss {np.exp(self._value):.4f}")
         return value
 
     def _resumed(self, length: int) -> Vector | None:
         if self._checkpoint is None or not self._checkpoint.exists():
             return None
-        try:
-            best = np.array(json.loads(self._checkpoint.read_text(encoding="utf-8"))["best"], float)
+        saved = read_json(self._checkpoint, kind := "this fit's checkpoint", _start_again)
+        with reading(self._checkpoint, kind, _start_again):
+            best = np.array(saved["best"], float)
             if best.shape != (length,):
-                raise ValueError(f"{best.shape} numbers")
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f"{self._checkpoint}: not this fit's checkpoint; remove it to begin anew"
-            ) from error
+                raise ValueError(f"{best.size} numbers, not {length}")
         self._report(f"going on from {self._checkpoint}")
         return best
+
+
+def _start_again(path: Path, problem: str) -> ConfigError:
+    return ConfigError(f"{path}: {problem}; remove it to start again")
 
 
 def _raw_score(clips: list[Clips], weights: Weights) -> float:

@@ -15,9 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
@@ -28,6 +26,7 @@ from steadyface import markup
 from steadyface.datasets.annotated_videos import AnnotatedVideo
 from steadyface.datasets.three_hundred_w import Sample
 from steadyface.errors import ConfigError, DataError
+from steadyface.files import make_folder, read_arrays, reading, write_arrays, write_text
 from steadyface.fitting.fit import Pair
 from steadyface.geometry import Region, bounding_box, face_size
 from steadyface.labels import LARGEST_SPREAD, label_face
@@ -70,10 +69,7 @@ def write_sequences(
         ConfigError: clips, but no still's sequence in `out`.
         VideoError, DataError: an input cannot be read, or a sequence not written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(out, f"cannot be made: {error.strerror}") from error
+    make_folder(out)
     for sample in stills:
         name = f"still_{sample.part}_{sample.points_path.stem}"
         _write_missing(out, name, partial(_of_still, sample, landmarker), report)
@@ -95,13 +91,7 @@ def save_pair(pair: Pair, path: Path) -> None:
     arrays: dict[str, Any] = {"raw": pair.raw, "truth": pair.truth, "fps": pair.fps}
     if pair.scores is not None:
         arrays["scores"] = pair.scores.astype("float32")
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        part.replace(path)
-    except OSError as error:
-        raise DataError(path, f"cannot be written: {error.strerror or error}") from error
+    write_arrays(path, arrays)
 
 
 def load_pair(path: Path) -> Pair:
@@ -110,17 +100,13 @@ def load_pair(path: Path) -> Pair:
     Raises:
         DataError: missing, or not such a file.
     """
-    try:
-        with path.open("rb") as file, np.load(file) as values:
-            raw, truth, fps = values["raw"], values["truth"], float(values["fps"])
-            scores = values["scores"].astype(float) if "scores" in values else None
-    except OSError as error:
-        raise DataError(path, error.strerror or str(error)) from error
-    except (ValueError, KeyError, TypeError, EOFError, BadZipFile, TokenError, zlib.error) as error:
-        raise DataError(path, f"not a sequence with its truth: {error}") from error
+    values = read_arrays(path, kind := "a sequence with its truth")
+    with reading(path, kind):
+        raw, truth, fps = values["raw"], values["truth"], float(values["fps"])
+        scores = values["scores"].astype(float) if "scores" in values else None
     scored = raw.shape[:2] if scores is None else scores.shape
     if (raw.shape[1:], truth.shape, scored) != ((markup.COUNT, 2), raw.shape, raw.shape[:2]):
-        raise DataError(path, f"not a sequence with its truth: shapes {raw.shape}, {truth.shape}, {scored}")
+        raise DataError(path, f"not {kind}: shapes {raw.shape}, {truth.shape}, {scored}")
     return Pair(raw, truth, scores, fps)
 
 
@@ -139,7 +125,7 @@ def _write_missing(out: Path, name: str, make: Callable[[], Iterator[Pair]], rep
     for count, pair in enumerate(make(), start=1):
         save_pair(pair, out / f"{name}_{count - 1}.npz")
         frames += len(pair.raw)
-    done.touch()
+    write_text(done, "")
     report(f"{name}: {count} {'sequence' if count == 1 else 'sequences'}, {frames} frames")
 
 

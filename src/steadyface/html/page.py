@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from string import Template
-
-from steadyface.errors import DataError
 
 
 def page(title: str, header: str, main: str, footer: str, *, style: str = "", script: str = "") -> str:
@@ -47,31 +44,6 @@ def facts(values: Mapping[str, str]) -> str:
     """A list of names and what each is; plain text."""
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in values.items())
     return f"<dl>{items}</dl>"
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for pages, and those above it.
-
-    Raises:
-        DataError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(folder, f"cannot be written: {error.strerror or error}") from error
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a page, or a file beside one.
-
-    Raises:
-        DataError: it cannot be written.
-    """
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(path, f"cannot be written: {error.strerror or error}") from error
-    return path
 
 
 _SCRIPTS = "; script-src 'unsafe-inline'"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from steadyface.errors import DataError
+from steadyface.files import writing
 from steadyface.images import Frame
 from steadyface.pipeline import add_rows
 from steadyface.tracking import TrackedFace
@@ -81,11 +82,8 @@ class Recording:
 
     @contextmanager
     def _writing(self, mode: str) -> Iterator[IO[bytes]]:
-        try:
-            with self.path.open(mode) as file:
-                yield file
-        except OSError as error:
-            raise DataError(self.path, f"cannot be written: {error.strerror}") from error
+        with writing(self.path), self.path.open(mode) as file:
+            yield file
 
 
 def _first_line(meta: Meta) -> bytes:

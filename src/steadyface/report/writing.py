@@ -8,7 +8,8 @@ from pathlib import Path
 
 from steadyface.clips import ClipSummary, track_clip
 from steadyface.errors import DataError
-from steadyface.html.page import make_folder, page, write_text
+from steadyface.files import make_folder, write_text
+from steadyface.html.page import page
 from steadyface.report.figures import figures_of, frame_count
 from steadyface.report.moments import Moment, pictures, worst_moments
 from steadyface.report.sections import header_html, main_html

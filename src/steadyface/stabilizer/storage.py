@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from steadyface.errors import ConfigError, WeightsError
+from steadyface.files import read_json, reading, write_text
 from steadyface.stabilizer.base import Stabilizer
 from steadyface.stabilizer.baselines import (
     ConstantVelocity,
@@ -44,8 +45,12 @@ KINDS: dict[str, type[Stabilizer]] = {
 
 
 def save_stabilizer(stabilizer: Stabilizer, path: str | Path) -> None:
-    """Write as JSON; seven digits of each number are kept."""
-    Path(path).write_text(json.dumps({"version": VERSION, **stabilizer.as_dict()}), encoding="utf-8")
+    """Write as JSON; seven digits of each number are kept.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    write_text(path, json.dumps({"version": VERSION, **stabilizer.as_dict()}))
 
 
 def load_stabilizer(name: str | Path = DEFAULT_STABILIZER) -> Stabilizer:
@@ -71,23 +76,16 @@ def _bundled(name: str) -> Stabilizer:
 
 
 def _read(path: Path) -> Stabilizer:
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    values: dict[str, Any] = read_json(path, "a stabiliser's file", WeightsError.at)
+    with reading(path, "a stabiliser's file", WeightsError.at):
         if (version := values.pop("version")) != VERSION:
-            raise WeightsError(f"{path}: version {version}, this steadyface reads version {VERSION}")
+            raise WeightsError.at(path, f"version {version}, this steadyface reads version {VERSION}")
         kind = KINDS[values.pop("kind")]
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise WeightsError(f"{path}: not a stabiliser's file") from error
-    names = {field.name for field in fields(kind)}
-    if set(values) != names:
-        raise WeightsError(f"{path}: keys differ: {sorted(set(values) ^ names)}")
-    try:
+        names = {field.name for field in fields(kind)}
+        if set(values) != names:
+            raise WeightsError.at(path, f"keys differ: {sorted(set(values) ^ names)}")
         arrays: dict[str, Any] = {
             name: np.array(value, float) if isinstance(value, list) else value
             for name, value in values.items()
         }
         return kind(**arrays)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{path}: {error}") from error

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from steadyface.checkpoint import Network, save_network
 from steadyface.errors import ConfigError
+from steadyface.files import atomic_write, make_folder, reading, writing
 from steadyface.training.recipes import Course
 
 Report = Callable[[str], None]
@@ -78,7 +79,7 @@ def run(
         raise ConfigError(
             f"{last} {'exists: resume it or name another folder' if not resume else 'is missing'}"
         )
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     fabric = Fabric(accelerator="auto", devices=devices, precision=_precision())
     fabric.launch()
     report = report if fabric.is_global_zero else _silent
@@ -153,20 +154,22 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
-        part = path.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(path)
+        with atomic_write(path) as part, part.open("wb") as file:
+            torch.save(state, file)
 
     def load(self, path: Path) -> tuple[int, float]:
         """Read `save`'s file; returns the next epoch and the best validation so far."""
-        state = torch.load(path, map_location=self.fabric.device, weights_only=True)
-        if state["recipe"] != asdict(self.recipe):
-            raise ConfigError(f"{path} was written by another recipe: {state['recipe']}")
-        self.net.module.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        return int(state["epoch"]), float(state["best"])
+        with reading(path, "the state of a training run"):
+            state = torch.load(path, map_location=self.fabric.device, weights_only=True)
+            recipe = state["recipe"]
+        if recipe != asdict(self.recipe):
+            raise ConfigError(f"{path} was written by another recipe: {recipe}")
+        with reading(path, "the state of this network's training run"):
+            self.net.module.load_state_dict(state["net"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            return int(state["epoch"]), float(state["best"])
 
 
 def _optimizer(recipe: Course, net: nn.Module) -> torch.optim.Optimizer:
@@ -216,7 +219,7 @@ def _batches(samples: Sized, recipe: Course, fabric: Fabric, epoch: int) -> Any:
 
 def _log(path: Path, epoch: int, values: dict[str, float]) -> None:
     new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
+    with writing(path), path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if new:
             writer.writerow(["epoch", *values])

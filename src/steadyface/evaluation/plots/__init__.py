@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from steadyface.errors import DataError
 from steadyface.evaluation.plots.faces import error_curves, mean_heatmaps
 from steadyface.evaluation.plots.motion import (
     motion_error,
@@ -23,6 +22,7 @@ from steadyface.evaluation.plots.motion import (
 from steadyface.evaluation.plots.style import Drawn, NothingToDrawError, style
 from steadyface.evaluation.plots.trade_off import trade_off
 from steadyface.evaluation.results import Results
+from steadyface.files import atomic_write, write_text
 
 _FIGURES: tuple[tuple[str, str, Callable[[Sequence[Results]], Drawn]], ...] = (
     ("3a", "Time delay: raw, stabilised and true path", trajectory_sta),
@@ -61,13 +61,9 @@ class Plot:
             DataError: one of them cannot be written.
         """
         picture, drawing = (out / f"{self.name}{suffix}" for suffix in (".png", ".svg"))
-        try:
-            with style():
-                self.figure.savefig(picture, dpi=160, metadata={"Software": None})
-            drawing.write_text(self.svg, encoding="utf-8")
-        except OSError as error:
-            raise DataError(out, f"cannot be written: {error.strerror or error}") from error
-        return [picture, drawing]
+        with style(), atomic_write(picture) as part:
+            self.figure.savefig(part, format="png", dpi=160, metadata={"Software": None})
+        return [picture, write_text(drawing, self.svg)]
 
     @cached_property
     def svg(self) -> str:
