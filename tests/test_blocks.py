@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from steadyface.errors import MissingExtraError
-from steadyface.nets.blocks import LITE0_STEM, InvertedResidual, Merge, imagenet_weights, lite0_stages, refine
+from steadyface.nets.blocks import LITE0_STEM, InvertedResidual, Merge, lite0_stages, refine
+from steadyface.nets.imagenet import imagenet_weights
 
 
 @pytest.mark.parametrize("training", [True, False])

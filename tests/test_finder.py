@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from steadyface.errors import ConfigError
-from steadyface.nets.blocks import LITE0_STEM, conv_bn, imagenet_weights
+from steadyface.nets.blocks import LITE0_STEM, conv_bn
 from steadyface.nets.finder import FinderConfig, FinderNet
 from steadyface.nets.graph import FinderGraph
+from steadyface.nets.imagenet import imagenet_weights
 
 SMALL = FinderConfig(widths=(8, 16, 8), blocks=(0, 1, 1))
 
@@ -29,7 +30,7 @@ def frames(batch: int, height: int, width: int) -> torch.Tensor:
 @torch.no_grad()
 def test_the_stem_starts_as_lite0s_on_a_frame_averaged_over_two_by_two() -> None:
     net = build()
-    net.load_imagenet()
+    net.load_encoder(imagenet_weights())
     weights = imagenet_weights()
     stem = conv_bn(3, LITE0_STEM, kernel=3, stride=2).eval()
     stem.load_state_dict({key[5:]: value for key, value in weights.items() if key.startswith("stem.")})
@@ -44,7 +45,7 @@ def test_the_stem_starts_as_lite0s_on_a_frame_averaged_over_two_by_two() -> None
 def test_the_encoder_starts_from_imagenet_and_nothing_else_changes() -> None:
     net, weights = build(), imagenet_weights()
     before = {key: value.clone() for key, value in net.state_dict().items()}
-    net.load_imagenet()
+    net.load_encoder(imagenet_weights())
     for key, value in net.state_dict().items():
         if key.startswith("stages."):
             assert torch.equal(value, weights[key]), key

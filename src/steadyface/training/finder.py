@@ -19,6 +19,7 @@ from steadyface.errors import DataError
 from steadyface.images import Frame, read_image, resize_to
 from steadyface.nets import FinderNet
 from steadyface.nets.graph import FinderGraph
+from steadyface.nets.imagenet import imagenet_weights
 from steadyface.nets.loss import finder_loss
 from steadyface.training.collages import FacePhotos, hold_out_photos, load_photos
 from steadyface.training.loop import Report
@@ -117,7 +118,7 @@ def prepare_finder(
     if start is not None:
         start_from(net, start)
     else:
-        net.load_imagenet()
+        net.load_encoder(imagenet_weights())
     return FinderTask(recipe, fabric, net, samples, held_out)
 
 

@@ -24,6 +24,7 @@ from steadyface.geometry import change_grid
 from steadyface.nets import FinderNet, LandmarkNet, build_network
 from steadyface.nets.compact import CompactNet
 from steadyface.nets.graph import LandmarkGraph
+from steadyface.nets.imagenet import imagenet_weights
 from steadyface.nets.loss import cross_entropy, regrid, squared_error
 from steadyface.training.crops import FaceCrops, MixedCrops, load_backgrounds
 from steadyface.training.extra import HELD_OUT_ONE_IN, MEASURES, close_lids, eye_openness
@@ -179,7 +180,7 @@ def prepare_landmarks(
     if start is not None:
         start_from(net, start)
     elif isinstance(net, CompactNet):
-        net.load_imagenet()
+        net.load_encoder(imagenet_weights())
     crops_of_all = MixedCrops(learned, recipe.seed) if sets else faces
     return LandmarkTask(recipe, fabric, net, guide, crops_of_all, held_out, judged)
 
