@@ -15,7 +15,10 @@ import steadyface
 
 PACKAGE = Path(steadyface.__file__).parent
 LAYERS = (
-    ("_version", "errors", "geometry", "markup", "heatmap", "metrics", "measures", "stabilizer", "nets"),
+    (
+        *("_version", "errors", "arrays", "geometry", "markup", "heatmap", "metrics", "measures"),
+        *("stabilizer", "nets"),
+    ),
     (
         *("files", "images", "pts", "video", "models", "landmarker", "detector", "checkpoint"),
         *("stabilizer.__init__", "stabilizer.choice", "stabilizer.storage", "nets.imagenet"),

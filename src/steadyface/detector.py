@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.arrays import Box, Boxes, Frame
 from steadyface.errors import ConfigError, WeightsError
 from steadyface.geometry import box_of_pixels, fraction_inside, iou
-from steadyface.images import Frame, as_rgb, resize_to
+from steadyface.images import as_rgb, resize_to
 from steadyface.models import FINDER, model_kind, open_model
 
-Boxes = Float[np.ndarray, "faces 4"]
 Detector = Callable[[Frame], Boxes]
 """RGB uint8 (H, W, 3) → (N, 4) boxes x0, y0, x1, y1 in image px, tight around the landmarks, best first."""
 
@@ -101,7 +101,7 @@ class FaceFinder:
         order = np.argsort(-scores, kind="stable")
         return boxes[order], scores[order]
 
-    def confidence(self, image: np.ndarray, box: Float[np.ndarray, "4"]) -> float:
+    def confidence(self, image: np.ndarray, box: Box) -> float:
         """How sure the network is of a face at a known place; cheap where the image is a small crop.
 
         Args:

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from steadyface.arrays import Box, PointBatch, Points
+
 CROP_MARGIN = 1.3
 """Side of a crop over the larger side of the face's landmark box (the paper's protocol)."""
 
@@ -43,10 +45,10 @@ def change_grid(points: Float[Any, "*batch 2"], scale: Any) -> Float[Any, "*batc
 
 
 def flip_points(
-    points: Float[np.ndarray, "*batch landmarks 2"],
+    points: PointBatch,
     width: float,
     permutation: Int[np.ndarray, "landmarks"] | None = None,
-) -> Float[np.ndarray, "*batch landmarks 2"]:
+) -> PointBatch:
     """Mirror points left to right in an image `width` px wide: x → width - 1 - x.
 
     Args:
@@ -65,7 +67,7 @@ def flip_points(
     return flipped if permutation is None else flipped[..., permutation, :]
 
 
-def bounding_box(points: Float[np.ndarray, "*batch landmarks 2"]) -> Float[np.ndarray, "*batch 4"]:
+def bounding_box(points: PointBatch) -> Float[np.ndarray, "*batch 4"]:
     """The tight box (x0, y0, x1, y1) of each face's points, in the points' frame.
 
     >>> bounding_box(np.array([[1.0, 5.0], [4.0, 2.0]]))
@@ -74,7 +76,7 @@ def bounding_box(points: Float[np.ndarray, "*batch landmarks 2"]) -> Float[np.nd
     return np.concatenate([points.min(axis=-2), points.max(axis=-2)], axis=-1)
 
 
-def box_of_pixels(x: float, y: float, width: float, height: float) -> Float[np.ndarray, "4"]:
+def box_of_pixels(x: float, y: float, width: float, height: float) -> Box:
     """The box (x0, y0, x1, y1) covered by whole pixels, given as OpenCV gives a rectangle.
 
     >>> box_of_pixels(0, 0, 10, 20)
@@ -186,7 +188,7 @@ class Region:
     roll: float = 0.0
 
     @classmethod
-    def around_box(cls, box: Float[np.ndarray, "4"], margin: float = CROP_MARGIN) -> Region:
+    def around_box(cls, box: Box, margin: float = CROP_MARGIN) -> Region:
         """The upright square of side `margin`·max(w, h, 1 px) on a landmark box's centre.
 
         >>> Region.around_box(np.array([0.0, 0.0, 10.0, 20.0]))
@@ -196,9 +198,7 @@ class Region:
         return cls((x0 + x1) / 2, (y0 + y1) / 2, margin * max(x1 - x0, y1 - y0, 1.0))
 
     @classmethod
-    def around_points(
-        cls, points: Float[np.ndarray, "landmarks 2"], roll: float = 0.0, margin: float = CROP_MARGIN
-    ) -> Region:
+    def around_points(cls, points: Points, roll: float = 0.0, margin: float = CROP_MARGIN) -> Region:
         """The square turned by `roll` around a face's points (image px); at roll 0 that of `around_box`."""
         cos, sin = math.cos(roll), math.sin(roll)
         upright = cls.around_box(bounding_box(points @ np.array([[cos, -sin], [sin, cos]])), margin)
@@ -227,7 +227,7 @@ class Region:
 
 
 def face_size(
-    points: Float[np.ndarray, "*batch landmarks 2"],
+    points: PointBatch,
 ) -> Float[np.ndarray | np.floating, "*batch"]:
     """How large a face is: √(width · height) of its points' box, px.
 

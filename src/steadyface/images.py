@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from steadyface.arrays import Crop
+from steadyface.arrays import Frame as Frame
 from steadyface.errors import ConfigError, DataError
 from steadyface.files import read_bytes, write_bytes
 from steadyface.geometry import Affine, Region
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
-Frame = UInt8[np.ndarray, "height width 3"]
 
 _ROWS = 3
 
@@ -68,7 +69,7 @@ def write_image(path: str | Path, image: Frame) -> None:
 
 def crop_region(
     image: Frame, region: Region, size: int, border: int = cv2.BORDER_CONSTANT
-) -> tuple[UInt8[np.ndarray, "size size 3"], Affine]:
+) -> tuple[Crop, Affine]:
     """Cut a square region out of an image and bring it to `size` × `size` px.
 
     A region much larger than the crop is first averaged over whole blocks, so that no detail aliases; the

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from steadyface import markup
+from steadyface.arrays import Frame, Points
 from steadyface.datasets.face_boxes import INDEX, read_boxes
 from steadyface.errors import ConfigError
 from steadyface.files import make_folder
 from steadyface.geometry import Region, face_size, flip_points
-from steadyface.images import Frame, crop_region, read_image, write_image
+from steadyface.images import crop_region, read_image, write_image
 from steadyface.landmarker import Landmarker
 from steadyface.pts import write_pts
 from steadyface.tracking import Tracker
@@ -41,7 +41,7 @@ class Label:
         spread: how far the views lie apart: standard deviation of a point, in shares of the face's size.
     """
 
-    points: Float[np.ndarray, "landmarks 2"]
+    points: Points
     spread: float
 
 
@@ -125,7 +125,7 @@ def _faces_of_clip(source: Path, tracker: Tracker, every: int) -> Iterator[tuple
                 yield name, frame.image, Region.around_points(face.raw_points)
 
 
-def _write(stem: Path, image: Frame, points: Float[np.ndarray, "landmarks 2"]) -> None:
+def _write(stem: Path, image: Frame, points: Points) -> None:
     """The face's surroundings and its points, as 300-W would have them."""
     region = Region.around_points(points, margin=_MARGIN)
     crop, to_crop = crop_region(image, region, min(_SIDE, round(region.side)))

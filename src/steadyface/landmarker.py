@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from steadyface import heatmap
+from steadyface.arrays import Crops
 from steadyface.errors import ConfigError
 from steadyface.geometry import Affine, Region, change_grid
 from steadyface.images import as_rgb, crop_region
@@ -112,7 +113,7 @@ class Landmarker:
         crops, maps = zip(*pairs, strict=True)
         return _to_image(self.predict_crops(np.stack(crops)), maps)
 
-    def predict_crops(self, crops: UInt8[np.ndarray, "faces size size 3"]) -> Landmarks:
+    def predict_crops(self, crops: Crops) -> Landmarks:
         """The points of ready crops (RGB, `input_size` px a side), in crop px."""
         if self._decodes_inside:
             return Landmarks(*self._session.run(["points", "scores", "covariances"], {"crops": crops}))
@@ -121,9 +122,7 @@ class Landmarker:
         scale = self.input_size / logits.shape[-1]
         return Landmarks(change_grid(read.points, scale), read.scores, read.covariances * scale**2)
 
-    def predict_logits(
-        self, crops: UInt8[np.ndarray, "faces size size 3"]
-    ) -> Float[np.ndarray, "faces landmarks h w"]:
+    def predict_logits(self, crops: Crops) -> Float[np.ndarray, "faces landmarks h w"]:
         """The log-heatmaps of ready crops, before any decoding."""
         return self._session.run(["logits"], {"crops": crops})[0]
 

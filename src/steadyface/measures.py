@@ -10,6 +10,7 @@ from jaxtyping import Float
 from scipy.ndimage import median_filter
 
 from steadyface import markup
+from steadyface.arrays import FaceBatch, FacePoints, Times
 from steadyface.geometry import box_of_pixels
 
 _PARTS: dict[str, tuple[tuple[int, int, int], ...]] = {
@@ -72,9 +73,7 @@ class HeadPose:
     translation: Float[np.ndarray, "*faces 3"]
 
 
-def head_pose(
-    points: Float[np.ndarray, "*faces 68 2"], width: float, height: float, focal: float | None = None
-) -> HeadPose:
+def head_pose(points: FaceBatch, width: float, height: float, focal: float | None = None) -> HeadPose:
     """Where heads are and how they are turned, with all heads taken for `MEAN_FACE`.
 
     Equation: the R, t that minimise Σ_i ‖x_i - π(R·X_i + t)‖², π(X) = f·(X, Y)/Z + c, over the points that an
@@ -106,7 +105,7 @@ def head_pose(
     return HeadPose(poses[..., 0, :], poses[..., 1, :])
 
 
-def _solve(points: Float[np.ndarray, "68 2"], camera: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "2 3"]:
+def _solve(points: FacePoints, camera: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "2 3"]:
     """Rotation angles and translation of one face."""
     chosen = points[_RIGID]
     if not np.isfinite(chosen).all() or not np.ptp(chosen, axis=0).all():
@@ -123,9 +122,7 @@ def _angles(matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
     return np.array([about_x, about_y, np.arctan2(-matrix[0, 1], matrix[0, 0])])
 
 
-def eye_aspect_ratio(
-    points: Float[np.ndarray, "*faces 68 2"], eye: str
-) -> Float[np.ndarray | np.floating, "*faces"]:
+def eye_aspect_ratio(points: FaceBatch, eye: str) -> Float[np.ndarray | np.floating, "*batch"]:
     """How open an eye is: its height over its width, about 0.3 when open and below 0.2 in a blink.
 
     Equation: (‖p2 - p6‖ + ‖p3 - p5‖) / (2 ‖p1 - p4‖), p1 and p4 the corners.
@@ -141,7 +138,7 @@ def eye_aspect_ratio(
     return _openness(points, eye)
 
 
-def mouth_aspect_ratio(points: Float[np.ndarray, "*faces 68 2"]) -> Float[np.ndarray | np.floating, "*faces"]:
+def mouth_aspect_ratio(points: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
     """How open the mouth is: its inner height over its inner width; 0 when the lips meet.
 
     Equation: (‖p61 - p67‖ + ‖p62 - p66‖ + ‖p63 - p65‖) / (3 ‖p60 - p64‖), points counted from 0.
@@ -156,9 +153,7 @@ def mouth_aspect_ratio(points: Float[np.ndarray, "*faces 68 2"]) -> Float[np.nda
     return _openness(points, "inner_lips")
 
 
-def _openness(
-    points: Float[np.ndarray, "*faces 68 2"], group: str
-) -> Float[np.ndarray | np.floating, "*faces"]:
+def _openness(points: FaceBatch, group: str) -> Float[np.ndarray | np.floating, "*batch"]:
     """Mean distance of the points that face each other over that of the corners; NaN without width."""
     upper, lower = markup.facing(group)
     right, left = markup.corners(group)
@@ -193,9 +188,7 @@ class Blink:
     depth: float
 
 
-def open_level(
-    openness: Float[np.ndarray, "frames"], seconds: Float[np.ndarray, "frames"]
-) -> Float[np.ndarray, "frames"]:
+def open_level(openness: Float[np.ndarray, "frames"], seconds: Times) -> Float[np.ndarray, "frames"]:
     """The openness that is usual for this person around each moment: the running median over 3 s.
 
     It goes along where the head nods or turns, which changes how open the eyes look, and a blink is too short
@@ -208,7 +201,7 @@ def open_level(
     return median_filter(openness, 2 * half + 1, mode="reflect")
 
 
-def find_blinks(openness: Float[np.ndarray, "frames"], seconds: Float[np.ndarray, "frames"]) -> list[Blink]:
+def find_blinks(openness: Float[np.ndarray, "frames"], seconds: Times) -> list[Blink]:
     """Find blinks: from open (0.8 of the open level) to below 0.65 of it, and to open again within 0.8 s.
 
     The two thresholds keep a tremble around one of them from being counted as several blinks.

@@ -13,21 +13,20 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from steadyface import markup
+from steadyface.arrays import Boxes, FaceBatch, FaceSequence, PointBatch, PointSequence
 from steadyface.geometry import face_size, iou
 
 _RESTING = 0.002  # of the inter-ocular distance a frame: slower landmarks count as resting
 _FOUND, _NEITHER, _FALSE = 1, 0, -1  # what a detected box may be
 
 
-def interocular(points: Float[np.ndarray, "*batch 68 2"]) -> Float[np.ndarray | np.floating, "*batch"]:
+def interocular(points: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
     """Distance of the outer eye corners, in the points' px."""
     right, left = markup.OUTER_EYE_CORNERS
     return np.linalg.norm(points[..., right, :] - points[..., left, :], axis=-1)
 
 
-def nrmse_interocular(
-    points: Float[np.ndarray, "*batch 68 2"], truth: Float[np.ndarray, "*batch 68 2"]
-) -> Float[np.ndarray | np.floating, "*batch"]:
+def nrmse_interocular(points: FaceBatch, truth: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
     """Mean point-to-point distance of each face in % of its inter-ocular distance.
 
     Equation: 100 · mean_i ‖x_i - p_i‖ / ‖p_36 - p_45‖.
@@ -41,9 +40,7 @@ def nrmse_interocular(
     return 100.0 * distance / interocular(truth)
 
 
-def nrmse_interpupil(
-    points: Float[np.ndarray, "*batch 68 2"], truth: Float[np.ndarray, "*batch 68 2"]
-) -> Float[np.ndarray | np.floating, "*batch"]:
+def nrmse_interpupil(points: FaceBatch, truth: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
     """`nrmse_interocular` over the distance of the eyes' centres, each the mean of its six points.
 
     Source: Ren et al. 2014; older tables of 300-W use it.
@@ -53,9 +50,7 @@ def nrmse_interpupil(
     return 100.0 * distance / np.linalg.norm(right - left, axis=-1)
 
 
-def nrmse_box(
-    points: Float[np.ndarray, "*batch 68 2"], truth: Float[np.ndarray, "*batch 68 2"]
-) -> Float[np.ndarray | np.floating, "*batch"]:
+def nrmse_box(points: FaceBatch, truth: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
     """`nrmse_interocular` over √(width · height) of the true points' box, which profiles do not shrink.
 
     Source: Zafeiriou et al. 2017 (Menpo).
@@ -64,8 +59,8 @@ def nrmse_box(
 
 
 def nrmse_without_offsets(
-    points: Float[np.ndarray, "frames landmarks 2"],
-    truth: Float[np.ndarray, "frames landmarks 2"],
+    points: PointSequence,
+    truth: PointSequence,
     eyes: Float[np.ndarray, "frames 2"],
 ) -> float:
     """NRMSE in % after each point's mean error was taken away; NaN without a frame that has both.
@@ -82,9 +77,7 @@ def nrmse_without_offsets(
     return 100 * float(np.linalg.norm(error - error.mean(axis=0), axis=-1).mean()) if len(error) else np.nan
 
 
-def in_face(
-    vectors: Float[np.ndarray, "frames landmarks 2"], eyes: Float[np.ndarray, "frames 2"]
-) -> Float[np.ndarray, "frames landmarks 2"]:
+def in_face(vectors: PointSequence, eyes: Float[np.ndarray, "frames 2"]) -> PointSequence:
     """Image vectors in a frame that moves, turns and scales with the eyes; `eyes` is its x axis, of length 1.
 
     >>> in_face(np.array([[[0.0, 3.0]]]), np.array([[0.0, 2.0]]))
@@ -134,9 +127,7 @@ def auc(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
     return 100.0 * float(np.mean(np.fmax(1.0 - np.asarray(errors) / threshold, 0.0)))
 
 
-def rmse(
-    points: Float[np.ndarray, "*batch landmarks 2"], truth: Float[np.ndarray, "*batch landmarks 2"]
-) -> Float[np.ndarray | np.floating, "*batch"]:
+def rmse(points: PointBatch, truth: PointBatch) -> Float[np.ndarray | np.floating, "*batch"]:
     """Root of the mean squared error per coordinate of each face, in the points' px: it grows with the face.
 
     Equation: √(Σ_i ‖x_i - p_i‖² / 2M), M landmarks.
@@ -176,8 +167,8 @@ def mean_known(values: Float[np.ndarray, "n *rest"]) -> Float[np.ndarray | np.fl
 
 
 def stability(
-    points: Float[np.ndarray, "frames landmarks 2"],
-    truth: Float[np.ndarray, "frames landmarks 2"],
+    points: PointSequence,
+    truth: PointSequence,
     normaliser: Float[np.ndarray, "frames"],
 ) -> float:
     """How much landmarks move other than the truth does, in % of the normaliser; 0 is perfect.
@@ -194,8 +185,8 @@ def stability(
 
 
 def motion_error(
-    points: Float[np.ndarray, "frames landmarks 2"],
-    truth: Float[np.ndarray, "frames landmarks 2"],
+    points: PointSequence,
+    truth: PointSequence,
     normaliser: Float[np.ndarray, "frames"],
 ) -> Float[np.ndarray, "landmarks"]:
     """`stability` of each landmark alone, in % of the normaliser; NaN without a step.
@@ -211,8 +202,8 @@ def motion_error(
 
 
 def turn_error(
-    points: Float[np.ndarray, "frames landmarks 2"],
-    truth: Float[np.ndarray, "frames landmarks 2"],
+    points: PointSequence,
+    truth: PointSequence,
     still: Float[np.ndarray, "frames"],
 ) -> Float[np.ndarray, "landmarks"]:
     """Mean angle between each landmark's motion and the true one, degrees; NaN if it never moves.
@@ -235,7 +226,7 @@ def turn_error(
     return np.asarray(mean_known(np.where(directed, angles, np.nan)))
 
 
-def shaking(points: Float[np.ndarray, "frames 68 2"]) -> Float[np.ndarray, "bends 68"]:
+def shaking(points: FaceSequence) -> Float[np.ndarray, "bends 68"]:
     """How far each landmark is off the middle of its neighbours in time, in % of the inter-ocular distance.
 
     Equation: 100 · ‖x_i(t) - ½(x_i(t-1) + x_i(t+1))‖ / d(t), for all frames but the first and the last.
@@ -244,7 +235,7 @@ def shaking(points: Float[np.ndarray, "frames 68 2"]) -> Float[np.ndarray, "bend
     return 100.0 * np.linalg.norm(bend, axis=-1) / np.asarray(interocular(points[1:-1]))[:, None]
 
 
-def jitter(points: Float[np.ndarray, "frames 68 2"]) -> float:
+def jitter(points: FaceSequence) -> float:
     """Shaking of a sequence without known truth, in % of the inter-ocular distance.
 
     Equation: median_t mean_i of `shaking`. A steady motion has none; the median keeps cuts and lost frames
@@ -254,8 +245,8 @@ def jitter(points: Float[np.ndarray, "frames 68 2"]) -> float:
 
 
 def delay(
-    points: Float[np.ndarray, "frames landmarks 2"],
-    truth: Float[np.ndarray, "frames landmarks 2"],
+    points: PointSequence,
+    truth: PointSequence,
     still: Float[np.ndarray, "frames"],
 ) -> float:
     """By how many frames the points lag behind the truth; ½ is half a frame, NaN that it never moves.
@@ -277,7 +268,7 @@ def delay(
     return -float((velocity * error)[moving].sum()) / energy if energy else float("nan")
 
 
-def lag(points: Float[np.ndarray, "frames 68 2"], raw: Float[np.ndarray, "frames 68 2"]) -> float:
+def lag(points: FaceSequence, raw: FaceSequence) -> float:
     """By how many frames filtered points are behind the raw ones; `delay` where the truth is not known.
 
     The raw points' own noise would pass for a lag of whatever follows it less. They are therefore smoothed
@@ -303,7 +294,7 @@ class Detections:
 
     boxes: Float[np.ndarray, "found 4"]
     scores: Float[np.ndarray, "found"]
-    truth: Float[np.ndarray, "faces 4"]
+    truth: Boxes
     counted: Bool[np.ndarray, "faces"]
 
 

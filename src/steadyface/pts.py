@@ -6,16 +6,14 @@ import math
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
+from steadyface.arrays import FacePoints, Points
 from steadyface.errors import DataError
 from steadyface.files import read_bytes, write_text
 from steadyface.markup import OUTER_EYE_CORNERS
 
 
-def read_pts(
-    path: str | Path, count: int | None = 68, one_based: bool = True
-) -> Float[np.ndarray, "landmarks 2"]:
+def read_pts(path: str | Path, count: int | None = 68, one_based: bool = True) -> Points:
     """Read the points of a `.pts` file.
 
     Args:
@@ -43,7 +41,7 @@ def read_pts(
 
 def read_face(
     path: str | Path, eyes: tuple[int, int] = OUTER_EYE_CORNERS, one_based: bool = True
-) -> Float[np.ndarray, "68 2"]:
+) -> FacePoints:
     """Read the 68 points of a face, which must have a size.
 
     Every error is measured in distances of the outer eye corners: an annotation without one, such as that of
@@ -63,7 +61,7 @@ def read_face(
     return points
 
 
-def write_pts(path: str | Path, points: Float[np.ndarray, "landmarks 2"]) -> None:
+def write_pts(path: str | Path, points: Points) -> None:
     """Write points (0-based image px) as a `.pts` file, which counts from 1.
 
     Raises:

@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float
-
+from steadyface.arrays import Points
 from steadyface.datasets.broken_frames import BROKEN_FRAMES
 from steadyface.errors import ConfigError, DataError
 from steadyface.images import SUFFIXES
 from steadyface.markup import OUTER_EYE_CORNERS, SEVEN_TALKING_FACE
 from steadyface.pts import read_face
 from steadyface.video import VideoFrame, open_frames
-
-Points = Float[np.ndarray, "landmarks 2"]
 
 
 def _expand(listed: str) -> tuple[str, ...]:

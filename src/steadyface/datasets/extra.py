@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from steadyface import markup
+from steadyface.arrays import FacePoints, FaceStack, Frame
 from steadyface.errors import ConfigError
 from steadyface.files import read_arrays, reading
 from steadyface.geometry import Region, bounding_box
-from steadyface.images import Frame, read_image
+from steadyface.images import read_image
 
 PARTS = ("profiles", "closed_eyes", "fgnet", "aflw80", "helen256")
 """Names of the sets, which are those of their folders.
@@ -30,8 +30,6 @@ PARTS = ("profiles", "closed_eyes", "fgnet", "aflw80", "helen256")
 
 _BROW_ENDS = [17, 21, 22, 26]
 _INDEX = "points.npz"
-
-Points = Float[np.ndarray, "68 2"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +45,7 @@ class ExtraSample:
     """
 
     image_path: Path
-    points: Points
+    points: FacePoints
     part: str
     person: str
     box: tuple[float, float, float, float] | None = None
@@ -62,7 +60,7 @@ class ExtraSample:
         """The file of the annotations."""
         return self.image_path.parent.parent / _INDEX
 
-    def load(self) -> tuple[Frame, Points]:
+    def load(self) -> tuple[Frame, FacePoints]:
         """The image (RGB uint8) and its points.
 
         Raises:
@@ -70,7 +68,7 @@ class ExtraSample:
         """
         return read_image(self.image_path), self.points
 
-    def region(self, points: Points) -> Region:
+    def region(self, points: FacePoints) -> Region:
         """The upright square of the plain crop, image px: around `box` or else the annotated points.
 
         Args:
@@ -119,7 +117,7 @@ def _from_fgnet(sample: ExtraSample) -> ExtraSample:
     return replace(sample, points=agreeing, box=(x0, y0, x1, y1))
 
 
-def _read(path: Path) -> tuple[list[str], Float[np.ndarray, "faces 68 2"], list[str]]:
+def _read(path: Path) -> tuple[list[str], FaceStack, list[str]]:
     """Names of the images, points (all NaN where the file has none) and people (else the photographs)."""
     arrays = read_arrays(path, "a file of annotated faces")
     with reading(path, "a file of annotated faces"):

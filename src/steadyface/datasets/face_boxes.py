@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
+from steadyface.arrays import Box
 from steadyface.files import read_json, reading
 
 INDEX = "faces.json"
@@ -22,7 +22,7 @@ class FaceBox:
         annotated: marked by a person; otherwise found by another detector.
     """
 
-    box: Float[np.ndarray, "4"]
+    box: Box
     annotated: bool
 
 

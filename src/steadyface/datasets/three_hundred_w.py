@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
 
+from steadyface.arrays import Frame, Points
 from steadyface.errors import ConfigError, DataError
 from steadyface.files import read_json
 from steadyface.geometry import Region, bounding_box, box_of_pixels
-from steadyface.images import SUFFIXES, Frame, read_image
+from steadyface.images import SUFFIXES, read_image
 from steadyface.pts import read_face
 
 PARTS: dict[str, tuple[str, ...]] = {
@@ -31,7 +31,6 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 TRAIN_PARTS = ("lfpw-train", "helen-train", "afw")
 
-Points = Float[np.ndarray, "landmarks 2"]
 Box = tuple[float, float, float, float]
 
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from steadyface.arrays import Frame
 from steadyface.drawing.panels import FaceCamera, Picture, corner_place, fit_canvas, free_corner
 from steadyface.drawing.strokes import BLACK, COLOURS, WHITE, draw_label
 from steadyface.drawing.styles import DRAWN, drawn_size, line_width
 from steadyface.errors import ConfigError
 from steadyface.geometry import Affine, Region, bounding_box
-from steadyface.images import Frame, crop_region
+from steadyface.images import crop_region
 from steadyface.tracking import TrackedFace
 
 COMPARE = "compare"

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
+from steadyface.arrays import Box, Frame
 from steadyface.geometry import Region, bounding_box, iou
-from steadyface.images import Frame
 from steadyface.tracking import TrackedFace
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
@@ -65,7 +65,7 @@ def _towards(old: Region | None, aim: Region, elapsed: float) -> Region:
     return Region(old.x + share * (aim.x - old.x), old.y + share * (aim.y - old.y), side)
 
 
-def _containing(region: Region, box: Float[np.ndarray, "4"]) -> Region:
+def _containing(region: Region, box: Box) -> Region:
     """The square, moved and grown as little as takes to hold the box, with a little room around it."""
     larger = float((box[2:] - box[:2]).max())
     x0, y0, x1, y1 = (float(value) for value in box + _EDGE * larger * np.array([-1, -1, 1, 1]))

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
+from steadyface.arrays import Frame
 from steadyface.geometry import bounding_box
-from steadyface.images import Frame
 
 Colour = tuple[int, int, int]
-Points = Float[np.ndarray, "_ 2"]
+Polyline = Float[np.ndarray, "_ 2"]
 Pieces = Float[np.ndarray, "_ 2 2"]
 
 COLOURS: tuple[Colour, ...] = (
@@ -36,7 +36,7 @@ _BRIGHT = 120  # of 255: from here on black reads better on a colour than white
 
 
 def draw_lines(
-    canvas: Frame, lines: Sequence[Points] | Pieces, colour: Colour, thickness: int, dash: float = 0.0
+    canvas: Frame, lines: Sequence[Polyline] | Pieces, colour: Colour, thickness: int, dash: float = 0.0
 ) -> None:
     """Draw open lines into the canvas.
 
@@ -50,7 +50,7 @@ def draw_lines(
     cv2.polylines(canvas, fixed, False, colour, thickness, cv2.LINE_AA, _SHIFT)
 
 
-def draw_dots(canvas: Frame, points: Points, colour: Colour, radius: float, rim: float = 0.0) -> None:
+def draw_dots(canvas: Frame, points: Polyline, colour: Colour, radius: float, rim: float = 0.0) -> None:
     """Draw a disc at each point, with `rim` px of dark around it."""
     fixed = _fixed(points).tolist()
     for reach, paint in ((radius + rim, BLACK), (radius, colour)):
@@ -78,7 +78,7 @@ def draw_label(canvas: Frame, text: str, place: tuple[float, float], colour: Col
 
 
 @contextmanager
-def see_through(canvas: Frame, points: Points, margin: float, opacity: float) -> Iterator[None]:
+def see_through(canvas: Frame, points: Polyline, margin: float, opacity: float) -> Iterator[None]:
     """What is drawn within lets the canvas shine through, out to `margin` px around the points."""
     if opacity == 1.0:
         yield
@@ -94,7 +94,7 @@ def see_through(canvas: Frame, points: Points, margin: float, opacity: float) ->
         cv2.addWeighted(part, opacity, before, 1 - opacity, 0, dst=part)
 
 
-def _dashes(lines: Sequence[Points] | Pieces, dash: float) -> Pieces:
+def _dashes(lines: Sequence[Polyline] | Pieces, dash: float) -> Pieces:
     """Each straight piece of each line as dashes with gaps of the same length, about `dash` px."""
     starts = np.concatenate([line[:-1] for line in lines])
     ways = np.concatenate([line[1:] for line in lines]) - starts
@@ -105,5 +105,5 @@ def _dashes(lines: Sequence[Points] | Pieces, dash: float) -> Pieces:
 
 
 def _fixed(points: Float[np.ndarray, "*lines 2"]) -> Int[np.ndarray, "*lines 2"]:
-    """Points in OpenCV's fixed-point px."""
+    """Polyline in OpenCV's fixed-point px."""
     return np.clip(np.round(points * 2**_SHIFT), -_FAR, _FAR).astype(np.int32)

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from steadyface import markup
+from steadyface.arrays import FacePoints, Frame
 from steadyface.drawing.strokes import BLACK, WHITE, Colour, draw_dots, draw_lines, see_through
 from steadyface.geometry import face_size
-from steadyface.images import Frame
 from steadyface.measures import MEAN_FACE
-
-Points = Float[np.ndarray, "68 2"]
 
 _LARGEST = 4000.0  # px: no face in a frame is drawn with wider lines than one of this size
 _HELD = 0.6  # opacity of a face that is held, not seen
@@ -23,7 +21,7 @@ _OPEN = 15.0  # mm
 _SHADE = 0.35  # opacity of the dark along a line
 
 
-def draw_points(canvas: Frame, points: Points, colour: Colour, held: bool = False) -> None:
+def draw_points(canvas: Frame, points: FacePoints, colour: Colour, held: bool = False) -> None:
     """Draw the 68 points as dots; those of a held face are dim.
 
     Args:
@@ -34,7 +32,7 @@ def draw_points(canvas: Frame, points: Points, colour: Colour, held: bool = Fals
         draw_dots(canvas, points, colour, radius, rim=max(0.6, radius / 3))
 
 
-def draw_contours(canvas: Frame, points: Points, colour: Colour, held: bool = False) -> None:
+def draw_contours(canvas: Frame, points: FacePoints, colour: Colour, held: bool = False) -> None:
     """Draw the contours of jaw, brows, nose, eyes and lips, with their points; a held face's are dashed.
 
     Args:
@@ -50,7 +48,7 @@ def draw_contours(canvas: Frame, points: Points, colour: Colour, held: bool = Fa
         draw_dots(canvas, points, colour if held else WHITE, max(0.9, size / 160))
 
 
-def draw_mesh(canvas: Frame, points: Points, colour: Colour, held: bool = False) -> None:
+def draw_mesh(canvas: Frame, points: FacePoints, colour: Colour, held: bool = False) -> None:
     """Draw a mesh of triangles over the face, which shines through, and its contours; dashed if held.
 
     Args:
@@ -63,7 +61,7 @@ def draw_mesh(canvas: Frame, points: Points, colour: Colour, held: bool = False)
     draw_contours(canvas, points, colour, held)
 
 
-DRAWN: dict[str, Callable[[Frame, Points, Colour, bool], None]] = {
+DRAWN: dict[str, Callable[[Frame, FacePoints, Colour, bool], None]] = {
     "points": draw_points,
     "contours": draw_contours,
     "mesh": draw_mesh,
@@ -98,7 +96,7 @@ def _contours() -> tuple[Int[np.ndarray, "points"], ...]:
     )
 
 
-def drawn_size(points: Points) -> float:
+def drawn_size(points: FacePoints) -> float:
     """Size of a face, px, for the width of its lines; no larger than a frame can be."""
     return min(float(face_size(points)), _LARGEST)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
+from steadyface.arrays import Crop
 from steadyface.demo import portrait
 from steadyface.errors import ExportError
 from steadyface.export.source import Run
@@ -83,7 +84,7 @@ def compare_boxes(run: Run, reference: Run) -> Deviation:
     return Deviation.of(np.array(distances, float))
 
 
-def _portrait_crop(rng: np.random.Generator, size: int) -> UInt8[np.ndarray, "size size 3"]:
+def _portrait_crop(rng: np.random.Generator, size: int) -> Crop:
     scene = portrait()
     x, y = scene.centre + rng.normal(0, 8, 2)
     region = Region(float(x), float(y), rng.uniform(110, 170), rng.normal(0, 0.2))

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
-from jaxtyping import UInt8
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -23,12 +22,12 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from steadyface.arrays import Crops
 from steadyface.datasets.three_hundred_w import find_folder, load_each
 from steadyface.images import crop_region
 
 CALIBRATION_FACES = 64
 
-Crops = UInt8[np.ndarray, "faces size size 3"]
 
 _QUANTISED = ("Conv", "Add", "Clip", "Resize", "Concat")
 

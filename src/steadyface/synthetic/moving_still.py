@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float
 
+from steadyface.arrays import Frame, PointSequence, Times
 from steadyface.geometry import Affine
-from steadyface.images import Frame
 from steadyface.video import VideoFrame
 
 
@@ -58,9 +57,7 @@ class MovingStill:
         )
         return Affine(np.column_stack([linear, target - linear @ np.array(self.centre)]))
 
-    def mean_face(
-        self, points: Float[np.ndarray, "frames landmarks 2"], seconds: Float[np.ndarray, "frames"]
-    ) -> Float[np.ndarray, "frames landmarks 2"]:
+    def mean_face(self, points: PointSequence, seconds: Times) -> PointSequence:
         """Points measured in frames, made to move exactly as the camera did.
 
         All measurements are brought back to the still, where nothing moves, averaged there, and sent forth

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
 
 from steadyface import markup
+from steadyface.arrays import Crop, Frame, Points
 from steadyface.geometry import Region, flip_points
-from steadyface.images import Frame, crop_region
+from steadyface.images import crop_region
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Augmentation:
     def crop(
         self,
         image: Frame,
-        points: Float[np.ndarray, "landmarks 2"],
+        points: Points,
         size: int,
         rng: np.random.Generator,
         region: Region | None = None,
-    ) -> tuple[UInt8[np.ndarray, "size size 3"], Float[np.ndarray, "landmarks 2"]]:
+    ) -> tuple[Crop, Points]:
         """A varied crop of a face and its points in crop px.
 
         Args:
@@ -75,9 +75,7 @@ class Augmentation:
             crop, points = crop[:, ::-1], flip_points(points, size, markup.FLIP)
         return self.degrade(crop, rng), points
 
-    def degrade(
-        self, crop: UInt8[np.ndarray, "size size 3"], rng: np.random.Generator, soften: bool = True
-    ) -> UInt8[np.ndarray, "size size 3"]:
+    def degrade(self, crop: Crop, rng: np.random.Generator, soften: bool = True) -> Crop:
         """The same crop as a worse camera, or with something in front, would have seen it.
 
         Args:

@@ -15,16 +15,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 
+from steadyface.arrays import Box, Boxes, Crop, Frame
 from steadyface.datasets.face_boxes import FaceBox, read_boxes
 from steadyface.geometry import Region, bounding_box, flip_points, iou
-from steadyface.images import Frame, crop_region, read_image
+from steadyface.images import crop_region, read_image
 from steadyface.landmarker import Landmarker
 from steadyface.training.augmentation import Augmentation
-
-Canvas = UInt8[np.ndarray, "size size 3"]
-Boxes = Float[np.ndarray, "faces 4"]
 
 MOST_FACES = 48
 """Faces that a sample has room for."""
@@ -107,7 +105,7 @@ class FacePhotos:
 
     def __getitem__(
         self, key: tuple[int, int]
-    ) -> tuple[Canvas, Float[np.ndarray, "most 4"], Bool[np.ndarray, "most"]]:
+    ) -> tuple[Crop, Float[np.ndarray, "most 4"], Bool[np.ndarray, "most"]]:
         epoch, i = key
         rng = np.random.default_rng((self.seed, epoch, i))
         canvas, boxes, wanted = self._compose(i, rng)
@@ -115,7 +113,7 @@ class FacePhotos:
         rows[: len(boxes)], found[: len(boxes)] = boxes[:MOST_FACES], wanted[:MOST_FACES]
         return canvas, rows, found
 
-    def _compose(self, i: int, rng: np.random.Generator) -> tuple[Canvas, Boxes, np.ndarray]:
+    def _compose(self, i: int, rng: np.random.Generator) -> tuple[Crop, Boxes, np.ndarray]:
         collage, size = self.collage, self.size
         canvas = self._background(rng)
         count = int(rng.choice([1, 2, 4], p=collage.tiles))
@@ -146,7 +144,7 @@ class FacePhotos:
     def _place(
         self,
         photo: Photo,
-        canvas: Canvas,
+        canvas: Crop,
         tile: tuple[int, int, int, int],
         rng: np.random.Generator,
         natural: bool,
@@ -194,7 +192,7 @@ class FacePhotos:
         x, y = (box[:2] + box[2:]) / 2 - np.array([[cos, -sin], [sin, cos]]) @ place * side / size
         return Region(float(x), float(y), side, roll)
 
-    def _background(self, rng: np.random.Generator) -> Canvas:
+    def _background(self, rng: np.random.Generator) -> Crop:
         """What shows where no photograph is: another one without its faces, one colour, or noise."""
         size, kind = self.size, rng.random()
         if kind < 0.6:
@@ -298,7 +296,7 @@ def _tiles(count: int, size: int, rng: np.random.Generator) -> list[tuple[int, i
     return [(0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)]
 
 
-def _cover(canvas: Canvas, box: Float[np.ndarray, "4"], rng: np.random.Generator) -> None:
+def _cover(canvas: Crop, box: Box, rng: np.random.Generator) -> None:
     """Hide up to 45 % of a face from one side, by one colour, noise, or another part of the canvas."""
     size = len(canvas)
     share, side = rng.uniform(0.15, 0.45), int(rng.integers(4))
@@ -327,7 +325,7 @@ _LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _SKIN = np.array([220, 150, 90])  # about; what is drawn in it has to be told from a face by its shape
 
 
-def _draw(canvas: Canvas, boxes: Boxes, rng: np.random.Generator) -> None:
+def _draw(canvas: Crop, boxes: Boxes, rng: np.random.Generator) -> None:
     """Letters, discs and bars, outlined or not, many of them in the colours of skin, beside the faces."""
     size = len(canvas)
     for _ in range(int(rng.integers(1, 9))):
@@ -368,6 +366,6 @@ def _colour(rng: np.random.Generator) -> np.ndarray:
     )
 
 
-def _darken(canvas: Canvas, rng: np.random.Generator) -> Canvas:
+def _darken(canvas: Crop, rng: np.random.Generator) -> Crop:
     dark = canvas * np.float32(rng.uniform(0.08, 0.4))
     return np.clip(dark + rng.normal(0, rng.uniform(0, 3), (1, 1, 3)), 0, 255).astype(np.uint8)

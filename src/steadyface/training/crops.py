@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
 
 from steadyface import markup
+from steadyface.arrays import Boxes, Crop, Frame, Points
 from steadyface.datasets.face_boxes import read_boxes
 from steadyface.datasets.three_hundred_w import FaceSample, load_each
 from steadyface.errors import DataError
 from steadyface.geometry import Region, bounding_box, iou
-from steadyface.images import Frame, crop_region, read_image
+from steadyface.images import crop_region, read_image
 from steadyface.training.augmentation import Augmentation
-
-Crop = UInt8[np.ndarray, "size size 3"]
-Points = Float[np.ndarray, "landmarks 2"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Background:
     """A photograph and the boxes of all its faces, between which crops of no face are found."""
 
     image: Frame
-    boxes: Float[np.ndarray, "faces 4"]
+    boxes: Boxes
 
     def crop(self, size: int, augmentation: Augmentation, rng: np.random.Generator) -> Crop | None:
         """A random square that touches no face, or None if ten tries found none."""

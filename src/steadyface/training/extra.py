@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 
 from steadyface import markup, metrics
+from steadyface.arrays import FaceStack
 from steadyface.datasets.extra import ExtraSample
 from steadyface.geometry import Region, bounding_box, box_of_pixels, face_size
 from steadyface.images import crop_region, read_image
@@ -21,8 +22,6 @@ HELD_OUT_ONE_IN = 8
 
 _PASSES = 3  # from the whole picture to the box of the points found in it
 _LOWER = 0.65  # how far down the upper lids meet the lower ones, as pictures of closed eyes show it
-
-Points = Float[np.ndarray, "faces 68 2"]
 
 
 def close_lids(
@@ -65,39 +64,39 @@ def _with_closed_lids(sample: ExtraSample, teacher: LandmarkGraph, device: torch
     return replace(sample, points=points, box=(x0, y0, x1, y1))
 
 
-def _interocular(points: Points, truth: Points) -> float:
+def _interocular(points: FaceStack, truth: FaceStack) -> float:
     """Mean distance of the annotated points in % of that of the outer eye corners."""
     return _mean_error(points, truth, metrics.interocular(truth))
 
 
-def _face_size(points: Points, truth: Points) -> float:
+def _face_size(points: FaceStack, truth: FaceStack) -> float:
     """Mean distance of the annotated points in % of √(width · height) of their box."""
     sizes = [face_size(face[~np.isnan(face).any(axis=1)]) for face in truth]
     return _mean_error(points, truth, np.array(sizes))
 
 
-def _ear_to_nose(points: Points, truth: Points) -> float:
+def _ear_to_nose(points: FaceStack, truth: FaceStack) -> float:
     """Mean distance of the annotated points in % of that from the visible ear to the tip of the nose."""
     reach = np.linalg.norm(truth[:, markup.EARS] - truth[:, [markup.NOSE_TIP]], axis=-1)
     return _mean_error(points, truth, np.nanmax(reach, axis=1))
 
 
-def _openness(points: Points, truth: Points) -> float:
+def _openness(points: FaceStack, truth: FaceStack) -> float:
     """How open eyes are that are closed: the median in % of their width, which should be 0."""
     return 100 * float(np.median(eye_openness(points)))
 
 
-def eye_openness(points: Points) -> Float[np.ndarray, "faces"]:
+def eye_openness(points: FaceStack) -> Float[np.ndarray, "faces"]:
     """Mean `eye_aspect_ratio` of both eyes of each face."""
     return np.mean([eye_aspect_ratio(points, eye) for eye in markup.EYES], axis=0)
 
 
-def _mean_error(points: Points, truth: Points, size: Float[np.ndarray | np.floating, "faces"]) -> float:
+def _mean_error(points: FaceStack, truth: FaceStack, size: Float[np.ndarray | np.floating, "faces"]) -> float:
     distances = np.nanmean(np.linalg.norm(points - truth, axis=-1), axis=1)
     return 100 * float(np.mean(distances / size))
 
 
-MEASURES: dict[str, Callable[[Points, Points], float]] = {
+MEASURES: dict[str, Callable[[FaceStack, FaceStack], float]] = {
     "profiles": _ear_to_nose,
     "closed_eyes": _openness,
     "fgnet": _interocular,

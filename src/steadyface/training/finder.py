@@ -13,10 +13,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from steadyface import metrics
+from steadyface.arrays import Boxes, Frame
 from steadyface.checkpoint import start_from
 from steadyface.datasets.face_boxes import INDEX, FaceBox, read_boxes
 from steadyface.errors import DataError
-from steadyface.images import Frame, read_image, resize_to
+from steadyface.images import read_image, resize_to
 from steadyface.nets import FinderNet
 from steadyface.nets.graph import FinderGraph
 from steadyface.nets.imagenet import imagenet_weights
@@ -42,7 +43,7 @@ class HeldOut:
     """
 
     image: Frame
-    boxes: Float[np.ndarray, "faces 4"]
+    boxes: Boxes
     annotated: Bool[np.ndarray, "faces"]
 
 

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from steadyface import metrics
+from steadyface.arrays import FaceStack
 from steadyface.checkpoint import load_network, start_from
 from steadyface.datasets.extra import ExtraSample, find_extra
 from steadyface.datasets.three_hundred_w import TRAIN_PARTS, count_parts, find_folder, find_samples, hold_out
@@ -130,9 +131,7 @@ class LandmarkTask:
         return {"all": overall, "nrmse": nrmse, "openness": openness, **of_sets}
 
     @torch.inference_mode()
-    def _predict(
-        self, graph: LandmarkGraph, crops: FaceCrops
-    ) -> tuple[Float[np.ndarray, "faces 68 2"], Float[np.ndarray, "faces 68 2"]]:
+    def _predict(self, graph: LandmarkGraph, crops: FaceCrops) -> tuple[FaceStack, FaceStack]:
         """Points found and points annotated, px of the crops."""
         found, truth = [], []
         for i in range(len(crops)):

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from steadyface.arrays import Frame
 from steadyface.errors import ConfigError
-from steadyface.images import Frame
 
 DEFAULT_FPS = 25.0
 """The rate of image folders, and of streams that name none."""

@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from jaxtyping import Int, UInt8
 
-from steadyface.images import Frame
+from steadyface.arrays import Frame
 
 _LARGE = 1920 * 1088  # px
 _PQ = 16  # FFmpeg's number of the transfer function of SMPTE ST 2084
@@ -37,7 +37,7 @@ class RgbConverter:
         self._width, self._height, self._threads = width, height, 2 if is_large(width, height) else 1
         self._reformatter = VideoReformatter()  # kept: to set one up takes longer than to use it
 
-    def __call__(self, frame: Any) -> UInt8[np.ndarray, "height width 3"]:
+    def __call__(self, frame: Any) -> Frame:
         rgb = self._reformatter.reformat(frame, self._width, self._height, "rgb24", threads=self._threads)
         image = rgb.to_ndarray()
         return cv2.LUT(image, _PQ_TO_SCREEN) if frame.color_trc == _PQ else image

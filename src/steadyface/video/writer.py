@@ -13,8 +13,8 @@ import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
 
+from steadyface.arrays import Frame
 from steadyface.errors import ConfigError, VideoError
-from steadyface.images import Frame
 from steadyface.video.container import open_file, video_stream
 from steadyface.video.frames import positive
 

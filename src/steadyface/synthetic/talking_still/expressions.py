@@ -12,9 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface import markup
+from steadyface.arrays import Points
 from steadyface.metrics import interocular
-
-Points = Float[np.ndarray, "landmarks 2"]
 
 _PARTED = {"right_eye": 0.03, "left_eye": 0.03, "inner_lips": 0.015}  # least gap, in shares of the width
 _LOWER_LID_RISES = 0.12  # of the eye's opening

@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from scipy.spatial import Delaunay
 
 from steadyface import markup
+from steadyface.arrays import Points
 from steadyface.geometry import bounding_box
 from steadyface.synthetic.talking_still import expressions
-from steadyface.synthetic.talking_still.expressions import Points
 
 Vertices = Float[np.ndarray, "vertices 2"]
 

@@ -8,9 +8,9 @@ from jaxtyping import Float, Int, UInt8
 from scipy.special import ndtri
 
 from steadyface import markup
+from steadyface.arrays import Frame, Points
 from steadyface.geometry import Affine
-from steadyface.images import Frame
-from steadyface.synthetic.talking_still.expressions import Points, contour_width
+from steadyface.synthetic.talking_still.expressions import contour_width
 
 Map = Float[np.ndarray, "height width"]
 

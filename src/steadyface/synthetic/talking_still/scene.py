@@ -11,11 +11,10 @@ import cv2
 import numpy as np
 
 from steadyface import markup
+from steadyface.arrays import Frame, Points
 from steadyface.geometry import Affine, bounding_box, face_size
-from steadyface.images import Frame
 from steadyface.metrics import interocular
 from steadyface.synthetic.talking_still import rendering
-from steadyface.synthetic.talking_still.expressions import Points
 from steadyface.synthetic.talking_still.face import Face, Vertices
 from steadyface.synthetic.talking_still.script import Script
 from steadyface.video import VideoFrame
