@@ -1,4 +1,4 @@
-"""Scenes in which two people of real clips meet; where each of them is, is known. For identities.py."""
+"""Scenes in which two people of real clips meet at known positions, for `identities.py`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,22 @@ from steadyface.video import VideoFrame, VideoReader
 WIDTH, HEIGHT, FPS = 960, 540, 25.0
 FRAMES = 75
 SIDE = 320  # px of a cut-out head
-_MARGIN = 2.0  # its side over that of the face's box
-_IN_SIGHT = 0.85  # share of a face that has to be in sight for it to be counted
+_MARGIN = 2.0  # its side over the side of the face's box
+_VISIBLE = 0.85  # fraction of a face that must be visible for it to count
 
-Course = Callable[[float], tuple[float, float]]
-"""Share of the scene's time, 0 … 1 → the head's centre, px."""
+Trajectory = Callable[[float], tuple[float, float]]
+"""Time as a fraction of the scene, 0 to 1 → centre of the head, px."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Heads cut out of a clip, one a frame, and how large the face is in them."""
+    """Head of a person, cut out of every frame of a clip.
+
+    Args:
+        name: of the clip.
+        heads: RGB uint8, one per frame of the scene.
+        face: larger side of the face in them, px.
+    """
 
     name: str
     heads: list[np.ndarray]
@@ -35,7 +41,7 @@ class Person:
 
 
 def person(clip: Path, finder: FaceFinder) -> Person:
-    """The first face of a clip; the cut-out stays where the face was in the first frame."""
+    """Cut out the first face of a clip, at its position in the first frame."""
     heads: list[np.ndarray] = []
     with VideoReader(clip) as reader:
         for frame in islice(reader, FRAMES):
@@ -49,39 +55,40 @@ def person(clip: Path, finder: FaceFinder) -> Person:
 
 @dataclass(frozen=True)
 class Meeting:
-    """People on their courses, the last one in front; frames, and who is where in each."""
+    """Scene of people on their trajectories, the last one in front. Iterating gives its frames."""
 
     people: tuple[Person, ...]
-    courses: tuple[Course, ...]
+    trajectories: tuple[Trajectory, ...]
 
     def __iter__(self) -> Iterator[VideoFrame]:
         wall = backdrop()
         for index in range(FRAMES):
             canvas = wall.copy()
-            for human, (x, y) in zip(self.people, self.places(index), strict=True):
+            for human, (x, y) in zip(self.people, self.positions(index), strict=True):
                 paste(canvas, human.heads[index], x, y)
             yield VideoFrame(index, index / FPS, canvas)
 
-    def places(self, index: int) -> list[tuple[float, float]]:
-        return [course(index / (FRAMES - 1)) for course in self.courses]
+    def positions(self, index: int) -> list[tuple[float, float]]:
+        """Centres of the heads in a frame, px."""
+        return [trajectory(index / (FRAMES - 1)) for trajectory in self.trajectories]
 
-    def in_sight(self, index: int) -> list[bool]:
-        """Who can be seen: in the frame, and not behind one further in front."""
-        places = self.places(index)
+    def visible(self, index: int) -> list[bool]:
+        """Whether each person is in the frame, and not behind one further in front."""
+        positions = self.positions(index)
         seen = []
-        for i, (x, y) in enumerate(places):
+        for i, (x, y) in enumerate(positions):
             half = self.people[i].face / 2
             shown = np.clip(min(x + half, WIDTH) - max(x - half, 0), 0, None) / (2 * half)
-            for later, (x1, y1) in enumerate(places[i + 1 :], i + 1):
+            for later, (x1, y1) in enumerate(positions[i + 1 :], i + 1):
                 reach = half + self.people[later].face * 0.75  # a head is wider than its face
                 apart = max(abs(x - x1), abs(y - y1)) / reach
                 shown = min(shown, apart)
-            seen.append(bool(shown > _IN_SIGHT))
+            seen.append(bool(shown > _VISIBLE))
         return seen
 
 
 def backdrop() -> np.ndarray:
-    """A wall with soft spots of many sizes."""
+    """Render a background with soft spots of many sizes."""
     rng = np.random.default_rng(0)
     wall = np.full((HEIGHT, WIDTH, 3), 110.0, np.float32)
     for cells in (4, 16, 64):
@@ -91,7 +98,7 @@ def backdrop() -> np.ndarray:
 
 
 def paste(canvas: np.ndarray, head: np.ndarray, x: float, y: float) -> None:
-    """Blend an oval of the head into the canvas, centred at x, y; what lies outside is cut off."""
+    """Blend an oval of the head into the canvas, centred at x, y; parts outside are cropped."""
     side = len(head)
     u = np.linspace(-1, 1, side)
     alpha = np.clip((1 - np.hypot(u[None] / 0.72, u[:, None] / 0.95)) / 0.08, 0, 1)[..., None]
@@ -106,14 +113,14 @@ def paste(canvas: np.ndarray, head: np.ndarray, x: float, y: float) -> None:
 
 
 def meetings(one: Person, other: Person) -> dict[str, Meeting]:
-    """What two people do."""
+    """Build one scene of two people for each kind of meeting."""
     both = (one, other)
     left, right, middle = 0.25 * WIDTH, 0.75 * WIDTH, 0.5 * HEIGHT
 
-    def to(start: float, end: float, dip: float = 0.0) -> Course:
+    def to(start: float, end: float, dip: float = 0.0) -> Trajectory:
         return lambda t: (start + (end - start) * t, middle + dip * np.sin(2 * np.pi * t))
 
-    def turning_back(start: float, end: float) -> Course:
+    def turning_back(start: float, end: float) -> Trajectory:
         return lambda t: (start + (end - start) * np.sin(np.pi * t), middle)
 
     return {

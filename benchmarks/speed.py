@@ -42,18 +42,18 @@ from steadyface.landmarker import Landmarker
 from steadyface.nets import HourglassConfig, HourglassNet
 from steadyface.stabilizer import Stabilizer
 from steadyface.tracking import Tracker, TrackerConfig, tracker
-from steadyface.tracking.shots import SceneCuts
-from steadyface.tracking.verifier import Witness
+from steadyface.tracking.shots import CutDetector
+from steadyface.tracking.verifier import FaceVerifier
 from steadyface.video import VideoReader, VideoWriter
 
 SCENES = {f"{height}p": (height, 1) for height in (360, 720, 1080, 2160)} | {
     f"{height}p, 4 faces": (height, 4) for height in (720, 2160)
 }
 STAGES: dict[str, tuple[Any, str]] = {
-    "cut or not": (SceneCuts, "step"),
+    "cut detection": (CutDetector, "step"),
     "landmarks, all faces": (Landmarker, "predict_regions"),
-    "looks, all faces": (tracker, "sights_of"),
-    "witness, when asked": (Witness, "confidence"),
+    "appearance, all faces": (tracker, "observe"),
+    "verification, when due": (FaceVerifier, "confidence"),
     "search, when due": (FaceFinder, "__call__"),
     "stabiliser, a face": (Stabilizer, "step"),
     "tracker": (Tracker, "step"),

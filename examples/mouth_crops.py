@@ -43,7 +43,7 @@ def main(clip: str, out: str) -> None:
                 if not face.held:
                     crop, to_crop = crop_region(frame.image, mouth_region(face.points), SIZE)
                     row = (crop, frame.index, frame.seconds, to_crop(face.points[LIPS]))
-                    faces.setdefault(face.face, []).append(row)
+                    faces.setdefault(face.face_id, []).append(row)
     Path(out).mkdir(parents=True, exist_ok=True)
     for number, rows in faces.items():
         crops, index, seconds, points = map(np.array, zip(*rows, strict=True))

@@ -1,4 +1,4 @@
-"""Clips whose frame k shows the number k, for the tests."""
+"""Clips whose frame k shows the number k."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ BITS, BLOCK = 8, 16
 WIDTH, HEIGHT = BITS * BLOCK, 64
 NTSC = Fraction(30_000, 1001)
 GREY_ERROR = 12
-"""Levels by which a flat area may be off after lossy coding at crf 20–23 and two colour conversions."""
+"""Largest error of a flat area, in levels, after lossy coding at crf 20–23 and two colour conversions."""
 
 
 def picture(k: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    """Frame k: its number in binary, as black and white blocks, over a black quarter and grey."""
+    """Draw frame k: its number in binary as black and white blocks, over a black quarter and grey."""
     image = np.full((height, width, 3), 128, np.uint8)
     for bit in range(BITS):
         image[: height // 2, bit * BLOCK : (bit + 1) * BLOCK] = 255 * (k >> bit & 1)
@@ -28,7 +28,7 @@ def picture(k: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
 
 
 def number(image: np.ndarray) -> int:
-    """The k of `picture`, from the middle of each block, where no neighbour blurs in."""
+    """Read the k of `picture` from the middle of each block, out of reach of blur from its neighbours."""
     quarter = image.shape[0] // 4
     blocks = image[quarter - 4 : quarter + 4, : BITS * BLOCK].reshape(8, BITS, BLOCK, 3)[:, :, 4:12]
     return sum(1 << bit for bit, level in enumerate(blocks.mean(axis=(0, 2, 3))) if level > 128)
@@ -48,7 +48,7 @@ def make_clip(
     container: dict[str, str] | None = None,
     noise: bool = False,
 ) -> Path:
-    """Write `picture(k)` at each time with PyAV alone; noise in the grey makes all frames about as large."""
+    """Write `picture(k)` at each time with PyAV alone; `noise` makes the coded frames about equally large."""
     draw = np.random.default_rng(0)
     with av.open(str(path), "w", options=container or {}) as out:
         stream = out.add_stream(codec, rate=rate, options=options or {}, time_base=tick)
@@ -69,7 +69,7 @@ def make_clip(
 def make_sound(
     path: Path, codec: str, seconds: float = 2.0, video_from: float | None = None, rate: int = 48_000
 ) -> Path:
-    """Write a tone that starts at 0, and, if asked, a video that starts at `video_from`."""
+    """Write a tone that starts at 0 s and, if `video_from` is given, a video that starts then."""
     with av.open(str(path), "w") as out:
         sound = out.add_stream(codec, rate=rate, layout="mono")
         if video_from is not None:
@@ -91,16 +91,18 @@ def make_sound(
     return path
 
 
-def cut(path: Path, share: float = 0.6) -> Path:
-    """Keep the first part of a file."""
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+def cut(path: Path, fraction: float = 0.6) -> Path:
+    """Truncate a file to its first part."""
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * fraction)])
     return path
 
 
 def read(path: Path) -> tuple[list[VideoFrame], VideoReader]:
+    """Read all frames; the closed reader tells what it found."""
     with VideoReader(path) as reader:
         return list(reader), reader
 
 
 def numbers(frames: Iterable[VideoFrame]) -> list[int]:
+    """Read the number in each frame."""
     return [number(frame.image) for frame in frames]

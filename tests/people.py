@@ -1,4 +1,4 @@
-"""Two people who look different, made from the bundled portrait, on any course through a scene."""
+"""Scenes of two people who look different, made from the bundled portrait, on given trajectories."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from steadyface.geometry import Region
 from steadyface.images import crop_region
 
 WIDTH, HEIGHT, FPS = 480, 270, 25.0
-HEAD = 150  # px of a head; the face in it has half of that
+HEAD = 150  # px of a head's side; its face has half of that
 FACE = HEAD / 2
 
-Course = Callable[[int], tuple[float, float] | None]
-"""Number of the frame → centre of the head, px; None where it is away."""
+Trajectory = Callable[[int], tuple[float, float] | None]
+"""Frame index → centre of the head, px; None while it is absent."""
 
 
 @cache
 def heads() -> tuple[np.ndarray, np.ndarray]:
-    """The portrait's head, and another: mirrored, of another colour and wider, its hair light."""
+    """The head of the portrait, and another one: mirrored, wider, tinted, with light hair."""
     region = Region(x=222.0, y=118.0, side=190.0)
     one = crop_region(portrait().still, region, HEAD)[0]
     wide = cv2.resize(one[:, ::-1], (round(1.15 * HEAD), HEAD))[:, round(0.075 * HEAD) :][:, :HEAD]
@@ -32,7 +32,7 @@ def heads() -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def wall() -> np.ndarray:
-    """A grey wall with soft spots."""
+    """Grey background with soft spots."""
     rng = np.random.default_rng(0)
     spots = sum(
         cv2.resize(rng.normal(0, 14, (cells, 2 * cells)), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
@@ -42,7 +42,7 @@ def wall() -> np.ndarray:
 
 
 def paste(canvas: np.ndarray, head: np.ndarray, x: float, y: float) -> None:
-    """Blend an oval of the head into the canvas, centred at x, y at sub-pixel precision."""
+    """Blend an oval of the head into the canvas, centred at x, y (px, with sub-pixel precision)."""
     u = np.linspace(-1, 1, HEAD)
     oval = np.clip((1 - np.hypot(u[None] / 0.7, u[:, None] / 0.95)) / 0.1, 0, 1)
     matrix = np.array([[1.0, 0.0, x - HEAD / 2], [0.0, 1.0, y - HEAD / 2]])
@@ -51,24 +51,25 @@ def paste(canvas: np.ndarray, head: np.ndarray, x: float, y: float) -> None:
     canvas[:] = canvas + alpha * (cv2.warpAffine(head, matrix, size).astype(float) - canvas) + 0.5
 
 
-def picture(places: Sequence[tuple[float, float] | None]) -> np.ndarray:
-    """A frame with the people at their places, the last one in front."""
+def picture(positions: Sequence[tuple[float, float] | None]) -> np.ndarray:
+    """Render a frame with the people at their positions, the last one in front."""
     canvas = wall().copy()
-    for head, place in zip(heads(), places, strict=False):
-        if place is not None:
-            paste(canvas, head, *place)
+    for head, position in zip(heads(), positions, strict=False):
+        if position is not None:
+            paste(canvas, head, *position)
     return canvas
 
 
-def scene(count: int, *courses: Course) -> list[np.ndarray]:
-    """Frames of one or two people."""
-    return [picture([course(index) for course in courses]) for index in range(count)]
+def scene(count: int, *trajectories: Trajectory) -> list[np.ndarray]:
+    """Render frames of one or two people."""
+    return [picture([trajectory(index) for trajectory in trajectories]) for index in range(count)]
 
 
-def at(x: float, y: float = HEIGHT / 2) -> Course:
+def at(x: float, y: float = HEIGHT / 2) -> Trajectory:
+    """Stand still."""
     return lambda index: (x, y)
 
 
-def walk(start: float, end: float, count: int) -> Course:
-    """Evenly from one x to another."""
+def walk(start: float, end: float, count: int) -> Trajectory:
+    """Move evenly from one x to another."""
     return lambda index: (start + (end - start) * index / (count - 1), HEIGHT / 2)

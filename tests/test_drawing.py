@@ -253,9 +253,9 @@ class TestCamera:
         small, large = face(face_at(100, 100, 30.0), 3), face(face_at(300, 100, 60.0), 5)
         camera.follow([small], 0.0)
         camera.follow([small, large], 0.1)
-        assert camera.face == 3
+        assert camera.face_id == 3
         camera.follow([large], 0.2)
-        assert camera.face == 5
+        assert camera.face_id == 5
         before = camera.region
         assert camera.follow([], 0.3) == before
         assert camera.follow([], 1.5) is None

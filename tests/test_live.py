@@ -59,7 +59,7 @@ def test_frames_come_back_as_the_points_of_the_tracker(tab: ClientConnection) ->
     tracker = Tracker()
     for index, faces in enumerate(track(tab, *range(8))):
         expected = tracker.step(decoded(index), index / scenes.FPS)
-        assert faces["face"].tolist() == [face.face for face in expected] == [0]
+        assert faces["face"].tolist() == [face.face_id for face in expected] == [0]
         # the network runs with another number of threads here, which changes the order of its sums
         assert np.allclose(faces["points"][0], expected[0].points, atol=0.01)
         assert np.allclose(faces["raw_points"][0], expected[0].raw_points, atol=0.01)

@@ -107,7 +107,7 @@ def test_tracked_faces_and_add_rows_are_inverse() -> None:
     found = tracked_faces(tracks)
     assert found.keys() == {index for index, faces in given.items() if faces} == {0, 2, 3}
     for index, faces in found.items():
-        assert [face.face for face in faces] == [face.face for face in given[index]]
+        assert [face.face_id for face in faces] == [face.face_id for face in given[index]]
         for one, other in zip(faces, given[index], strict=True):
             for column in ("points", "raw_points", "scores", "box"):
                 np.testing.assert_array_equal(

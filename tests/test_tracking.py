@@ -1,4 +1,4 @@
-"""The tracker: when the detector runs, what the stabiliser is told, which frames and arguments it takes."""
+"""Tracker: calls of the detector and of the stabiliser, frames and arguments that it takes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from steadyface.tracking import Tracker, TrackerConfig
 
 
 class CountingDetector(FaceFinder):
-    """Counts its calls."""
+    """Face finder that counts its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,10 +33,10 @@ class CountingDetector(FaceFinder):
 
 @dataclass(frozen=True, eq=False)
 class Recorder(Stabilizer):
-    """Leaves the points as they are and keeps what it was told."""
+    """Stabiliser that returns the points unchanged and records its arguments."""
 
     kind: ClassVar[str] = "recorder"
-    told: list[tuple[float | None, np.ndarray]] = field(default_factory=list)
+    calls: list[tuple[float | None, np.ndarray]] = field(default_factory=list)
 
     def begin(self, points: np.ndarray) -> None:
         return None
@@ -45,7 +45,7 @@ class Recorder(Stabilizer):
         return None, seen.points  # type: ignore[attr-defined]
 
     def step(self, state, points, dt=None, scores=None):  # type: ignore[no-untyped-def]
-        self.told.append((dt, scores))
+        self.calls.append((dt, scores))
         return super().step(state, points, dt, scores)
 
 
@@ -53,11 +53,11 @@ def test_the_detector_rests_while_a_face_is_tracked() -> None:
     detector = CountingDetector()
     tracker = Tracker(detector=detector, config=TrackerConfig(max_faces=1))
     for frame, faces in follow(scenes.timed(scenes.frames()), tracker):
-        assert [face.face for face in faces] == [0], frame.index
+        assert [face.face_id for face in faces] == [0], frame.index
     assert detector.calls == 1
 
 
-def test_new_faces_are_looked_for_now_and_then() -> None:
+def test_new_faces_are_searched_for_at_intervals() -> None:
     detector = CountingDetector()
     tracker = Tracker(detector=detector, config=TrackerConfig(redetect_seconds=0.4))
     list(follow(scenes.timed(scenes.frames()), tracker))
@@ -67,32 +67,32 @@ def test_new_faces_are_looked_for_now_and_then() -> None:
 def test_two_faces_keep_their_sides_and_max_faces_keeps_the_larger() -> None:
     pairs = [np.hstack([image, image[:, ::-1]]) for image in scenes.frames(10)]
     for faces in (faces for _, faces in follow(scenes.timed(pairs), Tracker())):
-        middles = {face.face: float(face.points[:, 0].mean()) for face in faces}
+        middles = {face.face_id: float(face.points[:, 0].mean()) for face in faces}
         assert set(middles) == {0, 1}
         assert sum(middle < scenes.WIDTH for middle in middles.values()) == 1
     one = [faces for _, faces in follow(scenes.timed(pairs), Tracker(config=TrackerConfig(max_faces=1)))]
     assert {len(faces) for faces in one} == {1}
 
 
-def test_a_tracker_does_not_wait_for_the_future(tmp_path: Path) -> None:
+def test_a_tracker_refuses_stabilisers_that_see_the_future(tmp_path: Path) -> None:
     save_stabilizer(SavitzkyGolay(5, 2), tmp_path / "golay.json")
     for offline in ("sta-offline", "savitzky-golay", SavitzkyGolay(5, 2), str(tmp_path / "golay.json")):
         with pytest.raises(ConfigError, match="needs the future"):
             Tracker(stabilizer=offline)
 
 
-def test_the_stabiliser_is_told_scores_and_elapsed_time() -> None:
+def test_the_stabiliser_gets_scores_and_elapsed_time() -> None:
     recorder = Recorder()
     tracker = Tracker(stabilizer=recorder)
     shown = {0.0: 0, 0.04: 1, 0.1: 2, 0.35: 3}
     faces = [tracker.step(scenes.frames(4)[index], seconds)[0] for seconds, index in shown.items()]
-    elapsed = [dt for dt, _ in recorder.told]
+    elapsed = [dt for dt, _ in recorder.calls]
     assert elapsed == [None, *(pytest.approx(dt) for dt in (0.04, 0.06, 0.25))]
-    for face, (_, scores) in zip(faces, recorder.told, strict=True):
+    for face, (_, scores) in zip(faces, recorder.calls, strict=True):
         np.testing.assert_array_equal(scores, face.scores)
 
 
-def test_the_stabiliser_begins_anew_after_a_loss() -> None:
+def test_the_stabiliser_starts_anew_after_a_loss() -> None:
     recorder = Recorder()
     list(
         follow(
@@ -100,7 +100,7 @@ def test_the_stabiliser_begins_anew_after_a_loss() -> None:
             Tracker(stabilizer=recorder),
         )
     )
-    assert [dt is None for dt, _ in recorder.told] == [True, False, True, False]
+    assert [dt is None for dt, _ in recorder.calls] == [True, False, True, False]
 
 
 def test_reset_forgets() -> None:
@@ -111,7 +111,7 @@ def test_reset_forgets() -> None:
     assert all(np.array_equal(a[0].points, b[0].points) for a, b in zip(first, again, strict=True))
 
 
-def test_any_callable_finds_faces() -> None:
+def test_any_callable_serves_as_detector() -> None:
     image = scenes.frames(1)[0]
     box = bounding_box(Tracker(stabilizer="none").step(image)[0].points)
     shown: list[tuple[int, ...]] = []

@@ -1,97 +1,135 @@
-"""How a face is told from others: laws of looks and paths; the region that runs ahead; the witness."""
+"""Laws of the appearance descriptor, of matching costs and of the region; verification by the finder."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import people
 import pytest
 
 from steadyface.detector import FaceFinder
-from steadyface.landmarker import Landmarker
-from steadyface.tracking.appearance import Identity, look_at
-from steadyface.tracking.roi import ahead, approach, face_region
-from steadyface.tracking.verifier import Witness
+from steadyface.landmarker import Landmarker, Landmarks
+from steadyface.tracking import TrackedFace, TrackerConfig
+from steadyface.tracking.appearance import Appearance, Observation, describe
+from steadyface.tracking.roi import face_region, predict_region, smooth_region
+from steadyface.tracking.track import Track
+from steadyface.tracking.verifier import FaceVerifier
+
+CONFIG = TrackerConfig()
 
 
 @pytest.fixture(scope="module")
 def points() -> np.ndarray:
-    """Of the face at (240, 135) in `frame()`."""
+    """Landmarks of the face at (240, 135) in `frame()`."""
     box = np.array([200.0, 105.0, 280.0, 180.0])
     return Landmarker("tiny", threads=1).predict(frame(), box).points.astype(float)
 
 
-def frame(*places: tuple[float, float] | None) -> np.ndarray:
-    return people.picture(places or [(240, 135)])
+def frame(*positions: tuple[float, float] | None) -> np.ndarray:
+    return people.picture(positions or [(240, 135)])
 
 
-def identity(points: np.ndarray) -> Identity:
-    return Identity.of(0, points, look_at(frame(), points), 0.0)
+def appearance_at(points: np.ndarray, image: np.ndarray) -> Appearance:
+    return describe(image, points, CONFIG.appearance)
 
 
-class TestLook:
+def observation(points: np.ndarray, appearance: Appearance, unoccluded: bool = True) -> Observation:
+    landmarks = Landmarks(points, np.ones(68), np.zeros((68, 2, 2)))
+    return Observation(landmarks, appearance, unoccluded)
+
+
+def track_at(points: np.ndarray) -> Track:
+    return Track.start(0, observation(points, appearance_at(points, frame())), 0.0)
+
+
+class TestAppearance:
     def test_it_is_of_unit_length_and_free_of_exposure(self, points: np.ndarray) -> None:
-        look = look_at(frame(), points)
-        darker = look_at((frame() * 0.6 + 20).astype(np.uint8), points)
-        assert np.linalg.norm(look) == pytest.approx(1)
+        appearance = appearance_at(points, frame())
+        darker = appearance_at(points, (frame() * 0.6 + 20).astype(np.uint8))
+        assert np.linalg.norm(appearance) == pytest.approx(1)
         # Half a grey level of rounding on a face of some fifty levels' contrast.
-        np.testing.assert_allclose(darker, look, atol=0.01)
+        np.testing.assert_allclose(darker, appearance, atol=0.01)
 
-    def test_it_follows_the_face(self, points: np.ndarray) -> None:
-        moved = look_at(frame((290, 150)), points + np.array([50, 15]))
-        assert float(moved @ look_at(frame(), points)) > 0.999
+    def test_it_moves_with_the_face(self, points: np.ndarray) -> None:
+        moved = appearance_at(points + np.array([50, 15]), frame((290, 150)))
+        assert float(moved @ appearance_at(points, frame())) > 0.999
 
-    def test_another_face_looks_different(self, points: np.ndarray) -> None:
-        other = look_at(frame(None, (240, 135)), points)
-        assert not identity(points).known_as(other)
-        known = identity(points)
-        assert known.seen_as(other) is known
+    def test_another_face_differs(self, points: np.ndarray) -> None:
+        track, other = track_at(points), appearance_at(points, frame(None, (240, 135)))
+        assert not track.accepts(other, CONFIG.appearance)
+        assert track.learn_appearance(other, CONFIG.appearance) is track
 
-    def test_the_first_clear_look_takes_the_place_of_one_that_was_not(self, points: np.ndarray) -> None:
-        cut, look = look_at(frame(None, (240, 135)), points), look_at(frame(), points)
-        entering = Identity.of(0, points, cut, 0.0, clear=False)
-        assert entering.known_as(look)
-        np.testing.assert_array_equal(entering.seen_as(look).look, look)
-        assert not entering.seen_as(look).known_as(cut)
+    def test_the_first_unoccluded_one_replaces_an_occluded_one(self, points: np.ndarray) -> None:
+        cut_off, whole = appearance_at(points, frame(None, (240, 135))), appearance_at(points, frame())
+        entering = Track.start(0, observation(points, cut_off, unoccluded=False), 0.0)
+        assert entering.accepts(whole, CONFIG.appearance)
+        learnt = entering.learn_appearance(whole, CONFIG.appearance)
+        np.testing.assert_array_equal(learnt.appearance, whole)
+        assert not learnt.accepts(cut_off, CONFIG.appearance)
 
-    def test_a_flat_face_looks_like_nothing(self, points: np.ndarray) -> None:
-        assert np.abs(look_at(np.full((270, 480, 3), 90, np.uint8), points)).max() == 0
+    def test_a_flat_face_gives_zeros(self, points: np.ndarray) -> None:
+        assert np.abs(appearance_at(points, np.full((270, 480, 3), 90, np.uint8))).max() == 0
 
 
-class TestDistance:
-    def test_it_grows_with_the_way_and_shrinks_with_time(self, points: np.ndarray) -> None:
-        known, look = identity(points), look_at(frame(), points)
-        now = known.seconds + 0.04
-        away = [known.distance(points + np.array([shift, 0]), look, now) for shift in (0, 10, 40, 160)]
-        assert away == sorted(away)
-        assert away[0] < 0.1
-        later = [known.distance(points + np.array([40, 0]), look, now + wait) for wait in (0, 0.5, 1, 2)]
+class TestCost:
+    def test_it_grows_with_distance_and_shrinks_with_time(self, points: np.ndarray) -> None:
+        track, appearance = track_at(points), appearance_at(points, frame())
+        shifted = {
+            shift: observation(points + np.array([shift, 0]), appearance) for shift in (0, 10, 40, 160)
+        }
+        costs = [track.cost(each, 0.04, CONFIG) for each in shifted.values()]
+        assert costs == sorted(costs)
+        assert costs[0] < 0.1
+        later = [track.cost(shifted[40], 0.04 + wait, CONFIG) for wait in (0, 0.5, 1, 2)]
         assert later == sorted(later, reverse=True)
 
-    def test_anywhere_on_its_way_is_no_distance(self, points: np.ndarray) -> None:
-        known = identity(points).moved(points + np.array([8, 0]), 0.04)
-        assert known.velocity[0] == pytest.approx(100)  # half of the 200 px/s that it moved at first
-        on_the_way = [known.displacement(points + np.array([8 + shift, 0]), 0.54) for shift in (0, 15, 35)]
-        assert max(on_the_way) < 1e-6
-        assert known.displacement(points - np.array([32, 0]), 0.54) > 0.3
-        assert known.displacement(points + np.array([8, 40]), 0.54) > 0.3
+    def test_it_is_nothing_anywhere_on_the_path(self, points: np.ndarray) -> None:
+        motion = CONFIG.motion
+        track = track_at(points).move(points + np.array([8, 0]), 0.04, motion)
+        assert track.centre_velocity[0] == pytest.approx(100)  # half of the 200 px/s of its first move
+        on_path = [
+            track.motion_cost(points + np.array([8 + shift, 0]), 0.54, motion) for shift in (0, 15, 35)
+        ]
+        assert max(on_path) < 1e-6
+        assert track.motion_cost(points - np.array([32, 0]), 0.54, motion) > 0.3
+        assert track.motion_cost(points + np.array([8, 40]), 0.54, motion) > 0.3
 
-    def test_another_size_counts(self, points: np.ndarray) -> None:
-        known, look = identity(points), look_at(frame(), points)
+    def test_another_size_costs(self, points: np.ndarray) -> None:
         larger = 2 * (points - points.mean(axis=0)) + points.mean(axis=0)
-        assert known.distance(larger, look, known.seconds + 0.04) > 2
+        seen = observation(larger, appearance_at(points, frame()))
+        assert track_at(points).cost(seen, 0.04, CONFIG) > 2
 
-    def test_a_look_that_is_not_clear_says_little(self, points: np.ndarray) -> None:
-        known, other = identity(points), look_at(frame(None, (240, 135)), points)
-        now = known.seconds + 0.04
-        assert known.distance(points, other, now) > 3 > known.distance(points, other, now, clear=False)
+    def test_an_occluded_appearance_costs_little(self, points: np.ndarray) -> None:
+        track, other = track_at(points), appearance_at(points, frame(None, (240, 135)))
+        whole, occluded = (observation(points, other, unoccluded) for unoccluded in (True, False))
+        assert track.cost(whole, 0.04, CONFIG) > 3 > track.cost(occluded, 0.04, CONFIG)
+
+
+class TestLearning:
+    def test_a_stranger_is_learnt_only_after_the_memory(self, points: np.ndarray) -> None:
+        track, other = track_at(points), appearance_at(points, frame(None, (240, 135)))
+        stranger = observation(points, other)
+        assert track.learn(stranger, CONFIG.memory_seconds, CONFIG) is track
+        changed = track.learn(stranger, CONFIG.memory_seconds + 0.04, CONFIG)
+        np.testing.assert_array_equal(changed.appearance, other)
+
+    def test_a_returned_face_keeps_id_and_appearance_only(self, points: np.ndarray) -> None:
+        other = appearance_at(points, frame(None, (240, 135)))
+        moving = track_at(points).move(points + np.array([8, 0]), 0.04, CONFIG.motion)
+        returned = replace(moving, face_id=3).resume(observation(points, other), 1.0)
+        assert returned.face_id == 3
+        np.testing.assert_array_equal(returned.appearance, moving.appearance)
+        assert not returned.centre_velocity.any()
+        assert returned.located_seconds == 1.0
 
 
 class TestRegion:
-    def test_it_runs_ahead_of_a_fast_face_only(self, points: np.ndarray) -> None:
+    def test_it_is_moved_ahead_of_a_fast_face_only(self, points: np.ndarray) -> None:
         region = face_region(points)
-        assert ahead(region, np.array([0.02 * region.side, 0.0])) == region
-        assert ahead(region, np.zeros(2)) == region
-        fast = ahead(region, np.array([0.24 * region.side, 0.0]))
+        assert predict_region(region, np.array([0.02 * region.side, 0.0]), CONFIG.roi) == region
+        assert predict_region(region, np.zeros(2), CONFIG.roi) == region
+        fast = predict_region(region, np.array([0.24 * region.side, 0.0]), CONFIG.roi)
         assert fast.x - region.x == pytest.approx(0.2 * region.side)
         assert (fast.y, fast.side, fast.roll) == (region.y, region.side, region.roll)
 
@@ -99,12 +137,42 @@ class TestRegion:
         region = face_region(points)
         far = face_region(points + np.array([60, 0]))
         near = face_region(points + np.array([0.5, 0]))
-        assert approach(region, far).x == pytest.approx(far.x)
-        assert 0.1 < (approach(region, near).x - region.x) / 0.5 < 0.25
+        assert smooth_region(region, far, CONFIG.roi).x == pytest.approx(far.x)
+        assert 0.1 < (smooth_region(region, near, CONFIG.roi).x - region.x) / 0.5 < 0.25
 
 
-def test_the_witness_tells_a_face_from_a_wall(points: np.ndarray) -> None:
-    witness = Witness(FaceFinder(threads=1))
-    assert witness.confidence(frame(), points) > 0.8
-    assert witness.confidence(people.wall(), points) < 0.2
-    assert witness.confidence(frame(), points + np.array([90, 0])) < 0.2
+class TestVerifier:
+    def test_the_finder_tells_a_face_from_a_wall(self, points: np.ndarray) -> None:
+        verifier = FaceVerifier(FaceFinder(threads=1))
+        assert verifier.confidence(frame(), points) > 0.8
+        assert verifier.confidence(people.wall(), points) < 0.2
+        assert verifier.confidence(frame(), points + np.array([90, 0])) < 0.2
+
+    def test_a_jump_ends_a_track_at_once(self, points: np.ndarray) -> None:
+        verifier = FaceVerifier(FaceFinder(threads=1))
+        seen = observation(points, appearance_at(points, frame()))
+        track = track_at(points).update(seen, 0.0, points, None, CONFIG)
+        leapt = observation(points + np.array([60, 0]), seen.appearance)
+        assert verifier.verify(frame(), track, seen, 0.04, due=True).miss_count == 0
+        assert verifier.verify(frame(), track, leapt, 0.04, due=False).miss_count == 3
+
+    def test_misses_count_in_successive_frames_only(self, points: np.ndarray) -> None:
+        verifier = FaceVerifier(FaceFinder(threads=1))
+        seen = observation(points, appearance_at(points, frame()))
+        track = track_at(points).update(seen, 0.0, points, None, CONFIG)
+        missed = verifier.verify(people.wall(), track, seen, 0.04, due=True)
+        again = verifier.verify(people.wall(), missed, seen, 0.08, due=False)
+        assert (missed.miss_count, again.miss_count) == (1, 2)
+        assert verifier.verify(frame(), again, seen, 0.12, due=False).miss_count == 0
+
+    def test_without_confirmation_nothing_is_missed(self, points: np.ndarray) -> None:
+        verifier = FaceVerifier(FaceFinder(threads=1), TrackerConfig(confirm=0.0))
+        seen = observation(points, appearance_at(points, frame()))
+        track = track_at(points).update(seen, 0.0, points, None, CONFIG)
+        assert verifier.verify(people.wall(), track, seen, 0.04, due=True).miss_count == 0
+
+
+def test_the_old_name_of_the_id_warns() -> None:
+    face = TrackedFace(5, np.zeros((68, 2)), np.zeros((68, 2)), np.ones(68), np.zeros(4))
+    with pytest.warns(DeprecationWarning, match="face_id"):
+        assert face.face == 5

@@ -1,4 +1,4 @@
-"""Cuts are found in the very frame; motion, exposure, flashes and black frames are none."""
+"""Cuts are detected in their frame; motion, exposure, flashes and black frames are not cuts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scenes
 
-from steadyface.tracking.shots import SceneCuts
+from steadyface.tracking.shots import CutDetector
 
 
 def landscape(seed: int, width: int = 1600, height: int = 540) -> np.ndarray:
@@ -26,38 +26,38 @@ def pan(seed: int, starts: list[float]) -> list[np.ndarray]:
 
 
 def cuts(images: list[np.ndarray]) -> list[int]:
-    detector = SceneCuts()
+    detector = CutDetector()
     return [index for index, image in enumerate(images) if detector.step(image)]
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_cut_is_found_in_its_frame(seed: int) -> None:
+def test_a_cut_is_detected_in_its_frame(seed: int) -> None:
     noise = np.random.default_rng(seed)
     images = [*pan(seed, [100 + 3 * i for i in range(8)]), *pan(seed + 50, [200 - 3 * i for i in range(8)])]
     noisy = [np.clip(image + noise.normal(0, 4, image.shape), 0, 255).astype(np.uint8) for image in images]
     assert cuts(noisy) == [8]
 
 
-def test_every_picture_of_an_unrelated_series_is_one() -> None:
+def test_every_picture_of_an_unrelated_series_is_a_cut() -> None:
     assert cuts([landscape(seed) for seed in range(6)]) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_fast_pan_is_none(seed: int) -> None:
-    speed = np.minimum(np.arange(20) * 12.0, 70.0)  # up to a ninth of the frame's width a frame
+def test_a_fast_pan_is_no_cut(seed: int) -> None:
+    speed = np.minimum(np.arange(20) * 12.0, 70.0)  # up to a ninth of the width per frame
     assert cuts(pan(seed, list(np.cumsum(speed)))) == []
 
 
 @pytest.mark.parametrize("gain", [1.3, 2.0, 4.0, 20.0])
 @pytest.mark.parametrize("length", [1, 3])
-def test_a_flash_is_none(gain: float, length: int) -> None:
+def test_a_flash_is_no_cut(gain: float, length: int) -> None:
     images = pan(1, [100.0 + i for i in range(16)])
     for index in range(6, 6 + length):
         images[index] = np.clip(images[index] * gain + 20, 0, 255).astype(np.uint8)
     assert cuts(images) == []
 
 
-def test_exposure_that_changes_is_none() -> None:
+def test_a_change_of_exposure_is_no_cut() -> None:
     image = pan(2, [100.0])[0]
     assert cuts([(image * gain).astype(np.uint8) for gain in (1, 1, 1, 0.5, 0.5, 0.9, 0.9)]) == []
 
@@ -69,7 +69,7 @@ def test_black_between_two_shots_does_not_hide_the_cut() -> None:
     assert cuts([*first, *black, *first]) == []
 
 
-def test_a_face_that_fills_the_frame_and_moves_is_none() -> None:
+def test_a_large_moving_face_is_no_cut() -> None:
     close = [scene.image for scene in scenes.scene(0.8, zoom=4.5)]
     assert cuts(close) == []
 
@@ -77,12 +77,12 @@ def test_a_face_that_fills_the_frame_and_moves_is_none() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (2, 500), (500, 2), (2160, 3840)])
 def test_frames_of_any_size(shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
-    detector = SceneCuts()
+    detector = CutDetector()
     assert [detector.step(noise) for _ in range(3)] == [False] * 3
 
 
 def test_reset_forgets() -> None:
-    detector = SceneCuts()
+    detector = CutDetector()
     detector.step(landscape(0))
     detector.reset()
     assert not detector.step(landscape(1))

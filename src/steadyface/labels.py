@@ -121,7 +121,7 @@ def _faces_of_clip(source: Path, tracker: Tracker, every: int) -> Iterator[tuple
     for frame in open_frames(source):
         for face in tracker.step(frame.image, frame.seconds):
             if frame.index % every == 0 and not face.held:
-                name = f"{source.stem}_{frame.index:06d}_{face.face}"
+                name = f"{source.stem}_{frame.index:06d}_{face.face_id}"
                 yield name, frame.image, Region.around_points(face.raw_points)
 
 

@@ -81,7 +81,7 @@ def add_rows(rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace]) -
         rows.add(
             frame=frame.index,
             seconds=frame.seconds,
-            face=face.face,
+            face=face.face_id,
             points=face.points,
             raw_points=face.raw_points,
             scores=face.scores,
@@ -95,7 +95,7 @@ def tracked_faces(tracks: Tracks) -> dict[int, list[TrackedFace]]:
     faces: dict[int, list[TrackedFace]] = {}
     for row, frame in enumerate(tracks.frame.tolist()):
         face = TrackedFace(
-            face=int(tracks.face[row]),
+            face_id=int(tracks.face[row]),
             points=tracks.points[row],
             raw_points=tracks.raw_points[row],
             scores=tracks.scores[row],

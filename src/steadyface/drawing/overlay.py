@@ -134,7 +134,7 @@ class Overlay:
         self._corner = free_corner(self._frame_size, self._side, faces, self._corner)
         x, y = corner_place(self._frame_size, self._side, self._corner)
         crop, to_crop = crop_region(frame, region, self._side)
-        shown = next(face for face in faces if face.face == self._camera.face)
+        shown = next(face for face in faces if face.face_id == self._camera.face_id)
         _draw_face(crop, _moved(shown, to_crop), self.style)
         cv2.rectangle(picture, (x - 2, y - 2), (x + self._side + 1, y + self._side + 1), WHITE, -1)
         picture[y : y + self._side, x : x + self._side] = crop
@@ -157,7 +157,7 @@ def _draw_into(canvas: Frame, faces: Sequence[TrackedFace], style: str) -> None:
         scale = min(max(0.4, across / 420), 1.2)
         place = float(face.box[0]), float(face.box[1]) - 4 * line_width(across)
         said = "held" if face.held else f"{face.scores.mean():.2f}"
-        draw_label(canvas, f"{face.face}  {said}", place, colour_of(face), scale)
+        draw_label(canvas, f"{face.face_id}  {said}", place, colour_of(face), scale)
 
 
 def _draw_face(canvas: Frame, face: TrackedFace, style: str) -> None:
@@ -165,4 +165,4 @@ def _draw_face(canvas: Frame, face: TrackedFace, style: str) -> None:
 
 
 def colour_of(face: TrackedFace) -> tuple[int, int, int]:
-    return COLOURS[face.face % len(COLOURS)]
+    return COLOURS[face.face_id % len(COLOURS)]

@@ -31,7 +31,7 @@ class FaceCamera:
     """
 
     def __init__(self) -> None:
-        self.face: int | None = None
+        self.face_id: int | None = None
         self.region: Region | None = None
         self._seconds = 0.0
 
@@ -42,17 +42,17 @@ class FaceCamera:
         """
         face = self._choose(faces)
         if face is None and seconds - self._seconds > _PATIENCE:
-            self.face, self.region = None, None
+            self.face_id, self.region = None, None
         if face is not None:
             aim = Region.around_points(face.points, margin=_MARGIN)
-            same = self.region is not None and face.face == self.face
+            same = self.region is not None and face.face_id == self.face_id
             self.region = _towards(self.region, aim, seconds - self._seconds) if same else aim
             self.region = _containing(self.region, bounding_box(face.points))
-            self.face, self._seconds = face.face, seconds
+            self.face_id, self._seconds = face.face_id, seconds
         return self.region
 
     def _choose(self, faces: Sequence[TrackedFace]) -> TrackedFace | None:
-        same = [face for face in faces if face.face == self.face]
+        same = [face for face in faces if face.face_id == self.face_id]
         return max(same or faces, key=lambda face: float(np.ptp(face.points[:, 0])), default=None)
 
 

@@ -219,7 +219,7 @@ def _motions(clip: Path, landmarker: Landmarker) -> Iterator[tuple[Points, float
                     continue
                 label = label_face(landmarker, frame.image, Region.around_points(face.raw_points))
                 if label.spread <= LARGEST_SPREAD:
-                    runs.setdefault(face.face, []).append((frame.index, label.points))
+                    runs.setdefault(face.face_id, []).append((frame.index, label.points))
         fps = frames.fps
     for run in runs.values():
         index, points = np.array([i for i, _ in run]), np.array([points for _, points in run])

@@ -120,7 +120,7 @@ def write_answer(answer: Answer) -> bytes:
         _ANSWER.pack(answer.sequence, answer.dropped, len(answer.faces), answer.milliseconds, answer.recorded)
     ]
     for face, (raw, stabilised) in zip(answer.faces, answer.jitter, strict=True):
-        parts.append(_FACE.pack(face.face, is_held(face), raw, stabilised))
+        parts.append(_FACE.pack(face.face_id, is_held(face), raw, stabilised))
         parts += [
             np.asarray(values, "<f4").tobytes() for values in (face.points, face.raw_points, face.scores)
         ]

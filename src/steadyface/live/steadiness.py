@@ -33,13 +33,13 @@ class LastSecond:
         """
         visible = [face for face in faces if not is_held(face)]
         before = self._seen
-        self._seen = {face.face: before.get(face.face, deque(maxlen=_MOST_FRAMES)) for face in visible}
+        self._seen = {face.face_id: before.get(face.face_id, deque(maxlen=_MOST_FRAMES)) for face in visible}
         for face in visible:
-            run = self._seen[face.face]
+            run = self._seen[face.face_id]
             run.append((seconds, np.stack([face.raw_points, face.points])))
             while run[0][0] < seconds - _SECOND:
                 run.popleft()
-        return [self._jitter(face.face) for face in faces]
+        return [self._jitter(face.face_id) for face in faces]
 
     def _jitter(self, face: int) -> tuple[float, float]:
         run = self._seen.get(face, ())

@@ -1,7 +1,27 @@
 """Tracking of several faces through video, one frame at a time."""
 
-from steadyface.tracking.config import TrackerConfig
+from steadyface.tracking.config import (
+    AppearanceConfig,
+    CutConfig,
+    MatchingConfig,
+    MotionConfig,
+    OcclusionConfig,
+    RoiConfig,
+    TrackerConfig,
+    VerifierConfig,
+)
 from steadyface.tracking.track import TrackedFace
 from steadyface.tracking.tracker import Tracker
 
-__all__ = ["TrackedFace", "Tracker", "TrackerConfig"]
+__all__ = [
+    "AppearanceConfig",
+    "CutConfig",
+    "MatchingConfig",
+    "MotionConfig",
+    "OcclusionConfig",
+    "RoiConfig",
+    "TrackedFace",
+    "Tracker",
+    "TrackerConfig",
+    "VerifierConfig",
+]

@@ -1,37 +1,48 @@
-"""Which sight is whose: faces that are one, and the cheapest way to give faces to identities."""
+"""Matching of shapes: duplicates, occlusion between faces, and the assignment of least cost."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 
 from steadyface.geometry import bounding_box, face_size, fraction_inside, iou
-
-_SAME_BOX = 0.5  # overlap of two boxes …
-_SAME_SHAPE = 0.2  # … or mean distance of landmarks, in face sizes, that make two shapes one face
-_CONTESTED = 0.05  # share of a face's box inside another's from which on they hide each other
+from steadyface.tracking.config import MatchingConfig, OcclusionConfig
 
 
-def twins(
-    points: Float[np.ndarray, "faces 68 2"], others: Float[np.ndarray, "others 68 2"]
+def same_face(
+    points: Float[np.ndarray, "faces 68 2"], others: Float[np.ndarray, "others 68 2"], config: MatchingConfig
 ) -> Bool[np.ndarray, "faces others"]:
-    """Which shapes lie on the same face: by their boxes' overlap or by their landmarks' distance.
+    """Test which shapes lie on the same face, by the IoU of their boxes or the distance of their landmarks.
 
     Args:
         points, others: (N, 68, 2) and (M, 68, 2), image px.
+        config: the limits.
     """
     if not len(points) or not len(others):
         return np.zeros((len(points), len(others)), bool)
     boxes = iou(bounding_box(points), bounding_box(others))
-    gaps = np.linalg.norm(points[:, None] - others[None], axis=-1).mean(axis=-1)
+    distances = np.linalg.norm(points[:, None] - others[None], axis=-1).mean(axis=-1)
     sizes = np.sqrt(np.outer(face_size(points), face_size(others)))
-    return (boxes > _SAME_BOX) | (gaps < _SAME_SHAPE * sizes)
+    return (boxes > config.same_face_iou) | (distances < config.same_face_distance * sizes)
 
 
-def distinct(points: Float[np.ndarray, "faces 68 2"], scores: Float[np.ndarray, "faces"]) -> list[int]:
-    """Indices of shapes that lie on different faces; of those on one face the best-scored is kept."""
-    same = twins(points, points)
+def suppress_duplicates(
+    points: Float[np.ndarray, "faces 68 2"], scores: Float[np.ndarray, "faces"], config: MatchingConfig
+) -> list[int]:
+    """Select the best-scored shape of each face.
+
+    Args:
+        points: (N, 68, 2) image px.
+        scores: (N,) one per shape.
+        config: the limits of `same_face`.
+
+    Returns:
+        Indices of the selected shapes, ascending.
+    """
+    same = same_face(points, points, config)
     kept: list[int] = []
     for i in np.argsort(-scores, kind="stable").tolist():
         if not same[i, kept].any():
@@ -39,31 +50,58 @@ def distinct(points: Float[np.ndarray, "faces 68 2"], scores: Float[np.ndarray, 
     return sorted(kept)
 
 
-def contested(points: Float[np.ndarray, "faces 68 2"], margin: float = 0.0) -> Bool[np.ndarray, "faces"]:
-    """Which faces are so close to another of them that either may hide the other.
+def near_others(
+    points: Float[np.ndarray, "faces 68 2"], config: OcclusionConfig, margin: float = 0.0
+) -> Bool[np.ndarray, "faces"]:
+    """Test which faces overlap another one, so that either may hide the other.
 
     Args:
         points: (N, 68, 2) image px.
-        margin: by which each box is grown to every side, in its own sizes: a head is more than a face.
+        config: the limits.
+        margin: widening of each box on every side, in its own sizes.
     """
     if len(points) < 2:
         return np.zeros(len(points), bool)
     boxes = bounding_box(points)
     spans = margin * (boxes[:, 2:] - boxes[:, :2])
-    shared = fraction_inside(boxes, boxes + np.hstack([-spans, spans]))
-    np.fill_diagonal(shared, 0.0)
-    return (np.maximum(shared, shared.T) > _CONTESTED).any(axis=1)
+    fractions = fraction_inside(boxes, boxes + np.hstack([-spans, spans]))
+    np.fill_diagonal(fractions, 0.0)
+    return (np.maximum(fractions, fractions.T) > config.min_fraction).any(axis=1)
 
 
-def assign(costs: Float[np.ndarray, "rows columns"], most: float) -> list[tuple[int, int]]:
-    """Pairs (row, column) of least total cost, each row and column once at most, no pair above `most`.
+def find_occluder(
+    points: Float[np.ndarray, "68 2"],
+    others: Mapping[int, Float[np.ndarray, "68 2"]],
+    config: OcclusionConfig,
+) -> int | None:
+    """Find the nearest other face that is near enough to hide a shape.
 
-    An unpaired row or column costs as much as `most`, so one good pair is not given up for two bad ones.
+    Args:
+        points: (68, 2) image px.
+        others: id → (68, 2) image px.
+        config: the limits.
+    """
+    distances = {
+        face_id: float(np.linalg.norm((other - points).mean(axis=0))) for face_id, other in others.items()
+    }
+    nearest = min(distances, key=distances.__getitem__, default=None)
+    limit = config.occluder_distance * face_size(points)
+    return nearest if nearest is not None and distances[nearest] < limit else None
 
-    >>> assign(np.array([[0.1, 0.2], [0.2, 9.0]]), most=3.0)
+
+def assign(costs: Float[np.ndarray, "rows columns"], max_cost: float) -> list[tuple[int, int]]:
+    """Pair rows with columns at the least total cost (Hungarian method).
+
+    Each row and column is paired once at most, and no pair costs `max_cost` or more. An unpaired row or
+    column costs `max_cost`, so one good pair is not given up for two bad ones.
+
+    Returns:
+        Pairs (row, column), ascending by row.
+
+    >>> assign(np.array([[0.1, 0.2], [0.2, 9.0]]), max_cost=3.0)
     [(0, 1), (1, 0)]
-    >>> assign(np.array([[9.0, 0.2]]), most=3.0)
+    >>> assign(np.array([[9.0, 0.2]]), max_cost=3.0)
     [(0, 1)]
     """
-    rows, columns = linear_sum_assignment(np.minimum(costs, most))
-    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if costs[r, c] < most]
+    rows, columns = linear_sum_assignment(np.minimum(costs, max_cost))
+    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if costs[r, c] < max_cost]

@@ -1,4 +1,4 @@
-"""The landmarks of the next frame, found while this one is still being worked on."""
+"""Landmarks of the next frame, computed in a thread beside the rest of the work on this one."""
 
 from __future__ import annotations
 
@@ -10,55 +10,70 @@ from functools import partial
 from steadyface.geometry import Region
 from steadyface.images import Frame
 from steadyface.landmarker import Landmarker, Landmarks
-from steadyface.tracking.roi import difference
-
-_NEAR = 0.1  # difference of two regions, in sides and radians, up to which either will do
+from steadyface.tracking.roi import region_change
 
 Regions = Mapping[int, Region]
-"""Where the faces of a frame are looked for, by identity."""
+"""Face id → region of the frame in which the face's landmarks are predicted."""
 
 
-class Foresight:
-    """Runs the landmark network; that of the next frame in a thread, beside the rest of the work.
+class LandmarkPrefetcher:
+    """Runs the landmark network on a frame, and begins with the next frame in a thread.
 
-    A face's region hardly depends on the frame just before. Where it turns out to be another after all, the
+    A face's region hardly changes from one frame to the next, so the next frame's landmarks can be predicted
+    in the regions that are known so far. If a region turns out to differ by more than the tolerance, the
     network runs again.
 
     Args:
-        landmarker: whose network it is. One that is to use one thread gets no second one; it looks at the
-            same regions in its turn.
+        landmarker: predicts the landmarks. With `threads=1` no thread is started: the same regions are then
+            predicted when the frame's turn comes.
+        tolerance: `roi.region_change` up to which prefetched landmarks are used.
     """
 
-    def __init__(self, landmarker: Landmarker) -> None:
+    def __init__(self, landmarker: Landmarker, tolerance: float) -> None:
         self._landmarker = landmarker
-        self._thread = None if landmarker.threads == 1 else ThreadPoolExecutor(1, "foresight")
-        self._coming: _Coming | None = None
+        self._tolerance = tolerance
+        self._thread = None if landmarker.threads == 1 else ThreadPoolExecutor(1, "landmarks")
+        self._prefetched: _Prefetched | None = None
 
-    def find(self, frame: Frame, regions: Regions, upcoming: tuple[Frame, Regions] | None) -> Landmarks:
-        """The landmarks in a frame's regions, in their order; those of the upcoming one are begun with."""
-        expected = self._coming
-        self._coming = None if upcoming is None else self._begin(*upcoming)
-        if expected is not None and expected.answers(frame, regions):
-            return expected.found()
+    def predict(
+        self, frame: Frame, regions: Regions, next_frame: tuple[Frame, Regions] | None = None
+    ) -> Landmarks:
+        """Predict a frame's landmarks, one face per region in the same order.
+
+        Args:
+            frame: RGB uint8 (H, W, 3).
+            regions: of the frame's faces, image px.
+            next_frame: the frame after it and the regions expected there; prediction begins at once.
+
+        Returns:
+            points (N, 68, 2), scores (N, 68), covariances (N, 68, 2, 2), in image px. Errors of the network
+            on a prefetched frame are raised here, when that frame's turn comes.
+        """
+        prefetched = self._prefetched
+        self._prefetched = None if next_frame is None else self._begin(*next_frame)
+        if prefetched is not None and prefetched.fits(frame, regions, self._tolerance):
+            return prefetched.landmarks()
         return self._landmarker.predict_regions(frame, list(regions.values()))
 
-    def _begin(self, frame: Frame, regions: Regions) -> _Coming:
-        find = partial(self._landmarker.predict_regions, frame, list(regions.values()))
-        return _Coming(frame, regions, find if self._thread is None else self._thread.submit(find).result)
+    def _begin(self, frame: Frame, regions: Regions) -> _Prefetched:
+        predict = partial(self._landmarker.predict_regions, frame, list(regions.values()))
+        return _Prefetched(
+            frame, regions, predict if self._thread is None else self._thread.submit(predict).result
+        )
 
 
 @dataclass(frozen=True)
-class _Coming:
-    """A frame that the network runs on, or will."""
+class _Prefetched:
+    """A frame whose landmarks are being predicted."""
 
     frame: Frame
     regions: Regions
-    found: Callable[[], Landmarks]
+    landmarks: Callable[[], Landmarks]
 
-    def answers(self, frame: Frame, regions: Regions) -> bool:
-        """Whether it will do for these faces of this frame."""
+    def fits(self, frame: Frame, regions: Regions, tolerance: float) -> bool:
+        """Whether its landmarks can be used for these faces of this frame."""
         return (
             frame is self.frame
             and list(regions) == list(self.regions)
-            and all(difference(self.regions[face], region) < _NEAR for face, region in regions.items())
+            and all(region_change(self.regions[i], region) < tolerance for i, region in regions.items())
         )

@@ -1,4 +1,4 @@
-"""Where the landmark network looks next: a square that turns and moves with the face, steadied by itself."""
+"""Region of interest of the landmark network: a square that moves and turns with the face, smoothed."""
 
 from __future__ import annotations
 
@@ -10,45 +10,51 @@ from jaxtyping import Float
 
 from steadyface import markup
 from steadyface.geometry import CROP_MARGIN, Region
-
-_CALM = 0.15  # share of a change that is followed where all of it may be noise
-_LARGE = 0.1  # change, in sides and radians, that is followed at once
-_SLOW = 0.04  # sides a frame up to which a region is not moved on
+from steadyface.tracking.config import RoiConfig
 
 
 def face_region(points: Float[np.ndarray, "68 2"], margin: float = CROP_MARGIN) -> Region:
-    """The square around a face's points (image px), turned with the line of its eyes."""
+    """Fit a square around a face's points (image px), turned with the line through its eyes.
+
+    Args:
+        points: (68, 2) image px.
+        margin: side of the square over the larger side of the points' turned box.
+    """
     right, left = (points[i] for i in markup.OUTER_EYE_CORNERS)
     roll = math.atan2(left[1] - right[1], left[0] - right[0])
     return Region.around_points(points, roll, margin)
 
 
-def approach(old: Region, new: Region) -> Region:
-    """Towards the new region: slowly over the small differences that are noise, at once over large ones."""
-    share = min(1.0, _CALM + difference(old, new) / _LARGE)
-    side = old.side * (new.side / old.side) ** share
-    roll = old.roll + share * _turn(old, new)
-    return Region(old.x + share * (new.x - old.x), old.y + share * (new.y - old.y), side, roll)
+def smooth_region(old: Region, new: Region, config: RoiConfig) -> Region:
+    """Move a region towards a new one: slowly by small changes, which are noise, at once by large ones.
+
+    Equation: old + g · (new - old) with g = min(1, `min_gain` + change / `full_change`); sides geometrically.
+    """
+    gain = min(1.0, config.min_gain + region_change(old, new) / config.full_change)
+    side = old.side * (new.side / old.side) ** gain
+    roll = old.roll + gain * _turn(old, new)
+    return Region(old.x + gain * (new.x - old.x), old.y + gain * (new.y - old.y), side, roll)
 
 
-def difference(old: Region, new: Region) -> float:
-    """How far two regions are from each other: shift in sides, ln of growth, and turn, in sum."""
+def region_change(old: Region, new: Region) -> float:
+    """Sum the shift in sides, the change of ln(side) and the turn in radians."""
     shift = math.hypot(new.x - old.x, new.y - old.y) / new.side
     return shift + abs(math.log(new.side / old.side)) + abs(_turn(old, new))
 
 
-def _turn(old: Region, new: Region) -> float:
-    """Radians, the short way round."""
-    return math.remainder(new.roll - old.roll, 2 * math.pi)
-
-
-def ahead(region: Region, shift: Float[np.ndarray, "2"]) -> Region:
-    """The region moved on with a fast face; a slow one's stays where it is, since its motion is half noise.
+def predict_region(region: Region, shift: Float[np.ndarray, "2"], config: RoiConfig) -> Region:
+    """Move a region ahead with a fast face; that of a slow face stays, since half of its motion is noise.
 
     Args:
         region: around the face in the last frame, image px.
-        shift: how far the face is expected to move until this frame, px.
+        shift: (2,) displacement of the face that is expected until this frame, px.
+        config: the dead zone, which is subtracted from the shift.
     """
-    far = float(np.linalg.norm(shift)) / region.side
-    share = max(0.0, 1.0 - _SLOW / max(far, _SLOW))
-    return replace(region, x=region.x + share * float(shift[0]), y=region.y + share * float(shift[1]))
+    length = float(np.linalg.norm(shift)) / region.side
+    gain = max(0.0, 1.0 - config.dead_zone / max(length, config.dead_zone))
+    return replace(region, x=region.x + gain * float(shift[0]), y=region.y + gain * float(shift[1]))
+
+
+def _turn(old: Region, new: Region) -> float:
+    """Difference of the rolls in radians, from -π to π."""
+    return math.remainder(new.roll - old.roll, 2 * math.pi)

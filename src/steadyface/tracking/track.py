@@ -1,32 +1,20 @@
-"""What is remembered of a face, and what one frame shows of it."""
+"""State of a track, and the tracked face that a frame shows."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from steadyface.geometry import Region, bounding_box, box_of_pixels, face_size, fraction_inside
+from steadyface.geometry import Region, bounding_box, face_size
 from steadyface.images import Frame
-from steadyface.landmarker import Landmarks
 from steadyface.stabilizer import State
-from steadyface.tracking.appearance import Identity, Look, look_at
-from steadyface.tracking.matching import contested
-from steadyface.tracking.roi import ahead
-
-_JUMP = 0.25  # face sizes that a face may get off its path at once …
-_JUMP_LATER = 1.5  # … and more for each second
-_SUDDEN = 0.3  # distance of two looks of a face in successive frames that is not to be expected
-_SAME = 0.1  # … below which nothing has changed
-_SWIFTNESS = 0.5  # share of a new velocity in the running mean
-_FORESIGHT = 0.2  # s for which a face's motion is taken to go on as it was
-_NEAR = 2.0  # face sizes between two faces of which one may hide the other
-_HAIR = 0.4  # sizes of a face to each side of it in which its head may hide another's face
-_WHOLE = 0.95  # share of a face inside the frame from which on its look tells who it is
-_SMALLEST = 8.0  # px of a face
+from steadyface.tracking.appearance import Appearance, Observation, appearance_distance, describe
+from steadyface.tracking.config import AppearanceConfig, MotionConfig, TrackerConfig
+from steadyface.tracking.roi import face_region, predict_region, smooth_region
 
 
 @dataclass(frozen=True)
@@ -34,127 +22,253 @@ class TrackedFace:
     """One face in one frame, in image px.
 
     Args:
-        face: identity, from 0.
+        face_id: number of the face, from 0; a face that returns keeps it.
         points: (68, 2) stabilised.
-        raw_points: (68, 2) as the network gave them.
+        raw_points: (68, 2) as the network predicted them.
         scores: (68,) in [0, 1].
         box: (4,) x0, y0, x1, y1 of the stabilised points.
-        held: whether the face is lost, and this its last shape; scores fall until it is dropped.
+        held: whether the face is lost and coasts in its last shape; its scores fall until it is dropped.
     """
 
-    face: int
+    face_id: int
     points: Float[np.ndarray, "68 2"]
     raw_points: Float[np.ndarray, "68 2"]
     scores: Float[np.ndarray, "68"]
     box: Float[np.ndarray, "4"]
     held: bool = False
 
-
-@dataclass(frozen=True)
-class Sight:
-    """A face as one frame shows it."""
-
-    landmarks: Landmarks
-    look: Look
-    clear: bool  # all of it is in sight
-
     @property
-    def points(self) -> Float[np.ndarray, "68 2"]:
-        return self.landmarks.points
+    def face(self) -> int:
+        """Deprecated name of `face_id`."""
+        warnings.warn("TrackedFace.face is now TrackedFace.face_id", DeprecationWarning, stacklevel=2)
+        return self.face_id
 
 
 @dataclass(frozen=True)
 class Track:
-    """What is remembered of a face, tracked or lost."""
+    """State of one face, tracked or lost.
 
-    identity: Identity
-    region: Region  # around it in the last frame
-    state: State | None = None  # the stabiliser's
-    shown: TrackedFace | None = None  # in the last frame with it
-    seen: float = -math.inf  # seconds of that frame
-    velocity: Float[np.ndarray, "2"] = field(default_factory=lambda: np.zeros(2))  # px/s, even while hidden
-    look: Look | None = None  # when it was last in clear sight
-    asked: float = -math.inf  # seconds of the frame in which the witness was asked about it last
-    doubts: int = 0  # whether it is this face, or one at all: frames in a row
-    rival: int | None = None  # the face that it was lost to, in front of it
+    The first group is for recognition: it is updated only while no other face can be in the way, and matching
+    compares observations with it. The second group describes the last frame with the face, whatever hid it.
 
-    @property
-    def face(self) -> int:
-        return self.identity.face
+    Args:
+        face_id: number of the face, from 0.
+        centre: (2,) of its box, image px.
+        size: `geometry.face_size`, px.
+        centre_velocity: (2,) running mean, px/s.
+        located_seconds: time of `centre`, `size` and `centre_velocity`.
+        appearance: running mean of its descriptors.
+        appearance_known: whether `appearance` stems from unoccluded observations; that of a face which comes
+            in through the border of the frame does not yet.
 
-    def distance(self, sight: Sight, seconds: float) -> float:
-        """`Identity.distance` to a sight."""
-        return self.identity.distance(sight.points, sight.look, seconds, sight.clear)
+        roi: smoothed region of the last frame with it, image px.
+        last: what was shown of it in that frame; None before its first.
+        last_seconds: time of that frame.
+        velocity: (2,) running mean of its points' velocity, px/s.
+        last_appearance: its last unoccluded descriptor.
+        stabilizer_state: state of the causal filter.
 
-    def jumped_to(self, sight: Sight, seconds: float) -> bool:
-        """Whether it would have left its path faster than a head can."""
-        if self.shown is None:
+        verified_seconds: time of the finder's last check.
+        miss_count: failed checks in successive frames.
+        occluder: id of the face that probably hid it when it was lost.
+    """
+
+    face_id: int
+    centre: Float[np.ndarray, "2"]
+    size: float
+    centre_velocity: Float[np.ndarray, "2"]
+    located_seconds: float
+    appearance: Appearance
+    appearance_known: bool
+
+    roi: Region
+    last: TrackedFace | None = None
+    last_seconds: float = -math.inf
+    velocity: Float[np.ndarray, "2"] = field(default_factory=lambda: np.zeros(2))
+    last_appearance: Appearance | None = None
+    stabilizer_state: State | None = None
+
+    verified_seconds: float = -math.inf
+    miss_count: int = 0
+    occluder: int | None = None
+
+    @classmethod
+    def start(cls, face_id: int, observation: Observation, seconds: float) -> Track:
+        """Start the track of a face at its first observation."""
+        return cls(
+            face_id=face_id,
+            centre=_centre(observation.points),
+            size=float(face_size(observation.points)),
+            centre_velocity=np.zeros(2),
+            located_seconds=seconds,
+            appearance=observation.appearance,
+            appearance_known=observation.unoccluded,
+            roi=face_region(observation.points),
+        )
+
+    def resume(self, observation: Observation, seconds: float) -> Track:
+        """Start anew at an observation, under the same id and appearance; the motion meanwhile is unknown."""
+        track = Track.start(self.face_id, observation, seconds)
+        return replace(track, appearance=self.appearance, appearance_known=self.appearance_known)
+
+    def identified_as(self, other: Track) -> Track:
+        """Keep the state of the last frame, but take id and state for recognition from another track."""
+        return replace(
+            self,
+            face_id=other.face_id,
+            centre=other.centre,
+            size=other.size,
+            centre_velocity=other.centre_velocity,
+            located_seconds=other.located_seconds,
+            appearance=other.appearance,
+            appearance_known=other.appearance_known,
+        )
+
+    def predicted_roi(self, seconds: float, config: TrackerConfig) -> Region:
+        """Predict the region of the face at a time."""
+        elapsed = min(seconds - self.last_seconds, config.motion.prediction_seconds)
+        return predict_region(self.roi, self.velocity * elapsed, config.roi)
+
+    def cost(self, observation: Observation, seconds: float, config: TrackerConfig) -> float:
+        """Compute the cost of matching an observation to this track.
+
+        It is the sum of `motion_cost` and an appearance term of 1 at the `distance_scale`, which is at most 1
+        where the observation or the track's appearance is occluded.
+        """
+        distance = appearance_distance(self.appearance, observation.appearance)
+        term = distance / config.appearance.distance_scale
+        if not (observation.unoccluded and self.appearance_known):
+            term = min(term, 1.0)
+        return self.motion_cost(observation.points, seconds, config.motion) + term
+
+    def motion_cost(self, points: Float[np.ndarray, "68 2"], seconds: float, config: MotionConfig) -> float:
+        """Sum the deviations from the path and from the size, each 1 at its tolerance.
+
+        Args:
+            points: (68, 2) image px.
+            seconds: time of the frame.
+            config: the tolerances, which grow with the time since the face was located.
+        """
+        elapsed = max(seconds - self.located_seconds, 0.0)
+        size, uncertain = float(face_size(points)), min(elapsed, config.max_noise_seconds)
+        position_noise = max(self.size, size) * (config.position_noise + config.process_noise * uncertain)
+        deviation = self._distance_from_path(_centre(points), elapsed, config) / position_noise
+        growth = abs(math.log(max(size, 1e-3) / max(self.size, 1e-3)))
+        return deviation + growth / (config.log_size_noise + config.log_size_process_noise * uncertain)
+
+    def _distance_from_path(
+        self, centre: Float[np.ndarray, "2"], elapsed: float, config: MotionConfig
+    ) -> float:
+        """Distance from the straight path since the face was located; it may have stopped anywhere on it."""
+        duration = config.stopping_seconds
+        path = self.centre_velocity * duration * (1 - math.exp(-elapsed / duration))
+        along = float((centre - self.centre) @ path) / max(float(path @ path), 1e-9)
+        return float(np.linalg.norm(centre - self.centre - min(max(along, 0.0), 1.0) * path))
+
+    def has_jumped(self, observation: Observation, seconds: float, config: MotionConfig) -> bool:
+        """Whether an observation is further from the predicted position than a head can move."""
+        if self.last is None:
             return False
-        elapsed = seconds - self.seen
-        moved = (sight.points - self.shown.raw_points).mean(axis=0) - self.velocity * min(elapsed, _FORESIGHT)
-        reach = float(face_size(self.shown.raw_points)) * (_JUMP + _JUMP_LATER * elapsed)
-        return float(np.linalg.norm(moved)) > reach
+        elapsed = seconds - self.last_seconds
+        predicted = self.velocity * min(elapsed, config.prediction_seconds)
+        deviation = (observation.points - self.last.raw_points).mean(axis=0) - predicted
+        size = float(face_size(self.last.raw_points))
+        return float(np.linalg.norm(deviation)) > size * (config.max_jump + config.max_jump_speed * elapsed)
 
-    def looks_changed(self, sight: Sight) -> bool:
-        """Whether its look is another than just before."""
-        return self.look is not None and 1.0 - float(self.look @ sight.look) > _SUDDEN
+    def accepts(self, appearance: Appearance, config: AppearanceConfig) -> bool:
+        """Whether an unoccluded descriptor may be this face's."""
+        return not self.appearance_known or (
+            appearance_distance(self.appearance, appearance) < config.max_distance
+        )
 
-    def is_untouched(self, frame: Frame) -> bool:
-        """Whether another shot shows it where it was, unchanged: only a part of the picture was cut."""
-        if self.shown is None or self.look is None:
+    def has_changed(self, appearance: Appearance, config: AppearanceConfig) -> bool:
+        """Whether a descriptor differs suddenly from the last unoccluded one."""
+        return self.last_appearance is not None and (
+            appearance_distance(self.last_appearance, appearance) > config.max_change
+        )
+
+    def is_unchanged(self, frame: Frame, config: AppearanceConfig) -> bool:
+        """Whether a frame after a cut shows the face unchanged at its position: only another part was cut."""
+        if self.last is None or self.last_appearance is None:
             return False
-        return 1.0 - float(self.look @ look_at(frame, self.shown.raw_points)) < _SAME
+        appearance = describe(frame, self.last.raw_points, config)
+        return appearance_distance(self.last_appearance, appearance) < config.unchanged
 
-    def velocity_at(self, points: Float[np.ndarray, "68 2"], seconds: float) -> Float[np.ndarray, "2"]:
-        """Its velocity once it is seen at the points, px/s."""
-        if self.shown is None:
-            return self.velocity
-        moved = (points - self.shown.raw_points).mean(axis=0) / (seconds - self.seen)
-        return self.velocity + _SWIFTNESS * (moved - self.velocity)
+    def learn(self, observation: Observation, seconds: float, config: TrackerConfig) -> Track:
+        """Update the state for recognition with an observation that no other face can hide.
 
-    def next_region(self, seconds: float) -> Region:
-        """Where to look for it now."""
-        return ahead(self.region, self.velocity * min(seconds - self.seen, _FORESIGHT))
+        An unoccluded descriptor unlike the face's own is ignored for `memory_seconds`, since it may be
+        somebody else's; if it stays, the face has changed and the descriptor replaces the mean.
+        """
+        if not observation.unoccluded:
+            return self.move(observation.points, seconds, config.motion)
+        track = self
+        if not self.accepts(observation.appearance, config.appearance):
+            if seconds - self.located_seconds <= config.memory_seconds:
+                return self
+            track = replace(self, appearance_known=False)
+        track = track.move(observation.points, seconds, config.motion)
+        return track.learn_appearance(observation.appearance, config.appearance)
+
+    def move(self, points: Float[np.ndarray, "68 2"], seconds: float, config: MotionConfig) -> Track:
+        """Update centre, size and velocity of the centre."""
+        centre = _centre(points)
+        velocity = (centre - self.centre) / max(seconds - self.located_seconds, 1e-3)
+        velocity = self.centre_velocity + config.velocity_gain * (velocity - self.centre_velocity)
+        return replace(
+            self,
+            centre=centre,
+            size=float(face_size(points)),
+            centre_velocity=velocity,
+            located_seconds=seconds,
+        )
+
+    def learn_appearance(self, appearance: Appearance, config: AppearanceConfig) -> Track:
+        """Update the mean descriptor with an unoccluded one, unless that is another face's."""
+        if not self.appearance_known:
+            return replace(self, appearance=appearance, appearance_known=True)
+        if not self.accepts(appearance, config):
+            return self
+        mean = (1 - config.update_rate) * self.appearance + config.update_rate * appearance
+        return replace(self, appearance=mean / max(float(np.linalg.norm(mean)), 1e-9))
+
+    def update(
+        self,
+        observation: Observation,
+        seconds: float,
+        points: Float[np.ndarray, "68 2"],
+        state: State | None,
+        config: TrackerConfig,
+    ) -> Track:
+        """Update what the last frame shows.
+
+        Args:
+            observation: of the frame.
+            seconds: time of the frame.
+            points: (68, 2) stabilised, image px.
+            state: of the stabiliser after it.
+            config: gains of velocity and region.
+        """
+        raw_points, scores = observation.points, observation.landmarks.scores
+        velocity = self.velocity
+        if self.last is not None:
+            measured = (raw_points - self.last.raw_points).mean(axis=0) / (seconds - self.last_seconds)
+            velocity = velocity + config.motion.velocity_gain * (measured - velocity)
+        return replace(
+            self,
+            roi=smooth_region(self.roi, face_region(raw_points), config.roi),
+            last=TrackedFace(self.face_id, points, raw_points, scores, bounding_box(points)),
+            last_seconds=seconds,
+            velocity=velocity,
+            last_appearance=observation.appearance if observation.unoccluded else self.last_appearance,
+            stabilizer_state=state,
+        )
 
 
-Seen = tuple[Track, Sight]
-"""A track with what this frame shows of it."""
+Match = tuple[Track, Observation]
+"""A track and its observation in the frame."""
 
 
-def sights_of(
-    frame: Frame, found: Iterable[Landmarks], beside: Float[np.ndarray, "others 68 2"] | None = None
-) -> list[Sight]:
-    """What a frame shows of the faces found; `beside` are others that may hide them."""
-    found = list(found)
-    others = np.zeros((0, 68, 2)) if beside is None else beside
-    points = np.concatenate([np.array([each.points for each in found]).reshape(-1, 68, 2), others])
-    whole = _in_clear_sight(frame, points)
-    return [Sight(each, look_at(frame, each.points), bool(whole[i])) for i, each in enumerate(found)]
-
-
-def points_of(sights: Sequence[Sight]) -> Float[np.ndarray, "faces 68 2"]:
-    return np.array([sight.points for sight in sights]).reshape(-1, 68, 2)
-
-
-def neighbour(face: int | None, sight: Sight, seen: list[Seen]) -> int | None:
-    """The tracked face nearest to a sight of `face`, other than itself, if it is near enough to hide it."""
-    others = [(track.face, each.points) for track, each in seen if track.face != face]
-    away = {face: float(np.linalg.norm((points - sight.points).mean(axis=0))) for face, points in others}
-    nearest = min(away, key=away.__getitem__, default=None)
-    return nearest if nearest is not None and away[nearest] < _NEAR * face_size(sight.points) else None
-
-
-def _in_clear_sight(frame: Frame, points: Float[np.ndarray, "faces 68 2"]) -> Bool[np.ndarray, "faces"]:
-    """Which faces are in sight as a whole: hidden neither by another nor by the frame's border."""
-    height, width = frame.shape[:2]
-    whole = fraction_inside(bounding_box(points), box_of_pixels(0, 0, width, height)[None])[:, 0]
-    return ~contested(points, _HAIR) & (whole > _WHOLE)
-
-
-def is_face(landmarks: Landmarks, frame: Frame, least: float) -> bool:
-    """Whether the network believes in it, it is larger than a few pixels and its middle is in the frame."""
-    x0, y0, x1, y1 = bounding_box(landmarks.points)
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    height, width = frame.shape[:2]
-    inside = 0 <= x < width and 0 <= y < height
-    return bool(inside and min(x1 - x0, y1 - y0) > _SMALLEST and landmarks.scores.mean() >= least)
+def _centre(points: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "2"]:
+    box = bounding_box(points)
+    return (box[:2] + box[2:]) / 2

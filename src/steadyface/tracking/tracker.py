@@ -1,4 +1,4 @@
-"""Frames → tracked faces, one frame at a time."""
+"""Tracker: video frames → tracked faces, one frame at a time."""
 
 from __future__ import annotations
 
@@ -16,47 +16,37 @@ from steadyface.images import Frame, as_rgb
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import choose_stabilizer
-from steadyface.tracking.appearance import Identity
+from steadyface.tracking.appearance import Observation, observe, points_of
 from steadyface.tracking.config import TrackerConfig
-from steadyface.tracking.matching import assign, contested, distinct, twins
-from steadyface.tracking.prefetch import Foresight, Regions
-from steadyface.tracking.roi import approach, face_region
-from steadyface.tracking.shots import SceneCuts
-from steadyface.tracking.track import (
-    Seen,
-    Sight,
-    Track,
-    TrackedFace,
-    is_face,
-    neighbour,
-    points_of,
-    sights_of,
-)
-from steadyface.tracking.verifier import Witness
+from steadyface.tracking.matching import assign, find_occluder, near_others, same_face, suppress_duplicates
+from steadyface.tracking.prefetch import LandmarkPrefetcher, Regions
+from steadyface.tracking.roi import face_region
+from steadyface.tracking.shots import CutDetector
+from steadyface.tracking.track import Match, Track, TrackedFace
+from steadyface.tracking.verifier import FaceVerifier, is_face
 from steadyface.video import VideoFrame
-
-_SAME_FACE = 0.35  # overlap above which a detected box is a face that is tracked already
-_STRANGER = 3.0  # distance from which on a found face is not the one that was lost
-_LOYALTY = 1.0  # distance by which another face must suit a tracked identity better for it to change over
-_RETRY_SECONDS = 0.1  # how often a face that was lost lately is looked for
-_ASK_SECONDS = 0.2  # how often the witness is asked about a face, if its turn comes
-_DOUBTS = 3  # frames in a row that lose a face
 
 
 class Tracker:
-    """Follows faces through a video, one frame at a time.
+    """Tracks faces through a video, one frame at a time.
 
-    The detector runs only at the start, after a cut or a loss, and every few seconds while there is room for
-    another face; otherwise the region comes from the last frame's raw landmarks, sub-pixel and smoothed by
-    itself. Where two tracked shapes come to lie on one face, it is given to the identity whose path and looks
-    suit it; the other is hidden, held for a while, and later found again.
+    Each frame: predict the region of every track, predict the landmarks there, match them to the tracks where
+    faces overlap, verify the matches, detect new faces if due, update the tracks; lost faces coast.
+
+    The detector runs only at the start, after a cut or a loss, and every `redetect_seconds` while there is
+    room for another face. A region follows from the raw landmarks of the last frame, sub-pixel and smoothed.
+    Where two tracked shapes come to lie on one face, the track whose path and appearance fit it best keeps
+    it; the other is taken to be hidden, coasts for a while, and is found again later.
 
     Args:
-        landmarker: None takes the default one.
-        detector: any callable image → boxes; None takes a `FaceFinder`.
-        stabilizer: a name or file as for `choose_stabilizer`, one that needs no future; or a `Stabilizer`.
-        config: the tracker's numbers.
-        fps: frame rate assumed where `step` is given no time.
+        landmarker: None means the default one.
+        detector: any callable image → boxes; None means a `FaceFinder`.
+        stabilizer: name or file as for `choose_stabilizer`, of a causal filter; or a `Stabilizer`.
+        config: settings; None means the defaults.
+        fps: frame rate that is assumed where `step` gets no time.
+
+    Raises:
+        ConfigError: `fps` is not positive, or the stabiliser is unknown or sees the future.
     """
 
     def __init__(
@@ -81,37 +71,38 @@ class Tracker:
         self.stabilizer_name = choice.name
         self.config, self.fps = config or TrackerConfig(), fps
         finder = self.detector if isinstance(self.detector, FaceFinder) else None
-        self._witness = Witness(finder or FaceFinder(device=device, threads=threads))
-        self._cuts = SceneCuts()
-        self._foresight = Foresight(self.landmarker)
+        self._verifier = FaceVerifier(finder or FaceFinder(device=device, threads=threads), self.config)
+        self._cuts = CutDetector(self.config.cuts)
+        self._prefetcher = LandmarkPrefetcher(self.landmarker, self.config.roi.prefetch_tolerance)
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything; identities start from 0 again."""
+        """Forget all faces and the time; ids start from 0 again."""
         self._cuts.reset()
-        self._next_face = 0
+        self._next_id = 0
         self._seconds: float | None = None
-        self._forget_faces()
+        self._restart()
 
-    def _forget_faces(self, but: Sequence[Track] = ()) -> None:
-        self._tracks: list[Track] = list(but)
+    def _restart(self, tracks: Sequence[Track] = ()) -> None:
+        """Forget all tracks but the given ones."""
+        self._tracks: list[Track] = list(tracks)
         self._lost: list[Track] = []
-        self._searched = -math.inf
+        self._detected_seconds = -math.inf
 
     def step(
-        self, frame: np.ndarray, seconds: float | None = None, upcoming: VideoFrame | None = None
+        self, frame: np.ndarray, seconds: float | None = None, next_frame: VideoFrame | None = None
     ) -> list[TrackedFace]:
-        """Find the faces of the next frame.
+        """Track the faces of the next frame.
 
         Args:
             frame: RGB uint8 (H, W, 3), of any size; it may change. Grey and RGBA are taken too.
-            seconds: timestamp; None means one frame after the last at `fps`.
-            upcoming: the frame after it, where that is at hand: the network begins with it at once, in the
-                regions that were to be expected a frame ago, which keeps a second core busy.
+            seconds: time of the frame; None means one frame after the last at `fps`.
+            next_frame: the frame after it, if at hand. The network begins with it in a second thread, in the
+                regions that are known before this frame's landmarks.
 
         Returns:
-            The faces, in order of identity; empty where there are none. Those that were lost less than
-            `grace_seconds` ago are among them, marked `held`.
+            The faces, in order of `face_id`; empty if there are none. Faces lost less than `grace_seconds`
+            ago are among them, marked `held`.
 
         Raises:
             ConfigError: the frame is not uint8 of such a shape, or time does not move forward.
@@ -119,199 +110,182 @@ class Tracker:
         frame = as_rgb(frame)
         seconds = self._advance(seconds)
         if self._cuts.step(frame):
-            self._forget_faces([track for track in self._tracks if track.is_untouched(frame)])
-        seen = self._follow(frame, seconds, upcoming)
-        if self._should_search(seconds, seen):
-            seen = self._search(frame, seconds, seen)
-        self._tracks = sorted(self._update(seconds, seen), key=lambda track: track.face)
-        faces = [track.shown for track in self._tracks if track.shown is not None]
-        faces += self._held(seconds)[: self.config.max_faces - len(faces)]
-        return sorted(faces, key=lambda face: face.face)
+            self._restart(
+                [track for track in self._tracks if track.is_unchanged(frame, self.config.appearance)]
+            )
+        landmarks = self._predict(frame, seconds, next_frame)
+        matches = self._match(observe(frame, landmarks, self.config), seconds)
+        matches = self._verify(frame, matches, seconds)
+        if self._detection_due(matches, seconds):
+            matches = self._detect(frame, matches, seconds)
+        faces = self._update(matches, seconds)
+        coasting = self._coast(seconds)
+        return sorted(
+            [*faces, *coasting[: self.config.max_faces - len(faces)]], key=lambda face: face.face_id
+        )
 
     def _advance(self, seconds: float | None) -> float:
+        """Set the time, and forget the tracks lost more than `memory_seconds` ago."""
         before = self._seconds
         if seconds is None:
             seconds = 0.0 if before is None else before + 1 / self.fps
         if before is not None and seconds <= before:
             raise ConfigError(f"time runs backwards: {seconds:.4f} s after {before:.4f} s")
         self._seconds = seconds
+        memory = self.config.memory_seconds
+        self._lost = [track for track in self._lost if seconds - track.last_seconds <= memory]
         return seconds
 
-    def _follow(self, frame: Frame, seconds: float, upcoming: VideoFrame | None) -> list[Seen]:
-        """The tracked faces that are still there; the others become lost ones."""
-        self._lost = [track for track in self._lost if seconds - track.seen <= self.config.memory_seconds]
+    def _predict(self, frame: Frame, seconds: float, next_frame: VideoFrame | None) -> list[Landmarks]:
+        """Predict the landmarks of every track, in its predicted region."""
         if not self._tracks:
             return []
-        later = None if upcoming is None else (upcoming.image, self._regions(upcoming.seconds))
-        found = self._foresight.find(frame, self._regions(seconds), later)
-        seen = []
-        owned = self._owners(seconds, sights_of(frame, found))
-        turn = min(self._tracks, key=lambda track: track.asked)
-        for track, sight in owned:
-            asked = track.doubts > 0 or (track is turn and seconds - track.asked >= _ASK_SECONDS)
-            track = replace(
-                track,
-                doubts=self._doubts(track, frame, sight, seconds, asked),
-                asked=seconds if asked else track.asked,
-            )
-            if track.doubts < _DOUBTS and is_face(sight.landmarks, frame, self.config.keep):
-                seen.append((track, sight))
-            else:
-                self._lost.append(replace(track, rival=neighbour(track.face, sight, owned)))
-        return seen
+        after = None if next_frame is None else (next_frame.image, self._regions(next_frame.seconds))
+        return list(self._prefetcher.predict(frame, self._regions(seconds), after))
 
-    def _regions(self, seconds: float) -> Regions:
-        """Where the tracked faces are to be looked for."""
-        return {track.face: track.next_region(seconds) for track in self._tracks}
+    def _match(self, observations: list[Observation], seconds: float) -> list[Match]:
+        """Match observations to tracks; of two on one face only the better track keeps it, the other is lost.
 
-    def _owners(self, seconds: float, sights: list[Sight]) -> list[Seen]:
-        """Each sight with the track it belongs to; of two on one face only the better owner keeps it."""
-        points = points_of(sights)
-        if not contested(points).any():
-            return list(zip(self._tracks, sights, strict=True))
-        kept = distinct(points, np.array([sight.landmarks.scores.mean() for sight in sights]))
-        own = twins(points, points[kept])
-        sights = [sights[i] for i in kept]
-        in_front = [replace(sight, clear=True) for sight in sights]
-        costs = [[track.distance(sight, seconds) for sight in in_front] for track in self._tracks]
-        pairs = assign(np.array(costs) - _LOYALTY * own, most=math.inf)
-        owners = {column: self._tracks[row].face for row, column in pairs}
-        for row in set(range(len(self._tracks))) - {row for row, _ in pairs}:
-            self._lost.append(replace(self._tracks[row], rival=owners[int(own[row].argmax())]))
-        return [(self._tracks[row], sights[column]) for row, column in pairs]
-
-    def _doubts(self, track: Track, frame: Frame, sight: Sight, seconds: float, asked: bool) -> int:
-        """How many times in a row the face's look or the witness spoke against it; a jump tells at once.
-
-        A look speaks against it that is another's all of a sudden: a face turns and grimaces bit by bit. The
-        witness is asked about each face in turn, and about one in doubt at once.
+        Apart from each other, every track keeps the observation in its own region.
         """
-        if self.config.confirm <= 0:
-            return 0
-        if track.jumped_to(sight, seconds):
-            return _DOUBTS
-        against = sight.clear and not track.identity.known_as(sight.look)
-        against &= track.doubts > 0 or track.looks_changed(sight)
-        if asked:
-            against |= self._witness.confidence(frame, sight.points) < self.config.confirm
-        return track.doubts + 1 if against else 0
+        points = points_of(observations)
+        if not near_others(points, self.config.occlusion).any():
+            return list(zip(self._tracks, observations, strict=True))
+        scores = np.array([observation.landmarks.scores.mean() for observation in observations])
+        kept = suppress_duplicates(points, scores, self.config.matching)
+        own = same_face(points, points[kept], self.config.matching)
+        in_front = [replace(observations[i], unoccluded=True) for i in kept]
+        costs = self._costs(self._tracks, in_front, seconds)
+        pairs = assign(costs - self.config.matching.switch_penalty * own, max_cost=math.inf)
+        occluders = {column: self._tracks[row].face_id for row, column in pairs}
+        for row in sorted(set(range(len(self._tracks))) - {row for row, _ in pairs}):
+            self._lost.append(replace(self._tracks[row], occluder=occluders[int(own[row].argmax())]))
+        return [(self._tracks[row], observations[kept[column]]) for row, column in pairs]
 
-    def _should_search(self, seconds: float, seen: list[Seen]) -> bool:
-        if not seen:
+    def _verify(self, frame: Frame, matches: list[Match], seconds: float) -> list[Match]:
+        """Keep the matches that still show a face, and the same one; the other tracks are lost."""
+        due = min(self._tracks, key=lambda track: track.verified_seconds, default=None)
+        limits, verified = self.config.verifier, []
+        for before, observation in matches:
+            track = self._verifier.verify(frame, before, observation, seconds, due=before is due)
+            sure = is_face(frame, observation.landmarks, self.config.keep, limits.min_size)
+            if sure and track.miss_count < limits.max_misses:
+                verified.append((track, observation))
+            else:
+                self._lost.append(
+                    replace(track, occluder=self._occluder(track.face_id, observation, matches))
+                )
+        return verified
+
+    def _detection_due(self, matches: list[Match], seconds: float) -> bool:
+        """Whether to search for faces: none is left, one was just lost, or it is time and there is room."""
+        if not matches:
             return True
-        if len(seen) >= self.config.max_faces:
+        if len(matches) >= self.config.max_faces:
             return False
-        newly_lost = len(seen) < len(self._tracks)
-        wait = self.config.redetect_seconds
-        wait = min(wait, _RETRY_SECONDS) if self._lost else wait
-        return newly_lost or seconds - self._searched >= wait
+        just_lost = len(matches) < len(self._tracks)
+        interval = self.config.redetect_seconds
+        interval = min(interval, self.config.retry_seconds) if self._lost else interval
+        return just_lost or seconds - self._detected_seconds >= interval
 
-    def _search(self, frame: Frame, seconds: float, seen: list[Seen]) -> list[Seen]:
-        """With the faces that the detector finds and the network confirms, largest first."""
-        self._searched = seconds
-        known = points_of([sight for _, sight in seen])
+    def _detect(self, frame: Frame, matches: list[Match], seconds: float) -> list[Match]:
+        """Add the faces that the detector finds and the landmark network confirms, as lost or new tracks."""
+        self._detected_seconds = seconds
+        known = [observation for _, observation in matches]
+        landmarks = self._new_faces(frame, points_of(known))
+        found = observe(frame, landmarks, self.config, known)
+        return self._identify(matches, found, seconds) if found else matches
+
+    def _update(self, matches: list[Match], seconds: float) -> list[TrackedFace]:
+        """Update the tracks; recognition only learns from faces that no other one can hide."""
+        occluders = {track.occluder for track in self._lost}
+        near = near_others(points_of([observation for _, observation in matches]), self.config.occlusion)
+        tracks = []
+        for (track, observation), may_be_hidden in zip(matches, near, strict=True):
+            if not may_be_hidden and track.face_id not in occluders:
+                track = track.learn(observation, seconds, self.config)
+            points, state = observation.points, track.stabilizer_state
+            if self.stabilizer is not None:
+                elapsed = None if state is None else seconds - track.last_seconds
+                state, points = self.stabilizer.step(state, points, elapsed, observation.landmarks.scores)
+            tracks.append(track.update(observation, seconds, points, state, self.config))
+        self._tracks = sorted(tracks, key=lambda track: track.face_id)
+        return [track.last for track in self._tracks if track.last is not None]
+
+    def _coast(self, seconds: float) -> list[TrackedFace]:
+        """Show the last shapes of the faces lost less than `grace_seconds` ago, latest first."""
+        coasting = []
+        for track in sorted(self._lost, key=lambda track: -track.last_seconds):
+            left = 1.0 - (seconds - track.last_seconds) / max(self.config.grace_seconds, 1e-9)
+            if track.last is not None and left > 1e-6:
+                coasting.append(replace(track.last, scores=track.last.scores * left, held=True))
+        return coasting
+
+    def _new_faces(self, frame: Frame, known: Float[np.ndarray, "faces 68 2"]) -> list[Landmarks]:
+        """Detect the faces that are not known yet, largest first, as many as there is room for."""
         boxes = self.detector(frame)
         boxes = boxes[np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")]
-        boxes = boxes[~(iou(boxes, bounding_box(known)) > _SAME_FACE).any(axis=1)]
+        matching, min_size = self.config.matching, self.config.verifier.min_size
+        boxes = boxes[~(iou(boxes, bounding_box(known)) > matching.detection_iou).any(axis=1)]
         found: list[Landmarks] = []
         while len(boxes) and (room := self.config.max_faces - len(known)) > 0:
-            for landmarks in self._settle(frame, boxes[:room]):
+            for landmarks in self._predict_twice(frame, boxes[:room]):
                 shape = landmarks.points[None]
-                if is_face(landmarks, frame, self.config.accept) and not twins(shape, known).any():
+                sure = is_face(frame, landmarks, self.config.accept, min_size)
+                if sure and not same_face(shape, known, matching).any():
                     found.append(landmarks)
                     known = np.concatenate([known, shape])
             boxes = boxes[room:]
-        if not found:
-            return seen
-        sights = sights_of(frame, found, points_of([sight for _, sight in seen]))
-        return self._name(seconds, seen, sights)
+        return found
 
-    def _settle(self, frame: Frame, boxes: Float[np.ndarray, "faces 4"]) -> Landmarks:
-        """Predict twice, the second time in the regions that tracking itself would use."""
+    def _predict_twice(self, frame: Frame, boxes: Float[np.ndarray, "faces 4"]) -> Landmarks:
+        """Predict in the detected boxes, then in the regions that tracking would use."""
         first = self.landmarker.predict_regions(frame, [Region.around_box(box) for box in boxes])
         return self.landmarker.predict_regions(frame, [face_region(points) for points in first.points])
 
-    def _name(self, seconds: float, seen: list[Seen], found: list[Sight]) -> list[Seen]:
-        """Give found faces to the identities that were lost, or new ones.
+    def _identify(self, matches: list[Match], found: list[Observation], seconds: float) -> list[Match]:
+        """Give found faces the ids of lost tracks, or new ones.
 
-        A tracked face that a lost one was hidden by takes part, and so does one beside a found face: now that
-        both are in sight, their looks and paths say which was in front.
+        A tracked face that may have hidden a lost one takes part, and so does one beside a found face: now
+        that both are visible, appearance and path tell which of the two was in front.
         """
-        rivals = {track.rival for track in self._lost} | {neighbour(None, sight, seen) for sight in found}
-        in_front = [(track, replace(sight, clear=True)) for track, sight in seen if track.face in rivals]
-        claims = [*self._lost, *(track for track, _ in in_front)]
-        sights = [*found, *(sight for _, sight in in_front)]
-        costs = np.array([[claim.distance(sight, seconds) for sight in sights] for claim in claims])
-        costs = costs.reshape(len(claims), len(sights))
+        limits = self.config.matching
+        involved = {track.occluder for track in self._lost}
+        involved |= {self._occluder(None, observation, matches) for observation in found}
+        in_front = [match for match in matches if match[0].face_id in involved]
+        identified = [match for match in matches if match[0].face_id not in involved]
+        candidates = [*self._lost, *(track for track, _ in in_front)]
+        observations = [*found, *(replace(observation, unoccluded=True) for _, observation in in_front)]
+        costs = self._costs(candidates, observations, seconds)
         own = np.zeros(costs.shape, bool)
         own[len(self._lost) :, len(found) :] = np.eye(len(in_front), dtype=bool)
-        costs[own] = np.minimum(costs[own], _STRANGER) - _LOYALTY
-        rows = {column: row for row, column in assign(costs, most=_STRANGER)}
-        self._lost = [claim for row, claim in enumerate(claims) if row not in rows.values()]
-        named = [(track, sight) for track, sight in seen if track.face not in rivals]
-        for column, sight in enumerate(sights):
-            row = rows.get(column)
-            if row is None:
-                identity = self._new_identity(sight, seconds)
-            elif own[row, column]:
-                identity = claims[row].identity
+        costs[own] = np.minimum(costs[own], limits.max_cost) - limits.switch_penalty
+        rows = {column: row for row, column in assign(costs, limits.max_cost)}
+        self._lost = [track for row, track in enumerate(candidates) if row not in rows.values()]
+        for column, observation in enumerate(observations):
+            before = None if column < len(found) else in_front[column - len(found)][0]
+            if column not in rows:
+                track = Track.start(self._take_id(), observation, seconds)
             else:
-                identity = claims[row].identity.returned(sight.points, seconds)
-            if column < len(found):
-                track = Track(identity, face_region(sight.points))
-            else:
-                track = replace(in_front[column - len(found)][0], identity=identity)
-            named.append((track, sight))
-        return named
+                track = candidates[rows[column]]
+                track = track if track is before else track.resume(observation, seconds)
+            identified.append((track if before is None else before.identified_as(track), observation))
+        return identified
 
-    def _new_identity(self, sight: Sight, seconds: float) -> Identity:
-        self._next_face += 1
-        return Identity.of(self._next_face - 1, sight.points, sight.look, seconds, sight.clear)
+    def _costs(
+        self, tracks: Sequence[Track], observations: Sequence[Observation], seconds: float
+    ) -> Float[np.ndarray, "tracks observations"]:
+        costs = [[track.cost(each, seconds, self.config) for each in observations] for track in tracks]
+        return np.array(costs).reshape(len(tracks), len(observations))
 
-    def _update(self, seconds: float, seen: list[Seen]) -> list[Track]:
-        """The tracks after this frame."""
-        rivals = {track.rival for track in self._lost}
-        hiding = contested(points_of([sight for _, sight in seen]))
-        tracks = []
-        for (track, sight), hides in zip(seen, hiding, strict=True):
-            if not hides and track.face not in rivals:
-                track = replace(track, identity=self._learnt(track.identity, sight, seconds))
-            tracks.append(self._show(track, sight, seconds))
-        return tracks
+    def _occluder(self, face_id: int | None, observation: Observation, matches: list[Match]) -> int | None:
+        """Id of the tracked face, other than `face_id`, that may hide an observation."""
+        others = {track.face_id: other.points for track, other in matches if track.face_id != face_id}
+        return find_occluder(observation.points, others, self.config.occlusion)
 
-    def _learnt(self, identity: Identity, sight: Sight, seconds: float) -> Identity:
-        """With the path and look of a sight that does not look like another; a changed look comes in time."""
-        if not sight.clear:
-            return identity.moved(sight.points, seconds)
-        if not identity.known_as(sight.look):
-            if seconds - identity.seconds <= self.config.memory_seconds:
-                return identity
-            identity = replace(identity, clear=False)
-        return identity.moved(sight.points, seconds).seen_as(sight.look)
+    def _regions(self, seconds: float) -> Regions:
+        return {track.face_id: track.predicted_roi(seconds, self.config) for track in self._tracks}
 
-    def _show(self, track: Track, sight: Sight, seconds: float) -> Track:
-        """With its stabilised shape."""
-        raw, scores = sight.points, sight.landmarks.scores
-        state, points = track.state, raw
-        if self.stabilizer is not None:
-            elapsed = None if state is None else seconds - track.seen
-            state, points = self.stabilizer.step(state, raw, elapsed, scores)
-        shown = TrackedFace(track.face, points, raw, scores, bounding_box(points))
-        return replace(
-            track,
-            region=approach(track.region, face_region(raw)),
-            state=state,
-            shown=shown,
-            seen=seconds,
-            velocity=track.velocity_at(raw, seconds),
-            look=sight.look if sight.clear else track.look,
-        )
-
-    def _held(self, seconds: float) -> list[TrackedFace]:
-        """The last shapes of the faces that were lost a moment ago, latest first."""
-        held = []
-        for track in sorted(self._lost, key=lambda track: -track.seen):
-            left = 1.0 - (seconds - track.seen) / max(self.config.grace_seconds, 1e-9)
-            if track.shown is not None and left > 1e-6:
-                held.append(replace(track.shown, scores=track.shown.scores * left, held=True))
-        return held
+    def _take_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1

@@ -1,6 +1,8 @@
-"""Whether what is tracked is still a face, as a witness sees it that has learnt what is none."""
+"""Verification of tracks: whether a region still shows a face, and the same one."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,33 +11,88 @@ from jaxtyping import Float
 from steadyface.detector import FaceFinder
 from steadyface.geometry import bounding_box
 from steadyface.images import Frame
+from steadyface.landmarker import Landmarks
+from steadyface.tracking.appearance import Observation
+from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.roi import face_region
-
-_MARGIN = 1.6  # side of the square that the finder is shown, over that of the face
-_SIDE, _SAMPLES = 48, 3  # its px; pixels of the frame read for each and axis, however large the face is
+from steadyface.tracking.track import Track
 
 
-class Witness:
-    """The face finder, asked about one tracked face at a time.
+class FaceVerifier:
+    """Checks tracks by motion, by appearance and, now and then, by the face finder.
 
-    The landmark network was taught with faces only and may stay sure of itself where there is none; the
-    finder was taught with all the rest as well. A picture of 48 px costs it a small part of a frame's search.
+    The landmark network was trained on faces only, so its scores may stay high where there is none; the face
+    finder was trained on everything else as well. Showing it one small crop costs a small part of a search.
 
     Args:
-        finder: its network is used, not its threshold.
+        finder: network that is asked; its own threshold is not used.
+        config: settings; `confirm` is the least confidence of the finder.
     """
 
-    def __init__(self, finder: FaceFinder) -> None:
+    def __init__(self, finder: FaceFinder, config: TrackerConfig | None = None) -> None:
         self._finder = finder
+        self.config = config or TrackerConfig()
 
-    def confidence(self, frame: Frame, points: Float[np.ndarray, "68 2"]) -> float:
-        """How sure the finder is, in [0, 1], of a face where the points are.
+    def verify(
+        self, frame: Frame, track: Track, observation: Observation, seconds: float, due: bool
+    ) -> Track:
+        """Update the track's `miss_count`; at `max_misses` the observation is not its face.
+
+        A jump counts as `max_misses` at once. A descriptor counts as a miss if it is another face's and came
+        suddenly, since a face turns and grimaces bit by bit. The finder is asked if the track is due and its
+        last check old enough, and in every frame after a miss.
 
         Args:
-            frame: RGB uint8.
+            frame: RGB uint8 (H, W, 3).
+            track: before this frame.
+            observation: matched to it, image px.
+            seconds: time of the frame.
+            due: whether it is this track's turn.
+        """
+        limits = self.config.verifier
+        suspect = track.miss_count > 0
+        ask = suspect or (due and seconds - track.verified_seconds >= limits.interval_seconds)
+        if ask:
+            track = replace(track, verified_seconds=seconds)
+        if self.config.confirm <= 0:
+            return replace(track, miss_count=0)
+        if track.has_jumped(observation, seconds, self.config.motion):
+            return replace(track, miss_count=limits.max_misses)
+        appearance = observation.appearance
+        missed = (
+            observation.unoccluded
+            and not track.accepts(appearance, self.config.appearance)
+            and (suspect or track.has_changed(appearance, self.config.appearance))
+        )
+        if ask:
+            missed |= self.confidence(frame, observation.points) < self.config.confirm
+        return replace(track, miss_count=track.miss_count + 1 if missed else 0)
+
+    def confidence(self, frame: Frame, points: Float[np.ndarray, "68 2"]) -> float:
+        """Ask the finder for its confidence, in [0, 1], in a face at the points.
+
+        Args:
+            frame: RGB uint8 (H, W, 3).
             points: (68, 2) image px.
         """
-        square, side = face_region(points, _MARGIN), _SIDE * _SAMPLES
+        limits = self.config.verifier
+        square, side = face_region(points, limits.margin), limits.side * limits.samples
         crop = cv2.warpAffine(frame, square.to_crop(side).matrix, (side, side))
-        small = cv2.resize(crop, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-        return self._finder.confidence(small, bounding_box(square.to_crop(_SIDE)(points)))
+        small = cv2.resize(crop, (limits.side, limits.side), interpolation=cv2.INTER_AREA)
+        return self._finder.confidence(small, bounding_box(square.to_crop(limits.side)(points)))
+
+
+def is_face(frame: Frame, landmarks: Landmarks, min_score: float, min_size: float) -> bool:
+    """Whether the network is sure of a face that is large enough and has its centre in the frame.
+
+    Args:
+        frame: RGB uint8 (H, W, 3).
+        landmarks: points (68, 2), image px, and scores (68,).
+        min_score: least mean score.
+        min_size: px that both sides of the points' box exceed.
+    """
+    x0, y0, x1, y1 = bounding_box(landmarks.points)
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    height, width = frame.shape[:2]
+    inside = 0 <= x < width and 0 <= y < height
+    return bool(inside and min(x1 - x0, y1 - y0) > min_size and landmarks.scores.mean() >= min_score)
