@@ -110,19 +110,16 @@ class Tracker:
         frame = as_rgb(frame)
         seconds = self._advance(seconds)
         if self._cuts.step(frame):
-            self._restart(
-                [track for track in self._tracks if track.is_unchanged(frame, self.config.appearance)]
-            )
+            limits = self.config.appearance
+            self._restart([track for track in self._tracks if track.is_unchanged(frame, limits)])
         landmarks = self._predict(frame, seconds, next_frame)
         matches = self._match(observe(frame, landmarks, self.config), seconds)
         matches = self._verify(frame, matches, seconds)
         if self._detection_due(matches, seconds):
             matches = self._detect(frame, matches, seconds)
         faces = self._update(matches, seconds)
-        coasting = self._coast(seconds)
-        return sorted(
-            [*faces, *coasting[: self.config.max_faces - len(faces)]], key=lambda face: face.face_id
-        )
+        room = self.config.max_faces - len(faces)
+        return sorted([*faces, *self._coast(seconds)[:room]], key=lambda face: face.face_id)
 
     def _advance(self, seconds: float | None) -> float:
         """Set the time, and forget the tracks lost more than `memory_seconds` ago."""
@@ -144,9 +141,9 @@ class Tracker:
         return list(self._prefetcher.predict(frame, self._regions(seconds), after))
 
     def _match(self, observations: list[Observation], seconds: float) -> list[Match]:
-        """Match observations to tracks; of two on one face only the better track keeps it, the other is lost.
+        """Match observations to tracks; where two lie on one face, one track keeps it and the other is lost.
 
-        Apart from each other, every track keeps the observation in its own region.
+        Where no faces overlap, every track keeps the observation in its own region.
         """
         points = points_of(observations)
         if not near_others(points, self.config.occlusion).any():
@@ -154,6 +151,7 @@ class Tracker:
         scores = np.array([observation.landmarks.scores.mean() for observation in observations])
         kept = suppress_duplicates(points, scores, self.config.matching)
         own = same_face(points, points[kept], self.config.matching)
+        # Whoever is visible is in front, so the appearance counts in full, though another face is near.
         in_front = [replace(observations[i], unoccluded=True) for i in kept]
         costs = self._costs(self._tracks, in_front, seconds)
         pairs = assign(costs - self.config.matching.switch_penalty * own, max_cost=math.inf)
