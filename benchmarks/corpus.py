@@ -19,9 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from steadyface.corpus import CorpusOptions, track_corpus
+from steadyface.corpus import track_corpus
 from steadyface.corpus.cluster import connect
 from steadyface.demo import portrait
+from steadyface.pipeline import TrackingOptions
 from steadyface.video import VideoWriter
 
 CORES = os.cpu_count() or 1
@@ -37,14 +38,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--weights", default="compact")
     options = parser.parse_args()
-    how = CorpusOptions(weights=options.weights, end=options.seconds)
+    how = TrackingOptions(weights=options.weights, end=options.seconds)
     speeds: dict[str, list[float]] = {name: [] for name in RUNS}
     with tempfile.TemporaryDirectory() as folder, connect(None, 2):
         clips = Path(folder) / "clips"
         fill(clips, options.videos, options.clips, options.seconds)
         for _ in range(options.rounds):
             for name, (workers, threads) in RUNS.items():
-                speeds[name].append(speed(clips, how, workers, threads))
+                speeds[name].append(speed(clips, replace(how, threads=threads), workers))
                 print(f"{name}: {speeds[name][-1]:.1f} frames/s", flush=True)
     print("\nworkers × threads   frames/s")
     for name, values in speeds.items():
@@ -69,9 +70,9 @@ def fill(folder: Path, videos: list[Path], count: int, seconds: float) -> None:
             shutil.copy(video, copy)
 
 
-def speed(clips: Path, how: CorpusOptions, workers: int, threads: int) -> float:
+def speed(clips: Path, how: TrackingOptions, workers: int) -> float:
     with tempfile.TemporaryDirectory() as out:
-        summary = track_corpus([str(clips)], out, how, workers=workers, threads=threads)
+        summary = track_corpus([str(clips)], out, how, workers=workers)
     if summary.failed:
         raise SystemExit(f"{len(summary.failed)} failed: {summary.failed[0].error}")
     return summary.frames / summary.seconds

@@ -25,8 +25,8 @@ CODE = """
 import sys
 from pathlib import Path
 from steadyface.clips import track_clip
-from steadyface.tracking import Tracker
-summary = track_clip(Path(sys.argv[1]), Path(sys.argv[2]), Tracker())
+from steadyface.pipeline import build
+summary = track_clip(Path(sys.argv[1]), Path(sys.argv[2]), build())
 status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
 print(int(status.split()[0]) / 1024, summary, sep="\\t")
 """

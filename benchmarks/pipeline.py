@@ -12,14 +12,15 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 from unittest import mock
 
-from steadyface import clips
+from steadyface import clips, pipeline
 from steadyface.clips import track_clip
-from steadyface.tracking import Tracker
+from steadyface.pipeline import Pipeline, build
 from steadyface.video import VideoReader
 
 
@@ -30,16 +31,20 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=120)
     options = parser.parse_args()
     print(f"{'clip':<20} {'size':>10} {'overlay':>8} {'before':>8} {'after':>8}  ratio")
-    tracker = Tracker()
+    built = build()
     for clip in options.clips:
         with VideoReader(clip) as reader:
-            size, seconds = f"{reader.width}×{reader.height}", options.frames / reader.fps
+            size = f"{reader.width}×{reader.height}"
+            part = replace(built, options=replace(built.options, end=options.frames / reader.fps))
         for overlay in (False, True):
             before, after = [], []
             for _ in range(options.rounds):
-                with mock.patch.multiple(clips, ahead=one_by_one, behind=at_once):
-                    before.append(speed(clip, tracker, overlay, seconds))
-                after.append(speed(clip, tracker, overlay, seconds))
+                with (
+                    mock.patch.object(pipeline, "ahead", one_by_one),
+                    mock.patch.object(clips, "behind", at_once),
+                ):
+                    before.append(speed(clip, part, overlay))
+                after.append(speed(clip, part, overlay))
             ratio = median(new / old for old, new in zip(before, after, strict=True))
             rates = f"{median(before):8.1f} {median(after):8.1f}"
             print(
@@ -47,9 +52,9 @@ def main() -> None:
             )
 
 
-def speed(clip: Path, tracker: Tracker, overlay: bool, seconds: float) -> float:
+def speed(clip: Path, part: Pipeline, overlay: bool) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        summary = track_clip(clip, Path(folder), tracker, overlay=overlay, end=seconds)
+        summary = track_clip(clip, Path(folder), part, overlay=overlay)
     return summary.frames_per_second
 
 

@@ -26,8 +26,8 @@ CODE = """
 import sys, time
 from pathlib import Path
 from steadyface.clips import track_clip
-from steadyface.tracking import Tracker
-summary = track_clip(Path(sys.argv[1]), Path(sys.argv[2]), Tracker(), overlay=sys.argv[3] == "True")
+from steadyface.pipeline import build
+summary = track_clip(Path(sys.argv[1]), Path(sys.argv[2]), build(), overlay=sys.argv[3] == "True")
 status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
 work = 1000 * time.process_time() / summary.frames
 print(int(status.split()[0]) / 1024, work, summary, sep="\\t")

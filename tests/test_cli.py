@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import av
@@ -18,7 +20,7 @@ import scenes
 from talking_scenes import shut_face
 
 import steadyface
-from steadyface import clips
+from steadyface import clips, pipeline
 from steadyface.cli import main
 from steadyface.demo import portrait
 from steadyface.fitting import sequences
@@ -26,6 +28,7 @@ from steadyface.fitting.fit import Pair
 from steadyface.fitting.sequences import load_pair, save_pair
 from steadyface.images import write_image
 from steadyface.models import bundled_models
+from steadyface.pipeline import TrackingOptions
 from steadyface.pts import write_pts
 from steadyface.stabilizer import load_stabilizer, save_stabilizer
 from steadyface.stabilizer.baselines import FirstOrder, OneEuro
@@ -181,6 +184,7 @@ def test_a_truncated_video_keeps_what_was_decoded(tmp_path: Path, capsys: pytest
         (["--weights", "magic"], "compact"),
         (["--max-faces", "0"], "at least 1"),
         (["--fps", "0"], "positive"),
+        (["--threads", "0"], "at least 1"),
     ],
 )
 def test_bad_options_list_the_good_ones(
@@ -294,8 +298,8 @@ def test_an_impatient_ctrl_c_does_not_end_the_saving(
                 signal.raise_signal(signal.SIGINT)
             yield pair
 
-    following = clips.follow
-    monkeypatch.setattr(clips, "follow", follow)
+    following = pipeline.follow
+    monkeypatch.setattr(pipeline, "follow", follow)
     monkeypatch.setattr(Tracks, "save", save)
     before = signal.getsignal(signal.SIGINT)
     code, out, err = run(capsys, "track", clip, "--out", tmp_path, "--format", "npz,csv")
@@ -390,6 +394,22 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "--help")
     assert code == 0
     assert "steadyface track clip.mp4" in out
+    assert "Find and follow the faces" in out  # each command's first line
+
+
+@pytest.mark.parametrize("command", ["track", "corpus", "report"])
+def test_help_explains_every_option_of_tracking(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, command, "--help")
+    assert code == 0
+    for option in fields(TrackingOptions):
+        flag = f"--{option.name.replace('_', '-')}"
+        assert re.search(rf"{flag} [A-Z|]+ +\w", out), flag
+
+
+def test_a_command_is_imported_only_when_it_runs() -> None:
+    heavy = {"numpy", "onnxruntime", "cv2", "av"}
+    code = f"import sys, steadyface.cli; assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_demo_follows_the_known_motion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

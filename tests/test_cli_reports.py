@@ -24,10 +24,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def out(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the clip's tracks in all formats that can be read."""
     from steadyface.clips import track_clip
-    from steadyface.tracking import Tracker
+    from steadyface.pipeline import build
 
     folder = tmp_path_factory.mktemp("out")
-    track_clip(clip, folder, Tracker(), formats=("npz", "csv", "json"), overlay=False)
+    track_clip(clip, folder, build(), formats=("npz", "csv", "json"), overlay=False)
     return folder
 
 

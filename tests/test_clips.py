@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,12 +11,12 @@ import pytest
 import scenes
 from talking_scenes import landmarker
 
-from steadyface import clips
+from steadyface import clips, pipeline
 from steadyface.clips import ClipSummary, track_clip
 from steadyface.errors import VideoError
+from steadyface.pipeline import Pipeline, TrackingOptions, build
 from steadyface.stabilizer import Stabilizer, load_stabilizer
 from steadyface.stabilizer.choice import Choice
-from steadyface.tracking import Tracker
 from steadyface.tracks import Tracks
 from steadyface.video import VideoReader
 
@@ -35,7 +35,8 @@ class Elsewhere(Stabilizer):
         return points + AWAY
 
 
-CHOICE = Choice("elsewhere", offline=Elsewhere())
+def build_with(stabilizer: Stabilizer) -> Pipeline:
+    return build(TrackingOptions(), landmarker=landmarker(), stabilizer=stabilizer)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tracker() -> Tracker:
-    return Tracker(landmarker(), stabilizer="none")
+def elsewhere() -> Pipeline:
+    return build_with(Elsewhere())
 
 
 class Interrupt:
@@ -75,9 +76,9 @@ def drawn_inside(image: np.ndarray, plain: np.ndarray, box: np.ndarray) -> float
 
 
 def test_the_overlay_shows_all_frames_with_the_smoothed_points(
-    clip: Path, tmp_path: Path, tracker: Tracker
+    clip: Path, tmp_path: Path, elsewhere: Pipeline
 ) -> None:
-    summary = track_clip(clip, tmp_path, tracker, choice=CHOICE)
+    summary = track_clip(clip, tmp_path, elsewhere)
     tracks = Tracks.load(tmp_path / "portrait.npz")
     assert np.abs(tracks.points - tracks.raw_points - AWAY).max() < 1e-4  # float32 at 500 px
     assert tracks.meta["options"]["stabilizer"] == "elsewhere"
@@ -92,12 +93,11 @@ def test_the_overlay_shows_all_frames_with_the_smoothed_points(
             assert drawn_inside(image, frame.image, box - np.tile(AWAY, 2)) < 0.001
 
 
-def test_the_causal_overlay_differs_only_in_what_is_drawn(
-    clip: Path, tmp_path: Path, tracker: Tracker
-) -> None:
+def test_the_causal_overlay_differs_only_in_what_is_drawn(clip: Path, tmp_path: Path) -> None:
     sta = load_stabilizer("sta")
-    causal = track_clip(clip, tmp_path / "causal", Tracker(landmarker(), stabilizer=sta))
-    offline = track_clip(clip, tmp_path / "offline", tracker, choice=Choice("sta", offline=sta, lag=0))
+    causal = track_clip(clip, tmp_path / "causal", build_with(sta))
+    late = replace(build_with(Elsewhere()), stabilizer=Choice("sta", offline=sta, lag=0))
+    offline = track_clip(clip, tmp_path / "offline", late)
     one, other = (Tracks.load(summary.files[0]) for summary in (causal, offline))
     # The offline one sees the table's float32, of which a step at 500 px is 6e-5.
     np.testing.assert_allclose(one.points, other.points, rtol=0, atol=2e-4)
@@ -106,11 +106,11 @@ def test_the_causal_overlay_differs_only_in_what_is_drawn(
     assert offline.jitter == pytest.approx(causal.jitter, rel=1e-2)
 
 
-def test_frames_without_a_face_are_drawn_too(tmp_path: Path, tracker: Tracker) -> None:
+def test_frames_without_a_face_are_drawn_too(tmp_path: Path, elsewhere: Pipeline) -> None:
     images = [*scenes.empty(2), *scenes.frames(2), *scenes.empty(1)]
     source = scenes.write_clip(tmp_path / "portrait.mp4", images)
     out = tmp_path / "out"
-    track_clip(source, out, tracker, choice=CHOICE)
+    track_clip(source, out, elsewhere)
     overlay = overlay_of(out)
     assert len(overlay) == len(images)
     with VideoReader(source) as plain:
@@ -121,34 +121,36 @@ def test_frames_without_a_face_are_drawn_too(tmp_path: Path, tracker: Tracker) -
     assert changed == [False, False, True, True, False]
 
 
-def test_progress_counts_the_tracked_and_then_the_drawn(clip: Path, tmp_path: Path, tracker: Tracker) -> None:
+def test_progress_counts_the_tracked_and_then_the_drawn(
+    clip: Path, tmp_path: Path, elsewhere: Pipeline
+) -> None:
     calls: list[int] = []
-    track_clip(clip, tmp_path, tracker, choice=CHOICE, progress=lambda done, total: calls.append(done))
+    track_clip(clip, tmp_path, elsewhere, progress=lambda done, total: calls.append(done))
     assert calls == [*range(1, FRAMES + 1)] * 2
 
 
 def test_no_overlay_reads_the_source_once(
-    clip: Path, tmp_path: Path, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+    clip: Path, tmp_path: Path, elsewhere: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Path] = []
-    opening = clips.open_frames
+    opening = pipeline.open_frames
 
     def count(source: Path, *options: object) -> object:
         opened.append(source)
         return opening(source, *options)
 
-    monkeypatch.setattr(clips, "open_frames", count)
-    summary = track_clip(clip, tmp_path, tracker, choice=CHOICE, overlay=False)
+    monkeypatch.setattr(pipeline, "open_frames", count)
+    summary = track_clip(clip, tmp_path, elsewhere, overlay=False)
     assert opened == [clip]
     assert [file.name for file in tmp_path.iterdir()] == ["portrait.npz"]
     assert summary.files == (tmp_path / "portrait.npz",)
 
 
 def test_ctrl_c_while_drawing_keeps_the_table_and_says_so(
-    clip: Path, tmp_path: Path, tracker: Tracker
+    clip: Path, tmp_path: Path, elsewhere: Pipeline
 ) -> None:
-    whole = track_clip(clip, tmp_path / "whole", tracker, choice=CHOICE, overlay=False)
-    summary = track_clip(clip, tmp_path, tracker, choice=CHOICE, progress=Interrupt(FRAMES + 3))
+    whole = track_clip(clip, tmp_path / "whole", elsewhere, overlay=False)
+    summary = track_clip(clip, tmp_path, elsewhere, progress=Interrupt(FRAMES + 3))
     overlay = tmp_path / "portrait.overlay.mp4"
     assert summary.interrupted
     assert summary.problems == (f"interrupted while drawing {overlay}",)
@@ -159,10 +161,10 @@ def test_ctrl_c_while_drawing_keeps_the_table_and_says_so(
 
 
 def test_ctrl_c_while_tracking_smooths_what_there_is_and_draws_nothing(
-    clip: Path, tmp_path: Path, tracker: Tracker
+    clip: Path, tmp_path: Path, elsewhere: Pipeline
 ) -> None:
     (tmp_path / "portrait.overlay.mp4").write_text("of an earlier run")
-    summary = track_clip(clip, tmp_path, tracker, choice=CHOICE, progress=Interrupt(3))
+    summary = track_clip(clip, tmp_path, elsewhere, progress=Interrupt(3))
     assert summary.interrupted
     kept = tmp_path / "portrait.npz"
     assert summary.problems == (f"interrupted in {clip}; the first 3 frames are kept in {kept}",)
@@ -173,14 +175,14 @@ def test_ctrl_c_while_tracking_smooths_what_there_is_and_draws_nothing(
 
 
 def test_a_full_disk_while_drawing_keeps_the_table(
-    clip: Path, tmp_path: Path, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+    clip: Path, tmp_path: Path, elsewhere: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class FullDisk(clips.VideoWriter):
         def write(self, image: np.ndarray, seconds: float) -> None:
             raise VideoError(self.path, "cannot be written: No space left on device")
 
     monkeypatch.setattr(clips, "VideoWriter", FullDisk)
-    summary = track_clip(clip, tmp_path, tracker, choice=CHOICE)
+    summary = track_clip(clip, tmp_path, elsewhere)
     assert not summary.interrupted
     (problem,) = summary.problems
     assert "No space left" in problem
@@ -188,9 +190,9 @@ def test_a_full_disk_while_drawing_keeps_the_table(
     assert len(Tracks.load(tmp_path / "portrait.npz")) == FRAMES
 
 
-def test_a_summary_tells_raw_and_smoothed_jitter(clip: Path, tmp_path: Path, tracker: Tracker) -> None:
-    choice = Choice("sta-offline", offline=load_stabilizer("sta"))
-    summary = track_clip(clip, tmp_path, tracker, choice=choice, overlay=False)
+def test_a_summary_tells_raw_and_smoothed_jitter(clip: Path, tmp_path: Path) -> None:
+    options = TrackingOptions(stabilizer="sta-offline")
+    summary = track_clip(clip, tmp_path, build(options, landmarker=landmarker()), overlay=False)
     tracks = Tracks.load(tmp_path / "portrait.npz")
     assert isinstance(summary, ClipSummary)
     assert summary.jitter_raw == tracks.jitter("raw_points")

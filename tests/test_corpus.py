@@ -9,9 +9,10 @@ import shutil
 import socket
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import fsspec
 import numbered_clips
@@ -25,17 +26,21 @@ from pyarrow import parquet
 
 import steadyface
 from steadyface.cli import main
-from steadyface.corpus import CorpusOptions, track_corpus, work
+from steadyface.corpus import track_corpus, work
 from steadyface.corpus.cluster import Share, connect, share_out
 from steadyface.corpus.inputs import choose_outputs, find_videos
 from steadyface.corpus.manifest import DONE, ERROR, Entry, Manifest
-from steadyface.corpus.work import ATTEMPTS, Worker, recorded
+from steadyface.corpus.work import ATTEMPTS, Worker, options_key, recorded
 from steadyface.errors import ConfigError, DataError, SteadyfaceError, WeightsError
+from steadyface.pipeline import TrackingOptions
+from steadyface.report import writing
+from steadyface.report.moments import Moment
 from steadyface.tracks import COLUMNS, Tracks
+from steadyface.video import VideoFrame
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray warns of its own defaults
 
-TINY = CorpusOptions(weights="tiny")
+TINY = TrackingOptions(weights="tiny")
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +195,7 @@ def test_what_is_no_manifest_is_not_overwritten(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Worker:
     root = tmp_path_factory.mktemp("worker")
-    return Worker(TINY, root / "out", root / "scratch", 1)
+    return Worker(replace(TINY, threads=1), root / "out", root / "scratch")
 
 
 def test_a_worker_tracks_as_the_library_does(worker: Worker, clip: Path) -> None:
@@ -201,6 +206,53 @@ def test_a_worker_tracks_as_the_library_does(worker: Worker, clip: Path) -> None
     for name in COLUMNS:
         assert np.array_equal(getattr(tracks, name), getattr(expected, name)), name
     assert tracks.meta["size"] == [scenes.WIDTH, scenes.HEIGHT]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"start": 0.08, "end": 0.24},
+        {"start": 0.08, "stabilizer": "sta-offline", "lag": 2, "max_faces": 1, "min_face": 60.0},
+    ],
+    ids=["part", "lag"],
+)
+def test_command_python_and_corpus_write_the_same_table(
+    asked: dict[str, Any], clip: Path, tmp_path: Path
+) -> None:
+    options = {"weights": "tiny", "threads": 1, **asked}
+    python = steadyface.track(clip, **options)
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    with pytest.raises(SystemExit) as left:
+        main(["track", str(clip), "--out", str(tmp_path), "--no-overlay", "--quiet", *flags])
+    assert not left.value.code
+    assert track_with(Worker(TrackingOptions(**options), tmp_path, tmp_path / "scratch"), clip).status == DONE
+    command, corpus = Tracks.load(tmp_path / "clip.npz"), Tracks.load(tmp_path / "clip.parquet")
+    assert len(python) == (4 if "end" in asked else 6)
+    for tracks in (command, corpus):
+        for name in COLUMNS:
+            np.testing.assert_array_equal(getattr(tracks, name), getattr(python, name), name)
+    assert command.meta == python.meta
+    assert corpus.meta == python.meta | {"corpus": corpus.meta["corpus"]}
+    assert (python.meta["start"], python.meta["end"]) == (0.08, asked.get("end"))
+
+
+def test_a_report_of_a_part_shows_the_frames_of_that_part(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(replace(TINY, start=0.08, end=0.24), tmp_path, tmp_path / "scratch")
+    assert track_with(worker, clip).status == DONE
+    tracks, shown = Tracks.load(tmp_path / "clip.parquet"), {}
+
+    def note(moments: list[Moment], faces: object, frames: Iterable[VideoFrame], progress: object) -> dict:
+        seconds = {frame.index: frame.seconds for frame in frames}
+        shown.update({moment.seconds: seconds[moment.frame] for moment in moments if moment.kind != "loss"})
+        return {}
+
+    monkeypatch.setattr(writing, "pictures", note)
+    writing.report_tracks(tracks, tmp_path / "page.html", clip=clip)
+    assert shown
+    for moment, picture in shown.items():
+        assert picture == pytest.approx(moment, abs=1e-9)  # 90 kHz ticks hold both exactly
 
 
 def test_a_url_is_copied_and_the_copy_leaves_no_trace(worker: Worker, clip: Path) -> None:
@@ -242,14 +294,14 @@ def test_a_table_is_known_by_its_source_and_options(
 ) -> None:
     source = str(shutil.copy(clip, tmp_path / "known.mp4"))
     entry = replace(track_with(worker, source, "known.parquet"), seconds=None)
-    asked = TINY.as_dict()
+    asked = options_key(TINY)
 
     def known(output: str = "known.parquet", asked: dict[str, object] = asked) -> Entry | None:
         return recorded(source, output, worker._out, asked)
 
     assert known() == entry
-    assert known(asked=replace(TINY, device="cpu").as_dict()) == entry
-    assert known(asked=replace(TINY, max_faces=1).as_dict()) is None
+    assert known(asked=options_key(replace(TINY, device="cpu", threads=2))) == entry
+    assert known(asked=options_key(replace(TINY, max_faces=1))) is None
     assert known("nothing.parquet") is None
     with monkeypatch.context() as patch:
         patch.setattr(work, "__version__", "0")
@@ -267,13 +319,13 @@ def test_a_file_of_weights_is_known_by_its_content(tmp_path: Path) -> None:
     codes = set()
     for content in (b"1", b"2"):
         weights.write_bytes(content)
-        codes.add(CorpusOptions(weights=str(weights)).as_dict()["weights"])
+        codes.add(options_key(TrackingOptions(weights=weights))["weights"])
     assert len(codes) == 2
 
 
 def test_options_are_refused_before_anything_is_begun(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="nothing"):
-        track_corpus([str(clip)], tmp_path / "out", CorpusOptions(weights="nothing"))
+        track_corpus([str(clip)], tmp_path / "out", TrackingOptions(weights="nothing"))
     with pytest.raises(ConfigError, match="workers"):
         track_corpus([str(clip)], tmp_path / "out", workers=0)
     assert not (tmp_path / "out").exists()
@@ -321,7 +373,7 @@ def assert_same_tables(folder: Path, expected: Path) -> None:
 
 def test_workers_that_are_killed_change_nothing(session: None, videos: Path, tmp_path: Path) -> None:
     expected = tmp_path / "expected"
-    alone = Worker(TINY, expected, tmp_path / "scratch", 1)
+    alone = Worker(replace(TINY, threads=1), expected, tmp_path / "scratch")
     for source, output in choose_outputs(find_videos([str(videos)]), {}).items():
         assert track_with(alone, source, output).status == DONE
     Manifest(expected).close()
@@ -334,7 +386,9 @@ def test_workers_that_are_killed_change_nothing(session: None, videos: Path, tmp
                     process.kill()
                     killed.append(process.pid)
 
-    summary = track_corpus([str(videos)], tmp_path / "out", TINY, workers=2, threads=1, progress=kill)
+    summary = track_corpus(
+        [str(videos)], tmp_path / "out", replace(TINY, threads=1), workers=2, progress=kill
+    )
     assert killed
     assert (summary.done, summary.kept, summary.frames, summary.failed) == (6, 0, 48, ())
     assert_same_tables(tmp_path / "out", expected)

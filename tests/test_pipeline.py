@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -10,11 +13,21 @@ import pytest
 import scenes
 
 from steadyface import metrics
-from steadyface.errors import VideoError
-from steadyface.pipeline import add_rows, follow, track, tracked_faces
+from steadyface.errors import ConfigError, VideoError
+from steadyface.pipeline import (
+    TrackingOptions,
+    TrackingRun,
+    add_rows,
+    build,
+    follow,
+    track,
+    track_frames,
+    tracked_faces,
+)
 from steadyface.stabilizer import load_stabilizer
 from steadyface.tracking import Tracker
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
+from steadyface.video import Frames, VideoFrame
 
 
 def images() -> list[np.ndarray]:
@@ -94,6 +107,44 @@ class TestOffline:
             assert options["stabilizer"] == name
             assert options.get("lag") == lag
             assert ("lag" in options) == (lag is not None)
+
+
+class Watched(Frames):
+    """Frames that note the threads that read them."""
+
+    path, width, height, fps = Path("watched"), scenes.WIDTH, scenes.HEIGHT, scenes.FPS
+
+    def __init__(self) -> None:
+        self.readers: set[int] = set()
+        self._frames = self._read()
+
+    def _read(self) -> Iterator[VideoFrame]:
+        for frame in scenes.timed(scenes.empty(3)):
+            self.readers.add(threading.get_ident())
+            yield frame
+
+
+@pytest.mark.parametrize(("threads", "same"), [(1, True), (None, False)])
+def test_one_thread_does_all(threads: int | None, same: bool) -> None:
+    frames = Watched()
+    tracks = track_frames(frames, build(TrackingOptions(weights="tiny", threads=threads)))
+    assert tracks.meta["frames"] == 3
+    assert (frames.readers == {threading.get_ident()}) is same
+
+
+def test_an_early_end_leaves_the_rows_so_far() -> None:
+    run = TrackingRun(build(TrackingOptions(weights="tiny")), scenes.timed(scenes.frames(5)))
+    with closing(run.steps()) as steps:
+        for _, (_, faces) in zip(range(3), steps, strict=False):
+            assert len(faces) == 1
+    tracks = run.take_table()
+    assert tracks.frame.tolist() == [0, 1, 2]
+    assert (run.frame_count, run.frames_with_face, tracks.meta["frames"]) == (3, 3, 3)
+
+
+def test_a_part_of_given_frames_is_refused() -> None:
+    with pytest.raises(ConfigError, match="start and end choose a part of a file"):
+        track(scenes.timed(scenes.frames(1)), start=1.0)
 
 
 def test_tracked_faces_and_add_rows_are_inverse() -> None:

@@ -3,7 +3,7 @@ from ._version import __version__
 from .detector import FaceFinder, YuNetDetector
 from .errors import ConfigError, DataError, ExportError, SteadyfaceError, VideoError, WeightsError
 from .landmarker import Landmarker, Landmarks
-from .pipeline import track
+from .pipeline import TrackingOptions, track
 from .stabilizer import Stabilizer, load_stabilizer
 from .tracking import TrackedFace, Tracker
 from .tracks import Tracks
@@ -19,6 +19,7 @@ __all__ = [
     "SteadyfaceError",
     "TrackedFace",
     "Tracker",
+    "TrackingOptions",
     "Tracks",
     "VideoError",
     "WeightsError",

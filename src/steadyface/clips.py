@@ -1,4 +1,4 @@
-"""Track one input and write its files: what `steadyface track` does for each INPUT."""
+"""Track one input and write its tables and its overlay: the work of `steadyface track` for each INPUT."""
 
 from __future__ import annotations
 
@@ -7,31 +7,20 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from steadyface.drawing import Overlay
 from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.files import make_folder
-from steadyface.pipeline import add_rows, describe, follow, tracked_faces
-from steadyface.stabilizer.choice import Choice
-from steadyface.tracking import TrackedFace, Tracker
-from steadyface.tracks import FORMATS, Meta, Tracks, TracksBuilder
-from steadyface.video import (
-    ImageSequence,
-    VideoFrame,
-    VideoReader,
-    VideoWriter,
-    ahead,
-    behind,
-    is_live,
-    open_frames,
-    source_name,
-)
+from steadyface.pipeline import Pipeline, TrackingRun, tracked_faces
+from steadyface.tracking import TrackedFace
+from steadyface.tracks import FORMATS, Tracks
+from steadyface.video import Frames, VideoFrame, VideoWriter, ahead, behind, is_live, source_name
 
 Progress = Callable[[int, int | None], None]
-"""Is given the frames done and, where known, the frames in all."""
+"""Called with the number of frames done and, where known, of all frames."""
 
 Drawing = Callable[[int, int], Overlay]
 """Makes the overlay of frames of a width and height, px."""
@@ -39,15 +28,15 @@ Drawing = Callable[[int, int], Overlay]
 
 @dataclass(frozen=True)
 class ClipSummary:
-    """What came of one input.
+    """Result of tracking one input.
 
     Args:
         source: the input.
-        frames, frames_with_face, faces: counts.
+        frames, frames_with_face, faces: counts; a face that is only held counts for no frame.
         seconds: wall time.
         jitter_raw, jitter: `metrics.jitter` of raw and stabilised points, % of inter-ocular distance.
-        delay: frames by which the stabilised points are behind the raw ones; NaN where no face moves.
-        files: what was written.
+        delay: frames by which the stabilised points lag the raw ones; NaN where no face moves.
+        files: the files written.
         problems: one line each: Ctrl-C, a damaged video, no face at all, a file that cannot be written.
         interrupted: by Ctrl-C.
     """
@@ -66,13 +55,13 @@ class ClipSummary:
 
     @classmethod
     def failed(cls, source: Path, problem: str, interrupted: bool = False) -> ClipSummary:
-        """Of an input of which not one frame was tracked."""
+        """Summary of an input of which no frame was tracked."""
         nan = math.nan
-        return cls(Path(label(source)), 0, 0, 0, 0.0, nan, nan, nan, (), (problem,), interrupted)
+        return cls(Path(display_name(source)), 0, 0, 0, 0.0, nan, nan, nan, (), (problem,), interrupted)
 
     @property
     def frames_per_second(self) -> float:
-        """Of the whole work, drawing and writing included."""
+        """Speed of the whole work, with drawing and writing."""
         return self.frames / max(self.seconds, 1e-9)
 
     def __str__(self) -> str:
@@ -82,12 +71,12 @@ class ClipSummary:
             f"{self.faces} {'face' if self.faces == 1 else 'faces'}",
             f"{self.seconds:.1f} s, {self.frames_per_second:.1f} frames/s",
         ]
-        if self.jitter_raw == self.jitter_raw:
+        if not math.isnan(self.jitter_raw):
             parts.append(f"jitter {self.jitter_raw:.3f} → {self.jitter:.3f} % of the inter-ocular distance")
         return f"{self.source.name}: {', '.join(parts)}"
 
     def as_json(self) -> str:
-        """One line of JSON; what is not known is null."""
+        """One line of JSON; unknown figures are null."""
         values = {
             "source": str(self.source),
             "frames": self.frames,
@@ -95,9 +84,9 @@ class ClipSummary:
             "faces": self.faces,
             "seconds": round(self.seconds, 3),
             "frames_per_second": round(self.frames_per_second, 2),
-            "jitter_raw_percent": _known(self.jitter_raw),
-            "jitter_percent": _known(self.jitter),
-            "delay_frames": _known(self.delay),
+            "jitter_raw_percent": _finite_or_none(self.jitter_raw),
+            "jitter_percent": _finite_or_none(self.jitter),
+            "delay_frames": _finite_or_none(self.delay),
             "files": [str(file) for file in self.files],
             "problems": list(self.problems),
             "interrupted": self.interrupted,
@@ -108,65 +97,58 @@ class ClipSummary:
 def track_clip(
     source: Path,
     out: Path,
-    tracker: Tracker,
+    pipeline: Pipeline,
     *,
     formats: Sequence[str] = ("npz",),
     overlay: bool = True,
     drawing: Drawing = Overlay,
-    fps: float = 25.0,
-    start: float = 0.0,
-    end: float | None = None,
     progress: Progress | None = None,
-    choice: Choice | None = None,
 ) -> ClipSummary:
     """Track one input and write `out`/NAME.FORMAT and `out`/NAME.overlay.mp4; NAME is its `source_name`.
 
-    Reading, tracking and drawing overlap. Whatever ends it early once frames have been tracked, their results
-    are written, and the summary's `problems` say why. A video without a face gives an empty table and a
-    problem.
+    Reading, tracking and drawing overlap. Whatever ends the work early once a frame has been tracked, the
+    results so far are written, and the summary's `problems` say what happened. A video without a face gives
+    an empty table and a problem. Where the stabiliser needs the future, the overlay is drawn afterwards, for
+    which the source is read a second time.
 
     Args:
         source: a video, an image, a folder of images, `-` (standard input), or a camera's number.
         out: folder; made if missing.
-        tracker: is reset first.
+        pipeline: from `pipeline.build`; its options say which part of the source is tracked.
         formats: some of `tracks.FORMATS`.
         overlay: write the video with the faces drawn in.
-        drawing: how they are drawn.
-        fps: of a folder of images.
-        start, end: seconds; the frames from start on and before end are tracked.
-        progress: called after every frame, tracked or, where that comes afterwards, drawn.
-        choice: an offline stabiliser to be run on what was tracked, before anything is drawn or written; the
-            overlay then needs a source that can be read twice.
+        drawing: makes the pictures of the overlay.
+        progress: called after every frame that is tracked, and after every frame that is drawn afterwards.
 
     Raises:
-        ConfigError: unknown format, or a part that cannot be.
+        ConfigError: unknown format; or an overlay that would have to read a pipe or camera twice.
         VideoError, DataError: the source cannot be opened, or the output cannot be written.
     """
     for name in formats:
         if name not in FORMATS:
             raise ConfigError.choice("format", name, FORMATS)
-    offline = choice is not None and choice.offline is not None
-    if offline and overlay and is_live(source):
+    draw_later = overlay and pipeline.stabilizer.offline is not None
+    if draw_later and is_live(source):
         raise ConfigError(f"{source_name(source)} cannot be read twice for its overlay: add --no-overlay")
     began = time.monotonic()
-    frames = open_frames(source, fps, start, end)
+    frames = pipeline.open(source)
     make_folder(out)
     base = out / source_name(source)
     drawn = base.with_name(f"{base.name}.overlay.mp4")
-    work = _Work()
-    work.run(frames, tracker, _overlay(drawn, frames, drawing) if overlay and not offline else None, progress)
-    meta = describe(frames.path, frames, tracker, work.count, choice) | _part(start, end)
-    raw = work.rows.finish(meta)
-    result, again = _despite_ctrl_c(lambda: _finish(raw, base, formats, choice))
-    if again and not work.interrupted:
-        work.ended, work.interrupted = f"interrupted after {frames.path}", True
-    interrupted = work.interrupted
-    problems = _problems(frames, work, result.files)
-    draws = overlay and not (offline and interrupted)
-    if draws and offline:
+    run = TrackingRun(pipeline, frames)
+    ended = _track(
+        run, frames, _overlay(drawn, frames, drawing) if overlay and not draw_later else None, progress
+    )
+    raw = run.take_table()
+    result, again = _despite_ctrl_c(lambda: _finish(raw, pipeline, base, formats))
+    if again and not ended.interrupted:
+        ended = _Ended(f"interrupted after {frames.path}", interrupted=True)
+    problems, interrupted = _problems(frames, run, ended, result.files), ended.interrupted
+    draws = overlay and not (draw_later and interrupted)
+    if draws and draw_later:
         try:
-            with open_frames(source, fps, start, end) as second:
-                _draw_again(drawn, second, result.tracks, work.count, drawing, progress)
+            with pipeline.open(source) as second:
+                _draw_again(drawn, second, result.tracks, run.frame_count, drawing, progress)
         except KeyboardInterrupt:
             interrupted = True
             problems.append(f"interrupted while drawing {drawn}")
@@ -174,8 +156,8 @@ def track_clip(
             problems.append(str(error))
     return ClipSummary(
         source=frames.path,
-        frames=work.count,
-        frames_with_face=work.with_face,
+        frames=run.frame_count,
+        frames_with_face=run.frames_with_face,
         faces=len(result.tracks.faces),
         seconds=time.monotonic() - began,
         jitter_raw=result.jitter_raw,
@@ -187,55 +169,13 @@ def track_clip(
     )
 
 
-@dataclass
-class _Work:
-    """What has been tracked so far."""
-
-    rows: TracksBuilder = field(default_factory=TracksBuilder)
-    count: int = 0
-    with_face: int = 0
-    ended: str = ""  # why it ended before the source did
-    interrupted: bool = False
-
-    def run(
-        self,
-        frames: VideoReader | ImageSequence,
-        tracker: Tracker,
-        overlay: AbstractContextManager[Callable[..., None]] | None,
-        progress: Progress | None,
-    ) -> None:
-        """Track the frames, which are then closed; what ends it early is kept, if there is a frame."""
-        tracker.reset()
-        try:
-            with ExitStack() as stack:
-                stack.enter_context(frames)
-                later = stack.enter_context(overlay) if overlay is not None else None
-                taken = stack.enter_context(closing(ahead(frames, stop=frames.stop)))
-                for frame, faces in follow(taken, tracker):
-                    add_rows(self.rows, frame, faces)
-                    self.count, self.with_face = (
-                        self.count + 1,
-                        self.with_face + any(not face.held for face in faces),
-                    )
-                    if later is not None:
-                        later(frame, faces)
-                    if progress is not None:
-                        progress(self.count, frames.frame_count)
-        except KeyboardInterrupt:
-            self.ended, self.interrupted = f"interrupted in {frames.path}", True
-        except SteadyfaceError as error:
-            if not self.count:
-                raise
-            self.ended = str(error)
-
-
-def label(source: Path) -> str:
-    """What an input is called in messages: its path, stdin, camera0."""
+def display_name(source: Path) -> str:
+    """Name of an input in messages: its path, `stdin` or `camera0`."""
     return source_name(source) if is_live(source) else str(source)
 
 
 def check_names(sources: Iterable[Path], suffix: str = ".npz") -> None:
-    """Refuse inputs that would write the same files, of which one ends in `suffix`.
+    """Refuse inputs that would write the same file NAME`suffix`.
 
     Raises:
         ConfigError: two inputs have one name.
@@ -250,8 +190,41 @@ def check_names(sources: Iterable[Path], suffix: str = ".npz") -> None:
 
 
 @dataclass(frozen=True)
+class _Ended:
+    """End of tracking before the source's own, in words; empty where there is none."""
+
+    early: str = ""
+    interrupted: bool = False
+
+
+def _track(
+    run: TrackingRun,
+    frames: Frames,
+    overlay: AbstractContextManager[Callable[..., None]] | None,
+    progress: Progress | None,
+) -> _Ended:
+    """Track the frames, which are then closed. An error counts as an early end once there is a frame."""
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(frames)
+            draw = stack.enter_context(overlay) if overlay is not None else None
+            for frame, faces in stack.enter_context(closing(run.steps())):
+                if draw is not None:
+                    draw(frame, faces)
+                if progress is not None:
+                    progress(run.frame_count, frames.frame_count)
+    except KeyboardInterrupt:
+        return _Ended(f"interrupted in {frames.path}", interrupted=True)
+    except SteadyfaceError as error:
+        if not run.frame_count:
+            raise
+        return _Ended(str(error))
+    return _Ended()
+
+
+@dataclass(frozen=True)
 class _Result:
-    """What there is once the tracking has ended."""
+    """Tracks as they are written, with the files that could be and their figures."""
 
     tracks: Tracks
     files: list[Path]
@@ -261,10 +234,9 @@ class _Result:
     delay: float
 
 
-def _finish(tracks: Tracks, base: Path, formats: Sequence[str], choice: Choice | None) -> _Result:
+def _finish(tracks: Tracks, pipeline: Pipeline, base: Path, formats: Sequence[str]) -> _Result:
     """Smooth, write every format that can be written, and measure."""
-    if choice is not None and choice.offline is not None:
-        tracks = tracks.smoothed(choice.offline, choice.lag)
+    tracks = pipeline.smooth(tracks)
     files, failures = [], []
     for name in formats:
         try:
@@ -277,36 +249,29 @@ def _finish(tracks: Tracks, base: Path, formats: Sequence[str], choice: Choice |
 
 
 def _despite_ctrl_c(work: Callable[[], _Result]) -> tuple[_Result, bool]:
-    """Begin anew what Ctrl-C has stopped, lest it cost all that was tracked; and whether it did."""
+    """Run the work, once more if Ctrl-C stops it, so that no tracked frame is lost; and say if it did."""
     try:
         return work(), False
     except KeyboardInterrupt:
         return work(), True
 
 
-def _part(start: float, end: float | None) -> Meta:
-    """What a table's `meta` says of the part of the source that it is about."""
-    return {"start": start, "end": end} if start or end is not None else {}
-
-
-def _problems(frames: VideoReader | ImageSequence, work: _Work, files: list[Path]) -> list[str]:
-    """One line for each thing that was wrong with the source or ended its tracking."""
+def _problems(frames: Frames, run: TrackingRun, ended: _Ended, files: list[Path]) -> list[str]:
+    """One line for what was wrong with the source or ended its tracking."""
     kept = f"kept in {', '.join(map(str, files))}" if files else "lost"
-    if work.ended:
-        return [f"{work.ended}; the first {work.count} frames are {kept}"]
+    if ended.early:
+        return [f"{ended.early}; the first {run.frame_count} frames are {kept}"]
     if frames.damage:
-        return [f"{frames.damage}; the {work.count} frames before are {kept}"]
-    if not work.with_face:
+        return [f"{frames.damage}; the {run.frame_count} frames before are {kept}"]
+    if not run.frames_with_face:
         tip = "small faces need a smaller --min-face, others perhaps a YuNet --detector"
-        return [f"{frames.path}: no face was found in {work.count} frames; {tip}"]
+        return [f"{frames.path}: no face was found in {run.frame_count} frames; {tip}"]
     return []
 
 
 @contextmanager
-def _overlay(
-    path: Path, frames: VideoReader | ImageSequence, drawing: Drawing
-) -> Iterator[Callable[..., None]]:
-    """A function that writes a frame with its faces drawn in, behind the work."""
+def _overlay(path: Path, frames: Frames, drawing: Drawing) -> Iterator[Callable[..., None]]:
+    """Open the overlay video; yields a function that draws and writes a frame in a thread of its own."""
     audio = frames.path if frames.has_audio else None
     overlay = drawing(frames.width, frames.height)
     writer = VideoWriter(path, *overlay.size, frames.fps, audio, frames.begin)
@@ -319,14 +284,9 @@ def _overlay(
 
 
 def _draw_again(
-    drawn: Path,
-    frames: VideoReader | ImageSequence,
-    tracks: Tracks,
-    count: int,
-    drawing: Drawing,
-    progress: Progress | None,
+    drawn: Path, frames: Frames, tracks: Tracks, count: int, drawing: Drawing, progress: Progress | None
 ) -> None:
-    """Draw into a second reading of the source what is known only now."""
+    """Draw smoothed tracks into a second reading of the source."""
     faces = tracked_faces(tracks)
     with _overlay(drawn, frames, drawing) as later, closing(ahead(islice(frames, count))) as taken:
         for frame in taken:
@@ -335,5 +295,5 @@ def _draw_again(
                 progress(frame.index + 1, count)
 
 
-def _known(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None

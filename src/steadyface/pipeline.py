@@ -1,75 +1,246 @@
-"""Frames or a file → a table of tracked faces, and the table → faces."""
+"""Options → networks and stabiliser → a table of tracked faces.
+
+Commands, `steadyface.track`, corpora, the live page and evaluation all build their trackers by `build`;
+whatever reads a source to its end does so by `TrackingRun`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import Any
 
 from steadyface._version import __version__
-from steadyface.detector import FaceFinder
+from steadyface.detector import Detector, choose_detector
+from steadyface.errors import ConfigError
 from steadyface.landmarker import Landmarker
 from steadyface.models import DEFAULT_MODEL
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
-from steadyface.tracking.config import TrackerConfig
-from steadyface.tracking.track import TrackedFace
-from steadyface.tracking.tracker import Tracker
+from steadyface.tracking import TrackedFace, Tracker, TrackerConfig
 from steadyface.tracks import Meta, Tracks, TracksBuilder
-from steadyface.video import ImageSequence, VideoFrame, VideoReader, ahead, open_frames
+from steadyface.video import DEFAULT_FPS, Frames, VideoFrame, ahead, check_span, open_frames
+
+
+@dataclass(frozen=True)
+class TrackingOptions:
+    """How faces are tracked. Each field is a keyword of `steadyface.track` and a flag of the commands.
+
+    Args:
+        stabilizer: sta; sta-offline, which sees the whole future; sta-paper, the paper's form; a usual filter
+            (moving-average, first-order, second-order, constant-velocity, one-euro, savitzky-golay); none; or
+            a .json file written by `steadyface fit-stabilizer`.
+        lag: How many later frames each point may depend on, with sta. Left out: none.
+        decoder: How points are read from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or
+            dark. Left out: the decoder built into the network.
+        max_faces: Most faces at a time, largest first. A larger number follows more people, but takes time
+            for each.
+        min_face: Larger side of the smallest face to find, px of the frame. A smaller number finds smaller
+            faces, but takes longer. Left out: about a twentieth of the frame's longer side.
+        detector: An .onnx file that finds the faces: YuNet, or a finder exported by `steadyface export`. Left
+            out: the bundled finder.
+        weights: Name of a bundled landmark network, or an .onnx file exported by `steadyface export`.
+        device: auto, cpu or cuda.
+        threads: CPU threads of each network; with 1, frames are not read ahead in a thread either. Left out:
+            as many as suit the network; in a corpus, an equal share of the cores.
+        fps: Frame rate of a folder of images.
+        start: Seconds of each input at which to begin; times stay those of the input.
+        end: Seconds of each input at which to stop. Left out: its end; a camera then runs until Ctrl-C.
+
+    Raises:
+        ConfigError: `fps` or `threads` is not positive, or `end` is not after `start`.
+    """
+
+    stabilizer: str = DEFAULT_STABILIZER
+    lag: int | None = None
+    decoder: str | None = None
+    max_faces: int = TrackerConfig.max_faces
+    min_face: float | None = None
+    detector: str | Path | None = None
+    weights: str | Path = DEFAULT_MODEL
+    device: str = "auto"
+    threads: int | None = None
+    fps: float = DEFAULT_FPS
+    start: float = 0.0
+    end: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.fps > 0:
+            raise ConfigError(f"fps must be positive, got {self.fps}")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"threads must be at least 1, got {self.threads}")
+        check_span(self.start, self.end)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Networks and stabiliser that options ask for, ready for one source after the other.
+
+    Args:
+        options: from which it is built.
+        tracker: stabilises frame by frame, unless the stabiliser runs afterwards.
+        stabilizer: the stabiliser, and whether it runs while tracking or afterwards.
+    """
+
+    options: TrackingOptions
+    tracker: Tracker
+    stabilizer: Choice
+
+    def open(self, source: str | Path) -> Frames:
+        """Open the part of a source that the options ask for; `source` is as for `open_frames`.
+
+        Raises:
+            VideoError, DataError: the source cannot be opened or holds no frame in that part.
+        """
+        return open_frames(source, self.options.fps, self.options.start, self.options.end)
+
+    def smooth(self, tracks: Tracks) -> Tracks:
+        """Run a stabiliser that sees the future; without one, the tracks stay as they are."""
+        offline, lag = self.stabilizer.offline, self.stabilizer.lag
+        return tracks if offline is None else tracks.smoothed(offline, lag)
+
+    def meta(self, source: str | None, frame_count: int) -> Meta:
+        """Describe how tracks are made, for `Tracks.meta`."""
+        options: dict[str, Any] = {
+            "decoder": self.tracker.landmarker.decoder,
+            "stabilizer": self.stabilizer.name,
+            "lag": self.stabilizer.lag,
+            "max_faces": self.options.max_faces,
+            "min_face": self.options.min_face,
+            "detector": Path(self.options.detector).name if self.options.detector else None,
+        }
+        return {
+            "version": __version__,
+            "source": source,
+            "frames": frame_count,
+            "weights": self.tracker.landmarker.name,
+            "options": {name: value for name, value in options.items() if value is not None},
+        }
+
+
+def build(
+    options: TrackingOptions = TrackingOptions(),
+    *,
+    landmarker: Landmarker | None = None,
+    detector: Detector | None = None,
+    stabilizer: Stabilizer | None = None,
+) -> Pipeline:
+    """Open the networks and the stabiliser that options name.
+
+    Args:
+        options: of tracking.
+        landmarker, detector, stabilizer: objects that are at hand; each is used in place of what the options
+            name.
+
+    Raises:
+        ConfigError: an option outside what is allowed.
+        WeightsError: a file that is missing or of another kind.
+    """
+    choice = choose_stabilizer(stabilizer or options.stabilizer, options.lag)
+    device, threads = options.device, options.threads
+    tracker = Tracker(
+        landmarker or Landmarker(options.weights, options.decoder, device, threads),
+        detector
+        or choose_detector(options.detector, min_face=options.min_face, device=device, threads=threads),
+        stabilizer=choice.causal or "none",
+        config=TrackerConfig(max_faces=options.max_faces),
+    )
+    return Pipeline(options, tracker, choice)
+
+
+class TrackingRun:
+    """Tracking of one source: take its `steps`, then the table, which is there also after an early end.
+
+    Args:
+        pipeline: its tracker is reset.
+        frames: from `Pipeline.open`; or any frames with timestamps, each with an image array of its own.
+
+    Attributes:
+        frame_count: frames tracked so far.
+        frames_with_face: those of them in which a face is seen, not only held.
+    """
+
+    def __init__(self, pipeline: Pipeline, frames: Iterable[VideoFrame]) -> None:
+        pipeline.tracker.reset()
+        self._pipeline, self._frames = pipeline, frames
+        self._rows = TracksBuilder()
+        self.frame_count = self.frames_with_face = 0
+
+    def steps(self) -> Generator[tuple[VideoFrame, list[TrackedFace]], None, None]:
+        """Track frame by frame. Frames that were opened here are read ahead in a thread of their own."""
+        with ExitStack() as stack:
+            frames = self._frames
+            if isinstance(frames, Frames) and self._pipeline.options.threads != 1:
+                frames = stack.enter_context(closing(ahead(frames, stop=frames.stop)))
+            for frame, faces in follow(frames, self._pipeline.tracker):
+                add_rows(self._rows, frame, faces)
+                self.frame_count += 1
+                self.frames_with_face += any(not face.held for face in faces)
+                yield frame, faces
+
+    def take_table(self) -> Tracks:
+        """Hand over the rows so far, before a stabiliser that sees the future has run on them."""
+        frames = self._frames
+        if isinstance(frames, Frames):
+            meta = self._pipeline.meta(frames.path.name, self.frame_count) | frames.meta()
+        else:
+            meta = self._pipeline.meta(None, self.frame_count)
+        return self._rows.finish(meta)
+
+
+def track_frames(frames: Iterable[VideoFrame], pipeline: Pipeline) -> Tracks:
+    """Track frames to their end.
+
+    Args:
+        frames, pipeline: as for `TrackingRun`.
+
+    Raises:
+        VideoError, DataError: a frame cannot be read.
+    """
+    run = TrackingRun(pipeline, frames)
+    for _ in run.steps():
+        pass
+    return pipeline.smooth(run.take_table())
 
 
 def track(
     source: str | Path | Iterable[VideoFrame],
     *,
     stabilizer: str | Stabilizer = DEFAULT_STABILIZER,
-    lag: int | None = None,
-    decoder: str | None = None,
-    max_faces: int = TrackerConfig.max_faces,
-    device: str = "auto",
-    weights: str | Path = DEFAULT_MODEL,
-    min_face: float | None = None,
-    fps: float = 25.0,
+    **options: Any,
 ) -> Tracks:
-    """Track all faces of a video, an image, or a folder of images; it is read ahead in a thread.
+    """Track all faces of a video, an image, a folder of images, a camera or a pipe.
 
     Args:
-        source: path, or frames with timestamps, each with an image array of its own.
-        stabilizer, lag: as for `choose_stabilizer`.
-        decoder: one of `heatmap.METHODS`; None takes the model's own.
-        max_faces: most faces at a time.
-        device: `auto`, `cpu` or `cuda`.
-        weights: bundled model or `.onnx` file.
-        min_face: as for `FaceFinder`.
-        fps: of a folder of images.
+        source: path; a camera's number; `-`, standard input; or frames with timestamps, each with an image
+            array of its own.
+        stabilizer: a name or file as of `TrackingOptions`, or a `Stabilizer`.
+        options: the other fields of `TrackingOptions`, such as `max_faces=1` or `start=60, end=90`.
 
     Raises:
-        VideoError: the source cannot be opened or holds no frame.
+        ConfigError: an option outside what is allowed; `start` or `end` with frames.
+        WeightsError: a file of weights or a stabiliser that is missing or of another kind.
+        VideoError, DataError: the source cannot be opened or holds no frame.
 
-    >>> tracks = track("clip.mp4")  # doctest: +SKIP
+    >>> tracks = track("clip.mp4", max_faces=1)  # doctest: +SKIP
     """
-    choice = choose_stabilizer(stabilizer, lag)
-    landmarker = Landmarker(weights, decoder=decoder, device=device)
-    config = TrackerConfig(max_faces=max_faces)
-    finder = FaceFinder(min_face=min_face, device=device)
-    tracker = Tracker(landmarker, finder, stabilizer=choice.causal or "none", config=config)
-    rows, count = TracksBuilder(), 0
-    with ExitStack() as stack:
-        if isinstance(source, str | Path):
-            frames: Iterable[VideoFrame] = stack.enter_context(opened := open_frames(source, fps))
-            taken: Iterable[VideoFrame] = stack.enter_context(closing(ahead(opened, stop=opened.stop)))
-        else:
-            frames = taken = source
-        for frame, faces in follow(taken, tracker):
-            add_rows(rows, frame, faces)
-            count += 1
-        tracks = rows.finish(describe(source, frames, tracker, count, choice))
-    return tracks if choice.offline is None else tracks.smoothed(choice.offline, choice.lag)
+    own = stabilizer if isinstance(stabilizer, Stabilizer) else None
+    name = stabilizer if isinstance(stabilizer, str) else stabilizer.kind
+    asked = TrackingOptions(stabilizer=name, **options)
+    if isinstance(source, str | Path):
+        pipeline = build(asked, stabilizer=own)
+        with pipeline.open(source) as frames:
+            return track_frames(frames, pipeline)
+    if asked.start or asked.end is not None:
+        raise ConfigError("start and end choose a part of a file; of given frames, pass those to track")
+    return track_frames(source, build(asked, stabilizer=own))
 
 
 def follow(frames: Iterable[VideoFrame], tracker: Tracker) -> Iterator[tuple[VideoFrame, list[TrackedFace]]]:
-    """Each frame with its faces; the network is one frame ahead."""
+    """Step through frames; the tracker is shown each one a frame early, so that its network works ahead."""
     for frame, upcoming in pairwise(chain(frames, [None])):
         assert frame is not None
         yield frame, tracker.step(frame.image, frame.seconds, upcoming)
@@ -91,7 +262,7 @@ def add_rows(rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace]) -
 
 
 def tracked_faces(tracks: Tracks) -> dict[int, list[TrackedFace]]:
-    """The faces of each frame of a table, the inverse of `add_rows`."""
+    """List the faces of each frame of a table, the inverse of `add_rows`."""
     faces: dict[int, list[TrackedFace]] = {}
     for row, frame in enumerate(tracks.frame.tolist()):
         face = TrackedFace(
@@ -104,28 +275,3 @@ def tracked_faces(tracks: Tracks) -> dict[int, list[TrackedFace]]:
         )
         faces.setdefault(frame, []).append(face)
     return faces
-
-
-def describe(
-    source: object,
-    frames: Iterable[VideoFrame],
-    tracker: Tracker,
-    frame_count: int,
-    choice: Choice | None = None,
-) -> Meta:
-    """What a table's `meta` says of how it was made; `choice` where that is not the tracker's own."""
-    meta: Meta = {
-        "version": __version__,
-        "source": Path(source).name if isinstance(source, str | Path) else None,
-        "frames": frame_count,
-        "weights": tracker.landmarker.name,
-        "options": {
-            "decoder": tracker.landmarker.decoder,
-            "stabilizer": choice.name if choice else tracker.stabilizer_name,
-            **({"lag": choice.lag} if choice and choice.lag is not None else {}),
-            "max_faces": tracker.config.max_faces,
-        },
-    }
-    if isinstance(frames, VideoReader | ImageSequence):
-        meta |= {"size": [frames.width, frames.height], "fps": frames.fps, "damage": frames.damage}
-    return meta

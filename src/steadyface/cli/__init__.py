@@ -7,14 +7,7 @@ import sys
 from cyclopts import App, CycloptsError
 
 from steadyface._version import __version__
-from steadyface.cli.benchmarks import evaluate, predict, score
-from steadyface.cli.corpus import corpus
-from steadyface.cli.fitting import fit_stabilizer, make_sequences
-from steadyface.cli.live import live
-from steadyface.cli.networks import export, label, models, train
-from steadyface.cli.reports import report
 from steadyface.cli.terminal import complain
-from steadyface.cli.tracking import demo, track
 from steadyface.errors import SteadyfaceError
 
 _EXAMPLES = """Examples:
@@ -39,19 +32,22 @@ app = App(
 )
 
 _COMMANDS = (
-    *(track, corpus, live, report, demo, models),
-    *(train, label, export),
-    *(predict, score, evaluate),
-    *(make_sequences, fit_stabilizer),
+    *("tracking:track", "corpus:corpus", "live:live", "reports:report", "tracking:demo", "networks:models"),
+    *("networks:train", "networks:label", "networks:export"),
+    *("benchmarks:predict", "benchmarks:score", "benchmarks:evaluate"),
+    *("fitting:make_sequences", "fitting:fit_stabilizer"),
 )
-for _command in _COMMANDS:
-    app.command(_command, help_epilogue="")  # the examples are of the whole
+for _command in _COMMANDS:  # imported on first use, so that the command line starts fast
+    app.command(f"steadyface.cli.{_command}", help_epilogue="")  # the examples belong to the whole
 
 app.register_install_completion_command(help="Complete commands and options in bash, zsh or fish.")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and leave with 0, 1 (it failed, in one line) or 2 (bad usage)."""
+    """Run a command and exit with 0, with 1 (it failed; one line says why) or with 2 (bad usage)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in app.help_flags:
+        app.resolved_commands()  # the overview shows the first line of each
     try:
         code = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

@@ -1,4 +1,4 @@
-"""The command that serves the live page."""
+"""Command that serves the live page."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def live(
 ) -> int:
     """Serve a page that tracks the faces of a webcam or a video while you watch.
 
-    The page is reached from this machine only, and nothing leaves it. Ctrl-C ends it.
+    The page is served to this machine only, and nothing leaves it. Ctrl-C stops the server.
 
     Parameters
     ----------
     port
-        Of 127.0.0.1; 0 takes a free one.
+        Port of 127.0.0.1; 0 takes a free one.
     open
         Open the page in the browser.
     max_faces
@@ -33,7 +33,9 @@ def live(
         A bundled model's name, or an exported .onnx file.
     """
     from steadyface.live.session import Networks
+    from steadyface.pipeline import TrackingOptions
 
+    options = TrackingOptions(max_faces=max_faces, device=device, weights=weights)
     import_extra("websockets", "live")
     server = import_extra("steadyface.live.server", "live")
 
@@ -42,5 +44,5 @@ def live(
         if open:
             webbrowser.open(address)
 
-    server.serve(Networks(weights, device, max_faces), port, started)
+    server.serve(Networks(options), port, started)
     return 0

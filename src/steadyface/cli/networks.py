@@ -110,12 +110,11 @@ def label(
         A bundled model's name, or an exported .onnx file.
     """
     from steadyface.labels import write_labels
-    from steadyface.landmarker import Landmarker
-    from steadyface.tracking import Tracker
+    from steadyface.pipeline import TrackingOptions, build
 
     if not inputs:
         raise ConfigError("nothing to label: name at least one video, image or folder")
-    tracker = Tracker(Landmarker(weights), stabilizer="none")
+    tracker = build(TrackingOptions(weights=weights, stabilizer="none")).tracker
     for source in inputs:
         kept, seen = write_labels(source, out, tracker, every)
         print(f"{source.name}: {kept} of {seen} faces labelled")

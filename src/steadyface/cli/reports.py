@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from steadyface.cli.terminal import complain, import_extra, show_progress
 from steadyface.errors import ConfigError, SteadyfaceError
+from steadyface.pipeline import TrackingOptions
 
 _TRACKS = (".npz", ".csv", ".parquet", ".json")
 
@@ -18,9 +19,7 @@ def report(
     *inputs: Annotated[Path, Parameter(negative=())],
     out: Path = Path("steadyface-out"),
     clip: Path | None = None,
-    weights: str = "compact",
-    device: str = "auto",
-    fps: float = 25.0,
+    options: Annotated[TrackingOptions, Parameter(name="*", group="Tracking")] = TrackingOptions(),
     quiet: bool = False,
 ) -> int:
     """Make an HTML page to look at: of tracked clips, or of a benchmark's results.
@@ -37,14 +36,8 @@ def report(
         Folder for the pages; for results also for the tables (.md, .csv, .tex) and figures (.png, .svg).
     clip
         The clip of the tracks that are named, for pictures of the worst moments.
-    weights
-        For clips: a bundled model's name, or an exported .onnx file.
-    device
-        For clips: auto, cpu or cuda.
-    fps
-        Frame rate of a folder of images.
     quiet
-        No progress and no summary.
+        Print no progress.
     """
     if not inputs:
         raise ConfigError("nothing to report: name a clip, its tracks, or a results.json")
@@ -55,7 +48,7 @@ def report(
         return _report_results(inputs, out)
     if clip is not None and (len(inputs) > 1 or kinds != {"tracks"}):
         raise ConfigError("--clip goes with one file of tracks")
-    return _report_clips(inputs, out, clip, weights=weights, device=device, fps=fps, quiet=quiet)
+    return _report_clips(inputs, out, clip, options, quiet)
 
 
 def _kind(path: Path) -> str:
@@ -85,23 +78,14 @@ def _report_clips(
     inputs: Sequence[Path],
     out: Path,
     clip: Path | None,
-    *,
-    weights: str,
-    device: str,
-    fps: float,
+    options: TrackingOptions,
     quiet: bool,
 ) -> int:
     """A page for each input; the others are made if one cannot be."""
     from steadyface.clips import check_names
-    from steadyface.detector import FaceFinder
-    from steadyface.landmarker import Landmarker
     from steadyface.report import PAGE, report_clip, report_tracks
-    from steadyface.tracking import Tracker
     from steadyface.tracks import Tracks
     from steadyface.video import source_name
-
-    def tracker() -> Tracker:
-        return Tracker(Landmarker(weights, device=device), FaceFinder(device=device))
 
     check_names(inputs, suffix=PAGE)
     problems: list[str] = []
@@ -110,10 +94,10 @@ def _report_clips(
             with show_progress(path.name, quiet) as progress:
                 if _kind(path) == "tracks":
                     tracks, page = Tracks.load(path), out / f"{source_name(path)}{PAGE}"
-                    report_tracks(tracks, page, clip=clip, fps=fps, name=path.name, progress=progress)
+                    report_tracks(tracks, page, clip=clip, fps=options.fps, name=path.name, progress=progress)
                     summary = None
                 else:
-                    page, summary = report_clip(path, out, tracker, fps=fps, progress=progress)
+                    page, summary = report_clip(path, out, options, progress=progress)
         except ConfigError:
             raise
         except SteadyfaceError as error:

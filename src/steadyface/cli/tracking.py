@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from steadyface.cli.terminal import complain, interrupted_once, show_progress
+from steadyface.clips import ClipSummary, check_names, display_name, track_clip
+from steadyface.drawing import Overlay, check_style
 from steadyface.errors import ConfigError, SteadyfaceError
-
-if TYPE_CHECKING:
-    from steadyface.clips import ClipSummary
+from steadyface.pipeline import TrackingOptions, build
 
 
 def _no_option(kind: object, source: Path) -> None:
-    """A lone hyphen is standard input; anything longer was meant as an option."""
+    """Refuse an input that was meant as an option; a lone hyphen is standard input."""
     if str(source).startswith("-") and str(source) != "-":
         raise ValueError("there is no such option")
 
@@ -28,17 +28,7 @@ def track(
     overlay: bool = True,
     style: str = "contours",
     inset: bool = False,
-    stabilizer: str = "sta",
-    lag: int | None = None,
-    decoder: str | None = None,
-    max_faces: int = 4,
-    device: str = "auto",
-    weights: str = "compact",
-    min_face: float | None = None,
-    detector: Path | None = None,
-    fps: float = 25.0,
-    start: float = 0.0,
-    end: float | None = None,
+    options: Annotated[TrackingOptions, Parameter(name="*", group="Tracking")] = TrackingOptions(),
     quiet: bool = False,
     json: bool = False,
 ) -> int:
@@ -50,8 +40,8 @@ def track(
     Parameters
     ----------
     inputs
-        Videos, images, or folders of images (in name order, taken as one sequence); a camera's number, from
-        0; or - for a video that comes through a pipe, in a format such as matroska.
+        Videos, images, or folders of images (each a sequence, in name order); a camera's number, from 0; or a
+        lone hyphen for a video that comes through a pipe, in a format such as matroska.
     out
         Folder for the results.
     format
@@ -62,80 +52,36 @@ def track(
         points, contours, mesh, or compare, which shows the raw points left and the stabilised ones right.
     inset
         Magnify a face that is small in the frame into a corner; with compare, into both halves.
-    stabilizer
-        sta; sta-offline, which sees the whole future; sta-paper, the paper's form; a usual filter
-        (moving-average, first-order, second-order, constant-velocity, one-euro, savitzky-golay); none; or a
-        .json file written by fit-stabilizer.
-    lag
-        How many later frames each point may depend on, with sta. Left out: none.
-    decoder
-        How points are read from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or dark.
-        Left out: the one built into the network.
-    max_faces
-        Most faces at a time, largest first.
-    device
-        auto, cpu or cuda.
-    weights
-        A bundled model's name, or an exported .onnx file.
-    min_face
-        Larger side of the smallest face to be found, px of the frame; costs time where that is small. Left
-        out: about a twentieth of the frame's longer side.
-    detector
-        A YuNet .onnx file to find faces with, or a finder exported by `steadyface export`.
-    fps
-        Frame rate of a folder of images.
-    start
-        Seconds of each input at which to begin; times stay those of the input.
-    end
-        Seconds of each input at which to stop. Left out: its end; a camera then runs until Ctrl-C.
     quiet
-        No progress and no summary.
+        Print no progress and no summary.
     json
-        The summaries as JSON, one object a line.
+        Print the summaries as JSON, one object a line.
     """
-    from steadyface.clips import ClipSummary, check_names, label, track_clip
-    from steadyface.detector import choose_detector
-    from steadyface.drawing import Overlay, check_style
-    from steadyface.landmarker import Landmarker
-    from steadyface.stabilizer.choice import choose_stabilizer
-    from steadyface.tracking import Tracker, TrackerConfig
-
     if not inputs:
         raise ConfigError("nothing to track: name at least one video, image or folder of images")
-    if not fps > 0:
-        raise ConfigError(f"fps must be positive, got {fps}")
     drawing = partial(Overlay, style=check_style(style), inset=inset)
     formats = [name.strip() for name in format.split(",")]
     check_names(inputs)
-    choice = choose_stabilizer(stabilizer, lag)
-    tracker = Tracker(
-        Landmarker(weights, decoder=decoder, device=device),
-        detector=choose_detector(detector, min_face=min_face, device=device),
-        stabilizer=choice.causal or "none",
-        config=TrackerConfig(max_faces=max_faces),
-    )
+    pipeline = build(options)
     problems: list[str] = []
     with interrupted_once():
         for source in inputs:
+            name = display_name(source)
             try:
-                with show_progress(label(source), quiet) as progress:
+                with show_progress(name, quiet) as progress:
                     summary = track_clip(
                         source,
                         out,
-                        tracker,
+                        pipeline,
                         formats=formats,
                         overlay=overlay,
                         drawing=drawing,
-                        fps=fps,
-                        start=start,
-                        end=end,
                         progress=progress,
-                        choice=choice,
                     )
             except ConfigError:
                 raise
             except KeyboardInterrupt:
-                summary = ClipSummary.failed(source, f"interrupted in {label(source)}", interrupted=True)
+                summary = ClipSummary.failed(source, f"interrupted in {name}", interrupted=True)
             except SteadyfaceError as error:
                 summary = ClipSummary.failed(source, str(error))
             _print_summary(summary, quiet, json)
@@ -155,7 +101,7 @@ def _print_summary(summary: ClipSummary, quiet: bool, json: bool) -> None:
 
 
 def demo(*, out: Path = Path("steadyface-demo")) -> int:
-    """Track a portrait under a known camera motion and print how far the result is from it.
+    """Track a portrait under a known camera motion and print the error of the result.
 
     Parameters
     ----------

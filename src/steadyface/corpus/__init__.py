@@ -1,7 +1,6 @@
-"""Many videos on Ray: one table each, a manifest of all; resumable, and a bad video costs itself alone."""
+"""Track many videos on Ray: a table each and a manifest of all; resumable, and a bad video fails alone."""
 
 from steadyface.corpus.manifest import JOURNAL
-from steadyface.corpus.options import CorpusOptions
 from steadyface.corpus.run import CorpusSummary, track_corpus
 
-__all__ = ["JOURNAL", "CorpusOptions", "CorpusSummary", "track_corpus"]
+__all__ = ["JOURNAL", "CorpusSummary", "track_corpus"]

@@ -1,4 +1,4 @@
-"""Ray: where it runs, how its cores are shared, and how the videos are dealt out."""
+"""Ray: start or connect, share the cores, and hand out the videos."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +19,9 @@ import ray.data
 from ray._private import node, ray_constants
 
 from steadyface.corpus.manifest import Entry
-from steadyface.corpus.options import CorpusOptions
 from steadyface.corpus.work import Worker
 from steadyface.errors import ConfigError, SteadyfaceError
+from steadyface.pipeline import TrackingOptions
 
 _ENVIRONMENT = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # else it warns, in red, that workers can be restarted
@@ -36,7 +36,7 @@ _init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
 
 @dataclass(frozen=True)
 class Share:
-    """How many workers, and what each of them has: threads, and GPUs or a part of one."""
+    """Number of workers, and the threads and GPUs (or part of one) of each."""
 
     workers: int
     threads: int
@@ -76,7 +76,7 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
 
 
 def share_out(videos: int, workers: int | None, threads: int | None, device: str) -> Share:
-    """Deal the cores of what Ray is connected to: a worker per core unless told otherwise or videos are few.
+    """Share the cores that Ray has: a worker per core, unless told otherwise or there are fewer videos.
 
     Raises:
         ConfigError: more workers and threads than the machines have cores.
@@ -93,15 +93,15 @@ def share_out(videos: int, workers: int | None, threads: int | None, device: str
 
 
 def track_all(
-    outputs: Mapping[str, str], share: Share, options: CorpusOptions, out: Path, scratch: Path
+    outputs: Mapping[str, str], share: Share, options: TrackingOptions, out: Path, scratch: Path
 ) -> Iterator[Entry]:
-    """The entry of each video as soon as it is there, in any order.
+    """Yield the entry of each video as soon as it has ended, in any order.
 
-    Ray begins a video again whose worker has died; `Worker` sees to it that this comes to an end.
+    Ray starts a video again if its worker died; `Worker` limits how often.
 
     Args:
         outputs: address → file of results, below `out`.
-        share: of `share_out`.
+        share: from `share_out`.
         options, out, scratch: as for `Worker`.
 
     Raises:
@@ -110,7 +110,7 @@ def track_all(
     rows = [{"input": source, "output": output} for source, output in outputs.items()]
     results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         Worker,  # type: ignore[arg-type]  # one for each process of the pool
-        fn_constructor_args=(options, out, scratch, share.threads),
+        fn_constructor_args=(replace(options, threads=share.threads), out, scratch),
         compute=ray.data.ActorPoolStrategy(size=share.workers, max_tasks_in_flight_per_actor=1),
         num_cpus=share.threads,
         num_gpus=share.gpus,
@@ -171,7 +171,7 @@ def _start(cores: int, folder: str) -> None:
 
 
 def _knock(address: str) -> None:
-    """Fail at once where nobody answers at HOST:PORT; Ray would wait for minutes."""
+    """Fail at once where nothing answers at HOST:PORT; Ray would wait for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host, int(port)), _PATIENCE).close()

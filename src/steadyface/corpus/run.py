@@ -1,4 +1,4 @@
-"""Track many videos on Ray: what is there already is left, a crash or a bad video costs itself alone."""
+"""Track many videos on Ray: finished ones are kept, and a crash or a bad video fails alone."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from tempfile import TemporaryDirectory
 from steadyface.corpus.cluster import connect, share_out, track_all
 from steadyface.corpus.inputs import choose_outputs, find_videos
 from steadyface.corpus.manifest import DONE, ERROR, Entry, Manifest
-from steadyface.corpus.options import CorpusOptions
-from steadyface.corpus.work import recorded
+from steadyface.corpus.work import options_key, recorded
 from steadyface.errors import ConfigError
+from steadyface.pipeline import TrackingOptions, build
 
 Progress = Callable[[int, int, float], object]
-"""Is given the videos done, those to do in all, and frames per second of wall time."""
+"""Called with the number of videos done and of all to do, and the frames tracked per second of wall time."""
 
 
 @dataclass(frozen=True)
 class CorpusSummary:
-    """What came of a corpus.
+    """Result of tracking a corpus.
 
     Args:
         videos: number of inputs.
-        done: with results and nothing wrong.
-        kept: those that were left as they were.
-        failed: the entries of those with an error.
-        frames: tracked in this run.
-        seconds: wall time of it, once what is there was known.
+        done: videos with results and no error.
+        kept: videos that an earlier run had finished.
+        failed: entries of the videos with an error.
+        frames: number tracked in this run.
+        seconds: wall time of this run, after the check for finished videos.
         interrupted: by Ctrl-C.
     """
 
@@ -56,38 +56,35 @@ class CorpusSummary:
 def track_corpus(
     inputs: Iterable[str],
     out: str | Path,
-    options: CorpusOptions | None = None,
+    options: TrackingOptions = TrackingOptions(),
     *,
     workers: int | None = None,
-    threads: int | None = None,
     address: str | None = None,
     progress: Progress | None = None,
 ) -> CorpusSummary:
     """Track videos in several processes, or on a cluster, and write one Parquet file of each.
 
-    What an earlier run has finished with the same options from the same files is left as it is. A video that
-    cannot be tracked is noted in the manifest and the others go on; one whose worker dies is begun again.
-    Ctrl-C ends the run; what is finished is kept.
+    A table that an earlier run finished with the same options from the same file is kept. A video that cannot
+    be tracked is noted in the manifest, and the others go on; one whose worker dies is started again. Ctrl-C
+    ends the run and keeps the finished tables.
 
     Args:
         inputs: as for `find_videos`.
         out: folder of the tables and of `Manifest`; on a cluster, one that all machines share.
-        options: how the videos are tracked.
-        workers: processes; None takes one per core.
-        threads: of each; None shares the cores among the workers.
-        address: of a Ray cluster; None means this machine, or what the process is connected to already.
+        options: of tracking; `threads` None shares the cores among the workers.
+        workers: number of processes; None takes one per core.
+        address: of a Ray cluster; None means this machine, or the cluster to which the process is connected.
         progress: called after every video.
 
     Raises:
-        ConfigError, WeightsError, DataError: of inputs, options or folder; nothing is tracked then.
-        SteadyfaceError: Ray does not start, or fails; what is finished is kept.
+        ConfigError, WeightsError, DataError: inputs, options or folder cannot be used; nothing is tracked.
+        SteadyfaceError: Ray does not start, or fails; the finished tables are kept.
     """
-    options, out = options or CorpusOptions(), Path(out).absolute()
-    for name, value in (("workers", workers), ("threads", threads)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{name} must be at least 1, got {value}")
+    out = Path(out).absolute()
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers must be at least 1, got {workers}")
     found = find_videos(inputs)
-    options.build(1)
+    build(replace(options, threads=1))  # bad options are refused here, before any worker starts
     with closing(Manifest(out)) as manifest:
         outputs = choose_outputs(found, {entry.input: entry.output for entry in manifest.entries.values()})
         todo = _leave_finished(manifest, outputs, out, options)
@@ -95,7 +92,7 @@ def track_corpus(
         try:
             if todo:
                 with connect(address, workers), TemporaryDirectory(prefix="steadyface-") as scratch:
-                    share = share_out(len(todo), workers, threads, options.device)
+                    share = share_out(len(todo), workers, options.threads, options.device)
                     entries = track_all(todo, share, options, out, Path(scratch))
                     for count, entry in enumerate(entries, 1):
                         manifest.add(entry)
@@ -117,11 +114,11 @@ def track_corpus(
 
 
 def _leave_finished(
-    manifest: Manifest, outputs: Mapping[str, str], out: Path, options: CorpusOptions
+    manifest: Manifest, outputs: Mapping[str, str], out: Path, options: TrackingOptions
 ) -> dict[str, str]:
-    """The videos that are to be tracked; the manifest then tells of the others."""
-    asked = options.as_dict()
-    with ThreadPoolExecutor() as pool:  # asking after a URL takes its time
+    """Select the videos to track; the manifest then has the entries of the others."""
+    asked = options_key(options)
+    with ThreadPoolExecutor() as pool:  # the state of a URL takes a while
         kept = pool.map(lambda source: recorded(source, outputs[source], out, asked), outputs)
         entries = dict(zip(outputs, kept, strict=True))
     for source, entry in entries.items():

@@ -1,13 +1,11 @@
-"""One video of a corpus: track it, write its table, and know a table that is there already."""
+"""One video of a corpus: track it, write its table, and recognise a table that an earlier run wrote."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +17,34 @@ from pyarrow import parquet
 from steadyface._version import __version__
 from steadyface.corpus.inputs import local_copy, state
 from steadyface.corpus.manifest import DONE, ERROR, Entry
-from steadyface.corpus.options import CorpusOptions
 from steadyface.errors import SteadyfaceError, VideoError
 from steadyface.files import make_folder
-from steadyface.pipeline import add_rows, describe, follow
-from steadyface.tracks import Meta, Tracks, TracksBuilder
-from steadyface.video import VideoFrame, ahead, open_frames
+from steadyface.pipeline import TrackingOptions, build, track_frames
+from steadyface.tracks import Meta
 
 ATTEMPTS = 3
-"""How often a video is begun that its worker does not survive."""
+"""Number of times that a video is started whose worker dies each time."""
 
 
 class Worker:
     """Tracks one video after the other with networks that are loaded once.
 
     Args:
-        options: how.
+        options: of tracking; their threads are also OpenCV's, so that workers share a machine's cores.
         out: folder of the results.
-        scratch: folder of this run, for copies of what URLs name and for notes of what was begun; made here.
-        threads: of each network and of OpenCV, so that the workers of one machine share its cores.
+        scratch: folder of this run, for copies of what URLs name and for notes of started videos; made here.
     """
 
-    def __init__(self, options: CorpusOptions, out: Path, scratch: Path, threads: int) -> None:
-        cv2.setNumThreads(threads)
+    def __init__(self, options: TrackingOptions, out: Path, scratch: Path) -> None:
+        if options.threads is not None:
+            cv2.setNumThreads(options.threads)
         make_folder(scratch)
-        self._options, self._out, self._scratch = options, out, scratch
-        self._asked = options.as_dict()
-        self._tracker, self._choice = options.build(threads)
-        self._threads = threads
+        self._out, self._scratch = out, scratch
+        self._asked = options_key(options)
+        self._pipeline = build(options)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, str]:
-        """Track `row["input"]` into `row["output"]`; gives the `Entry` as JSON, whatever was wrong."""
+        """Track `row["input"]` into `row["output"]`; returns the `Entry` as JSON, also after an error."""
         source, output = row["input"], row["output"]
         began = time.monotonic()
         try:
@@ -63,23 +58,26 @@ class Worker:
         before = state(source)
         with local_copy(source, self._scratch) as path:
             try:
-                tracks = self._follow(path)
+                with self._pipeline.open(path) as frames:
+                    tracks = track_frames(frames, self._pipeline)
             except SteadyfaceError as error:
                 raise SteadyfaceError(str(error).replace(str(path), source)) from error
             damage = tracks.meta["damage"]
-        told = {
-            "damage": damage and damage.replace(str(path), source),
+        own = {
+            "input": source,
+            **before,
+            "options": self._asked,
             "frames_with_face": len(np.unique(tracks.frame[~tracks.held])),
             "faces": len(tracks.faces),
-            "corpus": {"input": source, **before, "options": self._asked},
         }
+        told = {"damage": damage and damage.replace(str(path), source), "corpus": own}
         tracks = replace(tracks, meta=tracks.meta | told)
         make_folder((self._out / output).parent)
         tracks.save(self._out / output)
         return _entry(output, tracks.meta)
 
     def _begin(self, source: str) -> None:
-        """Refuse a video that has cost this machine a worker, again and again."""
+        """Refuse a video that has killed its worker on this machine `ATTEMPTS` times."""
         note = self._scratch / f"{hashlib.sha256(source.encode()).hexdigest()}.begun"
         with note.open("a") as file:
             file.write(".")
@@ -87,51 +85,52 @@ class Worker:
             why = "by a fault in a library or for want of memory"
             raise VideoError(source, f"its worker died {ATTEMPTS} times, {why}")
 
-    def _follow(self, path: Path) -> Tracks:
-        """Track a file; unless all has to fit into one thread, it is read ahead of the networks."""
-        rows, count = TracksBuilder(), 0
-        self._tracker.reset()
-        frames = open_frames(path, start=self._options.start, end=self._options.end)
-        with ExitStack() as stack:
-            taken: Iterable[VideoFrame] = stack.enter_context(frames)
-            if self._threads > 1:
-                taken = stack.enter_context(closing(ahead(frames, stop=frames.stop)))
-            for frame, faces in follow(taken, self._tracker):
-                add_rows(rows, frame, faces)
-                count += 1
-        tracks = rows.finish(describe(path, frames, self._tracker, count, self._choice))
-        offline = self._choice.offline
-        return tracks if offline is None else tracks.smoothed(offline, self._choice.lag)
+
+def options_key(options: TrackingOptions) -> dict[str, Any]:
+    """Options that decide the results, for JSON: all but device and threads, with a hash of each own file."""
+    values = asdict(options)
+    del values["device"], values["threads"]
+    for name in ("weights", "stabilizer", "detector"):
+        if values[name] is not None:
+            values[name] = _name_with_hash(values[name])
+    return values
+
+
+def _name_with_hash(value: str | Path) -> str:
+    path = Path(value)
+    if not path.is_file():
+        return str(value)
+    return f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
 def recorded(source: str, output: str, out: Path, asked: dict[str, Any]) -> Entry | None:
-    """The entry of a video whose table is there, made of the same file by the same options and version.
+    """Entry of a video whose table was made from the same file by the same options and version, or None.
 
-    The table itself says so, which also holds where a kill came between it and its line in the manifest.
+    The table's own metadata decides, so that it counts also where a kill came before its line in the
+    manifest.
     """
     try:
         schema = parquet.read_schema(out / output)
         meta = json.loads(schema.metadata[b"steadyface"])
-        same = meta["version"] == __version__ and meta["corpus"] == {
-            "input": source,
-            **state(source),
-            "options": asked,
-        }
+        own = meta["corpus"]
+        expected = {"input": source, **state(source), "options": asked}
+        same = meta["version"] == __version__ and own == own | expected
+        return _entry(output, meta) if same else None
     except (OSError, pyarrow.ArrowInvalid, ImportError, TypeError, KeyError, ValueError):
-        return None  # no table, not ours, or a source that is gone: to be tracked, which says what is wrong
-    return _entry(output, meta) if same else None
+        return None  # no table, not ours, or a source that is gone: tracking it says what is wrong
 
 
 def _entry(output: str, meta: Meta) -> Entry:
+    own = meta["corpus"]
     return Entry(
-        meta["corpus"]["input"],
+        own["input"],
         output,
         ERROR if meta["damage"] else DONE,
         meta["frames"],
-        meta["frames_with_face"],
-        meta["faces"],
+        own["frames_with_face"],
+        own["faces"],
         error=meta["damage"],
-        options=meta["corpus"]["options"],
+        options=own["options"],
     )
 
 

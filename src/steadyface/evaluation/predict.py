@@ -27,8 +27,8 @@ from steadyface.images import Frame, crop_region
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.markup import COUNT, FLIP
 from steadyface.models import DEFAULT_MODEL
+from steadyface.pipeline import TrackingOptions, build
 from steadyface.synthetic.talking_still import TalkingStill
-from steadyface.tracking import Tracker, TrackerConfig
 
 FLIPPED, FINDER, SECOND_LOOK = "flipped", "finder", "second look"
 """Ways beside the decoders: the mean of the plain and the mirrored crop; in the face finder's box; once more
@@ -173,8 +173,8 @@ class _Runner:
         known = np.zeros((0, 4))
         told: Detector = lambda _: known  # noqa: E731
         detector = self.finder if group == OWN_BOX_GROUP else told
-        config = TrackerConfig(max_faces=1, grace_seconds=0.0)
-        trackers = [Tracker(landmarker, detector, "none", config) for landmarker in self.landmarkers]
+        options = TrackingOptions(stabilizer="none", max_faces=1)
+        trackers = [build(options, landmarker=net, detector=detector).tracker for net in self.landmarkers]
         rows, seconds = [], []
         for (frame, annotated), (upcoming, _) in pairwise(chain(video, [(None, None)])):
             assert frame is not None
@@ -186,6 +186,8 @@ class _Runner:
             )
             for i, tracker in enumerate(trackers):
                 for face in tracker.step(frame.image, frame.seconds, upcoming):
+                    if face.held:
+                        continue
                     points[i], scores[i] = face.raw_points, face.scores
             rows.append((points, scores, truth))
             seconds.append(frame.seconds)

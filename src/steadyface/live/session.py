@@ -1,4 +1,4 @@
-"""One tab of the live page: its tracker, its options, its recording."""
+"""One tab of the live page: tracker, options and recording."""
 
 from __future__ import annotations
 
@@ -6,68 +6,64 @@ import os
 import secrets
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from steadyface.detector import FaceFinder
+from steadyface.detector import choose_detector
 from steadyface.errors import ConfigError, DataError
 from steadyface.landmarker import Landmarker
 from steadyface.live.messages import CAUSAL_STABILIZERS, Answer, read_frame, write_answer
 from steadyface.live.recording import Recording
 from steadyface.live.steadiness import LastSecond
-from steadyface.models import DEFAULT_MODEL
-from steadyface.pipeline import describe
-from steadyface.stabilizer import DEFAULT_STABILIZER
-from steadyface.tracking import Tracker, TrackerConfig
+from steadyface.pipeline import Pipeline, TrackingOptions, build
 
 _LONGEST_NAME = 100
 
 
 class Networks:
-    """The networks that all sessions share, each opened once.
-
-    Half of the cores are left to the browser, which needs them for the camera, the JPEGs and the picture.
+    """Networks that all sessions share, each opened once.
 
     Args:
-        weights: a bundled model's name or an exported `.onnx` file.
-        device: `auto`, `cpu` or `cuda`.
-        max_faces: most faces at a time.
+        options: of tracking; a session chooses another stabiliser or decoder. `threads` None takes half of
+            the cores: the browser needs the others for the camera, the JPEGs and the picture.
 
     Raises:
         WeightsError: no such model.
-        ConfigError: a device that is not there, or a number out of range.
+        ConfigError: a device that is not available, or a number out of range.
     """
 
-    def __init__(self, weights: str | Path = DEFAULT_MODEL, device: str = "auto", max_faces: int = 4) -> None:
-        self._weights, self._device = weights, device
-        self._threads = max(1, (os.cpu_count() or 1) // 2)
-        self._config = TrackerConfig(max_faces=max_faces)
-        self._finder = FaceFinder(device=device, threads=self._threads)
-        first = Landmarker(weights, device=device, threads=self._threads)
+    def __init__(self, options: TrackingOptions = TrackingOptions()) -> None:
+        threads = options.threads or max(1, (os.cpu_count() or 1) // 2)
+        self.options = options = replace(options, threads=threads)
+        self._finder = choose_detector(
+            options.detector, min_face=options.min_face, device=options.device, threads=threads
+        )
+        first = Landmarker(options.weights, options.decoder, options.device, threads)
         self.decoder = first.decoder
         self._landmarkers = {first.decoder: first}
 
-    def tracker(self, stabilizer: str, decoder: str) -> Tracker:
-        """A fresh tracker.
+    def pipeline(self, stabilizer: str, decoder: str) -> Pipeline:
+        """Build a pipeline with a tracker of its own.
 
         Raises:
             ConfigError: no such stabiliser or decoder.
         """
         if stabilizer not in CAUSAL_STABILIZERS:
             raise ConfigError.choice("stabilizer", stabilizer, CAUSAL_STABILIZERS)
+        options = replace(self.options, stabilizer=stabilizer, decoder=decoder)
         if decoder not in self._landmarkers:
-            self._landmarkers[decoder] = Landmarker(self._weights, decoder, self._device, self._threads)
-        return Tracker(self._landmarkers[decoder], self._finder, stabilizer, self._config)
+            self._landmarkers[decoder] = Landmarker(options.weights, decoder, options.device, options.threads)
+        return build(options, landmarker=self._landmarkers[decoder], detector=self._finder)
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A recording that has ended.
+    """Result of a recording.
 
     Args:
-        name: under which `Session.recorded` has its file.
-        rows: in the file.
-        problem: why some are missing.
+        name: key of its file in `Session.recorded`.
+        rows: number of rows in the file.
+        problem: the reason if rows are missing; else None.
     """
 
     name: str
@@ -83,23 +79,23 @@ class Session:
         self._folder = tempfile.TemporaryDirectory(prefix="steadyface-live-")
         self._recording: Recording | None = None
         self.recorded: dict[str, Path] = {}
-        self.configure(DEFAULT_STABILIZER, networks.decoder)
+        self.configure(networks.options.stabilizer, networks.decoder)
 
     def configure(self, stabilizer: str, decoder: str) -> None:
-        """Begin anew with another stabiliser or decoder.
+        """Start again with another stabiliser or decoder.
 
         Raises:
             ConfigError: no such stabiliser or decoder, or a recording is running.
         """
         if self._recording is not None:
             raise ConfigError("stop the recording first: its rows are of one stabiliser and decoder")
-        self._tracker = self._networks.tracker(stabilizer, decoder)
+        self._pipeline = self._networks.pipeline(stabilizer, decoder)
         self.stabilizer, self.decoder = stabilizer, decoder
         self._steadiness = LastSecond()
 
     def restart(self) -> None:
-        """Forget all faces and the time: another source begins."""
-        self._tracker.reset()
+        """Forget all faces and the time before another source begins."""
+        self._pipeline.tracker.reset()
         self._steadiness = LastSecond()
 
     def answer(self, data: bytes, dropped: int = 0) -> bytes:
@@ -118,7 +114,7 @@ class Session:
         """
         began = time.perf_counter()
         frame = read_frame(data)
-        faces = self._tracker.step(frame.image, frame.seconds)
+        faces = self._pipeline.tracker.step(frame.image, frame.seconds)
         jitter = self._steadiness.add(faces, frame.seconds)
         if self._recording is not None:
             self._recording.add(frame.image, frame.seconds, faces)
@@ -141,7 +137,7 @@ class Session:
         for path in self.recorded.values():
             path.unlink(missing_ok=True)
         self.recorded.clear()
-        meta = describe(source[:_LONGEST_NAME], (), self._tracker, 0)
+        meta = self._pipeline.meta(Path(source[:_LONGEST_NAME]).name, 0)
         self._recording = Recording(Path(self._folder.name) / f"{secrets.token_urlsafe(16)}.csv", meta)
 
     def stop_recording(self) -> Saved:

@@ -10,10 +10,10 @@ from steadyface.clips import ClipSummary, track_clip
 from steadyface.errors import DataError
 from steadyface.files import make_folder, write_text
 from steadyface.html.page import page
+from steadyface.pipeline import TrackingOptions, build
 from steadyface.report.figures import figures_of, frame_count
 from steadyface.report.moments import Moment, pictures, worst_moments
 from steadyface.report.sections import header_html, main_html
-from steadyface.tracking import Tracker
 from steadyface.tracks import Tracks
 from steadyface.video import open_frames, source_name
 
@@ -85,9 +85,8 @@ def report_tracks(
 def report_clip(
     clip: str | Path,
     out: str | Path,
-    tracker: Callable[[], Tracker],
+    options: TrackingOptions = TrackingOptions(),
     *,
-    fps: float = 25.0,
     progress: Progress | None = None,
 ) -> tuple[Path, ClipSummary | None]:
     """Track a clip, unless `out` holds its tracks already, and write its report beside them.
@@ -95,8 +94,7 @@ def report_clip(
     Args:
         clip: a video, an image, or a folder of images.
         out: folder for NAME.npz and NAME.report.html; NAME is the clip's `source_name`.
-        tracker: makes the tracker, if it is needed.
-        fps: of a folder of images.
+        options: of tracking, where the clip is tracked here.
         progress: is called after every frame, tracked or read again for pictures.
 
     Returns:
@@ -109,11 +107,13 @@ def report_clip(
     clip, folder = Path(clip), Path(out)
     saved, summary = folder / f"{source_name(clip)}.npz", None
     if not saved.exists():
-        summary = track_clip(clip, folder, tracker(), overlay=False, fps=fps, progress=progress)
+        summary = track_clip(clip, folder, build(options), overlay=False, progress=progress)
     tracks = Tracks.load(saved)
     if tracks.meta.get("source") != clip.name:
         raise DataError(
             saved, f"holds tracks of {tracks.meta.get('source')}, not of {clip.name}: use another --out"
         )
     page_path = folder / f"{source_name(clip)}{PAGE}"
-    return report_tracks(tracks, page_path, clip=clip, fps=fps, summary=summary, progress=progress), summary
+    return report_tracks(
+        tracks, page_path, clip=clip, fps=options.fps, summary=summary, progress=progress
+    ), summary

@@ -6,19 +6,22 @@ a video's sound. `ahead` and `behind` let reading, work and writing overlap.
 """
 
 from steadyface.video.container import is_live, source_name
-from steadyface.video.frames import VideoFrame
+from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span
 from steadyface.video.pictures import ImageSequence
 from steadyface.video.reader import VideoReader, open_frames
 from steadyface.video.stages import ahead, behind
 from steadyface.video.writer import VideoWriter
 
 __all__ = [
+    "DEFAULT_FPS",
+    "Frames",
     "ImageSequence",
     "VideoFrame",
     "VideoReader",
     "VideoWriter",
     "ahead",
     "behind",
+    "check_span",
     "is_live",
     "open_frames",
     "source_name",

@@ -1,10 +1,12 @@
-"""What all readers share: a frame, and an iterator of frames that can be closed."""
+"""A frame, and the base of all readers: an iterator of frames that can be closed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from steadyface.arrays import Frame
 from steadyface.errors import ConfigError
@@ -29,17 +31,23 @@ class VideoFrame:
 
 
 class Frames:
-    """An iterator of frames that knows what it reads.
+    """Iterator of the frames of a source, or of a part of it.
 
     Attributes:
+        path: of the source; `stdin` or `camera0` where it is no file.
+        start, end: seconds of the source; the frames from start on and before end are read. None is its end.
         width, height: px.
         fps: average rate.
-        duration: seconds, and frame_count: an estimate; of the part to be read; None where that is not known.
-        begin: seconds of the first frame where the reading starts later than the source; else 0.
+        duration: seconds of the part to be read; None where it is not known.
+        frame_count: estimated number of frames of that part; None where it is not known.
+        begin: seconds of the first frame where reading starts later than the source; else 0.
         has_audio: whether there is sound that a `VideoWriter` can take over.
         damage: None, or one line about what could not be read; complete once the last frame is taken.
     """
 
+    path: Path
+    start: float = 0.0
+    end: float | None = None
     width: int
     height: int
     fps: float
@@ -56,11 +64,19 @@ class Frames:
     def __next__(self) -> VideoFrame:
         return next(self._frames)
 
+    def __enter__(self) -> Frames:
+        return self
+
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def meta(self) -> dict[str, Any]:
+        """Describe the frames for `Tracks.meta`; start and end only where a part of the source is read."""
+        meta: dict[str, Any] = {"size": [self.width, self.height], "fps": self.fps, "damage": self.damage}
+        return meta | ({"start": self.start, "end": self.end} if self.start or self.end is not None else {})
+
     def stop(self) -> None:
-        """Let a reading that waits for more, in another thread, come to its end."""
+        """End a read that waits for more in another thread."""
 
     def close(self) -> None:
         """End the iterator."""
@@ -68,7 +84,7 @@ class Frames:
 
 
 def check_span(start: float, end: float | None) -> None:
-    """Refuse a part of a video that cannot be.
+    """Refuse a part of a video that cannot exist.
 
     Raises:
         ConfigError: start is negative or not finite, or end is not after it.

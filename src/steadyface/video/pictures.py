@@ -34,6 +34,7 @@ class ImageSequence(Frames):
         self, path: str | Path, fps: float = DEFAULT_FPS, start: float = 0.0, end: float | None = None
     ) -> None:
         check_span(start, end)
+        self.start, self.end = start, end
         self.path, self.fps = Path(path), float(positive("fps", fps))
         images = images_of(self.path) if self.path.is_dir() else [self.path]
         if not images:
@@ -48,9 +49,6 @@ class ImageSequence(Frames):
         self.begin = first / self.fps
         self.height, self.width = read_image(chosen[0][1]).shape[:2]
         self._frames = self._read(chosen)
-
-    def __enter__(self) -> ImageSequence:
-        return self
 
     def _read(self, images: list[tuple[int, Path]]) -> Iterator[VideoFrame]:
         for index, (number, path) in enumerate(images):

@@ -62,7 +62,8 @@ class VideoReader(Frames):
 
     def __init__(self, source: str | Path, start: float = 0.0, end: float | None = None) -> None:
         check_span(start, end)
-        self._source, self._start, self._stop_at = source, start, math.inf if end is None else end
+        self._source, self.start, self.end = source, start, end
+        self._stop_at = math.inf if end is None else end
         self._pipe = Pipe() if str(source) == STDIN else None
         self._camera = camera_number(source)
         self._live = is_live(source)
@@ -82,9 +83,6 @@ class VideoReader(Frames):
         self.begin = first.seconds if start else 0.0
         self.height, self.width = first.image.shape[:2]
         self._frames = chain([first], frames)
-
-    def __enter__(self) -> VideoReader:
-        return self
 
     def stop(self) -> None:
         if self._pipe is not None:
@@ -136,17 +134,17 @@ class VideoReader(Frames):
     def _set_length(self, whole: float | None, frames: int | None) -> None:
         """Seconds and frames from start to end, as far as they can be known."""
         end = min(self._stop_at, math.inf if whole is None else whole)
-        self.duration = max(end - self._start, 0.0) if math.isfinite(end) else None
-        all_of_it = self._start == 0 and end == (whole or math.inf)
+        self.duration = max(end - self.start, 0.0) if math.isfinite(end) else None
+        all_of_it = self.start == 0 and end == (whole or math.inf)
         guess = None if not self.duration else math.ceil(self.duration * self.fps - 0.5)
         self.frame_count = (frames or guess) if all_of_it else guess
 
     def _why_nothing(self) -> str:
         if self._pipe is not None and not self._end:
             return "not one frame can be decoded; through a pipe, matroska and mpegts can be read"
-        if not self._start or not self._end:
+        if not self.start or not self._end:
             return "not one frame can be decoded"
-        return f"ends at {self._end:.2f} s, before the start, {self._start:g} s"
+        return f"ends at {self._end:.2f} s, before the start, {self.start:g} s"
 
     def _read(self) -> Iterator[VideoFrame]:
         for frame in self._decoded_from_start():
@@ -155,18 +153,18 @@ class VideoReader(Frames):
                 return
             self._last = seconds
             self._end = seconds + (float(frame.duration * frame.time_base) or 1 / self.fps)
-            if seconds >= self._start - _ROUNDING:
+            if seconds >= self.start - _ROUNDING:
                 yield self._show(frame, seconds)
         if self._announced is not None and self._announced - self._end > _MISSING:
             self._damaged(f"the file announces {self._announced:.2f} s of video")
 
     def _decoded_from_start(self) -> Iterator[Any]:
         """Decoded frames from a key frame at or before the start."""
-        if self._start and self._origin is not None and not self._live:
+        if self.start and self._origin is not None and not self._live:
             for earlier in _EARLIER:
-                frames = self._decoded_from(self._origin + Fraction(max(self._start - earlier, 0.0)))
+                frames = self._decoded_from(self._origin + Fraction(max(self.start - earlier, 0.0)))
                 first = next(frames, None)
-                if first is not None and self._time_of(first) <= self._start + _ROUNDING:
+                if first is not None and self._time_of(first) <= self.start + _ROUNDING:
                     return chain([first], frames)
             self._container.close()
             self._open()
