@@ -17,7 +17,7 @@ PACKAGE = Path(steadyface.__file__).parent
 LAYERS = (
     (
         *("_version", "errors", "arrays", "geometry", "markup", "heatmap", "metrics", "measures"),
-        *("stabilizer", "nets"),
+        *("stabilizer", "motion", "nets"),
     ),
     (
         *("files", "images", "pts", "video", "models", "landmarker", "detector", "checkpoint"),

@@ -1,0 +1,19 @@
+"""Displacement of facial landmarks between two frames, measured in the picture."""
+
+from steadyface.motion.coherence import CoherenceConfig, combine
+from steadyface.motion.displacement import Displacements, measure_displacements
+from steadyface.motion.flow import FaceCrop, FlowConfig, measure_flow
+from steadyface.motion.region import face_region, follow_region, robust_similarity
+
+__all__ = [
+    "CoherenceConfig",
+    "Displacements",
+    "FaceCrop",
+    "FlowConfig",
+    "combine",
+    "face_region",
+    "follow_region",
+    "measure_displacements",
+    "measure_flow",
+    "robust_similarity",
+]

@@ -1,0 +1,195 @@
+"""Displacements of one face's landmarks held against each other.
+
+A face is nearly rigid: most of what its landmarks do between two frames is a shift, a turn, a change of size,
+the parallax of a turning head, a falling jaw and rising brows. What passes before the face moves otherwise,
+however certain its own flow is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from steadyface import markup
+from steadyface.arrays import Points
+from steadyface.geometry import face_size
+from steadyface.motion.flow import Flow
+from steadyface.motion.matrices import IDENTITY, apply, inverse, squared_length
+
+Covariances = Float[np.ndarray, "landmarks 2 2"]
+
+_FREEDOM = 4.0  # of Student's distribution of a landmark's deviation from the others
+_ROUNDS = 4  # of reweighting
+_FIRST, _SECOND = (
+    np.array(part)
+    for part in zip(
+        *((0, 16), (2, 30), (4, 12), (8, 27), (36, 45), (39, 42), (17, 26), (48, 54), (31, 35), (33, 27)),
+        *((1, 45), (15, 36), (5, 26), (11, 17), (8, 19), (8, 24), (0, 30), (16, 30), (3, 42), (13, 39)),
+        *((36, 54), (45, 48), (6, 21), (10, 22)),
+        strict=True,
+    )
+)  # pairs of landmarks, far apart and all over the face, each of which gives a similarity to begin with
+
+
+@dataclass(frozen=True)
+class CoherenceConfig:
+    """How alike the landmarks of a face move; percent of face size between two frames.
+
+    Args:
+        own: standard deviation of a landmark's motion beyond the common one, for the jaw and nose.
+            Increasing it lets landmarks go their own way, but what passes before the face takes them along.
+        own_brows, own_lips, own_lids: the same there.
+        limit: squared deviation, in variances, from which on a measurement is another thing's.
+        shift, linear, curved, jaw, nose, brows: standard deviations of the common motion, beyond what was
+            expected: whole, linear and quadratic in the place in the face (in face sizes), and by
+            `markup.JAW_DROP`, by `markup.NOSE_DEPTH` and of the brows. Increasing one lets the common motion
+            bend to fit an occluder.
+    """
+
+    own: float = 0.1
+    own_brows: float = 0.2
+    own_lips: float = 0.4
+    own_lids: float = 0.6
+    limit: float = 14.0
+    shift: float = 1.5
+    linear: float = 1.0
+    curved: float = 0.4
+    jaw: float = 1.0
+    nose: float = 0.15
+    brows: float = 0.4
+
+
+class Coherent(NamedTuple):
+    """Displacements in the light of each other.
+
+    Args:
+        displacement: image px.
+        covariance: image px².
+        agrees: whether the landmark's own measurement fits to the others; if not, it has no part in its
+            displacement.
+    """
+
+    displacement: Points
+    covariance: Covariances
+    agrees: Bool[np.ndarray, "landmarks"]
+
+
+def combine(points: Points, expected: Points, flow: Flow, config: CoherenceConfig | None = None) -> Coherent:
+    """Estimate each landmark's displacement from its own measurement and those of all the others.
+
+    Equation: m_i = u_i + B_i·c + η_i + e_i with u what was expected, B_i·c the common motion, a linear
+    combination of nine patterns in x and in y with a Gaussian prior, η_i ~ N(0, τ_i²) the landmark's own
+    motion and e_i ~ N(0, E_i) the error of the measurement. The result is the posterior mean and covariance
+    of u_i + B_i·c + η_i, with weights of Student's distribution on S_i = E_i + τ_i², and without a
+    measurement whose deviation r has rᵀ(S_i + B_i·cov(c)·B_iᵀ)⁻¹r beyond the limit.
+    Exact given the weights; the weights are a fixed point, begun at the best of 26 similarities.
+    Source: Lange, Little and Taylor 1989 (weights).
+
+    Args:
+        points: (68, 2) landmarks in the first frame, image px.
+        expected: (68, 2) where they are expected in the second, image px.
+        flow: as measured.
+        config: None takes the defaults.
+    """
+    config = config or CoherenceConfig()
+    unit = float(face_size(points)) / 100
+    own = (_own_motion(config) * unit) ** 2
+    patterns, prior = _patterns(points), np.diag(np.tile((_prior(config) * unit) ** -2.0, 2))
+    beyond = flow.displacement - (expected - points)
+    total = flow.covariance + own[:, None, None] * IDENTITY
+    precision = inverse(total) * flow.found[:, None, None]
+    common = _best_similarity(points, beyond, precision, config.shift * unit)
+    spread = np.broadcast_to((config.curved * unit) ** 2 * IDENTITY, total.shape)
+    for _ in range(_ROUNDS):
+        weights, agrees = _weights(beyond - common, total, precision, spread, config.limit)
+        common, spread = _fit(patterns, prior, beyond, precision * weights[:, None, None])
+    weights, agrees = _weights(beyond - common, total, precision, spread, config.limit)
+    deviation = beyond - common
+    share = (own * weights)[:, None, None] * precision
+    rest = IDENTITY - share
+    displacement = expected - points + common + apply(share, deviation)
+    covariance = rest @ spread @ rest.mT + own[:, None, None] * rest
+    return Coherent(displacement, (covariance + covariance.mT) / 2, agrees & flow.found)
+
+
+def _weights(
+    deviation: Points, total: Covariances, precision: Covariances, spread: Covariances, limit: float
+) -> tuple[Float[np.ndarray, "landmarks"], Bool[np.ndarray, "landmarks"]]:
+    """Weights of a two-dimensional Student distribution, at most 1, and whether each is within the limit.
+
+    The limit allows for the common motion's own uncertainty: where no measurement agrees, that is large. A
+    plain Student distribution would let the common motion bend until half a covered face fits.
+    """
+    agrees = squared_length(deviation, inverse(total + spread)) < limit
+    student = (_FREEDOM + 2) / (_FREEDOM + squared_length(deviation, precision))
+    return agrees * np.minimum(student, 1.0), agrees
+
+
+def _best_similarity(points: Points, beyond: Points, precision: Covariances, usual: float) -> Points:
+    """The similarity that suits most landmarks: none, one shift, or that of two landmarks."""
+    place, moved = points @ [1, 1j], beyond @ [1, 1j]
+    turn = (moved[_FIRST] - moved[_SECOND]) / (place[_FIRST] - place[_SECOND])
+    shift = (moved[_FIRST] + moved[_SECOND] - turn * (place[_FIRST] + place[_SECOND])) / 2
+    middle = np.median(beyond, axis=0) @ [1, 1j]
+    turn, shift = np.concatenate([turn, [0, 0]]), np.concatenate([shift, [0, middle]])
+    fields = turn[:, None] * place + shift[:, None]
+    left = moved - fields
+    squared = squared_length(np.stack([left.real, left.imag], axis=-1), precision)
+    misfit = (_FREEDOM + 2) * np.log1p(squared / _FREEDOM).sum(axis=-1)
+    misfit += (np.abs(fields.mean(axis=-1)) / usual) ** 2
+    best = fields[misfit.argmin()]
+    return np.stack([best.real, best.imag], axis=-1)
+
+
+def _fit(
+    patterns: Float[np.ndarray, "landmarks patterns"],
+    prior: Float[np.ndarray, "2*patterns 2*patterns"],
+    beyond: Points,
+    precision: Covariances,
+) -> tuple[Points, Covariances]:
+    """The common motion at each landmark, and its covariance, by weighted least squares."""
+    count = patterns.shape[1]
+    weighted = {
+        (a, b): patterns.T @ (precision[:, a, b, None] * patterns) for a, b in ((0, 0), (0, 1), (1, 1))
+    }
+    normal = prior + np.block([[weighted[0, 0], weighted[0, 1]], [weighted[0, 1].T, weighted[1, 1]]])
+    covariance = np.linalg.inv(normal)
+    moment = (patterns.T @ apply(precision, beyond)).T.ravel()
+    common = patterns @ (covariance @ moment).reshape(2, count).T
+    spread = np.empty((len(patterns), 2, 2))
+    for a in (0, 1):
+        for b in (0, 1):
+            block = covariance[a * count : (a + 1) * count, b * count : (b + 1) * count]
+            spread[:, a, b] = ((patterns @ block) * patterns).sum(axis=1)
+    return common, spread
+
+
+def _patterns(points: Points) -> Float[np.ndarray, "landmarks 9"]:
+    """What each unit of the common motion adds to each landmark."""
+    x, y = ((points - points.mean(axis=0)) / face_size(points)).T
+    brows = np.zeros(len(points))
+    brows[[*markup.GROUPS["right_brow"], *markup.GROUPS["left_brow"]]] = 1.0
+    one = np.ones(len(points))
+    return np.stack([one, x, y, x * x, x * y, y * y, markup.JAW_DROP, markup.NOSE_DEPTH, brows], axis=1)
+
+
+@lru_cache(maxsize=8)
+def _prior(config: CoherenceConfig) -> Float[np.ndarray, "9"]:
+    one, curved = [config.shift, config.linear, config.linear], [config.curved] * 3
+    return np.array([*one, *curved, config.jaw, config.nose, config.brows])
+
+
+@lru_cache(maxsize=8)
+def _own_motion(config: CoherenceConfig) -> Float[np.ndarray, "68"]:
+    own = np.full(markup.COUNT, config.own)
+    for groups, deviation in (
+        (("right_brow", "left_brow"), config.own_brows),
+        (("outer_lips", "inner_lips"), config.own_lips),
+        (("right_eye", "left_eye"), config.own_lids),
+    ):
+        own[[landmark for group in groups for landmark in markup.GROUPS[group]]] = deviation
+    return own

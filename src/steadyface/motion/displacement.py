@@ -1,0 +1,52 @@
+"""Two crops of a face and its landmarks → how far each landmark moved, and how certain that is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from steadyface.arrays import Points
+from steadyface.motion.coherence import CoherenceConfig, combine
+from steadyface.motion.flow import FaceCrop, FlowConfig, measure_flow
+
+
+class Displacements(NamedTuple):
+    """Displacement of each landmark from one frame to the next.
+
+    Args:
+        displacement: image px.
+        covariance: image px²; along an edge it is long.
+        valid: whether the picture at the landmark itself was used; elsewhere (covered, out of the crop) the
+            displacement is that of the face as a whole, and the covariance says so.
+    """
+
+    displacement: Points
+    covariance: Float[np.ndarray, "landmarks 2 2"]
+    valid: Bool[np.ndarray, "landmarks"]
+
+
+def measure_displacements(
+    before: FaceCrop,
+    after: FaceCrop,
+    points: Points,
+    expected: Points,
+    flow: FlowConfig | None = None,
+    coherence: CoherenceConfig | None = None,
+) -> Displacements:
+    """Measure the displacement of one face's landmarks between two frames.
+
+    Optical flow at each landmark (`flow.measure_flow`), then each in the light of all the others
+    (`coherence.combine`). A visible point of a crop of 224 px comes out within a few hundredths of a crop px;
+    `tests/test_motion_displacement.py` holds the error under shift, roll, zoom, exposure, blur and noise.
+
+    Args:
+        before, after: grey crops of the two frames, of one size, each around the face in its own frame.
+        points: (68, 2) landmarks in the first frame, image px; need not be exact: what is measured is how far
+            the skin there moves.
+        expected: (68, 2) where they are expected in the second, image px, within a tenth of the crop.
+        flow, coherence: settings; None takes the defaults.
+    """
+    measured = measure_flow(before, after, points, expected, flow)
+    return Displacements(*combine(points, expected, measured, coherence))
