@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from steadyface import metrics
-from steadyface.evaluation.predictions import PredictionFolder
+from steadyface.evaluation.predictions import PredictionFolder, Reading
 from steadyface.fitting.fit import WEIGHTS, Pair, Weights, fit
 from steadyface.fitting.sequences import held_out, load_pair
-from steadyface.heatmap import DEFAULT_METHOD
 from steadyface.markup import SEVEN, SEVEN_TALKING_FACE
 from steadyface.stabilizer import Stabilizer
 
@@ -45,7 +44,7 @@ def main(sequences: str, predictions: str) -> None:
     kept = [load_pair(path) for path in paths if not held_out(path)][::3]
     others = [load_pair(path) for path in paths if held_out(path)]
     talking = PredictionFolder(Path(predictions)).read("talking_face")
-    raw, scores = talking.row(DEFAULT_METHOD), talking.scores[talking.rows.index(DEFAULT_METHOD)]
+    raw, scores = talking.points_by(Reading.DARK), talking.scores_by(Reading.DARK)
     truth = talking.truth[:, SEVEN_TALKING_FACE]
     eyes = np.linalg.norm(truth[:, 3] - truth[:, 0], axis=-1)
     heads = f"{'NRMSE':>7} {'stab.':>7} {'delay':>7}"

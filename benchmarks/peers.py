@@ -57,7 +57,7 @@ from steadyface import markup, metrics
 from steadyface.datasets.annotated_videos import talking_face
 from steadyface.datasets.three_hundred_w import Sample, find_samples
 from steadyface.errors import DataError
-from steadyface.evaluation.score.motion import STILL
+from steadyface.evaluation.known_motion import RESTING_SPEED
 from steadyface.fitting.sequences import with_constant_bias
 from steadyface.geometry import bounding_box, iou
 from steadyface.images import Frame
@@ -295,7 +295,7 @@ def motion_figures(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
     excess = 100 * np.linalg.norm(np.diff(points - exact, axis=0), axis=-1).mean(axis=-1) / eyes[1:]
     speed = 100 * np.linalg.norm(np.diff(truth, axis=0), axis=-1).mean(axis=-1) / eyes[1:]
     known = ~np.isnan(excess)
-    steps = [excess[known & which] for which in (speed < STILL, speed >= STILL)]
+    steps = [excess[known & which] for which in (speed < RESTING_SPEED, speed >= RESTING_SPEED)]
     shakes = [part.mean() if len(part) else np.nan for part in steps]
     return np.array([seen.mean(), nrmse, *shakes, metrics.delay(points, biased, eyes)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from functools import cache
@@ -15,13 +16,14 @@ from steadyface import markup, metrics
 from steadyface.datasets.annotated_videos import SCENARIO_1
 from steadyface.demo import portrait
 from steadyface.errors import ConfigError, DataError
-from steadyface.evaluation import predict as predicting
-from steadyface.evaluation.predict import predict
-from steadyface.evaluation.predictions import Prediction, PredictionFolder
-from steadyface.evaluation.protocols import PROTOCOLS, find_protocol
+from steadyface.evaluation.evaluate import BENCHMARKS, find_benchmark, load_results, predict, score
+from steadyface.evaluation.images import ImageBenchmark, ImageResults
+from steadyface.evaluation.known_motion import MotionResults
+from steadyface.evaluation.predictions import PlannedRun, Prediction, PredictionFolder, Reading
 from steadyface.evaluation.reference import outside_checks
-from steadyface.evaluation.results import RAW, Results
-from steadyface.evaluation.score import score
+from steadyface.evaluation.trajectories import RAW, RAW_FHR, STA
+from steadyface.evaluation.videos import VideoResults
+from steadyface.heatmap import METHODS
 from steadyface.images import write_image
 from steadyface.landmarker import Landmarker
 from steadyface.pts import write_pts
@@ -73,24 +75,42 @@ def make_300vw(root: Path, name: str, count: int = FRAMES, unannotated: tuple[in
             write_pts(root / name / "annot" / f"{i + 1:06d}.pts", points)
 
 
+def write_run(folder: Path, protocol: str, items: list[str], decoder: str = "dark") -> PredictionFolder:
+    """A folder of predictions with its run, and no item yet."""
+    out = PredictionFolder(folder)
+    out.write_run(PlannedRun(protocol, TINY, "0" * 64, Reading(decoder), "0.1.0", items, []))
+    return out
+
+
+def image_results(folder: Path) -> ImageResults:
+    """`score`, of images."""
+    results = score(folder)
+    assert isinstance(results, ImageResults)
+    return results
+
+
+def test_readings_begin_with_the_decoders() -> None:
+    assert tuple(Reading)[: len(METHODS)] == METHODS
+
+
 class TestImages:
     def test_every_usable_item_is_scored_and_the_others_are_named(self, predicted: Path) -> None:
-        results = score(predicted)
+        results = image_results(predicted)
         assert results.used == 4
         assert set(results.skipped) == {"folder_face_4", "folder_face_5"}
         assert "face_4.pts:11" in results.skipped["folder_face_4"]
         assert "no image" in results.skipped["folder_face_5"]
-        row = results.row("dark")
+        row = results.row(Reading.DARK)
         assert row is not None
         assert row.items == 4
-        assert row.figures["nrmse"] < 4
+        assert row.nrmse_interocular < 4
 
     def test_the_mean_is_that_of_the_items(self, predicted: Path) -> None:
         results = score(predicted)
-        for row in results.rows:
-            each = [figures[row.name] for figures in results.items.values()]
-            assert row.figures["nrmse"] == pytest.approx(np.mean(each))
-            assert row.figures["auc"] == pytest.approx(100 * np.mean(np.clip(1 - np.array(each) / 8, 0, 1)))
+        for row in image_results(predicted).rows:
+            each = [errors[row.reading] for errors in results.errors.values()]
+            assert row.nrmse_interocular == pytest.approx(np.mean(each))
+            assert row.auc == pytest.approx(100 * np.mean(np.clip(1 - np.array(each) / 8, 0, 1)))
 
     def test_what_is_there_is_not_computed_again(
         self, images: Path, predicted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -99,13 +119,15 @@ class TestImages:
         shutil.copytree(predicted, out)
         (out / "items" / "folder_face_2.npz").unlink()
         calls = []
-        genuine = predicting._Runner.predict
+        genuine = ImageBenchmark.predict
         monkeypatch.setattr(
-            predicting._Runner, "predict", lambda self, item: calls.append(item.name) or genuine(self, item)
+            ImageBenchmark,
+            "predict",
+            lambda self, item, network: calls.append(item.name) or genuine(self, item, network),
         )
         predict("folder", images, out, weights=TINY)
         assert calls == ["folder_face_2", "folder_face_4", "folder_face_5"]  # the missing and the bad ones
-        assert score(out).rows == score(predicted).rows
+        assert repr(score(out)) == repr(score(predicted))
 
     def test_only_what_the_last_run_was_to_predict_is_scored(
         self, images: Path, predicted: Path, tmp_path: Path
@@ -121,7 +143,7 @@ class TestImages:
         predict("folder", data, out, weights=TINY)
         (out / "items" / "folder_face_9.npz").unlink()
         results = score(out)
-        assert set(results.items) == {f"folder_face_{i}" for i in (1, 2, 3)}
+        assert set(results.errors) == {f"folder_face_{i}" for i in (1, 2, 3)}
         assert list(results.skipped) == ["folder_face_5"]
         assert results.missing == [
             "face_0.png: no .pts",
@@ -156,56 +178,76 @@ class TestImages:
     def test_results_come_back_from_their_file(self, predicted: Path, tmp_path: Path) -> None:
         results = score(predicted)
         results.save(tmp_path / "results.json")
-        assert Results.load(tmp_path / "results.json") == results
+        assert repr(load_results(tmp_path / "results.json")) == repr(results)  # NaN is not equal to itself
         (tmp_path / "results.json").write_text("[]")
         with pytest.raises(DataError, match="not results"):
-            Results.load(tmp_path / "results.json")
+            load_results(tmp_path / "results.json")
+
+    @pytest.mark.parametrize(
+        ("values", "problem"),
+        [
+            ({"protocol": "folder", "rows": [], "items": {}}, "of an earlier version: run steadyface score"),
+            ({"protocol": "wflw", "errors": {}}, "unknown protocol 'wflw'"),
+            ({"protocol": "folder", "errors": {}, "rows": [{"reading": "magic"}]}, "'magic' is not a valid"),
+            ({"protocol": "folder", "errors": {}, "rows": [{"found": 1}]}, "missing"),
+        ],
+    )
+    def test_results_of_another_form_are_refused_in_one_line(
+        self, values: dict[str, object], problem: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "results.json").write_text(json.dumps(values))
+        with pytest.raises(DataError, match=rf"^[^\n]*results\.json: [^\n]*{problem}[^\n]*$"):
+            load_results(tmp_path / "results.json")
 
     def test_a_face_that_the_finder_missed_is_a_failure_and_not_in_the_mean(self, tmp_path: Path) -> None:
         truth = np.array([points for _, points in frames(2)])
         found = np.stack([truth[0] + 0.1, np.full((68, 2), np.nan)])
-        folder = PredictionFolder(tmp_path)
-        folder.write_run({"protocol": "folder", "decoder": "dark", "items": ["0", "1"], "missing": []})
+        folder = write_run(tmp_path, "folder", ["0", "1"])
         for i in range(2):
             rows = np.stack([truth[i : i + 1], found[i : i + 1]])
             scores = np.ones((2, 1, 68))
             shape = np.ones((3, 3))
-            folder.write(
-                f"{i}",
-                Prediction(("dark", "finder"), rows, scores, truth[i : i + 1], np.zeros(1), "g", shape),
-            )
-        row = score(tmp_path).row("finder")
+            readings, seconds = (Reading.DARK, Reading.FINDER), np.zeros(1)
+            folder.write(f"{i}", Prediction(readings, rows, scores, truth[i : i + 1], seconds, "g", shape))
+        row = image_results(tmp_path).row(Reading.FINDER)
         assert row is not None
         assert (row.found, row.of) == (1, 2)
-        assert row.figures["failure"] == 50
-        assert row.figures["nrmse"] == pytest.approx(float(metrics.nrmse_interocular(found[0], truth[0])))
+        assert row.failure == 50
+        assert row.nrmse_interocular == pytest.approx(float(metrics.nrmse_interocular(found[0], truth[0])))
+
+
+def video_results(folder: Path) -> VideoResults:
+    """`score`, of videos."""
+    results = score(folder)
+    assert isinstance(results, VideoResults)
+    return results
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+def results(tmp_path_factory: pytest.TempPathFactory) -> VideoResults:
     data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("out")
     make_300vw(data / "300vw", "114", unannotated=(0, 7))
     make_300vw(data / "300vw", "203")
     make_300vw(data / "300vw", "208")
     (data / "300vw" / "208" / "vid.avi").write_bytes(b"broken")
     predict("300vw", data, out, weights=TINY)
-    return score(out)
+    return video_results(out)
 
 
 class Test300VW:
-    def test_scenarios_stay_apart(self, results: Results) -> None:
-        assert {row.group for row in results.rows} == {"scenario 1", "scenario 2"}
-        assert {row.points for row in results.rows} == {"68", "7"}
-        row = results.row(RAW, "scenario 1", "68")
+    def test_scenarios_stay_apart(self, results: VideoResults) -> None:
+        assert {row.scenario for row in results.rows} == {1, 2}
+        assert {row.points for row in results.rows} == {68, 7}
+        row = results.row(RAW, 1, 68)
         assert row is not None
         assert (row.items, row.found, row.of) == (1, FRAMES - 2, FRAMES - 2)
-        assert row.figures["nrmse"] < 4
+        assert row.nrmse_interocular < 4
 
-    def test_a_broken_video_is_named(self, results: Results) -> None:
+    def test_a_broken_video_is_named(self, results: VideoResults) -> None:
         assert list(results.skipped) == ["208"]
         assert "vid.avi" in results.skipped["208"]
 
-    def test_missing_videos_are_named(self, results: Results) -> None:
+    def test_missing_videos_are_named(self, results: VideoResults) -> None:
         assert "300-VW scenario 1, video 124" in results.missing
         assert "300-VW scenario 3, all 14 videos" in results.missing
         assert (
@@ -213,37 +255,34 @@ class Test300VW:
             == len(SCENARIO_1) - 1
         )
 
-    def test_stability_is_better_with_the_stabiliser(self, results: Results) -> None:
-        raw, steady = (results.row(name, "scenario 2", "68") for name in (RAW, "sta"))
+    def test_stability_is_better_with_the_stabiliser(self, results: VideoResults) -> None:
+        raw, steady = (results.row(method, 2, 68) for method in (RAW, STA))
         assert raw is not None
         assert steady is not None
-        assert steady.figures["stability"] < raw.figures["stability"]
+        assert steady.stability_interocular < raw.stability_interocular
+        assert steady.stability_of_raw == steady.stability_interocular / raw.stability_interocular
 
 
 def test_frames_without_a_face_are_failures_and_no_steps(tmp_path: Path) -> None:
     truth = np.array([points for _, points in frames(10)])
     points = truth + 0.2
     points[4:6] = np.nan
-    folder = PredictionFolder(tmp_path)
-    folder.write_run({"protocol": "300vw", "decoder": "dark", "items": ["114"], "missing": []})
+    folder = write_run(tmp_path, "300vw", ["114"])
     seconds = np.arange(10) / 25
-    folder.write(
-        "114", Prediction(("dark",), points[None], np.ones((1, 10, 68)), truth, seconds, "scenario 1")
-    )
-    row = score(tmp_path).row(RAW, "scenario 1", "68")
+    folder.write("114", Prediction((Reading.DARK,), points[None], np.ones((1, 10, 68)), truth, seconds))
+    row = video_results(tmp_path).row(RAW, 1, 68)
     assert row is not None
     assert (row.found, row.of) == (8, 10)
-    assert row.figures["failure"] == pytest.approx(20)
-    assert row.figures["stability"] == pytest.approx(0, abs=1e-9)
+    assert row.failure == pytest.approx(20)
+    assert row.stability_interocular == pytest.approx(0, abs=1e-9)
 
 
 def written_300vw(folder: Path, videos: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Path:
     """Predictions of videos of scenario 1, given as points and truth."""
-    out = PredictionFolder(folder)
-    out.write_run({"protocol": "300vw", "decoder": "dark", "items": list(videos), "missing": []})
+    out = write_run(folder, "300vw", list(videos))
     for name, (points, truth) in videos.items():
         seconds, scores = np.arange(len(points)) / 25, np.ones((1, *points.shape[:2]))
-        out.write(name, Prediction(("dark",), points[None], scores, truth, seconds, "scenario 1"))
+        out.write(name, Prediction((Reading.DARK,), points[None], scores, truth, seconds))
     return folder
 
 
@@ -251,27 +290,28 @@ def test_a_video_whose_face_was_never_found_leaves_the_others_their_figures(tmp_
     """It fails in every frame, and says so; an error it has none."""
     truth = np.array([points for _, points in frames(10)])
     seen, lost = (truth + 0.2, truth), (np.full_like(truth, np.nan), truth)
-    alone = score(written_300vw(tmp_path / "alone", {"114": seen}))
-    both = score(written_300vw(tmp_path / "both", {"114": seen, "124": lost}))
-    for name in (RAW, "sta"):
-        one, two = (results.row(name, "scenario 1") for results in (alone, both))
+    alone = video_results(written_300vw(tmp_path / "alone", {"114": seen}))
+    both = video_results(written_300vw(tmp_path / "both", {"114": seen, "124": lost}))
+    for method in (RAW, STA):
+        one, two = (results.row(method, 1) for results in (alone, both))
         assert one is not None
         assert two is not None
-        for key in ("nrmse", "stability", "delay_frames"):
-            assert two.figures[key] == one.figures[key]
-        assert two.figures["failure"] == 50 + one.figures["failure"] / 2
+        for figure in ("nrmse_interocular", "stability_interocular", "delay_frames"):
+            assert getattr(two, figure) == getattr(one, figure)
+        assert two.failure == 50 + one.failure / 2
         assert (two.items, two.found, two.of) == (2, 10, 20)
-    assert both.curves["motion error by landmark"] == alone.curves["motion error by landmark"]
+    assert [each.motion for each in both.by_landmark] == [each.motion for each in alone.by_landmark]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_videos_of_few_frames(tmp_path: Path, count: int) -> None:
     truth = np.array([points for _, points in frames(count)])
-    results = score(written_300vw(tmp_path, {"114": (truth + 0.2, truth)}))
+    results = video_results(written_300vw(tmp_path, {"114": (truth + 0.2, truth)}))
     for row in results.rows:
-        assert np.isfinite(row.figures["nrmse"])
-        assert np.isfinite(row.figures["stability"]) == (count > 1)
-    assert len(results.curves["trajectory"]["truth"]) == count
+        assert np.isfinite(row.nrmse_interocular)
+        assert np.isfinite(row.stability_interocular) == (count > 1)
+    assert results.trajectory is not None
+    assert len(results.trajectory.truth) == count
 
 
 def test_the_talking_face_is_scored_by_its_own_seven_points(tmp_path: Path) -> None:
@@ -284,12 +324,11 @@ def test_the_talking_face_is_scored_by_its_own_seven_points(tmp_path: Path) -> N
         write_image(folder / "images" / f"franck_{i:05d}.jpg", image)
         write_pts(folder / "points" / f"franck_{i:05d}.pts", theirs - 1)  # which count from 0
     predict("talking-face", tmp_path, tmp_path / "out", weights=TINY)
-    results = score(tmp_path / "out")
-    row = results.row(RAW)
+    row = video_results(tmp_path / "out").row(RAW)
     assert row is not None
-    assert (row.points, row.found) == ("7", FRAMES)
-    assert row.figures["nrmse"] < 5
-    assert 0 < row.figures["without_offsets"] < row.figures["nrmse"]
+    assert (row.points, row.found) == (7, FRAMES)
+    assert row.nrmse_interocular < 5
+    assert 0 < row.nrmse_interocular_without_offsets < row.nrmse_interocular
 
 
 def test_known_motion_parts_rest_from_movement(tmp_path: Path) -> None:
@@ -297,20 +336,21 @@ def test_known_motion_parts_rest_from_movement(tmp_path: Path) -> None:
     truth = np.repeat(face()[None], 200, axis=0)
     truth[100:] += np.arange(100)[:, None, None] * 0.5
     raw = truth + rng.normal(0, 0.1, truth.shape)
-    folder = PredictionFolder(tmp_path)
-    folder.write_run({"protocol": "known-motion", "decoder": "dark", "items": ["still"], "missing": []})
+    folder = write_run(tmp_path, "known-motion", ["still"])
     seconds = np.arange(200) / 30
     scores = np.ones((1, 200, 68))
-    folder.write("still", Prediction(("dark",), raw[None], scores, truth, seconds, "known motion"))
-    raw_row, steady = score(tmp_path).row(RAW), score(tmp_path).row("sta")
+    folder.write("still", Prediction((Reading.DARK,), raw[None], scores, truth, seconds))
+    results = score(tmp_path)
+    assert isinstance(results, MotionResults)
+    raw_row, steady = results.row(RAW), results.row(STA)
     assert raw_row is not None
     assert steady is not None
     expected = (
         100 * 0.1 * np.sqrt(np.pi) / float(metrics.interocular(face()))
     )  # mean of |N(0, 2·0.1²)| in 2-D
-    assert raw_row.figures["still"] == pytest.approx(expected, rel=0.05)
-    assert raw_row.figures["moving"] == pytest.approx(expected, rel=0.05)
-    assert steady.figures["still"] < 0.6 * expected
+    assert raw_row.stability_interocular_still == pytest.approx(expected, rel=0.05)
+    assert raw_row.stability_interocular_moving == pytest.approx(expected, rel=0.05)
+    assert steady.stability_interocular_still < 0.6 * expected
 
 
 def test_known_motion_by_one_of_the_papers_decoders(tmp_path: Path) -> None:
@@ -319,21 +359,21 @@ def test_known_motion_by_one_of_the_papers_decoders(tmp_path: Path) -> None:
     upper, lower = markup.facing("left_eye")
     for points in (upper, lower):
         truth[28:32, points] = (truth[28:32, upper] + truth[28:32, lower]) / 2
-    folder = PredictionFolder(tmp_path)
-    folder.write_run({"protocol": "known-motion", "decoder": "fhr", "items": ["still"], "missing": []})
+    folder = write_run(tmp_path, "known-motion", ["still"], decoder="fhr")
     scores, seconds = np.ones((1, 60, 68)), np.arange(60) / 30
-    folder.write("still", Prediction(("fhr",), truth[None], scores, truth, seconds, "known motion"))
+    folder.write("still", Prediction((Reading.FHR,), truth[None], scores, truth, seconds))
     results = score(tmp_path)
-    for name in (RAW, "raw, FHR decoder"):
-        row = results.row(name)
+    assert isinstance(results, MotionResults)
+    for method in (RAW, RAW_FHR):
+        row = results.row(method)
         assert row is not None
-        assert (row.figures["blinks"], row.figures["blinks_of_raw"]) == (1, 1)
+        assert (row.blink_depth, row.blink_depth_of_raw) == (1, 1)
 
 
 def test_unknown_and_missing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown protocol 'wflw'"):
-        find_protocol("wflw")
-    for name in PROTOCOLS:
+        find_benchmark("wflw")
+    for name in BENCHMARKS:
         with pytest.raises(DataError):
             predict(name, tmp_path / "nothing", tmp_path / "out", weights=TINY)
     with pytest.raises(DataError, match="no predictions of steadyface predict"):

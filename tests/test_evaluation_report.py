@@ -10,7 +10,9 @@ from html_outline import Outline, asks_nobody, outline_of
 from test_evaluation_tables import image_results, motion_results, video_results
 
 from steadyface.errors import DataError, MissingExtraError
+from steadyface.evaluation.evaluate import load_results
 from steadyface.evaluation.plots import draw_all
+from steadyface.evaluation.predictions import Reading
 from steadyface.evaluation.report import write_report
 from steadyface.evaluation.results import Results
 
@@ -25,12 +27,12 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> list[Results]:
     videos = video_results(
         missing=["300-VW scenario 1, video 546"], skipped={"410": "410/vid.avi: <cut> & gone"}
     )
-    made = [image_results(), videos, video_results("talking-face", {"all": 1}), motion_results()]
+    made = [image_results(), videos, video_results("talking-face", {None: 1}), motion_results()]
     path = tmp_path_factory.mktemp("results") / "results.json"
     loaded = []
     for each in made:
         each.save(path)
-        loaded.append(Results.load(path))
+        loaded.append(load_results(path))
     return loaded
 
 
@@ -64,7 +66,7 @@ class TestPage:
         assert {"2.99 %", "0.200 %", "0.076 %", "3.20 %"} <= set(outline.texts)
 
     def test_headlines_of_an_incomplete_result_say_so(self, tmp_path: Path) -> None:
-        part = video_results(videos={"scenario 1": 30}, missing=["300-VW scenario 1, video 546"])
+        part = video_results(videos={1: 30}, missing=["300-VW scenario 1, video 546"])
         text = write_report([part], tmp_path).read_text(encoding="utf-8")
         tiles = text[text.index('<ul class="tiles">') : text.index("What was measured, and how")]
         assert "incomplete: 30 of 31 + 0 of 19 + 0 of 14 videos" in tiles
@@ -72,7 +74,7 @@ class TestPage:
     def test_cards_say_what_was_used_and_what_not(self, outline: Outline, given: list[Results]) -> None:
         text = " ".join(outline.texts)
         for each in given:
-            assert each.box in text
+            assert each.benchmark.box.value in text
         assert "410 (410/vid.avi: <cut> & gone)" in text
         assert "300-VW scenario 1, video 546" in text
         assert "compact, sha256 0123456789ab" in text
@@ -132,7 +134,7 @@ class TestPlots:
     def test_curves_end_at_the_share_of_faces_below(self) -> None:
         plot = next(plot for plot in draw_all([image_results()]) if plot.name == "figure-5")
         curve = next(line for line in plot.figure.axes[0].lines if line.get_label().startswith("default"))
-        own = [figures["dark"] for figures in image_results().items.values()]
+        own = [errors[Reading.DARK] for errors in image_results().errors.values()]
         assert curve.get_ydata()[-1] == pytest.approx(100 * sum(error <= 10 for error in own) / len(own))
 
     def test_published_points_stand_in_their_scenario(self) -> None:
@@ -145,7 +147,7 @@ class TestPlots:
         assert places["sta"] == (0.2, 5.2)
 
     def test_without_heatmaps_the_figure_is_left_out(self) -> None:
-        bare = image_results(curves={})
+        bare = image_results(heatmaps=None)
         plot = next(plot for plot in draw_all([bare]) if plot.name == "figure-4")
         assert plot.figure is None
         assert plot.caption == "no result of an image protocol holds mean heatmaps"

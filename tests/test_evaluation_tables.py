@@ -6,6 +6,8 @@ import csv
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,100 +15,157 @@ import numpy as np
 import pytest
 
 from steadyface.evaluation import published
-from steadyface.evaluation.protocols import PROTOCOLS, SCENARIO_GROUPS
-from steadyface.evaluation.results import ALL, SCALES, Results, Row
-from steadyface.evaluation.tables import formats
-from steadyface.evaluation.tables.paper import NOT_RUN, Table, paper_tables
-from steadyface.evaluation.tables.text import as_text
+from steadyface.evaluation.evaluate import BENCHMARKS
+from steadyface.evaluation.images import SCALES, ImageBenchmark, ImageResults, ImageRow, MeanHeatmaps
+from steadyface.evaluation.known_motion import MOTION, MotionResults, MotionRow
+from steadyface.evaluation.predictions import Reading, Run
+from steadyface.evaluation.tables import NOT_RUN, paper_tables
+from steadyface.evaluation.text import Table, to_csv, to_latex, to_markdown
+from steadyface.evaluation.trajectories import (
+    RAW,
+    RAW_CHR,
+    RAW_FHR,
+    SECOND_ORDER,
+    STA,
+    STA_PAPER,
+    Excerpt,
+    LandmarkErrors,
+    Method,
+)
+from steadyface.evaluation.trajectories import (
+    Path as Trajectory,
+)
+from steadyface.evaluation.videos import SEVEN_POINTS, VideoBenchmark, VideoResults, VideoRow
 
 SPEC = Path(__file__).parents[2] / "shared" / "spec" / "paper.txt"
 LANDMARKS = 68
-WAYS = {
-    "raw, CHR decoder": 2.0,
-    "raw, FHR decoder": 0.8,
-    "raw": 0.4,
-    "sta": 0.2,
-    "sta-paper": 0.25,
-    "second-order": 0.3,
-    "sta, 2 frames later": 0.15,
+STABILITY = {
+    RAW_CHR: 2.0,
+    RAW_FHR: 0.8,
+    RAW: 0.4,
+    STA: 0.2,
+    STA_PAPER: 0.25,
+    SECOND_ORDER: 0.3,
+    Method(stabilizer="sta", lag=2): 0.15,
 }
-"""Way → its stability in the made-up results."""
+"""By method, in the made-up results."""
 
 
-def results(protocol: str, rows: list[Row], **values: Any) -> Results:
-    """Results of a protocol as `score` gives them."""
-    run = {"weights": "compact", "weights_sha256": "0123456789abcdef" * 4, "decoder": "dark"}
-    rules = PROTOCOLS[protocol]
-    given = {"used": 0, "skipped": {}, "missing": [], "items": {}, "curves": {}} | values
-    return Results(
-        protocol,
-        rules.title,
-        rules.box,
-        run | {"version": "0.1.0"} | given.pop("run", {}),
-        rows=rows,
-        **given,
-    )
+def common(protocol: str, count: int, weights: str = "compact", **values: Any) -> dict[str, Any]:
+    """What all results have, over `count` items."""
+    run = Run(protocol, weights, "0123456789abcdef" * 4, Reading.DARK, "0.1.0")
+    errors = {f"item_{i}": {"raw": 3.0} for i in range(count)}
+    return {"run": run, "skipped": {}, "missing": [], "errors": errors} | values
 
 
-def image_results(protocol: str = "300w-helen", faces: int = 330, **values: Any) -> Results:
+def image_results(protocol: str = "300w-helen", faces: int = 330, **values: Any) -> ImageResults:
     """Three decoders and the finder, which misses nine faces."""
-    rows, errors = [], {"argmax": 3.4567, "fhr": 3.1054, "dark": 2.9912, "finder": 3.042}
-    for name, nrmse in errors.items():
-        figures = {"nrmse": nrmse, "auc": 100 - 12.512 * nrmse, "failure": 0.303, "score": 0.812}
-        figures |= {f"rmse_px, {scale}": nrmse * (i + 1) for i, scale in enumerate(SCALES)}
-        rows.append(Row(name, ALL, "68", faces, faces - 9 * (name == "finder"), faces, figures))
-    items = {f"face_{i}": {name: error * (0.5 + i / 10) for name, error in errors.items()} for i in range(11)}
-    items["face_0"]["finder"] = float("nan")
+    benchmark = BENCHMARKS[protocol]
+    assert isinstance(benchmark, ImageBenchmark)
+    errors = {Reading.ARGMAX: 3.4567, Reading.FHR: 3.1054, Reading.DARK: 2.9912, Reading.FINDER: 3.042}
+    rows = [
+        ImageRow(
+            items=faces,
+            found=faces - 9 * (reading is Reading.FINDER),
+            of=faces,
+            nrmse_interocular=nrmse,
+            reading=reading,
+            part="",
+            auc=100 - 12.512 * nrmse,
+            failure=0.303,
+            score=0.812,
+            nrmse_interpupil=1.4 * nrmse,
+            nrmse_box=0.6 * nrmse,
+            rmse_px=float("nan"),
+            rmse_px_by_scale=[nrmse * (i + 1) for i in range(len(SCALES))],
+        )
+        for reading, nrmse in errors.items()
+    ]
+    scales = [0.5 + i % 11 / 10 for i in range(faces)]
+    own = {
+        f"face_{i}": {name: each * scale for name, each in errors.items()} for i, scale in enumerate(scales)
+    }
+    own["face_0"][Reading.FINDER] = float("nan")
     ring = np.exp(-(np.arange(-7, 8) ** 2) / 8)
     heat = np.outer(ring, ring).tolist()
-    curves = {"eyes by scale": dict(zip(SCALES, (60.0, 90.0, 120.0, 180.0, 300.0), strict=True))}
-    curves |= {"mean heatmaps": {"easy": heat, "hard": heat}}
-    return results(protocol, rows, **({"used": faces, "items": items, "curves": curves} | values))
+    parts = {
+        "interocular_px_by_scale": [60.0, 90.0, 120.0, 180.0, 300.0],
+        "heatmaps": MeanHeatmaps(heat, heat),
+        "errors": own,
+    }
+    return ImageResults(benchmark=benchmark, rows=rows, **common(protocol, faces, **(parts | values)))
 
 
-def video_results(protocol: str = "300vw", videos: Mapping[str, int] | None = None, **values: Any) -> Results:
-    """Every way on each group, given as name → number of videos; figures grow with the group."""
-    counts = dict(zip(SCENARIO_GROUPS, (31, 19, 14), strict=True)) if videos is None else videos
-    rows = []
-    for points in PROTOCOLS[protocol].points:
-        for name, stability in WAYS.items():
-            for i, (group, count) in enumerate(counts.items()):
-                figures = {"nrmse": 3 + i + stability, "stability": stability, "delay_frames": 0.021}
-                figures |= {"auc": 61.234, "failure": 0.456}
-                figures |= {"without_offsets": 1.234} if points == "7" else {}
-                rows.append(Row(name, group, points, count, 100 * count, 100 * count, figures))
-    return results(protocol, rows, **({"used": sum(counts.values()), "curves": curves_of_videos()} | values))
-
-
-def motion_results() -> Results:
+def video_results(
+    protocol: str = "300vw", videos: Mapping[int | None, int] | None = None, **values: Any
+) -> VideoResults:
+    """Every method on each scenario, given with its number of videos; figures grow with the scenario."""
+    benchmark = BENCHMARKS[protocol]
+    assert isinstance(benchmark, VideoBenchmark)
+    counts = {1: 31, 2: 19, 3: 14} if videos is None else videos
     rows = [
-        Row(name, ALL, "68", 24, 3600, 3600, figures)
-        for name, figures in {
-            "raw": motion_figures(0.196, 0.382, 1.0),
-            "second-order": motion_figures(0.11, 0.34, 0.9),
-            "sta": motion_figures(0.076, 0.201, 0.97),
-        }.items()
+        VideoRow(
+            items=count,
+            found=100 * count,
+            of=100 * count,
+            nrmse_interocular=3 + i + stability,
+            method=method,
+            scenario=scenario,
+            points=points,
+            nrmse_interocular_without_offsets=1.234 if points == SEVEN_POINTS else None,
+            stability_interocular=stability,
+            delay_frames=0.021,
+            stability_of_raw=stability / 0.4,
+            stability_of_fhr=stability / 0.8,
+            auc=61.234,
+            failure=0.456,
+        )
+        for points in benchmark.points
+        for i, (scenario, count) in enumerate(counts.items())
+        for method, stability in STABILITY.items()
     ]
-    return results("known-motion", rows, used=24, curves=curves_of_videos())
+    count = sum(counts.values())
+    return VideoResults(benchmark=benchmark, rows=rows, **(pictures() | common(protocol, count, **values)))
 
 
-def motion_figures(still: float, moving: float, blinks: float) -> dict[str, float]:
-    figures = {"nrmse": 0.609, "still": still, "moving": moving, "delay_frames": 0.05}
-    return figures | {"blinks": blinks, "blinks_of_raw": blinks}
+def motion_results(**values: Any) -> MotionResults:
+    rows = [
+        MotionRow(
+            items=24,
+            found=3600,
+            of=3600,
+            nrmse_interocular=0.609,
+            method=method,
+            stability_interocular_still=still,
+            stability_interocular_moving=moving,
+            delay_frames=0.05,
+            blink_depth=blinks,
+            blink_depth_of_raw=blinks,
+        )
+        for method, still, moving, blinks in (
+            (RAW, 0.196, 0.382, 1.0),
+            (SECOND_ORDER, 0.11, 0.34, 0.9),
+            (STA, 0.076, 0.201, 0.97),
+        )
+    ]
+    return MotionResults(benchmark=MOTION, rows=rows, **(pictures() | common("known-motion", 24) | values))
 
 
-def curves_of_videos() -> dict[str, Any]:
+def pictures() -> dict[str, Any]:
+    """An excerpt with an unknown first frame, and errors by landmark."""
     random, seconds = np.random.default_rng(3), np.arange(150) / 30
     truth = np.stack([400 + 90 * np.sin(3 * seconds), 300 + 9 * np.cos(5 * seconds)], axis=-1)
-    noise = {"raw": 0.9, "raw, FHR decoder": 1.4, "second-order": 0.5, "sta": 0.3}
-    paths = {name: (truth + random.normal(0, size, truth.shape)).tolist() for name, size in noise.items()}
-    excerpt: dict[str, Any] = {"item": "525", "first frame": 40, "seconds": seconds.tolist()}
-    excerpt |= {"truth": [[None, None], *truth[1:].tolist()], "paths": paths}
-    by_landmark = {name: (size * (1 + random.random(LANDMARKS))).tolist() for name, size in noise.items()}
+    noise = {RAW: 0.9, RAW_FHR: 1.4, SECOND_ORDER: 0.5, STA: 0.3}
+    paths = [
+        Trajectory(method, (truth + random.normal(0, size, truth.shape)).tolist())
+        for method, size in noise.items()
+    ]
+    motion = {method: size * (1 + random.random(LANDMARKS)) for method, size in noise.items()}
     return {
-        "trajectory": excerpt,
-        "motion error by landmark": by_landmark,
-        "turn error by landmark": {name: [30 * value for value in by_landmark[name]] for name in by_landmark},
+        "trajectory": Excerpt("525", 40, seconds.tolist(), [[float("nan")] * 2, *truth[1:].tolist()], paths),
+        "by_landmark": [
+            LandmarkErrors(method, sizes.tolist(), (30 * sizes).tolist()) for method, sizes in motion.items()
+        ],
     }
 
 
@@ -119,70 +178,78 @@ def rows_of(table: Table, source: str) -> dict[str, tuple[str, ...]]:
     return {row[1]: row[2:] for row in table.rows if row[0].startswith(source)}
 
 
+def table_rows(text: str, start: str = "") -> list[list[str]]:
+    """The cells of the first Markdown table from `start` on: heads, then rows."""
+    lines = text[text.index(start) :].splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("|"))
+    table = list(takewhile(lambda line: line.startswith("|"), lines[first:]))
+    assert set(table[1]) <= set("|-: ")
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in (table[0], *table[2:])]
+
+
 class TestText:
     def test_image_rows_hold_their_figures(self) -> None:
-        lines = as_text(image_results()).splitlines()
-        assert lines[0] == "HELEN test, 330 images, compact: % of inter-ocular distance"
-        assert lines[1].split() == ["decoder", "NRMSE", "AUC", "over", "8", "%", "score"]
-        assert lines[2].split() == ["argmax", "3.457", "56.75", "0.30", "0.812"]
-        assert lines[4].split() == ["dark", "2.991", "62.57", "0.30", "0.812"]
-        assert lines[5].endswith("found 321 of 330")
+        text = image_results().as_text()
+        assert text.splitlines()[0] == "HELEN test, 330 images, compact: % of inter-ocular distance"
+        heads, argmax, _, dark, finder = table_rows(text)
+        assert heads[:5] == ["decoder", "NRMSE", "AUC", "over 8 %", "score"]
+        assert heads[5:] == ["by pupils", "by box", "RMSE, px", "found"]
+        assert argmax[:5] == ["argmax", "3.457", "56.75", "0.30", "0.812"]
+        assert dark[:5] == ["dark", "2.991", "62.57", "0.30", "0.812"]
+        assert dark[-2:] == ["–", ""]
+        assert finder[-1] == "321 of 330"
 
     def test_sizes_have_their_own_table(self) -> None:
-        text = as_text(image_results())
-        block = text[text.index("RMSE by face size, px") :].splitlines()
-        assert block[2].split()[-5:] == ["60.00", "90.00", "120.00", "180.00", "300.00"]
-        assert block[4].split() == ["fhr", "3.105", "6.211", "9.316", "12.422", "15.527"]
+        rows = table_rows(image_results().as_text(), "RMSE by face size, px")
+        assert rows[1] == ["inter-ocular distance", "60.00", "90.00", "120.00", "180.00", "300.00"]
+        assert rows[3] == ["fhr", "3.105", "6.211", "9.316", "12.422", "15.527"]
 
-    def test_video_rows_hold_stability_over_the_raw_ones(self) -> None:
-        text = as_text(video_results("talking-face", {ALL: 1}))
-        head, *rest = text.splitlines()
-        assert head == "Talking Face, 1 video, 7 points, compact: % of inter-ocular distance"
-        row = next(line for line in rest if line.startswith("sta "))
-        assert row.split()[1:] == ["3.200", "1.234", "0.200", "0.021", "0.500", "0.250", "61.23", "0.46"]
+    def test_video_rows_hold_their_figures(self) -> None:
+        text = video_results("talking-face", {None: 1}).as_text()
+        assert text.splitlines()[0] == "Talking Face, 1 video, 7 points, compact: % of inter-ocular distance"
+        heads, *rows = table_rows(text)
+        assert heads[1:5] == ["NRMSE", "without offsets", "stability", "delay"]
+        assert heads[5:] == ["of raw", "of FHR", "AUC", "over 8 %"]
+        sta = next(row for row in rows if row[0] == "sta")
+        assert sta[1:] == ["3.200", "1.234", "0.200", "0.021", "0.500", "0.250", "61.23", "0.46"]
 
     def test_each_scenario_and_point_set_has_its_table(self) -> None:
-        text = as_text(video_results())
-        for group, count in zip(SCENARIO_GROUPS, (31, 19, 14), strict=True):
+        text = video_results().as_text()
+        for scenario, count in zip((1, 2, 3), (31, 19, 14), strict=True):
             for points in ("68", "7"):
-                assert f"300-VW test, {group}, {count} videos, {points} points, compact" in text
+                title = f"300-VW test, scenario {scenario}, {count} videos, {points} points, compact"
+                assert ("without offsets" in table_rows(text, title)[0]) == (points == "7")
 
     def test_known_motion(self) -> None:
-        lines = as_text(motion_results()).splitlines()
-        assert lines[1].split() == ["stabiliser", "NRMSE", "still", "moving", "delay", "blinks", "of", "raw"]
-        assert lines[4].split() == ["sta", "0.609", "0.076", "0.201", "0.050", "0.97", "0.97"]
+        heads, *rows = table_rows(motion_results().as_text())
+        assert heads == ["stabiliser", "NRMSE", "still", "moving", "delay", "blinks", "of raw"]
+        assert rows[2] == ["sta", "0.609", "0.076", "0.201", "0.050", "0.97", "0.97"]
 
     def test_it_says_what_it_was_measured_on(self) -> None:
         lacking = image_results(
-            used=328, skipped={"a": "a.pts: no image", "b": "b.pts: 3 points"}, missing=["300-W ibug"]
+            faces=328, skipped={"a": "a.pts: no image", "b": "b.pts: 3 points"}, missing=["300-W ibug"]
         )
-        text = as_text(lacking)
+        text = lacking.as_text()
         assert "used: 328 images" in text
         assert "left out: 2: a (a.pts: no image); b (b.pts: 3 points)" in text
         assert "missing: 1: 300-W ibug" in text
-        assert f"box: {lacking.box}" in text
+        assert f"box: {lacking.benchmark.box.value}" in text
         assert "normaliser: distance of the outer eye corners" in text
         assert "weights: compact, sha256 0123456789ab" in text
 
     def test_frames_that_were_not_scored_are_named_where_there_are_any(self) -> None:
-        assert "frames not scored" not in as_text(video_results())
+        assert "frames not scored" not in video_results().as_text()
         partly = video_results(unscored={"401": "2 known to be annotated wrongly, of 9 frames"})
         said = "1: 401 (2 known to be annotated wrongly, of 9 frames)"
-        assert f"frames not scored: {said}" in as_text(partly).splitlines()
+        assert f"frames not scored: {said}" in partly.as_text().splitlines()
         assert (
             f"300-VW test, compact: frames not scored, {said}." in of_number(paper_tables([partly]), 6).notes
         )
 
     def test_many_items_left_out_are_counted(self) -> None:
-        text = as_text(image_results(skipped={f"{i:03}": "broken" for i in range(40)}))
+        text = image_results(skipped={f"{i:03}": "broken" for i in range(40)}).as_text()
         assert "left out: 40: 000 (broken)" in text
         assert "and 28 more, all in results.json" in text
-
-    def test_a_figure_without_a_column_is_shown_under_its_name(self) -> None:
-        row = Row("raw", ALL, "68", 1, 5, 5, {"nrmse": float("nan"), "drift": 0.1234})
-        lines = as_text(results("known-motion", [row], used=1)).splitlines()
-        assert lines[1].split() == ["stabiliser", "NRMSE", "drift"]
-        assert lines[2].split() == ["raw", "–", "0.123"]
 
 
 class TestPaperTables:
@@ -245,13 +312,11 @@ class TestPaperTables:
 
     def test_fifths_of_three_faces(self) -> None:
         few = image_results("300w-private", 3)
-        scales = [SCALES[0], SCALES[1], SCALES[3]]
-        keep = {f"rmse_px, {scale}" for scale in scales}
+        nan = float("nan")
         for row in few.rows:
-            for key in [key for key in row.figures if key.startswith("rmse_px, ")]:
-                if key not in keep:
-                    del row.figures[key]
-        few.curves["eyes by scale"] = dict(zip(scales, (60.0, 90.0, 180.0), strict=True))
+            assert row.rmse_px_by_scale
+            row.rmse_px_by_scale[2] = row.rmse_px_by_scale[4] = nan
+        few = replace(few, interocular_px_by_scale=[60.0, 90.0, nan, 180.0, nan])
         ours = rows_of(of_number(paper_tables([few]), 2), "ours")
         assert ours["large"][:2] == ("180.00", "13.83")
         assert ours["medium"] == ("–",) * 5
@@ -270,15 +335,14 @@ class TestPaperTables:
         assert rows_of(table, "ours")["CHR (argmax), ours"] == ("5.00", "6.00", "7.00")
 
     def test_talking_face(self) -> None:
-        table = of_number(paper_tables([video_results("talking-face", {ALL: 1})]), 5)
+        table = of_number(paper_tables([video_results("talking-face", {None: 1})]), 5)
         assert rows_of(table, "ours")["FHR, ours"] == ("100", "3.80", "1.23", "0.80")
         assert rows_of(table, "published")["TSTN (2017)"] == ("5000", "2.13", "–", "–")
         assert "Ours: 100 frames, the paper's 5,000." in table.notes
 
     def test_missing_videos_are_said_and_a_missing_scenario_is_not_run(self) -> None:
         missing = ["300-VW scenario 2, video 550", "300-VW scenario 3, all 14 videos"]
-        some = {SCENARIO_GROUPS[0]: 30, SCENARIO_GROUPS[1]: 18}
-        part = video_results(videos=some, missing=missing, skipped={"546": "546/vid.avi: no frame"})
+        part = video_results(videos={1: 30, 2: 18}, missing=missing, skipped={"546": "546/vid.avi: no frame"})
         for number in (3, 4, 6):
             table = of_number(paper_tables([part]), number)
             source = next(source for source, _ in table.blocks() if source.startswith("ours"))
@@ -289,17 +353,14 @@ class TestPaperTables:
             assert any("left out 1: 546 (546/vid.avi: no frame)" in note for note in table.notes)
 
     def test_a_single_scenario_stands_in_its_column(self) -> None:
-        one = video_results(videos={"scenario 3": 1})
+        one = video_results(videos={3: 1})
         ours = rows_of(of_number(paper_tables([one]), 6), "ours")
         assert ours["FHR, ours"] == (NOT_RUN, NOT_RUN, "3.80")
 
     def test_lost_faces_are_said(self) -> None:
         whole = video_results()
-        rows = [
-            Row(**(vars(row) | {"found": row.of - 7})) if row.group == SCENARIO_GROUPS[2] else row
-            for row in whole.rows
-        ]
-        lossy = Results(**(vars(whole) | {"rows": rows}))
+        rows = [replace(row, found=row.of - 7) if row.scenario == 3 else row for row in whole.rows]
+        lossy = replace(whole, rows=rows)
         notes = of_number(paper_tables([lossy]), 3).notes
         assert any("1,393 of 1,400 in scenario 3" in note for note in notes)
 
@@ -312,7 +373,7 @@ class TestPaperTables:
     def test_two_networks_stand_apart(self) -> None:
         pair = [
             image_results("300w-private", 600),
-            image_results("300w-private", 600, run={"weights": "tiny"}),
+            image_results("300w-private", 600, weights="tiny"),
         ]
         sources = [source for source, _ in of_number(paper_tables(pair), 1).blocks()]
         assert sources[2:] == ["ours, compact", "ours, tiny"]
@@ -323,12 +384,12 @@ class TestPaperTables:
 class TestFormats:
     def test_csv_reads_back(self) -> None:
         for table in paper_tables([image_results(), video_results(skipped={"a,b": 'say "no"\nplease'})]):
-            read = list(csv.reader(io.StringIO(formats.to_csv(table))))
+            read = list(csv.reader(io.StringIO(to_csv(table))))
             assert [tuple(row) for row in read] == [table.columns, *table.rows]
 
     def test_markdown_has_a_line_per_row_and_block(self) -> None:
         table = Table(9, "A|B", ("source", "method", "NRMSE"), (("ours_1", "x*y", "1.00"),), ("a <note>",))
-        assert formats.to_markdown(table).splitlines() == [
+        assert to_markdown(table).splitlines() == [
             "**Table 9.** A\\|B",
             "",
             "| method | NRMSE |",
@@ -347,7 +408,7 @@ class TestFormats:
             (("ours_1", "λ3 = ∞ #1", NOT_RUN, NOT_RUN), ("ours_1", "x ~ {y} ^ \\z $", "1.00", "–")),
             ("a_b.pts: 5 < 6",),
         )
-        text = formats.to_latex(table)
+        text = to_latex(table)
         assert "100 \\% \\& more" in text
         assert "\\emph{ours\\_1}" in text
         assert "$\\lambda$3 = $\\infty$ \\#1 & \\multicolumn{2}{c}{\\emph{not run: no data}} \\\\" in text
@@ -359,7 +420,7 @@ class TestFormats:
 
     def test_latex_of_every_table_is_balanced_ascii(self) -> None:
         for table in paper_tables([image_results(), video_results(), motion_results()]):
-            text = formats.to_latex(table)
+            text = to_latex(table)
             assert text.isascii()
             assert text.count("\\begin{") == text.count("\\end{") == 2
             assert text.count("\\toprule") == text.count("\\bottomrule") == 1

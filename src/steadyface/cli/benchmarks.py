@@ -37,7 +37,7 @@ def predict(
     quiet
         No progress.
     """
-    from steadyface.evaluation.predict import predict as run
+    from steadyface.evaluation.evaluate import predict as run
 
     with show_progress(protocol, quiet, "items") as progress:
         folder = run(protocol, data, out, weights=weights, device=device, progress=progress)
@@ -53,12 +53,11 @@ def score(predictions: Path) -> int:
     predictions
         Folder written by `steadyface predict`.
     """
-    from steadyface.evaluation.score import score as compute
-    from steadyface.evaluation.tables.text import as_text
+    from steadyface.evaluation.evaluate import score as compute
 
     results = compute(predictions)
     results.save(predictions / "results.json")
-    print(as_text(results))
+    print(results.as_text())
     return 0
 
 

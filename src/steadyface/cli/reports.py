@@ -66,10 +66,10 @@ def _kind(path: Path) -> str:
 
 
 def _report_results(inputs: Sequence[Path], out: Path) -> int:
-    from steadyface.evaluation.results import Results
+    from steadyface.evaluation.evaluate import load_results
 
     writing = import_extra("steadyface.evaluation.report", "plots")
-    loaded = [Results.load(path / "results.json" if path.is_dir() else path) for path in inputs]
+    loaded = [load_results(path / "results.json" if path.is_dir() else path) for path in inputs]
     print(writing.write_report(loaded, out))
     return 0
 

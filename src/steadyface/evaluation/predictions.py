@@ -1,122 +1,184 @@
-"""What a network predicted for one item, as a file beside the truth: all that scoring needs."""
+"""Predictions of a network, kept as files beside the truth: all that scoring needs."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from steadyface import files
 from steadyface.errors import DataError
-from steadyface.files import make_folder, read_arrays, read_json, write_arrays, write_text
 
 RUN = "run.json"
 _ITEMS, _SUFFIX, _SKIPPED = "items", ".npz", ".skipped"
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """The points of one item by several ways of reading them, and the truth.
+class Reading(StrEnum):
+    """A way to get points from the network: a decoder in the benchmark's box, or another view of the face.
 
-    An image counts as a video of one frame. NaN stands for what is not there: a face that was not found, a
-    frame that was not annotated.
+    The first members are the decoders of `heatmap.METHODS`; the others use the network's own decoder.
+    """
+
+    ARGMAX = "argmax"
+    QUARTER = "quarter"
+    FHR = "fhr"
+    FHR_SYMMETRIC = "fhr_symmetric"
+    LEAST_SQUARES = "least_squares"
+    DARK = "dark"
+    FLIPPED = "flipped"  # mean of the plain and the mirrored crop
+    FINDER = "finder"  # in the face finder's box
+    SECOND_LOOK = "second look"  # in the box of the points found in the finder's box
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a network over a benchmark.
 
     Args:
-        rows: names of the ways, such as decoders.
+        protocol: name of the benchmark.
+        weights: name of the network.
+        weights_sha256: of its file.
+        decoder: the network's own.
+        version: of steadyface.
+    """
+
+    protocol: str
+    weights: str
+    weights_sha256: str
+    decoder: Reading
+    version: str
+
+
+@dataclass(frozen=True)
+class PlannedRun(Run):
+    """A run with its plan: the contents of `run.json`.
+
+    Args:
+        items: names of all items to predict.
+        missing: parts of the benchmark that the data folder lacks.
+    """
+
+    items: list[str]
+    missing: list[str]
+
+    @property
+    def run(self) -> Run:
+        """The run without its plan."""
+        return Run(**{each.name: getattr(self, each.name) for each in fields(Run)})
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Points of one item, read in several ways, and the truth.
+
+    An image is a video of one frame. NaN stands for a face that was not found and for a frame without
+    annotation.
+
+    Args:
+        rows: the ways of reading.
         points: (rows, frames, 68, 2) image px.
         scores: (rows, frames, 68) in [0, 1].
         truth: (frames, 68, 2) image px.
         seconds: (frames,) timestamps.
-        group: of the item.
-        heatmap: of an image, the mean of its 68 heatmaps, each with its brightest cell in the middle and of
-            height 1 there; (0, 0) for a video.
+        group: part of the data set that the item belongs to.
+        heatmap: of an image, the mean of its 68 heatmaps, each moved so that its peak is in the middle and
+            scaled so that the peak is 1; (0, 0) for a video.
     """
 
-    rows: tuple[str, ...]
+    rows: tuple[Reading, ...]
     points: Float[np.ndarray, "rows frames 68 2"]
     scores: Float[np.ndarray, "rows frames 68"]
     truth: Float[np.ndarray, "frames 68 2"]
     seconds: Float[np.ndarray, "frames"]
-    group: str
+    group: str = ""
     heatmap: Float[np.ndarray, "n n"] = field(default_factory=lambda: np.zeros((0, 0)))
 
-    def row(self, name: str) -> Float[np.ndarray, "frames 68 2"]:
-        """The points of one way of reading."""
-        return self.points[self.rows.index(name)]
+    def points_by(self, reading: Reading) -> Float[np.ndarray, "frames 68 2"]:
+        """Points of one way of reading, image px."""
+        return self.points[self.rows.index(reading)]
+
+    def scores_by(self, reading: Reading) -> Float[np.ndarray, "frames 68"]:
+        """Scores of one way of reading, in [0, 1]."""
+        return self.scores[self.rows.index(reading)]
 
 
 @dataclass(frozen=True)
 class PredictionFolder:
-    """A folder of predictions: `run.json`, and in `items` a file per item, or why there is none."""
+    """A folder of predictions: `run.json`, and in `items` a file per item, or the reason why it has none."""
 
     root: Path
 
-    def read_run(self) -> dict[str, Any] | None:
-        """What was run, or None in a new folder.
+    def read_run(self) -> PlannedRun | None:
+        """Read the run, or None in a new folder.
 
         Raises:
-            DataError: the file is broken.
+            DataError: the file is broken, or of a version that kept less.
         """
         path = self.root / RUN
         if not path.is_file():
             return None
-        run = read_json(path, "a run's description")
-        if not isinstance(run, dict):
-            raise DataError(path, "not a run's description")
-        return run
+        values = files.read_json(path, "a run's description")
+        with files.reading(path, "a run's description"):
+            names = [each.name for each in fields(PlannedRun)]
+            if absent := [name for name in names if name not in values]:
+                raise DataError(path, f"lacks {absent[0]!r}: run steadyface predict again")
+            decoder = Reading(values["decoder"])
+            return PlannedRun(**{name: values[name] for name in names} | {"decoder": decoder})
 
-    def write_run(self, run: dict[str, Any]) -> None:
-        """Say what is being run.
+    def write_run(self, run: PlannedRun) -> None:
+        """Write the run.
 
         Raises:
             DataError: the folder cannot be written.
         """
-        make_folder(self.root / _ITEMS)
-        write_text(self.root / RUN, json.dumps(run, indent=2) + "\n")
+        files.make_folder(self.root / _ITEMS)
+        files.write_text(self.root / RUN, json.dumps(asdict(run), indent=2) + "\n")
 
     def has(self, name: str) -> bool:
         """Whether the item was predicted."""
         return self._path(name).is_file()
 
     def write(self, name: str, prediction: Prediction) -> None:
-        """Keep an item's prediction.
+        """Write an item's prediction.
 
         Raises:
             DataError: it cannot be written.
         """
-        write_arrays(self._path(name), vars(prediction))
+        files.write_arrays(self._path(name), vars(prediction))
         self._path(name, _SKIPPED).unlink(missing_ok=True)
 
     def skip(self, name: str, reason: str) -> None:
-        """Keep why an item could not be predicted.
+        """Write why an item could not be predicted.
 
         Raises:
             DataError: it cannot be written.
         """
-        write_text(self._path(name, _SKIPPED), " ".join(reason.split()))
+        files.write_text(self._path(name, _SKIPPED), " ".join(reason.split()))
 
     def skipped(self) -> dict[str, str]:
-        """The items that could not be predicted, and why."""
+        """Items that could not be predicted, with the reasons."""
         paths = sorted((self.root / _ITEMS).glob(f"*{_SKIPPED}"))
         return {path.stem: path.read_text(encoding="utf-8") for path in paths}
 
     def names(self) -> list[str]:
-        """The items that were predicted."""
+        """Items that were predicted."""
         return sorted(path.stem for path in (self.root / _ITEMS).glob(f"*{_SUFFIX}"))
 
     def read(self, name: str) -> Prediction:
-        """An item's prediction.
+        """Read an item's prediction.
 
         Raises:
             DataError: missing, or not such a file.
         """
         path = self._path(name)
-        arrays: dict[str, Any] = read_arrays(path, "a prediction", [each.name for each in fields(Prediction)])
-        rows, group = tuple(arrays.pop("rows").tolist()), str(arrays.pop("group"))
-        return Prediction(rows=rows, group=group, **arrays)
+        arrays = files.read_arrays(path, "a prediction", [each.name for each in fields(Prediction)])
+        with files.reading(path, "a prediction"):
+            rows, group = arrays.pop("rows"), str(arrays.pop("group"))
+            return Prediction(tuple(map(Reading, rows.tolist())), **arrays, group=group)
 
     def _path(self, name: str, suffix: str = _SUFFIX) -> Path:
         return self.root / _ITEMS / f"{name}{suffix}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from string import Template
@@ -12,12 +11,9 @@ from string import Template
 from steadyface.evaluation import published
 from steadyface.evaluation.plots import Plot, draw_all
 from steadyface.evaluation.plots.style import INK, PAPER_WHITE
-from steadyface.evaluation.protocols import CHR, FHR, PRIVATE, SCENARIO_GROUPS, TALKING, VIDEOS, find_protocol
-from steadyface.evaluation.results import ALL, RAW, RAW_FHR, Results
-from steadyface.evaluation.tables.formats import is_not_run, merged, to_csv, to_latex, to_markdown
-from steadyface.evaluation.tables.paper import Table, paper_tables
-from steadyface.evaluation.tables.text import about, as_text
-from steadyface.evaluation.tables.words import amount, counted, incomplete, labels, number
+from steadyface.evaluation.results import Fact, Headline, Results, labels
+from steadyface.evaluation.tables import paper_tables
+from steadyface.evaluation.text import Table, is_not_run, merged, to_csv, to_latex, to_markdown
 from steadyface.files import make_folder, write_text
 from steadyface.html.page import page, tile
 
@@ -38,7 +34,6 @@ def write_report(results: Sequence[Results], out: str | Path) -> Path:
 
     Raises:
         DataError: a file cannot be written.
-        ConfigError: results of a protocol that does not exist.
         MissingExtraError: matplotlib is not installed.
     """
     folder = Path(out)
@@ -55,12 +50,16 @@ def write_report(results: Sequence[Results], out: str | Path) -> Path:
 
 
 def _page(results: Sequence[Results], tables: Sequence[Table], plots: Sequence[Plot]) -> str:
-    versions = sorted({str(each.run.get("version", "?")) for each in results})
+    versions = sorted({each.run.version for each in results})
+    named = list(zip(results, labels(results), strict=True))
     missing = [plot for plot in plots if plot.figure is None]
     header = _HEADER.substitute(version=escape(", ".join(versions) or "?"), paper=escape(published.PAPER))
     main = _MAIN.substitute(
-        headlines="\n".join(map(_tile, _headlines(results))) or "<li>Nothing was run.</li>",
-        cards="\n".join(_card(each, label) for each, label in zip(results, labels(results), strict=True)),
+        headlines="\n".join(
+            _tile(headline, each, label) for each, label in named for headline in each.headlines()
+        )
+        or "<li>Nothing was run.</li>",
+        cards="\n".join(_card(each, label) for each, label in named),
         tables="\n".join(map(_table, tables)),
         figures="\n".join(_figure(plot) for plot in plots if plot.figure is not None),
         absent=_absent(missing),
@@ -68,99 +67,12 @@ def _page(results: Sequence[Results], tables: Sequence[Table], plots: Sequence[P
     return page("steadyface: measured figures", header, main, _FOOTER)
 
 
-# --------------------------------------------------------------------------------------- headline figures
-
-
-@dataclass(frozen=True)
-class _Headline:
-    """One figure in large print, and what to hold beside it."""
-
-    title: str
-    value: str
-    text: str
-    warning: str = ""
-
-
-def _headlines(results: Sequence[Results]) -> list[_Headline]:
-    """The main figures of each result, our default way first."""
-    out = []
-    kinds = {"images": _image_headlines, "videos": _video_headlines, "motion": _motion_headlines}
-    for each, label in zip(results, labels(results), strict=True):
-        for headline in kinds[find_protocol(each.protocol).kind](each):
-            title = f"{headline.title}, {label}"
-            out.append(_Headline(title, headline.value, headline.text, incomplete(each)))
-    return out
-
-
-def _image_headlines(results: Results) -> list[_Headline]:
-    row = results.row(results.decoder)
-    if row is None:
-        return []
-    other = [
-        f"{title} {number(found.figures.get('nrmse'), 2)}"
-        for name, title in ((FHR, "FHR decoder"), (CHR, "argmax"))
-        if name != row.name and (found := results.row(name))
-    ]
-    text = [
-        f"{counted(row.of, 'face')}",
-        f"AUC {number(row.figures.get('auc'), 1)}",
-        f"{number(row.figures.get('failure'), 2)} % above 8 %",
-        *other,
-    ]
-    if results.protocol == PRIVATE:
-        text.append(f"the paper's FHR {number(published.PRIVATE_TEST[published.FHR].nrmse, 2)}")
-    return [_Headline(f"NRMSE, {results.title}", _percent(row.figures.get("nrmse"), 2), "; ".join(text))]
-
-
-def _video_headlines(results: Results) -> list[_Headline]:
-    out = []
-    if results.protocol == TALKING:
-        sta, raw, fhr = (results.row(name, ALL, "7") for name in ("sta", RAW, RAW_FHR))
-        if sta and raw:
-            text = [f"raw {number(raw.figures.get('stability'), 3)}"]
-            text += [f"FHR decoder {number(fhr.figures.get('stability'), 3)}"] if fhr else []
-            theirs = number(published.TALKING_FACE[published.FHR_STA], 2)
-            text.append(f"NRMSE {number(sta.figures.get('nrmse'), 2)}, the paper's FHR+STA {theirs}")
-            value = _percent(sta.figures.get("stability"), 3)
-            out.append(_Headline(f"Stability, {results.title}, 7 points", value, "; ".join(text)))
-    if results.protocol == VIDEOS:
-        for i, group in enumerate(SCENARIO_GROUPS):
-            if row := results.row("sta", group):
-                paper = published.VIDEOS_68[published.FHR_STA][i]
-                text = [
-                    counted(row.items, "video"),
-                    f"stability {number(row.figures.get('stability'), 2)}",
-                    f"the paper's FHR+STA {number(paper.nrmse, 2)} and {number(paper.stability, 2)}",
-                ]
-                value = _percent(row.figures.get("nrmse"), 2)
-                out.append(_Headline(f"NRMSE, {results.title}, {group}", value, "; ".join(text)))
-    return out
-
-
-def _motion_headlines(results: Results) -> list[_Headline]:
-    sta, raw = results.row("sta"), results.row(RAW)
-    if sta is None or raw is None:
-        return []
-    return [
-        _Headline(
-            f"Shaking {title}, known motion",
-            _percent(sta.figures.get(key), 3),
-            f"raw {number(raw.figures.get(key), 3)}; "
-            f"{number(sta.figures.get('delay_frames'), 2)} frames late; {amount(results)}",
-        )
-        for key, title in (("still", "of a resting face"), ("moving", "of a moving face"))
-    ]
-
-
-def _percent(value: float | None, decimals: int) -> str:
-    return f"{number(value, decimals)} %"
-
-
-def _tile(headline: _Headline) -> str:
-    return tile(headline.title, headline.value, headline.text, headline.warning)
-
-
 # ------------------------------------------------------------------------------------ parts of the page
+
+
+def _tile(headline: Headline, results: Results, label: str) -> str:
+    return tile(f"{headline.title}, {label}", headline.value, headline.text, results.incomplete)
+
 
 _LONG = 160  # characters from which on a text is folded away
 
@@ -168,19 +80,18 @@ _LONG = 160  # characters from which on a text is folded away
 def _card(results: Results, label: str) -> str:
     title = results.title[:1].upper() + results.title[1:]
     facts = "".join(
-        f"<dt>{escape(name)}</dt><dd{_warning(name, text)}>{_folded(text)}</dd>"
-        for name, text in about(results).items()
+        f"<dt>{escape(fact.name)}</dt><dd{_warning(fact)}>{_folded(fact.text)}</dd>"
+        for fact in results.facts()
     )
     return (
         f'<article class="card"><h3>{escape(title)}, {escape(label)}</h3><dl>{facts}</dl>'
         f'<details><summary>all figures</summary><div class="scroll">'
-        f"<pre>{escape(as_text(results))}</pre></div></details></article>"
+        f"<pre>{escape(results.as_text())}</pre></div></details></article>"
     )
 
 
-def _warning(name: str, text: str) -> str:
-    lacks = {"left out": "none", "missing": "nothing"}
-    return ' class="warn"' if name in lacks and text != lacks[name] else ""
+def _warning(fact: Fact) -> str:
+    return ' class="warn"' if fact.gap else ""
 
 
 def _folded(text: str) -> str:

@@ -12,17 +12,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from steadyface.evaluation.plots.faces import error_curves, mean_heatmaps
-from steadyface.evaluation.plots.motion import (
+from steadyface import files
+from steadyface.evaluation.plots.images import error_curves, mean_heatmaps
+from steadyface.evaluation.plots.style import Drawn, NothingToDrawError, style
+from steadyface.evaluation.plots.videos import (
     motion_error,
+    trade_off,
     trajectory_second_order,
     trajectory_sta,
     turn_error,
 )
-from steadyface.evaluation.plots.style import Drawn, NothingToDrawError, style
-from steadyface.evaluation.plots.trade_off import trade_off
 from steadyface.evaluation.results import Results
-from steadyface.files import atomic_write, write_text
 
 _FIGURES: tuple[tuple[str, str, Callable[[Sequence[Results]], Drawn]], ...] = (
     ("3a", "Time delay: raw, stabilised and true path", trajectory_sta),
@@ -33,7 +33,7 @@ _FIGURES: tuple[tuple[str, str, Callable[[Sequence[Results]], Drawn]], ...] = (
     ("6", "NRMSE and stability of all stabilisers", trade_off),
     ("7", "Second-order filter and STA", trajectory_second_order),
 )
-"""Number in the paper, title, and what draws it."""
+"""Number in the paper, title, and the function that draws it."""
 
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
@@ -45,7 +45,7 @@ class Plot:
     Args:
         name: stem of its files.
         title: for people.
-        caption: what it shows; of a figure that could not be drawn, why.
+        caption: explanation; of a figure that could not be drawn, the reason.
         figure: a matplotlib figure, or None.
     """
 
@@ -60,10 +60,10 @@ class Plot:
         Raises:
             DataError: one of them cannot be written.
         """
-        picture, drawing = (out / f"{self.name}{suffix}" for suffix in (".png", ".svg"))
-        with style(), atomic_write(picture) as part:
-            self.figure.savefig(part, format="png", dpi=160, metadata={"Software": None})
-        return [picture, write_text(drawing, self.svg)]
+        picture = out / f"{self.name}.png"
+        with style(), files.atomic_write(picture) as part:
+            self.figure.savefig(part, dpi=160, format="png", metadata={"Software": None})
+        return [picture, files.write_text(out / f"{self.name}.svg", self.svg)]
 
     @cached_property
     def svg(self) -> str:
@@ -75,7 +75,7 @@ class Plot:
 
 
 def draw_all(results: Sequence[Results]) -> list[Plot]:
-    """Figures 3 to 7; one for which no data exists has no `figure`, and its caption says why.
+    """Draw Figures 3 to 7; one without data has no `figure`, and its caption says why.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

@@ -1,14 +1,23 @@
-"""What the figures have in common: colours, a blank figure, which results, and how they are told."""
+"""Common parts of the figures: colours, a blank figure, and the line that says what was measured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from steadyface.errors import MissingExtraError
-from steadyface.evaluation.protocols import CHR, FHR
-from steadyface.evaluation.results import RAW, RAW_CHR, RAW_FHR, Results
-from steadyface.evaluation.tables.words import amount
+from steadyface.evaluation.inputs import CHR, FHR
+from steadyface.evaluation.predictions import Reading
+from steadyface.evaluation.results import Results
+from steadyface.evaluation.trajectories import (
+    ONE_EURO,
+    RAW,
+    RAW_CHR,
+    RAW_FHR,
+    SECOND_ORDER,
+    STA,
+    STA_PAPER,
+    Method,
+)
 
 INK = "#1f2329"
 """Colour of text and axes; a page may replace it by its own."""
@@ -16,26 +25,30 @@ INK = "#1f2329"
 PAPER_WHITE = "#ffffff"
 """Colour of the ground."""
 
-STA, SECOND = "sta", "second-order"
-COLOURS = {
+TRUTH = "#9aa1a9"
+"""Colour of the truth, of axes and of thresholds."""
+
+COLOURS: dict[Method | Reading, str] = {
     RAW_CHR: "#8c6bb1",
     RAW_FHR: "#e08214",
     RAW: "#d6604d",
     CHR: "#8c6bb1",
     FHR: "#e08214",
     STA: "#1b9e77",
-    "sta-paper": "#66a61e",
-    SECOND: "#3f83c4",
-    "one-euro": "#d63f8c",
-    "moving-average": "#a6761d",
-    "first-order": "#5aa9c9",
-    "constant-velocity": "#7570b3",
-    "sta, 2 frames later": "#8fd3bb",
-    "sta, 5 frames later": "#4fb595",
-    "sta-offline": "#0d6b50",
-    "truth": "#9aa1a9",
+    STA_PAPER: "#66a61e",
+    SECOND_ORDER: "#3f83c4",
+    ONE_EURO: "#d63f8c",
+    Method(stabilizer="moving-average"): "#a6761d",
+    Method(stabilizer="first-order"): "#5aa9c9",
+    Method(stabilizer="constant-velocity"): "#7570b3",
+    Method(stabilizer="sta", lag=2): "#8fd3bb",
+    Method(stabilizer="sta", lag=5): "#4fb595",
+    Method(stabilizer="sta", offline=True): "#0d6b50",
 }
-"""By row."""
+"""Colour of each row."""
+
+OWN = COLOURS[STA]
+"""Colour of the network's own decoder on images."""
 
 _WIDTH = 5.4  # inches
 
@@ -51,10 +64,10 @@ _RC: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": COLOURS["truth"],
+    "grid.color": TRUTH,
     "grid.alpha": 0.25,
     "grid.linewidth": 0.6,
-    "axes.edgecolor": COLOURS["truth"],
+    "axes.edgecolor": TRUTH,
     "axes.facecolor": "none",
     "figure.facecolor": PAPER_WHITE,
     "savefig.facecolor": PAPER_WHITE,
@@ -72,19 +85,14 @@ Drawn = tuple[Any, str]
 
 
 class NothingToDrawError(Exception):
-    """No result holds what a figure shows; the message says what that is."""
-
-
-def preferred(results: Sequence[Results], *protocols: str) -> list[Results]:
-    """The results of these protocols, those of the first one first."""
-    return [each for protocol in protocols for each in results if each.protocol == protocol]
+    """No result has the data of a figure; the message names it."""
 
 
 def measured(results: Results) -> str:
-    """Title, amount and weights, with what is not there."""
+    """Title, amount and weights, with the number of items left out or missing."""
     gaps = {"left out": len(results.skipped), "missing": len(results.missing)}
     parts = [f"{count} {gap}" for gap, count in gaps.items() if count]
-    return ", ".join([results.title, amount(results), *parts, results.weights])
+    return ", ".join([results.title, results.amount, *parts, results.run.weights])
 
 
 def new_figure(height: float) -> Any:

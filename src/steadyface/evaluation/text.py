@@ -1,18 +1,91 @@
-"""A table as CSV, Markdown or LaTeX."""
+"""Figures, counts and tables as text: Markdown, CSV and LaTeX."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
-from steadyface.evaluation.tables.paper import Table
+NONE = "–"
+
+
+def number(value: float | None, decimals: int) -> str:
+    """Format a figure; a dash where there is none.
+
+    >>> number(3.14159, 2), number(float("nan"), 2)
+    ('3.14', '–')
+    """
+    return NONE if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Format a count with its noun.
+
+    >>> counted(1, "video"), counted(2, "video")
+    ('1 video', '2 videos')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(entries: Sequence[str], most: int) -> str:
+    """Count entries and name the first `most` of them; empty if there are none.
+
+    >>> listed(["a", "b", "c"], 2)
+    '3: a; b; and 1 more, all in results.json'
+    """
+    more = len(entries) - most
+    named = [*entries[:most], *([f"and {more:,} more, all in results.json"] if more > 0 else [])]
+    return f"{len(entries):,}: {'; '.join(named)}" if entries else ""
+
+
+def aligned(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Format a Markdown table whose columns are aligned; the first to the left, the others to the right.
+
+    >>> print(aligned(["decoder", "NRMSE"], [["dark", "2.992"]]))
+    | decoder | NRMSE |
+    | ------- | ----: |
+    | dark    | 2.992 |
+    """
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in (heads, *lines)]
+    first, *others = (max(3, *map(len, column)) for column in zip(*cells, strict=True))
+    rule = ["-" * first, *(f"{'-' * (width - 1)}:" for width in others)]
+    padded = [
+        [f"{head:<{first}}", *(f"{cell:>{width}}" for cell, width in zip(rest, others, strict=True))]
+        for head, *rest in cells
+    ]
+    return "\n".join(map(_line, [padded[0], rule, *padded[1:]]))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper with published and own figures.
+
+    Args:
+        number: in the paper.
+        title: in words.
+        columns: heads.
+        rows: cells; the first of each is the source of the row, and rows of one source are adjacent.
+        notes: what a reader has to know, a sentence or two each.
+    """
+
+    number: int
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+    def blocks(self) -> list[tuple[str, list[tuple[str, ...]]]]:
+        """Group the rows by their source; the rows come without that cell."""
+        grouped = groupby(self.rows, key=lambda row: row[0])
+        return [(source, [row[1:] for row in rows]) for source, rows in grouped]
 
 
 def to_csv(table: Table) -> str:
-    """Heads and rows; the notes are in the other formats only."""
+    """Format heads and rows as CSV; the notes are in the other formats only."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.columns)
@@ -21,7 +94,7 @@ def to_csv(table: Table) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """A table of GitHub's Markdown, with a bold line above each block, and its notes."""
+    """Format as GitHub's Markdown, with a bold line above each block, and the notes."""
     heads = table.columns[1:]
     lines = [
         f"**Table {table.number}.** {_marked(table.title)}",

@@ -1,0 +1,137 @@
+"""Predict and score any benchmark; a stopped run resumes, and scoring runs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import get_type_hints
+
+from steadyface import files
+from steadyface.errors import ConfigError, DataError, VideoError
+from steadyface.evaluation.images import CHALLENGE, COMMON, FOLDER, FULL, HELEN, PRIVATE
+from steadyface.evaluation.inputs import Network
+from steadyface.evaluation.known_motion import MOTION
+from steadyface.evaluation.predictions import PlannedRun, PredictionFolder, Run
+from steadyface.evaluation.results import Benchmark, Results, Scope, from_json
+from steadyface.evaluation.videos import TALKING, VIDEOS
+from steadyface.models import DEFAULT_MODEL
+
+BENCHMARKS: dict[str, Benchmark] = {
+    each.name: each for each in (PRIVATE, COMMON, CHALLENGE, FULL, HELEN, FOLDER, VIDEOS, TALKING, MOTION)
+}
+"""By name. Those of 300-W and known motion read DATA/300w, or DATA itself; 300-VW and the Talking Face video
+DATA/300vw and DATA/talking_face."""
+
+Progress = Callable[[int, int], object]
+
+_FORM = "results of steadyface score"
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """Find a benchmark by its name.
+
+    Raises:
+        ConfigError: unknown.
+    """
+    if name not in BENCHMARKS:
+        raise ConfigError.choice("protocol", name, BENCHMARKS)
+    return BENCHMARKS[name]
+
+
+def predict(
+    protocol: str,
+    data: str | Path,
+    out: str | Path,
+    *,
+    weights: str | Path = DEFAULT_MODEL,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> PredictionFolder:
+    """Predict every item of a benchmark that `out` does not hold yet.
+
+    Args:
+        protocol: a name of `BENCHMARKS`.
+        data: folder of the data.
+        out: folder of the predictions; made if missing.
+        weights: bundled model or `.onnx` file.
+        device: `auto`, `cpu` or `cuda`.
+        progress: called with the number of items done and of all.
+
+    Raises:
+        ConfigError: unknown benchmark, or `out` holds another run's predictions.
+        DataError: no data for the benchmark, or `out` cannot be written. An item that cannot be used is no
+            error: it is left out, and the reason kept.
+    """
+    benchmark = find_benchmark(protocol)
+    found = benchmark.find(Path(data))
+    network, folder = Network(weights, device), PredictionFolder(Path(out))
+    run = network.run(protocol)
+    _check_same(folder, run)
+    folder.write_run(
+        PlannedRun(**vars(run), items=[item.name for item in found.items], missing=found.missing)
+    )
+    for count, item in enumerate(found.items):
+        if progress:
+            progress(count, len(found.items))
+        if folder.has(item.name):
+            continue
+        try:
+            prediction = benchmark.predict(item, network)
+        except (DataError, VideoError) as error:
+            folder.skip(item.name, str(error))
+        else:
+            folder.write(item.name, prediction)
+    if progress:
+        progress(len(found.items), len(found.items))
+    return folder
+
+
+def score(predictions: str | Path) -> Results:
+    """Compute the figures of a folder that `predict` wrote.
+
+    An item that was to be predicted and is not there, since the run was stopped, counts as missing.
+
+    Raises:
+        DataError: no run there, a broken prediction, or not one item.
+        ConfigError: predictions of an unknown benchmark.
+    """
+    folder = PredictionFolder(Path(predictions))
+    run = folder.read_run()
+    if run is None:
+        raise DataError(predictions, "no predictions of steadyface predict")
+    benchmark = find_benchmark(run.protocol)
+    there = [name for name in run.items if folder.has(name)]
+    skipped = {name: why for name, why in folder.skipped().items() if name in run.items}
+    left = [f"{name}, not predicted yet" for name in run.items if name not in {*there, *skipped}]
+    if not there:
+        reasons = "; ".join([*sorted(set(skipped.values())), *left][:3])
+        raise DataError(predictions, f"not one item to score: {reasons or 'none was asked for'}")
+    loaded = ((name, folder.read(name)) for name in there)
+    scope = Scope(run=run.run, skipped=skipped, missing=[*run.missing, *left])
+    return benchmark.score(loaded, scope)
+
+
+def load_results(path: str | Path) -> Results:
+    """Read what `Results.save` wrote.
+
+    Raises:
+        DataError: missing, not such a file, or of an earlier version.
+    """
+    values = files.read_json(path, _FORM)
+    with files.reading(path, _FORM):
+        benchmark = find_benchmark(values["protocol"])
+        if "errors" not in values:
+            raise DataError(path, "results of an earlier version: run steadyface score on its folder again")
+        hints = get_type_hints(benchmark.results)
+        names = [each.name for each in fields(benchmark.results) if each.name in values]
+        known = {name: from_json(hints[name], values[name]) for name in names}
+        return benchmark.results(benchmark=benchmark, **known)
+
+
+def _check_same(folder: PredictionFolder, run: Run) -> None:
+    before = folder.read_run()
+    for key in ("protocol", "weights_sha256", "decoder", "version"):
+        old, new = getattr(before, key, None), getattr(run, key)
+        if before is not None and old != new:
+            raise ConfigError(f"{folder.root} holds predictions of another run: {key} {old}, not {new}")

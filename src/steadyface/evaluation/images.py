@@ -1,0 +1,361 @@
+"""Benchmarks of images: a row per decoder and per way to place the crop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from steadyface import heatmap, metrics
+from steadyface.datasets.three_hundred_w import PARTS, Sample, find_folder, find_samples, without_points
+from steadyface.evaluation import published
+from steadyface.evaluation.inputs import CHR, FAILURE, FHR, Found, Item, Network, first_root
+from steadyface.evaluation.predictions import Prediction, Reading
+from steadyface.evaluation.results import (
+    Benchmark,
+    Column,
+    Headline,
+    Results,
+    Row,
+    Scope,
+    incomplete_of,
+    percent,
+)
+from steadyface.evaluation.text import aligned, counted, number
+from steadyface.geometry import bounding_box, change_grid, flip_points, iou
+from steadyface.images import crop_region
+from steadyface.landmarker import Landmarks
+from steadyface.markup import COUNT, FLIP
+
+SCALES = ("very small", "small", "medium", "large", "very large")
+"""Fifths of the faces by inter-ocular distance, as in Table 2 of the paper."""
+
+LEAST_IOU = 0.3
+"""Intersection over union of a found box with the true one from which on it is the annotated face's."""
+
+Points = Float[np.ndarray, "faces 68 2"]
+
+_AROUND = 7  # cells to each side of the peak that a mean heatmap shows
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRow(Row):
+    """Figures of one way of reading; means are over the faces found, which `auc` and `failure` count too.
+
+    Args:
+        reading: decoder, or way to place the crop.
+        part: of 300-W; empty for all faces.
+        auc: area under the cumulative error curve up to 8 %, %.
+        failure: share of faces above 8 %, %.
+        score: in [0, 1].
+        nrmse_interpupil: % of the distance of the eyes' centres.
+        nrmse_box: % of √(width · height) of the true points' box.
+        rmse_px: image px.
+        rmse_px_by_scale: image px, for each of `SCALES`; None for a part of the faces.
+    """
+
+    head: ClassVar[str] = "decoder"
+
+    reading: Reading
+    part: str
+    auc: Annotated[float, Column("AUC", 2)]
+    failure: Annotated[float, Column("over 8 %", 2)]
+    score: Annotated[float, Column("score")]
+    nrmse_interpupil: Annotated[float, Column("by pupils")]
+    nrmse_box: Annotated[float, Column("by box")]
+    rmse_px: Annotated[float, Column("RMSE, px")]
+    rmse_px_by_scale: list[float] | None = None
+
+    @property
+    def label(self) -> str:
+        """The reading's name."""
+        return self.reading.value
+
+    @property
+    def group_title(self) -> str:
+        """The part of 300-W."""
+        return self.part
+
+
+@dataclass(frozen=True)
+class MeanHeatmaps:
+    """Mean of the heatmaps around their peaks, each scaled to a peak of 1.
+
+    Args:
+        easy: of the quarter of the faces with the smallest errors.
+        hard: of the quarter with the largest.
+    """
+
+    easy: list[list[float]]
+    hard: list[list[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageResults(Results):
+    """Results on images.
+
+    Args:
+        interocular_px_by_scale: mean inter-ocular distance of each of `SCALES`, image px.
+        heatmaps: by the network's own decoder; None where there are none.
+    """
+
+    benchmark: ImageBenchmark
+    rows: Sequence[ImageRow]
+    interocular_px_by_scale: list[float]
+    heatmaps: MeanHeatmaps | None = None
+
+    def row(self, reading: Reading) -> ImageRow | None:
+        """Row of one way of reading, over all faces."""
+        return next((row for row in self.rows if row.reading is reading and not row.part), None)
+
+    @property
+    def incomplete(self) -> str:
+        """Warning to stand beside every figure; empty for a complete result."""
+        return incomplete_of(self, max(self.benchmark.faces, self.used + len(self.skipped)))
+
+    def headlines(self) -> list[Headline]:
+        """NRMSE by the network's own decoder."""
+        row = self.row(self.run.decoder)
+        if row is None:
+            return []
+        others = [
+            f"{title} {number(found.nrmse_interocular, 2)}"
+            for reading, title in ((FHR, "FHR decoder"), (CHR, "argmax"))
+            if reading is not row.reading and (found := self.row(reading))
+        ]
+        text = [
+            counted(row.of, "face"),
+            f"AUC {number(row.auc, 1)}",
+            f"{number(row.failure, 2)} % above 8 %",
+            *others,
+        ]
+        if self.benchmark is PRIVATE:
+            text.append(f"the paper's FHR {number(published.PRIVATE_TEST[published.FHR].nrmse, 2)}")
+        return [Headline(f"NRMSE, {self.title}", percent(row.nrmse_interocular, 2), "; ".join(text))]
+
+    def tables(self) -> list[str]:
+        """The tables of all results, and RMSE by face size."""
+        eyes = ["inter-ocular distance", *(number(value, 2) for value in self.interocular_px_by_scale)]
+        lines = [
+            [row.label, *(number(value, 3) for value in row.rmse_px_by_scale)]
+            for row in self.rows
+            if row.rmse_px_by_scale
+        ]
+        scales = aligned([ImageRow.head, *SCALES], [eyes, *lines])
+        return [*super().tables(), f"RMSE by face size, px\n\n{scales}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBenchmark(Benchmark):
+    """A benchmark of annotated images.
+
+    Args:
+        parts: of 300-W; None for any folder of images with `.pts`.
+        faces: number in the whole test set; 0 where it is not known.
+    """
+
+    noun: ClassVar[str] = "image"
+    results: ClassVar[type[Results]] = ImageResults
+
+    parts: tuple[str, ...] | None
+    faces: int = 0
+
+    def find(self, data: Path) -> Found[Sample]:
+        """Find the annotated faces under DATA/300w, or in DATA itself."""
+        if self.parts is None:
+            samples, folders, missing = find_folder(data), [data], []
+        else:
+            root = find_300w(data, self.parts)
+            samples = find_samples(root, self.parts)
+            names = [name for part in self.parts for name in PARTS[part]]
+            folders = [root / name for name in names]
+            there = {sample.points_path.parent for sample in samples}
+            missing = [f"300-W {name}" for name in names if root / name not in there]
+        for folder in folders:
+            inside = "" if self.parts is None else f"{folder.relative_to(root)}/"
+            missing += [f"{inside}{path.name}: no .pts" for path in without_points(folder)]
+        items = [Item(f"{sample.part}_{sample.points_path.stem}", sample, sample.part) for sample in samples]
+        return Found(items, missing)
+
+    def predict(self, item: Item[Sample], network: Network) -> Prediction:
+        """Read the points of the annotated face in every way."""
+        image, truth = item.source.load()
+        landmarker = network.landmarker
+        size = landmarker.input_size
+        crop, to_crop = crop_region(image, item.source.region(truth), size)
+        to_image = to_crop.inverse
+        logits = landmarker.predict_logits(crop[None])
+        rows: dict[Reading, Landmarks | None] = {}
+        for method in heatmap.METHODS:
+            read = heatmap.decode_logits(logits, sigma=landmarker.sigma, method=method)
+            points = to_image(change_grid(read.points[0], size / landmarker.map_size))
+            rows[Reading(method)] = Landmarks(points, read.scores[0], read.covariances[0])
+        plain, mirrored = (
+            landmarker.predict_crops(np.ascontiguousarray(view)[None]) for view in (crop, crop[:, ::-1])
+        )
+        both = (plain.points[0] + flip_points(mirrored.points[0], size, FLIP)) / 2
+        scores = (plain.scores[0] + mirrored.scores[0][FLIP]) / 2
+        rows[Reading.FLIPPED] = Landmarks(to_image(both), scores, plain.covariances[0])
+        box = _found_box(network.finder(image), truth)
+        first = None if box is None else landmarker.predict(image, box)
+        rows[Reading.FINDER] = first
+        rows[Reading.SECOND_LOOK] = (
+            None if first is None else landmarker.predict(image, bounding_box(first.points))
+        )
+        nothing = np.full((COUNT, 2), np.nan)
+        return Prediction(
+            tuple(rows),
+            np.stack([nothing if found is None else found.points for found in rows.values()])[:, None],
+            np.stack([nothing[:, 0] if found is None else found.scores for found in rows.values()])[:, None],
+            truth[None],
+            np.zeros(1),
+            item.group,
+            _mean_heatmap(logits[0]),
+        )
+
+    def score(self, predictions: Iterable[tuple[str, Prediction]], scope: Scope) -> ImageResults:
+        """Compute a row per way of reading, for all faces and, where there are several parts, for each."""
+        named = dict(predictions)
+        loaded = list(named.values())
+        truth = np.concatenate([prediction.truth for prediction in loaded])
+        parts = np.array([prediction.group for prediction in loaded])
+        eyes = np.asarray(metrics.interocular(truth))
+        scale = metrics.scale_groups(eyes)
+        points = {
+            reading: np.concatenate([prediction.points_by(reading) for prediction in loaded])
+            for reading in loaded[0].rows
+        }
+        scores = {
+            reading: np.array([prediction.scores_by(reading).mean() for prediction in loaded])
+            for reading in points
+        }
+        errors = {reading: _errors(found, truth) for reading, found in points.items()}
+        return ImageResults(
+            **vars(scope),
+            benchmark=self,
+            rows=[
+                _row(
+                    reading,
+                    part,
+                    points[reading][chosen],
+                    truth[chosen],
+                    scores[reading][chosen],
+                    None if part else scale,
+                )
+                for part, chosen in _members(parts)
+                for reading in points
+            ],
+            errors={
+                name: {reading.value: float(errors[reading][i]) for reading in points}
+                for i, name in enumerate(named)
+            },
+            interocular_px_by_scale=_by_scale(eyes, scale),
+            heatmaps=_mean_heatmaps(loaded, errors[scope.run.decoder]),
+        )
+
+
+PRIVATE = ImageBenchmark(
+    name="300w-private", title="300-W private test", parts=("private",), faces=published.PRIVATE_FACES
+)
+COMMON = ImageBenchmark(
+    name="300w-common", title="300-W common (LFPW test, HELEN test)", parts=("lfpw-test", "helen-test")
+)
+CHALLENGE = ImageBenchmark(name="300w-challenge", title="300-W challenge (iBUG)", parts=("ibug",))
+FULL = ImageBenchmark(
+    name="300w-full", title="300-W full (common and challenge)", parts=("lfpw-test", "helen-test", "ibug")
+)
+HELEN = ImageBenchmark(
+    name="300w-helen", title="HELEN test", parts=("helen-test",), faces=published.HELEN_FACES
+)
+FOLDER = ImageBenchmark(name="folder", title="a folder of images with .pts", parts=None)
+
+
+def find_300w(data: Path, parts: Sequence[str]) -> Path:
+    """Find the folder of 300-W: DATA/300w, or DATA itself."""
+    return first_root(data, ["300w"], [folder for part in parts for folder in PARTS[part]])
+
+
+def _found_box(
+    boxes: Float[np.ndarray, "n 4"], truth: Float[np.ndarray, "68 2"]
+) -> Float[np.ndarray, "4"] | None:
+    """The found box of the annotated face, image px; None if it was not found."""
+    shares = iou(boxes, bounding_box(truth)[None])[:, 0]
+    return boxes[shares.argmax()] if shares.max(initial=0) >= LEAST_IOU else None
+
+
+def _mean_heatmap(logits: Float[np.ndarray, "landmarks h w"]) -> Float[np.ndarray, "n n"]:
+    """Mean of the heatmaps around their peaks, each scaled to a peak of 1.
+
+    Source: Tai et al. 2019, Figure 4.
+    """
+    padded = np.pad(
+        logits.astype(float), ((0, 0), (_AROUND, _AROUND), (_AROUND, _AROUND)), constant_values=-np.inf
+    )
+    span = 2 * _AROUND + 1
+    total = np.zeros((span, span))
+    for own, wide in zip(logits, padded, strict=True):
+        y, x = np.unravel_index(own.argmax(), own.shape)
+        total += np.exp(wide[y : y + span, x : x + span] - own.max())
+    return total / len(logits)
+
+
+def _mean_heatmaps(loaded: Sequence[Prediction], errors: Float[np.ndarray, "n"]) -> MeanHeatmaps:
+    order, quarter = np.argsort(errors, kind="stable"), max(1, len(errors) // 4)
+    easy, hard = (
+        np.mean([loaded[i].heatmap for i in part], axis=0).round(5).tolist()
+        for part in (order[:quarter], order[-quarter:])
+    )
+    return MeanHeatmaps(easy, hard)
+
+
+def _members(parts: np.ndarray) -> Iterator[tuple[str, Bool[np.ndarray, "n"]]]:
+    """All faces, then those of each part where there are several."""
+    yield "", np.ones(len(parts), bool)
+    if len(names := sorted(set(parts.tolist()))) > 1:
+        yield from ((name, parts == name) for name in names)
+
+
+def _errors(points: Points, truth: Points) -> Float[np.ndarray, "n"]:
+    """NRMSE of each face, % of the inter-ocular distance; infinite where it was not found."""
+    return np.nan_to_num(metrics.nrmse_interocular(points, truth), nan=np.inf)
+
+
+def _row(
+    reading: Reading,
+    part: str,
+    points: Points,
+    truth: Points,
+    scores: Float[np.ndarray, "faces"],
+    scale: Int[np.ndarray, "faces"] | None,
+) -> ImageRow:
+    errors = _errors(points, truth)
+    rmse = np.asarray(metrics.rmse(points, truth))
+    return ImageRow(
+        items=len(truth),
+        found=int(np.isfinite(errors).sum()),
+        of=len(truth),
+        nrmse_interocular=_mean(metrics.nrmse_interocular(points, truth)),
+        reading=reading,
+        part=part,
+        auc=metrics.auc(errors, FAILURE),
+        failure=metrics.failure_rate(errors, FAILURE),
+        score=_mean(scores),
+        nrmse_interpupil=_mean(metrics.nrmse_interpupil(points, truth)),
+        nrmse_box=_mean(metrics.nrmse_box(points, truth)),
+        rmse_px=_mean(rmse),
+        rmse_px_by_scale=None if scale is None else _by_scale(rmse, scale),
+    )
+
+
+def _by_scale(values: Float[np.ndarray, "faces"], scale: Int[np.ndarray, "faces"]) -> list[float]:
+    """Mean of each fifth of the faces; NaN for one without a face."""
+    return [_mean(values[scale == group]) for group in range(len(SCALES))]
+
+
+def _mean(values: Float[np.ndarray, "faces"] | np.floating) -> float:
+    """Mean over the faces found; NaN without one."""
+    return float(metrics.mean_known(np.asarray(values)))

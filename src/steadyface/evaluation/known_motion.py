@@ -1,0 +1,253 @@
+"""Benchmark of known motion: stills made to turn, blink and talk, with exact truth for every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.signal import find_peaks
+
+from steadyface import markup, metrics
+from steadyface.datasets.three_hundred_w import Sample, find_samples
+from steadyface.evaluation.images import find_300w
+from steadyface.evaluation.inputs import BoxSource, Found, Item, Network
+from steadyface.evaluation.predictions import Prediction, Reading
+from steadyface.evaluation.results import Benchmark, Column, Headline, Results, Row, Scope, percent
+from steadyface.evaluation.text import number
+from steadyface.evaluation.trajectories import (
+    RAW,
+    STA,
+    Method,
+    MovingResults,
+    excerpt,
+    landmark_errors,
+    mean_landmark_errors,
+    trajectories,
+)
+from steadyface.fitting.sequences import follow_known, with_constant_bias
+from steadyface.synthetic.talking_still import TalkingStill
+
+Points = Float[np.ndarray, "frames 68 2"]
+
+STILLS = 24
+"""Faces of HELEN test that are set in motion."""
+
+RESTING_SPEED = 0.1
+"""Speed below which a face rests, % of the inter-ocular distance a frame."""
+
+_FIRST_SEED = 1000
+_PART = ("helen-test",)
+_TIP = 30  # landmark: the tip of the nose
+_BLINK = 10  # frames to each side of the moment when the eyes are most closed
+_LEAST_CLOSING = 0.35  # of the median openness: a smaller closing of the lids is no blink
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An annotated still that is made to move; `seed` draws its motion."""
+
+    sample: Sample
+    seed: int
+
+    def render(self) -> TalkingStill:
+        """The moving face.
+
+        Raises:
+            DataError: the still cannot be used.
+        """
+        return TalkingStill(*self.sample.load(), seed=self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionRow(Row):
+    """Figures of one method; errors and delays are less each raw landmark's constant error in the clip.
+
+    Args:
+        method: decoder and stabiliser.
+        stability_interocular_still: jitter over the frames in which the face rests.
+        stability_interocular_moving: jitter over the others.
+        delay_frames: lag behind the true motion.
+        blink_depth: how far the eyes close in blinks, over how far they truly do.
+        blink_depth_of_raw: `blink_depth` over that of the raw points.
+    """
+
+    head: ClassVar[str] = "stabiliser"
+
+    method: Method
+    stability_interocular_still: Annotated[float, Column("still")]
+    stability_interocular_moving: Annotated[float, Column("moving")]
+    delay_frames: Annotated[float, Column("delay")]
+    blink_depth: Annotated[float, Column("blinks", 2)]
+    blink_depth_of_raw: Annotated[float, Column("of raw", 2)]
+
+    @property
+    def label(self) -> str:
+        """The method's name."""
+        return self.method.label
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionResults(MovingResults):
+    """Results on known motion."""
+
+    benchmark: MotionBenchmark
+    rows: Sequence[MotionRow]
+
+    def row(self, method: Method) -> MotionRow | None:
+        """Row of a method."""
+        return next((row for row in self.rows if row.method == method), None)
+
+    def headlines(self) -> list[Headline]:
+        """Jitter of a resting and of a moving face with the default stabiliser."""
+        sta, raw = self.row(STA), self.row(RAW)
+        if sta is None or raw is None:
+            return []
+        jitters = (
+            ("resting", sta.stability_interocular_still, raw.stability_interocular_still),
+            ("moving", sta.stability_interocular_moving, raw.stability_interocular_moving),
+        )
+        rest = f"{number(sta.delay_frames, 2)} frames late; {self.amount}"
+        return [
+            Headline(
+                f"Jitter of a {face} face, known motion", percent(ours, 3), f"raw {number(of, 3)}; {rest}"
+            )
+            for face, ours, of in jitters
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionBenchmark(Benchmark):
+    """The benchmark of known motion, in full HD."""
+
+    noun: ClassVar[str] = "clip"
+    results: ClassVar[type[Results]] = MotionResults
+
+    box: BoxSource = BoxSource.TRUTH_AT_START
+
+    def find(self, data: Path) -> Found[Scene]:
+        """Choose stills of HELEN test at equal steps."""
+        samples = find_samples(find_300w(data, _PART), _PART)
+        chosen = samples[:: max(1, len(samples) // STILLS)][:STILLS]
+        items = [
+            Item(sample.points_path.stem, Scene(sample, _FIRST_SEED + i)) for i, sample in enumerate(chosen)
+        ]
+        missing = [f"{STILLS - len(items)} of {STILLS} stills"] if len(items) < STILLS else []
+        return Found(items, missing)
+
+    def predict(self, item: Item[Scene], network: Network) -> Prediction:
+        """Track the face by the network's own decoder, without a stabiliser."""
+        scene = item.source.render()
+        seconds = np.arange(len(scene)) / scene.fps
+        truth = np.stack([scene.truth(float(time)) for time in seconds])
+        raw, scores = follow_known(scene, truth[0], network.landmarker)
+        rows = (Reading(network.landmarker.decoder),)
+        return Prediction(rows, raw[None], scores[None], truth, seconds, item.group)
+
+    def score(self, predictions: Iterable[tuple[str, Prediction]], scope: Scope) -> MotionResults:
+        """Compute a row per method."""
+        clips: dict[Method, list[_Clip]] = {}
+        errors: dict[str, dict[str, float]] = {}
+        by_landmark, path = [], None
+        for name, prediction in predictions:
+            outputs = dict(trajectories(prediction, scope.run.decoder))
+            biased = with_constant_bias(prediction.truth, outputs[RAW])
+            errors[name] = {}
+            for method, points in outputs.items():
+                clip = _clip(points, prediction.truth, biased)
+                clips.setdefault(method, []).append(clip)
+                errors[name][method.label] = clip.nrmse_interocular
+            by_landmark.append(landmark_errors(prediction.truth, outputs))
+            path = path or excerpt(name, prediction, outputs, _TIP, _TIP)
+        raw_depth = _mean([depth for clip in clips[RAW] for depth in clip.blink_depths])
+        return MotionResults(
+            **vars(scope),
+            benchmark=self,
+            rows=[_row(method, parts, raw_depth) for method, parts in clips.items()],
+            errors=errors,
+            by_landmark=mean_landmark_errors(by_landmark),
+            trajectory=path,
+        )
+
+
+MOTION = MotionBenchmark(
+    name="known-motion", title=f"exactly known motion in full HD, {STILLS} HELEN test faces"
+)
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """Figures of one method on one clip.
+
+    Args:
+        nrmse_interocular: mean over the frames.
+        jitter: error of each step, % of the inter-ocular distance.
+        still: steps in which the face rests.
+        delay_frames: lag.
+        blink_depths: of each true blink, how far the eyes close over how far they truly do.
+    """
+
+    nrmse_interocular: float
+    jitter: Float[np.ndarray, "steps"]
+    still: Bool[np.ndarray, "steps"]
+    delay_frames: float
+    blink_depths: list[float]
+
+
+def _clip(points: Points, truth: Points, biased: Points) -> _Clip:
+    eyes = np.asarray(metrics.interocular(truth))
+    jitter, speed = (
+        100 * np.linalg.norm(np.diff(path, axis=0), axis=-1).mean(axis=-1) / eyes[1:]
+        for path in (points - truth, truth)
+    )
+    return _Clip(
+        float(np.mean(metrics.nrmse_interocular(points, biased))),
+        jitter,
+        speed < RESTING_SPEED,
+        metrics.delay(points, biased, eyes),
+        _blink_depths(points, truth),
+    )
+
+
+def _row(method: Method, clips: Sequence[_Clip], raw_depth: float) -> MotionRow:
+    jitter = np.concatenate([clip.jitter for clip in clips])
+    still = np.concatenate([clip.still for clip in clips])
+    depth = _mean([depth for clip in clips for depth in clip.blink_depths])
+    frames = len(jitter) + len(clips)
+    return MotionRow(
+        items=len(clips),
+        found=frames,
+        of=frames,
+        nrmse_interocular=_mean([clip.nrmse_interocular for clip in clips]),
+        method=method,
+        stability_interocular_still=_mean(jitter[still]),
+        stability_interocular_moving=_mean(jitter[~still]),
+        delay_frames=_mean([clip.delay_frames for clip in clips]),
+        blink_depth=depth,
+        blink_depth_of_raw=depth / raw_depth if raw_depth else float("nan"),
+    )
+
+
+def _mean(values: Sequence[float] | Float[np.ndarray, "n"]) -> float:
+    """Mean of what is not NaN; NaN without a value."""
+    return float(metrics.mean_known(np.array(values, float)))
+
+
+def _blink_depths(points: Points, truth: Points) -> list[float]:
+    """How far the eyes close over how far they truly do, for each true blink."""
+    true, shown = _openness(truth), _openness(points)
+    blinks, _ = find_peaks(-true, prominence=_LEAST_CLOSING * np.median(true))
+    around = [slice(max(middle - _BLINK, 0), middle + _BLINK + 1) for middle in blinks]
+    return [float(np.ptp(shown[near]) / np.ptp(true[near])) for near in around]
+
+
+def _openness(points: Points) -> Float[np.ndarray, "frames"]:
+    """Distance of the lids over the inter-ocular distance, mean of both eyes."""
+    gaps = []
+    for group in ("right_eye", "left_eye"):
+        upper, lower = markup.facing(group)
+        gaps.append(np.linalg.norm(points[:, upper] - points[:, lower], axis=-1))
+    return np.concatenate(gaps, axis=1).mean(axis=1) / metrics.interocular(points)

@@ -1,0 +1,197 @@
+"""Trajectories of a video's points: the raw ones of each decoder, and those of each stabiliser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from steadyface import metrics
+from steadyface.evaluation.inputs import CHR, FHR
+from steadyface.evaluation.predictions import Prediction, Reading
+from steadyface.evaluation.results import Results
+from steadyface.stabilizer import DEFAULT_STABILIZER, KINDS, load_stabilizer
+
+Points = Float[np.ndarray, "frames 68 2"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of a video's table: raw points of a decoder, or the network's own decoder with a stabiliser.
+
+    Args:
+        decoder: of the paper, where it is compared; None for the network's own.
+        stabilizer: name; None for raw points.
+        lag: how many later frames each point depends on.
+        offline: whether each point depends on all frames.
+    """
+
+    decoder: Reading | None = None
+    stabilizer: str | None = None
+    lag: int = 0
+    offline: bool = False
+
+    @property
+    def label(self) -> str:
+        """Name for people.
+
+        >>> Method(stabilizer="sta", lag=2).label, Method(stabilizer="sta", offline=True).label
+        ('sta, 2 frames later', 'sta-offline')
+        """
+        if self.stabilizer is None:
+            return {None: "raw", CHR: "raw, CHR decoder", FHR: "raw, FHR decoder"}[self.decoder]
+        if self.offline:
+            mode = "-offline" if self.stabilizer == DEFAULT_STABILIZER else " (offline)"
+            return f"{self.stabilizer}{mode}"
+        return f"{self.stabilizer}, {self.lag} frames later" if self.lag else self.stabilizer
+
+
+RAW, RAW_CHR, RAW_FHR = Method(), Method(CHR), Method(FHR)
+STA, STA_PAPER = Method(stabilizer=DEFAULT_STABILIZER), Method(stabilizer="sta-paper")
+SECOND_ORDER, ONE_EURO = Method(stabilizer="second-order"), Method(stabilizer="one-euro")
+
+_LAGS = (2, 5)
+_BY_LANDMARK = (RAW_FHR, RAW, STA)
+_DRAWN = (RAW_FHR, RAW, SECOND_ORDER, ONE_EURO, STA)
+_EXCERPT = 150  # frames
+_FASTEST = 15  # frames over which speed is averaged to choose the excerpt
+
+
+@dataclass(frozen=True)
+class LandmarkErrors:
+    """Errors of motion of one method by landmark, in the markup's order.
+
+    Args:
+        method: the points' own.
+        motion: size of wrong motion, % of the inter-ocular distance a frame.
+        turn: wrong direction of motion, degrees.
+    """
+
+    method: Method
+    motion: list[float]
+    turn: list[float]
+
+
+@dataclass(frozen=True)
+class Path:
+    """Path of one landmark by one method, (frames, 2) image px."""
+
+    method: Method
+    points: list[list[float]]
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Part of a video for pictures: the tip of the nose where it moves fastest.
+
+    Args:
+        item: name of the video.
+        first_frame: index.
+        seconds: of each frame.
+        truth: (frames, 2) image px.
+        paths: by several methods.
+    """
+
+    item: str
+    first_frame: int
+    seconds: list[float]
+    truth: list[list[float]]
+    paths: list[Path]
+
+    def path_by(self, method: Method) -> list[list[float]] | None:
+        """Path by one method, if it is here."""
+        return next((each.points for each in self.paths if each.method == method), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovingResults(Results):
+    """Results on videos.
+
+    Args:
+        by_landmark: errors of motion; empty where the truth is in another markup.
+        trajectory: part of the first video.
+    """
+
+    by_landmark: list[LandmarkErrors]
+    trajectory: Excerpt | None = None
+
+
+def trajectories(prediction: Prediction, decoder: Reading) -> Iterator[tuple[Method, Points]]:
+    """Raw points by each decoder, then what each stabiliser makes of those of `decoder`."""
+    for method, reading in ((RAW_CHR, CHR), (RAW_FHR, FHR), (RAW, decoder)):
+        if reading in prediction.rows:
+            yield method, prediction.points_by(reading)
+    stabilised = partial(
+        _where_found,
+        points=prediction.points_by(decoder),
+        seconds=prediction.seconds,
+        scores=prediction.scores_by(decoder),
+    )
+    for name in KINDS:
+        stabilizer = load_stabilizer(name)
+        if not stabilizer.offline:
+            yield Method(stabilizer=name), stabilised(stabilizer.filter)
+    default = load_stabilizer(DEFAULT_STABILIZER)
+    for lag in _LAGS:
+        yield Method(stabilizer=DEFAULT_STABILIZER, lag=lag), stabilised(partial(default.smooth, lag=lag))
+    for name in (DEFAULT_STABILIZER, "savitzky-golay"):
+        yield Method(stabilizer=name, offline=True), stabilised(load_stabilizer(name).smooth)
+
+
+def _where_found(stabilise: Any, points: Points, seconds: np.ndarray, scores: np.ndarray) -> Points:
+    """Stabilise each run of frames with a face; after a loss it starts anew."""
+    found = ~np.isnan(points).any(axis=(1, 2))
+    out = np.full_like(points, np.nan)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], found, [False]]).astype(int)))
+    for start, stop in edges.reshape(-1, 2):
+        run = slice(start, stop)
+        out[run] = stabilise(points[run], seconds[run], scores[run])
+    return out
+
+
+def landmark_errors(truth: Points, outputs: Mapping[Method, Points]) -> dict[Method, np.ndarray]:
+    """Size and direction of wrong motion of each landmark, (2, 68), by method; NaN without a step."""
+    eyes = np.asarray(metrics.interocular(truth))
+    return {
+        method: np.stack(
+            [metric(outputs[method], truth, eyes) for metric in (metrics.motion_error, metrics.turn_error)]
+        )
+        for method in _BY_LANDMARK
+        if method in outputs
+    }
+
+
+def mean_landmark_errors(videos: Sequence[Mapping[Method, np.ndarray]]) -> list[LandmarkErrors]:
+    """Mean of `landmark_errors` over videos, each with equal weight; a video without a step has none."""
+    means = {
+        method: np.asarray(metrics.mean_known(np.array([video[method] for video in videos])))
+        for method in (videos[0] if videos else ())
+    }
+    return [
+        LandmarkErrors(method, motion.tolist(), turn.tolist()) for method, (motion, turn) in means.items()
+    ]
+
+
+def excerpt(
+    name: str, prediction: Prediction, outputs: Mapping[Method, Points], tip: int, truth_tip: int
+) -> Excerpt:
+    """Cut out the frames in which the tip of the nose moves fastest.
+
+    Args:
+        name: of the video.
+        prediction: of the video.
+        outputs: points by method.
+        tip: index of the tip of the nose in `outputs`.
+        truth_tip: its index in the truth, whose markup may be another one.
+    """
+    truth = prediction.truth[:, truth_tip]
+    speed = np.nan_to_num(np.linalg.norm(np.diff(truth, axis=0, prepend=truth[:1]), axis=-1))
+    middle = int(np.argmax(np.convolve(speed, np.ones(_FASTEST), mode="same")))
+    start = max(0, min(middle - _EXCERPT // 2, len(truth) - _EXCERPT))
+    part = slice(start, start + _EXCERPT)
+    paths = [Path(method, outputs[method][part, tip].tolist()) for method in _DRAWN if method in outputs]
+    return Excerpt(name, start, prediction.seconds[part].tolist(), truth[part].tolist(), paths)
