@@ -41,7 +41,7 @@ def test_all_contenders_that_are_asked_for_are_there(imports: None) -> None:
     import peers
     import worker
 
-    assert {*peers.IN_BOX, *peers.STILLS, *peers.TRACKERS, "MediaPipe mesh"} == set(worker.CONTENDERS)
+    assert {*peers.IN_BOX, *peers.RESTING_SPEEDS, *peers.TRACKERS, "MediaPipe mesh"} == set(worker.CONTENDERS)
 
 
 def test_the_closest_vertices_are_chosen_in_mirrored_pairs(imports: None) -> None:
@@ -63,7 +63,7 @@ def test_a_constant_error_is_no_motion_and_missing_frames_do_not_count(imports: 
     share, *rest = peers.motion_figures(found, truth)
     assert share == 1 - 3 / FRAMES
     step = 100 * np.sqrt(2) / interocular(truth[0])
-    assert step > peers.STILL  # so that all frames are moving ones, and none a still one
+    assert step > peers.RESTING_SPEED  # so that all frames are moving ones, and none a still one
     nrmse, still, moving, delay = rest
     assert np.isnan(still)
     np.testing.assert_allclose([nrmse, moving, delay], 0, atol=1e-9)  # float64 on values of some hundreds
