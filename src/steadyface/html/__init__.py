@@ -1,1 +1,1 @@
-"""Building blocks of the HTML reports."""
+"""HTML pages from templates."""

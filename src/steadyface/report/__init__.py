@@ -1,4 +1,4 @@
-"""The page that a person looks at after tracking: `steadyface report CLIP|TRACKS`."""
+"""Reports of tracked clips as HTML: `steadyface report`."""
 
 from steadyface.report.writing import PAGE, report_clip, report_tracks
 

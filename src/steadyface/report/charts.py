@@ -1,20 +1,23 @@
-"""Charts as HTML and inline SVG: text keeps its size, and the lines fill whatever width there is."""
+"""Line charts over time, as the numbers from which `charts.html` draws inline SVG.
+
+Lines stretch with the page; labels are text beside the drawing and keep their size.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float
 
 from steadyface.report.series import Series
 
-_UNITS = 1000  # of the drawing's own coordinates in both directions
-_ROOM = 0.06  # of the values' range, above and below them
-TIMES = 2000
-"""Most times of one line."""
+_PADDING = 0.06  # of the range of values, above and below it
+_MOST_TIMES = 2000  # of one line
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class Line:
     """One line of a chart.
 
     Args:
-        name: for the legend; none leaves it out there.
-        kind: CSS class that gives its colour.
+        name: text in the legend; empty for no entry.
+        kind: CSS class that gives the colour.
         series: one value at each time.
     """
 
@@ -34,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Mark:
-    """A stretch of time that is shaded, or a moment that is named above the chart."""
+    """Shaded stretch of time, s, with a text to show on hover; `kind` is the CSS class."""
 
     start: float
     end: float
@@ -47,12 +50,12 @@ class Chart:
     """Lines over time.
 
     Args:
-        title: what is shown, with its unit.
-        lines: what is drawn.
+        title: quantity and unit.
+        lines: lines to draw.
         span: first and last time, s.
-        marks: stretches of time.
-        low, high: of the values' axis; None takes what the values need.
-        hidden: not shown until the page's script shows it.
+        marks: shaded stretches of time.
+        low, high: ends of the value axis; None fits them to the values.
+        hidden: hide the chart until the page's script shows it.
     """
 
     title: str
@@ -62,45 +65,89 @@ class Chart:
     low: float | None = None
     high: float | None = None
     hidden: bool = False
+    units: ClassVar[int] = 1000
+    """Width and height of the drawing in its own coordinates."""
 
+    @cached_property
+    def limits(self) -> tuple[float, float]:
+        """Ends of the value axis."""
+        known = [line.series.values[~np.isnan(line.series.values)] for line in self.lines]
+        values = np.concatenate([np.empty(0), *known])
+        least, largest = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+        padding = _PADDING * ((largest - least) or abs(largest) or 1.0)
+        low = least - padding if self.low is None else self.low
+        high = largest + padding if self.high is None else self.high
+        return low, max(high, low + 1e-6)
 
-def chart_html(chart: Chart) -> str:
-    """The chart, its title, its legend and its axes."""
-    low, high = _range(chart)
-    start, end = chart.span
-    paths = "".join(
-        f'<path class="line {line.kind}" d="{_path(line.series, chart.span, (low, high))}"/>'
-        for line in chart.lines
-    )
-    shades = "".join(_mark(mark, start, end) for mark in chart.marks)
-    rules = "".join(f'<path class="rule" d="M0 {_y(v, low, high)}H{_UNITS}"/>' for v in ticks(low, high, 4))
-    named = [line for line in chart.lines if line.name]
-    legend = "".join(f'<span class="{line.kind}">{escape(line.name)}</span>' for line in named)
-    return (
-        f'<div class="chart"{" hidden" * chart.hidden}><p class="axis"><b>{escape(chart.title)}</b>'
-        f'<span class="legend">{legend}</span></p>'
-        f'<div class="plot"><div class="y">{_y_ticks(low, high)}</div>'
-        f'<div class="field">{shades}<svg viewBox="0 0 {_UNITS} {_UNITS}" preserveAspectRatio="none" '
-        f'role="img" aria-label="{escape(chart.title)}">{rules}{paths}</svg></div>'
-        f'<div class="x">{x_ticks(start, end)}</div></div></div>'
-    )
+    @property
+    def value_labels(self) -> list[tuple[str, float]]:
+        """Labels of the value axis, each with its distance from the top in % of the height."""
+        percent = np.round(100 * self._y(self._ticks) / self.units, 2)
+        return [(f"{value:g}", top) for value, top in zip(self._ticks, percent.tolist(), strict=True)]
 
+    @property
+    def rules(self) -> list[float]:
+        """Distances of the horizontal rules from the top, in units of the drawing."""
+        return np.round(self._y(self._ticks), 1).tolist()
 
-def x_ticks(start: float, end: float) -> str:
-    """A time axis, from `start` to `end` s."""
-    return "".join(
-        f'<span style="left:{100 * share:.2f}%">{text}</span>' for text, share in time_labels(start, end)
-    )
+    @property
+    def time_labels(self) -> list[tuple[str, float]]:
+        """`time_labels` of the span."""
+        return time_labels(*self.span)
+
+    @property
+    def shades(self) -> list[tuple[Mark, float, float]]:
+        """Marks, each with its left edge and width in % of the chart's width."""
+        start, length = self.span[0], _length(self.span)
+        return [
+            (mark, round(100 * (mark.start - start) / length, 3), round(100 * (mark.end - mark.start) / length, 3))
+            for mark in self.marks
+        ]
+
+    def path(self, line: Line) -> str:
+        """SVG path data of a line, broken at NaN; a single value is a dot."""
+        short = line.series.at_most(_MOST_TIMES)
+        x = np.round((short.seconds - self.span[0]) / _length(self.span) * self.units, 1)
+        y = np.round(self._y(short.values), 1)
+        parts, pen = [], "M"
+        for across, down in zip(x.tolist(), y.tolist(), strict=True):
+            if math.isnan(down):
+                pen = "M"
+            else:
+                parts.append(f"{pen}{across:g} {down:g}{'h0' * (pen == 'M')}")
+                pen = "L"
+        return "".join(parts)
+
+    @property
+    def _ticks(self) -> Float[np.ndarray, "ticks"]:
+        return np.array(ticks(*self.limits, 4))
+
+    def _y(self, values: Float[np.ndarray, "values"]) -> Float[np.ndarray, "values"]:
+        """Distances from the top, in units of the drawing."""
+        low, high = self.limits
+        return (high - values) / (high - low) * self.units
 
 
 def time_labels(start: float, end: float) -> list[tuple[str, float]]:
-    """Labels of a time axis from `start` to `end` s, each with its share of the way."""
-    wide = max(end - start, 1e-9)
-    return [(clock(time, end), (time - start) / wide) for time in ticks(start, end, 5, time=True)]
+    """Labels of a time axis from `start` to `end` s, each with its place in % of the width.
+
+    >>> time_labels(0.0, 1.0)[:2]
+    [('0 s', 0.0), ('0.2 s', 20.0)]
+    """
+    length = _length((start, end))
+    return [
+        (clock(time, end), round(100 * (time - start) / length, 2))
+        for time in ticks(start, end, 5, time=True)
+    ]
+
+
+def _length(span: tuple[float, float]) -> float:
+    """Length of a span, s; never zero."""
+    return max(span[1] - span[0], 1e-9)
 
 
 def clock(seconds: float, longest: float) -> str:
-    """A time as `2.5 s`, or as `1:02:30` where the longest one is two minutes or more.
+    """Format a time as `2.5 s`, or as `1:02:30` where the longest one is two minutes or more.
 
     >>> clock(2.5, 10.0), clock(150.0, 400.0), clock(3750.0, 4000.0)
     ('2.5 s', '2:30', '1:02:30')
@@ -113,7 +160,7 @@ def clock(seconds: float, longest: float) -> str:
 
 
 def ticks(low: float, high: float, count: int, time: bool = False) -> list[float]:
-    """About `count` round numbers from `low` to `high`; those of a time are round on a clock.
+    """About `count` round numbers from `low` to `high`; times are round on a clock.
 
     >>> ticks(0.0, 1.0, 4), ticks(0.0, 400.0, 5, time=True)
     ([0.0, 0.25, 0.5, 0.75, 1.0], [0.0, 60.0, 120.0, 180.0, 240.0, 300.0, 360.0])
@@ -129,48 +176,3 @@ def ticks(low: float, high: float, count: int, time: bool = False) -> list[float
     step = min(steps, key=lambda step: abs(math.log(step / wanted)))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{k * step:.10g}") for k in range(first, last + 1)]
-
-
-def _y_ticks(low: float, high: float) -> str:
-    return "".join(
-        f'<span style="top:{_y(value, low, high) / _UNITS * 100:.2f}%">{value:g}</span>'
-        for value in ticks(low, high, 4)
-    )
-
-
-def _range(chart: Chart) -> tuple[float, float]:
-    known = [line.series.values[~np.isnan(line.series.values)] for line in chart.lines]
-    values = np.concatenate([np.empty(0), *known])
-    least, largest = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    room = _ROOM * ((largest - least) or abs(largest) or 1.0)
-    low = least - room if chart.low is None else chart.low
-    high = largest + room if chart.high is None else chart.high
-    return low, max(high, low + 1e-6)
-
-
-def _path(series: Series, span: tuple[float, float], limits: tuple[float, float]) -> str:
-    """The line as SVG path data, broken at NaN."""
-    short = series.at_most(TIMES)
-    wide = max(span[1] - span[0], 1e-9)
-    x = np.round((short.seconds - span[0]) / wide * _UNITS, 1)
-    y = np.round(_y(short.values, *limits), 1)
-    parts, pen = [], "M"
-    for across, down in zip(x.tolist(), y.tolist(), strict=True):
-        if down != down:
-            pen = "M"
-        else:
-            parts.append(f"{pen}{across:g} {down:g}{'h0' * (pen == 'M')}")  # alone it is a dot
-            pen = "L"
-    return "".join(parts)
-
-
-def _y(value, low: float, high: float):  # type: ignore[no-untyped-def]
-    """Downwards from the top, in the drawing's coordinates."""
-    return (high - value) / (high - low) * _UNITS
-
-
-def _mark(mark: Mark, start: float, end: float) -> str:
-    wide = max(end - start, 1e-9)
-    left, width = 100 * (mark.start - start) / wide, 100 * (mark.end - mark.start) / wide
-    title = f' title="{escape(mark.text)}"' if mark.text else ""
-    return f'<i class="mark {mark.kind}" style="left:{left:.3f}%;width:{width:.3f}%"{title}></i>'

@@ -1,8 +1,8 @@
-"""The mean face as a diagram: to choose a landmark by, and to show a figure of every landmark on."""
+"""Diagram of the mean face, to choose a landmark from and to show a figure of every landmark on."""
 
 from __future__ import annotations
 
-from html import escape
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -12,57 +12,92 @@ from steadyface.geometry import bounding_box
 from steadyface.measures import MEAN_FACE
 
 _FACE = MEAN_FACE[:, :2]
-_ROOM = 8.0  # mm around the face, for its dots
+_PADDING = 8.0  # mm around the face, for its dots
 _STOPS = np.array([[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]])
 """Dark to bright. Source: viridis (Smith and van der Walt 2015), even to all kinds of colour vision."""
 
 
-def chooser(chosen: int) -> str:
-    """A face diagram whose landmarks can be clicked, and a list of their names that says the same."""
-    x, y = _FACE.T
-    dots = "".join(
-        f'<circle cx="{x[i]:g}" cy="{y[i]:g}" r="{3.6 if i == chosen else 2.2}"'
-        f"{' class=chosen' if i == chosen else ''}><title>{_title(i)}</title></circle>"
-        for i in range(markup.COUNT)
-    )
-    options = "".join(
-        f'<option value="{i}"{" selected" if i == chosen else ""}>{_title(i)}</option>'
-        for i in range(markup.COUNT)
-    )
-    return (
-        f"{_diagram('Landmarks to choose from', dots, 'choose')}"
-        f"<label>Landmark <select>{options}</select></label>"
-    )
+@dataclass(frozen=True)
+class Dot:
+    """A landmark in the diagram: its place in mm, number and name, and colour; empty for the style sheet's."""
+
+    x: float
+    y: float
+    title: str
+    colour: str = ""
 
 
-def jitter_diagrams(raw: Float[np.ndarray, "68"], stabilised: Float[np.ndarray, "68"]) -> str:
-    """Two faces side by side, each landmark coloured by its jitter (%), on one scale; and that scale."""
+@dataclass(frozen=True)
+class Diagram:
+    """Contours of the face and dots on its landmarks.
+
+    Args:
+        title: what the dots show, for screen readers.
+        dots: landmarks that are drawn.
+        caption: text below.
+    """
+
+    title: str
+    dots: list[Dot]
+    caption: str = ""
+
+    @property
+    def view_box(self) -> str:
+        """Left, top, width and height of the drawing, mm."""
+        x0, y0, x1, y1 = bounding_box(_FACE)
+        return f"{x0 - _PADDING:g} {y0 - _PADDING:g} {x1 - x0 + 2 * _PADDING:g} {y1 - y0 + 2 * _PADDING:g}"
+
+    @property
+    def contours(self) -> list[str]:
+        """SVG path data of jaw, brows, nose, eyes and lips."""
+        return [
+            "M"
+            + "L".join(f"{x:g} {y:g}" for x, y in _FACE[list(members)])
+            + "Z" * (group in markup.CLOSED_GROUPS)
+            for group, members in markup.GROUPS.items()
+        ]
+
+
+def chooser() -> Diagram:
+    """Diagram whose landmarks can be clicked."""
+    dots = [Dot(x, y, _title(i)) for i, (x, y) in enumerate(_FACE.tolist())]
+    return Diagram("Landmarks to choose from", dots)
+
+
+@dataclass(frozen=True)
+class JitterDiagrams:
+    """Raw and stabilised jitter side by side on one colour scale from 0 to `top` %."""
+
+    diagrams: list[Diagram]
+    top: float
+
+    @property
+    def ramp(self) -> str:
+        """The colour scale as stops of a CSS gradient."""
+        return ", ".join(f"rgb{tuple(stop)}" for stop in _STOPS.tolist())
+
+
+def jitter_diagrams(raw: Float[np.ndarray, "68"], stabilised: Float[np.ndarray, "68"]) -> JitterDiagrams:
+    """Colour each landmark by its jitter, % of the inter-ocular distance; NaN leaves it out."""
     top = float(np.nanmax(np.concatenate([raw, stabilised]), initial=0.0)) or 1.0
-    both = "".join(
-        f"<figure>{_diagram(f'Jitter, {name}', _coloured(values, top))}"
-        f"<figcaption>{name}: {_spread(values)}</figcaption></figure>"
+    diagrams = [
+        Diagram(f"Jitter, {name}", _coloured(values, top), f"{name}: {_spread(values)}")
         for name, values in (("raw", raw), ("stabilised", stabilised))
-    )
-    ramp = ", ".join(f"rgb{tuple(stop)}" for stop in _STOPS.tolist())
-    return (
-        f'<div class="pair">{both}</div><div class="ramp"><span>0</span>'
-        f'<i style="background:linear-gradient(90deg, {ramp})"></i><span>{top:.2g} %</span></div>'
-    )
+    ]
+    return JitterDiagrams(diagrams, top)
 
 
-def _coloured(values: Float[np.ndarray, "68"], top: float) -> str:
-    x, y = _FACE.T
-    return "".join(
-        f'<circle cx="{x[i]:g}" cy="{y[i]:g}" r="3.4" fill="{_colour(values[i] / top)}">'
-        f"<title>{_title(i)}: {values[i]:.3f} %</title></circle>"
-        for i in range(markup.COUNT)
-        if values[i] == values[i]
-    )
+def _coloured(values: Float[np.ndarray, "68"], top: float) -> list[Dot]:
+    return [
+        Dot(x, y, f"{_title(i)}: {value:.3f} %", _colour(value / top))
+        for i, ((x, y), value) in enumerate(zip(_FACE.tolist(), values.tolist(), strict=True))
+        if not np.isnan(value)
+    ]
 
 
-def _colour(share: float) -> str:
-    place = min(max(share, 0.0), 1.0) * (len(_STOPS) - 1)
-    mixed = [np.interp(place, np.arange(len(_STOPS)), channel) for channel in _STOPS.T]
+def _colour(ratio: float) -> str:
+    position = min(max(ratio, 0.0), 1.0) * (len(_STOPS) - 1)
+    mixed = [np.interp(position, np.arange(len(_STOPS)), channel) for channel in _STOPS.T]
     return "#" + "".join(f"{round(value):02x}" for value in mixed)
 
 
@@ -72,23 +107,5 @@ def _spread(values: Float[np.ndarray, "68"]) -> str:
     return f"{np.nanmin(values):.3f} to {np.nanmax(values):.3f} %"
 
 
-def _diagram(name: str, dots: str, kind: str = "") -> str:
-    x0, y0, x1, y1 = bounding_box(_FACE)
-    box = f"{x0 - _ROOM:g} {y0 - _ROOM:g} {x1 - x0 + 2 * _ROOM:g} {y1 - y0 + 2 * _ROOM:g}"
-    return (
-        f'<svg class="face {kind}" viewBox="{box}" role="img" aria-label="{name}">{_contours()}{dots}</svg>'
-    )
-
-
-def _contours() -> str:
-    lines = []
-    for group, members in markup.GROUPS.items():
-        points = " ".join(f"{x:g},{y:g}" for x, y in _FACE[list(members)])
-        lines.append(
-            f'<{"polygon" if group in markup.CLOSED_GROUPS else "polyline"} class="part" points="{points}"/>'
-        )
-    return "".join(lines)
-
-
 def _title(landmark: int) -> str:
-    return escape(f"{landmark}, {markup.NAMES[landmark].rsplit('_', 1)[0].replace('_', ' ')}")
+    return f"{landmark}, {markup.NAMES[landmark].rsplit('_', 1)[0].replace('_', ' ')}"

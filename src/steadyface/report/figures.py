@@ -1,4 +1,4 @@
-"""Tracks → all that their report shows of each face, as numbers."""
+"""Figures of each face in a report, computed from tracks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from steadyface.tracks import Tracks
 
 @dataclass(frozen=True)
 class FaceFigures:
-    """One identity; what is (frames, …) has a row for each of its frames, in order of time.
+    """Figures of one identity; arrays (frames, …) have a row for each of its frames, in order of time.
 
     Args:
         face: the identity.
-        tracks: the rows in which it is seen.
-        held: those in which it is lost and its last shape is held.
+        tracks: rows in which it is detected.
+        held: rows in which it is lost and its last shape is held.
     """
 
     face: int
@@ -29,7 +29,7 @@ class FaceFigures:
 
     @cached_property
     def runs(self) -> list[Int[np.ndarray, "_"]]:
-        """The rows of each stretch of frames that follow on each other."""
+        """Rows of each run of successive frames."""
         return runs_of(self.tracks.frame)
 
     @cached_property
@@ -44,14 +44,17 @@ class FaceFigures:
 
     @cached_property
     def jitter_raw(self) -> float:
+        """`metrics.jitter` of the raw points, %."""
         return self.tracks.jitter("raw_points")
 
     @cached_property
     def jitter(self) -> float:
+        """`metrics.jitter` of the stabilised points, %."""
         return self.tracks.jitter("points")
 
     @cached_property
     def delay(self) -> float:
+        """Lag of the stabilised points behind the raw ones, frames."""
         return self.tracks.delay()
 
     @cached_property
@@ -72,12 +75,13 @@ class FaceFigures:
 
     @cached_property
     def blinks(self) -> list[Blink]:
+        """`measures.find_blinks` of the mean openness of both eyes, in each run."""
         openness, seconds = self.eyes.mean(axis=1), self.tracks.seconds
         return [blink for run in self.runs for blink in find_blinks(openness[run], seconds[run])]
 
     @cached_property
     def seconds(self) -> float:
-        """How long the face is there, s."""
+        """Total length of the runs, s."""
         frame = float(np.median(np.diff(self.tracks.seconds))) if len(self.tracks) > 1 else 0.0
         seconds = self.tracks.seconds
         return sum(float(seconds[run[-1]] - seconds[run[0]]) + frame for run in self.runs)
@@ -91,7 +95,7 @@ class FaceFigures:
 
 
 def runs_of(frames: Int[np.ndarray, "rows"]) -> list[Int[np.ndarray, "_"]]:
-    """The rows of each stretch of numbers that follow on each other; none of no rows.
+    """Rows of each run of successive numbers.
 
     >>> runs_of(np.array([3, 4, 7]))
     [array([0, 1]), array([2])]
@@ -101,19 +105,19 @@ def runs_of(frames: Int[np.ndarray, "rows"]) -> list[Int[np.ndarray, "_"]]:
 
 
 def figures_of(tracks: Tracks) -> list[FaceFigures]:
-    """Every identity's figures, the one that is seen longest first."""
+    """Compute the figures of every identity, the one seen longest first."""
     seen, held = tracks.without_held(), tracks.held_only()
     faces = [FaceFigures(face, seen.of_face(face), held.of_face(face)) for face in seen.faces]
     return sorted(faces, key=lambda face: -len(face.tracks))
 
 
 def frame_count(tracks: Tracks) -> int:
-    """The clip's frames, as far as is known."""
+    """Number of the clip's frames, as far as it is known."""
     last = int(tracks.frame.max()) + 1 if len(tracks) else 0
     return max(int(tracks.meta.get("frames") or 0), last)
 
 
 def by_landmark(shaking: Float[np.ndarray, "frames 68"]) -> Float[np.ndarray, "68"]:
-    """Each landmark's jitter: the median of its shaking, %; NaN where there is none."""
+    """Jitter of each landmark: the median of its shaking over time, %; NaN without three successive frames."""
     known = shaking[~np.isnan(shaking).any(axis=1)]
     return np.median(known, axis=0) if len(known) else np.full(markup.COUNT, np.nan)

@@ -1,4 +1,4 @@
-"""The moments at which a track is worst, and pictures of them."""
+"""Worst moments of a track, and pictures of them."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ from steadyface.drawing.strokes import COLOURS
 from steadyface.drawing.styles import draw_contours
 from steadyface.geometry import Region
 from steadyface.images import Frame, crop_region
+from steadyface.report.charts import clock
 from steadyface.report.figures import FaceFigures
 from steadyface.video import VideoFrame
 
-_APART, _OTHERS = 1.0, 0.2  # s between two moments of one kind, and of different kinds
-_DOUBT = 0.97  # of the median score: the network doubts below it
-_SHAKIEST, _DOUBTFUL, _LOSSES = 3, 2, 3  # moments of each kind
-_SIDE, _MARGIN, _QUALITY = 300, 2.0, 82  # of a picture: px, side over the face's, JPEG's
+_APART, _OTHERS = 1.0, 0.2  # s between moments of one kind, and of different kinds
+_LOW_SCORE = 0.97  # of the median score
+_MOST_JITTER, _LOWEST_SCORES, _LOSSES = 3, 2, 3  # moments of each kind
+_SIDE, _MARGIN, _QUALITY = 300, 2.0, 82  # of a picture: side in px, side over the face's, JPEG quality
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A frame worth a look.
+    """Frame of high jitter, low score or loss of a face.
 
     Args:
         face: the identity.
-        row: of the face's tracks.
-        frame, seconds: of the picture; after a loss the first frame without the face.
-        kind: shaking, doubt or loss.
-        text: what happens, in words.
+        row: index in the face's tracks.
+        frame, seconds: of the picture; of a loss, the first frame without the face and the time of the last
+            one with it.
+        kind: jitter, score or loss.
+        text: description for people.
     """
 
     face: int
@@ -43,22 +45,27 @@ class Moment:
     kind: str
     text: str
 
+    @property
+    def clock(self) -> str:
+        """Time for people."""
+        return clock(round(self.seconds, 2), self.seconds)
+
 
 def worst_moments(figures: FaceFigures, frames: int) -> list[Moment]:
-    """Where the stabilised points shake most, where the network doubts most, and where the face is lost.
+    """Find the highest jitter of the stabilised points, the lowest scores, and losses of the face.
 
     Args:
         figures: of one identity.
-        frames: number of the clip's frames; a face that is there in the last one is not lost.
+        frames: number of the clip's frames; a face that is in the last one is not lost.
     """
-    shaking, scores = figures.shaking.mean(axis=1), figures.scores
+    jitter, scores = figures.shaking.mean(axis=1), figures.scores
     ends = [int(run[-1]) for run in figures.runs if figures.tracks.frame[run[-1]] < frames - 1][:_LOSSES]
-    shakiest = _highest(shaking, figures.tracks.seconds, _SHAKIEST, apart_from=ends)
-    doubt = np.where(scores < _DOUBT * np.median(scores), -scores, np.nan)
-    doubtful = _highest(doubt, figures.tracks.seconds, _DOUBTFUL, apart_from=[*ends, *shakiest])
+    shakiest = _highest(jitter, figures.tracks.seconds, _MOST_JITTER, apart_from=ends)
+    low = np.where(scores < _LOW_SCORE * np.median(scores), -scores, np.nan)
+    lowest = _highest(low, figures.tracks.seconds, _LOWEST_SCORES, apart_from=[*ends, *shakiest])
     found = [_loss(figures, row) for row in ends]
-    found += [_moment(figures, row, "shaking", f"shakes by {shaking[row]:.2f} %") for row in shakiest]
-    found += [_moment(figures, row, "doubt", f"score {scores[row]:.2f}") for row in doubtful]
+    found += [_moment(figures, row, "jitter", f"jitter {jitter[row]:.2f} %") for row in shakiest]
+    found += [_moment(figures, row, "score", f"score {scores[row]:.2f}") for row in lowest]
     return sorted(found, key=lambda moment: moment.seconds)
 
 
@@ -68,7 +75,7 @@ def _highest(
     count: int,
     apart_from: Sequence[int],
 ) -> list[int]:
-    """Rows of the largest values, apart from each other and from those given; the largest first."""
+    """Rows of the largest values, the largest first, apart in time from each other and from given rows."""
     rows: list[int] = []
     for row in np.argsort(-values, kind="stable").tolist():
         if len(rows) == count or np.isnan(values[row]):
@@ -85,9 +92,9 @@ def _moment(figures: FaceFigures, row: int, kind: str, text: str) -> Moment:
 
 
 def _loss(figures: FaceFigures, row: int) -> Moment:
-    """The first frame after a run's last row."""
+    """Moment of the first frame after a run's last row."""
     frame, seconds = int(figures.tracks.frame[row]), float(figures.tracks.seconds[row])
-    return Moment(figures.face, row, frame + 1, seconds, "loss", "lost after this")
+    return Moment(figures.face, row, frame + 1, seconds, "loss", "face lost")
 
 
 def pictures(
@@ -96,10 +103,18 @@ def pictures(
     frames: Iterable[VideoFrame],
     progress: Callable[[int, int | None], None] | None = None,
 ) -> dict[Moment, str]:
-    """Each moment's picture around the face, with its stabilised points, as the URL of a JPEG.
+    """Cut out each moment's face and draw its stabilised points.
 
-    The frames are read forward, and no further than the last moment. A lost face is drawn dashed, as it was
-    last seen.
+    A lost face is drawn dashed, where it was last seen.
+
+    Args:
+        moments: of any faces.
+        faces: figures of these.
+        frames: of the clip; read no further than the last moment.
+        progress: called with frames read and frames to read.
+
+    Returns:
+        JPEG of each moment, as a `data:` URL.
     """
     wanted: dict[int, list[Moment]] = {}
     for moment in moments:

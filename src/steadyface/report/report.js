@@ -2,7 +2,7 @@
 
 const UNITS = 1000, NONE = 65535;
 
-// Series k of a packed block: 16-bit steps above its least value, NaN where there is none.
+// Unpacks series k of a block written by series.packed.
 function unpack(block, count, k) {
   if (!block.codes) {
     const bytes = Uint8Array.from(atob(block.data), (letter) => letter.charCodeAt(0));
@@ -27,16 +27,16 @@ function redraw(chart, view, seconds, lines) {
   const known = lines.flatMap((line) => Array.from(line).filter((value) => value === value));
   let low = known.reduce((a, b) => Math.min(a, b), Infinity);
   let high = known.reduce((a, b) => Math.max(a, b), -Infinity);
-  const room = 0.06 * (high - low || Math.abs(high) || 1);
-  low -= room;
-  high += room;
+  const padding = 0.06 * (high - low || Math.abs(high) || 1);
+  low -= padding;
+  high += padding;
   const down = (value) => ((high - value) / (high - low)) * UNITS;
-  const wide = Math.max(view.end - view.start, 1e-9);
+  const length = Math.max(view.end - view.start, 1e-9);
   chart.querySelectorAll(".line").forEach((path, k) => {
     let pen = "M", d = "";
     lines[k].forEach((value, n) => {
       if (value !== value) { pen = "M"; return; }
-      d += `${pen}${(((seconds[n] - view.start) / wide) * UNITS).toFixed(1)} ${down(value).toFixed(1)}`;
+      d += `${pen}${(((seconds[n] - view.start) / length) * UNITS).toFixed(1)} ${down(value).toFixed(1)}`;
       d += pen === "M" ? "h0" : "";
       pen = "L";
     });
@@ -49,24 +49,24 @@ function redraw(chart, view, seconds, lines) {
     rules[0].before(rule);
   }
   rules.forEach((rule) => rule.remove());
-  label(chart.querySelector(".y"), values.map((value) => [String(value), "top", down(value) / UNITS]));
-  label(chart.querySelector(".x"), view.times.map(([text, share]) => [text, "left", share]));
+  label(chart.querySelector(".y"), values.map((value) => [String(value), "top", (100 * down(value)) / UNITS]));
+  label(chart.querySelector(".x"), view.times.map(([text, percent]) => [text, "left", percent]));
 }
 
-// Both lines, less the first one's mean over `reach` frames to each side.
-function offCourse([raw, steady], reach) {
-  const course = raw.map((_, n) => {
+// Deviation of both lines from the mean of the raw one over `reach` frames to each side.
+function deviation([raw, steady], reach) {
+  const mean = raw.map((_, n) => {
     if (n < reach || n + reach >= raw.length) return NaN;
     return raw.subarray(n - reach, n + reach + 1).reduce((a, b) => a + b, 0) / (2 * reach + 1);
   });
-  return [raw, steady].map((line) => line.map((value, n) => value - course[n]));
+  return [raw, steady].map((line) => line.map((value, n) => value - mean[n]));
 }
 
 function label(axis, labels) {
-  axis.replaceChildren(...labels.map(([text, side, share]) => {
+  axis.replaceChildren(...labels.map(([text, side, percent]) => {
     const span = document.createElement("span");
     span.textContent = text;
-    span.style[side] = `${100 * share}%`;
+    span.style[side] = `${percent}%`;
     return span;
   }));
 }
@@ -88,14 +88,14 @@ for (const paths of document.querySelectorAll(".paths")) {
       const lines = [0, 1].map((kind) => unpack(view.points, view.count, (kind * 68 + landmark) * 2 + axis));
       redraw(charts[2 * axis], view, seconds, lines);
       charts[2 * axis + 1].hidden = !view.every;
-      if (view.every) redraw(charts[2 * axis + 1], view, seconds, offCourse(lines, view.reach));
+      if (view.every) redraw(charts[2 * axis + 1], view, seconds, deviation(lines, view.reach));
     }
   };
 
   diagram.addEventListener("click", (event) => {
-    const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(diagram.getScreenCTM().inverse());
-    const away = dots.map((dot) => Math.hypot(dot.cx.baseVal.value - place.x, dot.cy.baseVal.value - place.y));
-    select.value = String(away.indexOf(Math.min(...away)));
+    const click = new DOMPoint(event.clientX, event.clientY).matrixTransform(diagram.getScreenCTM().inverse());
+    const distances = dots.map((dot) => Math.hypot(dot.cx.baseVal.value - click.x, dot.cy.baseVal.value - click.y));
+    select.value = String(distances.indexOf(Math.min(...distances)));
     update();
   });
   paths.addEventListener("change", update);

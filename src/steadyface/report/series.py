@@ -1,4 +1,4 @@
-"""Long series made short enough to be drawn, and small enough to be carried in a page."""
+"""Time series, shortened for drawing and packed for the page's script."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-_GAP = 0.5  # s: a line is not drawn across a longer time without a value
-_FRAMES = 2.5  # or so many usual times from value to value, if that is longer
+_GAP = 0.5  # s: a line breaks where values are further apart than this
+_FRAMES = 2.5  # and further than so many median intervals
 _STEPS = 2**16 - 2  # of a packed value; the largest 16-bit number stands for NaN
 
 
@@ -19,25 +19,25 @@ class Series:
     """Values over time, NaN where a line breaks.
 
     Args:
-        seconds: rising.
-        values: any number of them at each time.
+        seconds: increasing.
+        values: (times, …).
     """
 
     seconds: Float[np.ndarray, "times"]
     values: Float[np.ndarray, "times *shape"]
 
     def at_most(self, count: int) -> Series:
-        """With no more than about `count` times: of each stretch the least and the largest of each value.
+        """Shorten to about `count` times, the least and the largest value of each interval.
 
-        Nothing that sticks out gets lost, however short it is. Fewer times than `count` stay as they are, but
-        for breaks where there is nothing for more than 0.5 s.
+        No extreme is lost, however short it is. Up to `count` times stay as they are, with a NaN where there
+        is no value for more than 0.5 s.
         """
         if len(self.seconds) <= count:
             return self._broken()
         bins = count // 2
         first, last = float(self.seconds[0]), float(self.seconds[-1])
-        place = np.minimum((self.seconds - first) / (last - first) * bins, bins - 1).astype(int)
-        filled, starts = np.unique(place, return_index=True)
+        bin_of = np.minimum((self.seconds - first) / (last - first) * bins, bins - 1).astype(int)
+        filled, starts = np.unique(bin_of, return_index=True)
         values = np.full((bins, 2, *self.values.shape[1:]), np.nan)
         values[filled, 0] = np.fmin.reduceat(self.values, starts)
         values[filled, 1] = np.fmax.reduceat(self.values, starts)
@@ -45,7 +45,7 @@ class Series:
         return Series(seconds, values.reshape(-1, *self.values.shape[1:]))
 
     def between(self, start: float, end: float) -> Series:
-        """The part from `start` to `end`, s."""
+        """Cut out the part from `start` to `end`, s."""
         low, high = np.searchsorted(self.seconds, [start, end + 1e-9])
         return Series(self.seconds[low:high], self.values[low:high])
 
@@ -59,10 +59,13 @@ class Series:
 
 
 def packed(values: Float[np.ndarray, "times series"]) -> dict[str, Any]:
-    """Series as 16-bit steps between each one's least and largest value, for the page's script.
+    """Pack series as 16-bit steps between the least and the largest value of each.
 
-    `low` and `step` say what 0 and 1 mean, `data` holds one series after the other in base64, little-endian;
-    65535 stands for NaN.
+    Value = low + step × code; code 65535 stands for NaN.
+
+    Returns:
+        `low` and `step` of each series, and `data`: the codes, one series after the other, as base64 of
+        little-endian numbers.
     """
     known = np.where(np.isnan(values), np.inf, values).min(axis=0, initial=np.inf)
     low = np.where(np.isfinite(known), known, 0.0)

@@ -1,49 +1,72 @@
-"""Which identity is there when."""
+"""Timeline of all identities: bars over the time in which each is tracked or coasting."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from steadyface.report.charts import clock, x_ticks
+from steadyface.report.charts import clock, time_labels
 from steadyface.report.figures import FaceFigures, runs_of
 from steadyface.tracks import Tracks
 
 _LANES = 40
-_JOINED = 0.001  # of the whole time: a shorter gap cannot be seen
+_JOINED = 0.001  # of the clip's length: a shorter gap is too narrow to see
 
 
-def timeline_html(faces: Sequence[FaceFigures], end: float) -> str:
-    """A lane for each identity, from 0 to the clip's end, in order of appearance.
+@dataclass(frozen=True)
+class Bar:
+    """Stretch of a lane; left edge and width in % of the lane, `kind` is the CSS class."""
+
+    kind: str
+    left: float
+    width: float
+    title: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A lane for each identity, in order of appearance, from 0 s to the clip's end.
 
     Args:
-        faces: all of them; those that are there longest are shown where there are very many.
+        faces: all identities, the one seen longest first; at most 40 get a lane.
         end: of the clip, s.
     """
-    shown = sorted(faces[:_LANES], key=lambda face: face.face)
-    lanes = "".join(
-        f'<div class="lane"><span>face {face.face}</span><div class="field">{_bars(face, end)}</div></div>'
-        for face in shown
-    )
-    left = len(faces) - len(shown)
-    held = any(len(face.held) for face in shown)
-    legend = "<p>Hatched: lost, its last shape held.</p>" if held else ""
-    more = f"<p>{left} more are there for shorter times.</p>" if left else ""
-    axis = f'<div class="lane"><div class="x">{x_ticks(0.0, end)}</div></div>'
-    return f'<section class="sheet">{legend}{lanes}{axis}{more}</section>'
 
+    faces: Sequence[FaceFigures]
+    end: float
 
-def _bars(face: FaceFigures, end: float) -> str:
-    parts = (("seen", face.tracks), ("held", face.held))
-    return "".join(_bar(kind, *times, end) for kind, rows in parts for times in presence(rows, end))
+    @property
+    def lanes(self) -> list[tuple[int, list[Bar]]]:
+        """Number of each identity with its bars."""
+        return [(face.face, _bars(face, self.end)) for face in self._shown]
+
+    @property
+    def left_out(self) -> int:
+        """Number of identities without a lane."""
+        return len(self.faces) - len(self._shown)
+
+    @property
+    def any_held(self) -> bool:
+        """Whether a lane has a hatched bar."""
+        return any(len(face.held) for face in self._shown)
+
+    @property
+    def time_labels(self) -> list[tuple[str, float]]:
+        """Labels of the time axis."""
+        return time_labels(0.0, self.end)
+
+    @property
+    def _shown(self) -> list[FaceFigures]:
+        return sorted(self.faces[:_LANES], key=lambda face: face.face)
 
 
 def presence(rows: Tracks, end: float) -> list[tuple[float, float]]:
-    """From when to when the rows of one face last, s; gaps too short to be seen are closed.
+    """Start and end of each run of frames, s; gaps too short to see are closed.
 
     Args:
-        rows: one of each frame at most.
+        rows: at most one of each frame.
         end: of the clip, s.
     """
     seconds = rows.seconds
@@ -57,10 +80,14 @@ def presence(rows: Tracks, end: float) -> list[tuple[float, float]]:
     return times
 
 
-def _bar(kind: str, start: float, stop: float, end: float) -> str:
-    wide = max(end, 1e-9)
+def _bars(face: FaceFigures, end: float) -> list[Bar]:
+    parts = (("seen", face.tracks), ("held", face.held))
+    return [_bar(kind, *times, end) for kind, rows in parts for times in presence(rows, end)]
+
+
+def _bar(kind: str, start: float, stop: float, end: float) -> Bar:
+    length = max(end, 1e-9)
     title = f"{kind} from {clock(round(start, 2), end)} to {clock(round(stop, 2), end)}"
-    return (
-        f'<i class="{kind}" style="left:{100 * start / wide:.3f}%;'
-        f'width:{100 * min(stop - start, end) / wide:.3f}%" title="{title}"></i>'
+    return Bar(
+        kind, round(100 * start / length, 3), round(100 * min(stop - start, end) / length, 3), title
     )

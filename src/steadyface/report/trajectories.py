@@ -1,29 +1,29 @@
-"""Every landmark's path, raw and stabilised, for the page's script to draw whichever is chosen."""
+"""Trajectories of every landmark, raw and stabilised, from which the page's script draws the chosen one."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.report.charts import Chart, Line, chart_html, time_labels
-from steadyface.report.diagram import chooser
+from steadyface.report.charts import Chart, Line, time_labels
+from steadyface.report.diagram import Diagram, chooser
 from steadyface.report.figures import FaceFigures
 from steadyface.report.series import Series, packed
 
 CHOSEN = 30
-"""The landmark that is drawn first: the tip of the nose."""
+"""Landmark that is drawn first: the tip of the nose."""
 
-_STRETCH = 4.0  # s of a stretch that is shown frame by frame
-_REACH = 3  # frames to each side over which a path's smooth course is its mean
-_SHORT = 6.0  # s: a shorter track is shown as a whole only
+_STRETCH = 4.0  # s that are shown frame by frame
+_REACH = 3  # frames to each side of the running mean from which deviations are measured
+_SHORT = 6.0  # s: a shorter track is only shown as a whole
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a face's time, s, and why it is shown."""
+    """Part of a face's time, s, with its name in the page."""
 
     name: str
     start: float
@@ -31,22 +31,25 @@ class Stretch:
 
 
 def stretches(figures: FaceFigures) -> list[Stretch]:
-    """Where the face rests most, where its raw points shake most, and its whole time."""
+    """Choose the 4 s of least motion, the 4 s of most raw jitter, and the whole time."""
     seconds = figures.tracks.seconds
-    whole = Stretch("the whole track", float(seconds[0]), float(seconds[-1]))
+    whole = Stretch("whole track", float(seconds[0]), float(seconds[-1]))
     if whole.end - whole.start <= _SHORT:
         return [whole]
     points = figures.tracks.points
     moved = np.linalg.norm(np.diff(points, axis=0), axis=-1).mean(axis=-1, dtype=float)
     parts = []
-    for name, cost in (("calmest", np.append(moved, 0.0)), ("shakiest", -figures.shaking_raw.mean(axis=1))):
+    for name, cost in (
+        ("least motion", np.append(moved, 0.0)),
+        ("most jitter", -figures.shaking_raw.mean(axis=1)),
+    ):
         start = _cheapest(cost, figures)
-        parts.append(Stretch(f"{name} {_STRETCH:g} s", start, start + _STRETCH))
+        parts.append(Stretch(f"{name}, {_STRETCH:g} s", start, start + _STRETCH))
     return [*parts, whole]
 
 
 def _cheapest(cost: Float[np.ndarray, "frames"], figures: FaceFigures) -> float:
-    """When the stretch of least mean cost within one run begins; the longest run where all are shorter."""
+    """Start of the 4 s with the least mean cost within one run, s; of the longest run if all are shorter."""
     seconds, best = figures.tracks.seconds, (np.inf, float(figures.tracks.seconds[0]))
     longest = max(figures.runs, key=len)
     for run in figures.runs:
@@ -62,50 +65,72 @@ def _cheapest(cost: Float[np.ndarray, "frames"], figures: FaceFigures) -> float:
     return best[1]
 
 
-def trajectories_html(figures: FaceFigures, times: int) -> str:
-    """The chooser, the charts of the chosen landmark, and the data of all, of at most `times` times each."""
-    parts = stretches(figures)
-    buttons = "".join(
-        f'<label><input type="radio" name="stretch-{figures.face}" value="{k}"{" checked" * (k == 0)}>'
-        f"{part.name}</label>"
-        for k, part in enumerate(parts)
-    )
-    views = json.dumps([_view(figures, part, times) for part in parts], separators=(",", ":"))
-    return (
-        f'<div class="paths"><div class="pick">{chooser(CHOSEN)}</div>'
-        f'<div><div class="stretches">{buttons}</div>'
-        f'<div class="charts">{_charts(figures, parts[0], times)}</div></div>'
-        f'<script type="application/json">{views}</script></div>'
-    )
+@dataclass(frozen=True)
+class Trajectories:
+    """Charts of one landmark, and the data of all.
+
+    Args:
+        figures: of one identity.
+        times: most times of each stretch.
+    """
+
+    figures: FaceFigures
+    times: int
+
+    @cached_property
+    def stretches(self) -> list[Stretch]:
+        """Parts to choose from; the first one is shown at the start."""
+        return stretches(self.figures)
+
+    @property
+    def chooser(self) -> Diagram:
+        """Landmarks to choose from."""
+        return chooser()
+
+    @property
+    def chosen(self) -> int:
+        """Landmark that is drawn first."""
+        return CHOSEN
+
+    @property
+    def charts(self) -> list[Chart]:
+        """Trajectory of landmark `CHOSEN` and its deviation from the running mean, in x and in y."""
+        part = self.stretches[0]
+        series = _series(self.figures, part)
+        out = []
+        for axis, name in enumerate("xy"):
+            path = Series(series.seconds, series.values[:, :, CHOSEN, axis])
+            deviation = Series(path.seconds, path.values - _running_mean(path.values[:, 0])[:, None])
+            out.append(_chart(f"{name}, px", path, part))
+            coarse = len(series.seconds) > self.times
+            title = f"{name} minus its {2 * _REACH + 1}-frame mean, px"
+            out.append(_chart(title, deviation, part, legend=False, hidden=coarse))
+        return out
+
+    @property
+    def views(self) -> list[dict[str, object]]:
+        """Data of each stretch for the page's script, as JSON can hold it."""
+        return [_view(self.figures, part, self.times) for part in self.stretches]
 
 
-def _charts(figures: FaceFigures, part: Stretch, times: int) -> str:
-    """The chosen landmark's path, and how far it is off its own smooth course, in x and in y."""
-    series = _series(figures, part)
-    span, out = (part.start, part.end), []
-    for axis, name in enumerate("xy"):
-        path = Series(series.seconds, series.values[:, :, CHOSEN, axis])
-        off = Series(path.seconds, path.values - _course(path.values[:, 0])[:, None])
-        for shown, title in ((path, f"{name}, px"), (off, f"{name} off its smooth course, px")):
-            lines = [
-                Line(label if shown is path else "", kind, Series(shown.seconds, shown.values[:, k]))
-                for k, (label, kind) in enumerate((("raw", "raw"), ("stabilised", "steady")))
-            ]
-            hidden = shown is off and len(series.seconds) > times
-            out.append(chart_html(Chart(title, lines, span, hidden=hidden)))
-    return "".join(out)
+def _chart(title: str, both: Series, part: Stretch, legend: bool = True, hidden: bool = False) -> Chart:
+    lines = [
+        Line(name if legend else "", kind, Series(both.seconds, both.values[:, k]))
+        for k, (name, kind) in enumerate((("raw", "raw"), ("stabilised", "steady")))
+    ]
+    return Chart(title, lines, (part.start, part.end), hidden=hidden)
 
 
-def _course(values: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times"]:
-    """The mean over three frames to each side, NaN where one of them is missing."""
-    course = np.full(len(values), np.nan)
+def _running_mean(values: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times"]:
+    """Mean over three frames to each side, NaN where one of them is missing."""
+    mean = np.full(len(values), np.nan)
     if len(values) > 2 * _REACH:
-        course[_REACH:-_REACH] = np.convolve(values, np.full(2 * _REACH + 1, 1 / (2 * _REACH + 1)), "valid")
-    return course
+        mean[_REACH:-_REACH] = np.convolve(values, np.full(2 * _REACH + 1, 1 / (2 * _REACH + 1)), "valid")
+    return mean
 
 
 def _series(figures: FaceFigures, part: Stretch) -> Series:
-    """(times, 2, 68, 2): raw and stabilised points."""
+    """Raw and stabilised points, (times, 2, 68, 2)."""
     tracks = figures.tracks
     whole = Series(tracks.seconds, np.stack([tracks.raw_points, tracks.points], axis=1).astype(float))
     return whole.between(part.start, part.end)

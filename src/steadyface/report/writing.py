@@ -1,36 +1,28 @@
-"""Write the report of a clip or of its tracks: one page that needs no other file and no network."""
+"""Write the report of a clip or of its tracks as one HTML page that needs no other file and no network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 from steadyface.clips import ClipSummary, track_clip
 from steadyface.errors import DataError
 from steadyface.files import make_folder, write_text
-from steadyface.html.page import page
+from steadyface.html.rendering import render
 from steadyface.pipeline import TrackingOptions, build
 from steadyface.report.figures import figures_of, frame_count
 from steadyface.report.moments import Moment, pictures, worst_moments
-from steadyface.report.sections import header_html, main_html
+from steadyface.report.sections import contents
 from steadyface.tracks import Tracks
 from steadyface.video import open_frames, source_name
 
 PAGE = ".report.html"
-"""How a page's name ends, after the clip's."""
+"""Suffix of a page's name, after the clip's."""
 
 MOST_FACES = 8
-"""Identities that get charts of their own, those that are there longest."""
+"""Identities with a section of their own, those seen longest."""
 
 Progress = Callable[[int, int | None], None]
-
-_ASSETS = files("steadyface.report")
-_FOOTER = (
-    "Made by steadyface. The page holds all that it shows and asks the network for nothing; "
-    "the pictures in it, if any, are parts of the clip."
-)
-
 
 def report_tracks(
     tracks: Tracks,
@@ -45,13 +37,13 @@ def report_tracks(
     """Write the report of tracks.
 
     Args:
-        tracks: of any number of faces, none too.
+        tracks: of any number of faces, also none.
         path: of the page, .html; its folder is made if missing.
-        clip: the video, image or folder that was tracked, if at hand: for pictures of the worst moments.
-        fps: of a clip that is a folder of images.
+        clip: video, image or folder that was tracked, for pictures of the worst moments; None leaves them out.
+        fps: frame rate of a folder of images.
         summary: of the tracking, for its speed.
-        name: of the page, where `tracks.meta` does not name the clip.
-        progress: is called while the clip is read for pictures.
+        name: title of the page if `tracks.meta` does not name the clip.
+        progress: called with frames read and frames to read, while the clip is read for pictures.
 
     Returns:
         Path of the page.
@@ -71,15 +63,8 @@ def report_tracks(
         with open_frames(clip, fps, start, end) as frames:
             images = pictures(moments, shown, frames, progress)
     name = str(tracks.meta.get("source") or name)
-    text = page(
-        f"{name}: steadyface report",
-        header_html(name, tracks, faces),
-        main_html(tracks, faces, shown, moments, images, summary),
-        _FOOTER,
-        style=(_ASSETS / "report.css").read_text(encoding="utf-8"),
-        script=(_ASSETS / "report.js").read_text(encoding="utf-8"),
-    )
-    return write_text(path, text)
+    values = contents(name, tracks, faces, shown, moments, images, summary)
+    return write_text(path, render("report/report.html", **values))
 
 
 def report_clip(
@@ -89,16 +74,16 @@ def report_clip(
     *,
     progress: Progress | None = None,
 ) -> tuple[Path, ClipSummary | None]:
-    """Track a clip, unless `out` holds its tracks already, and write its report beside them.
+    """Track a clip, unless `out` already holds its tracks, and write its report beside them.
 
     Args:
         clip: a video, an image, or a folder of images.
         out: folder for NAME.npz and NAME.report.html; NAME is the clip's `source_name`.
-        options: of tracking, where the clip is tracked here.
-        progress: is called after every frame, tracked or read again for pictures.
+        options: of tracking, unless the tracks are there already.
+        progress: called after every frame, tracked or read again for pictures.
 
     Returns:
-        Path of the page, and of the tracking its summary, or None where it had been done before.
+        Path of the page, and summary of the tracking; None if the tracks were there before.
 
     Raises:
         DataError: the tracks in `out` are another clip's, or something cannot be written.
