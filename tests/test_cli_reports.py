@@ -1,4 +1,4 @@
-"""`steadyface report` and the looks of `steadyface track`, as a user meets them."""
+"""`steadyface report`, `steadyface evaluate-report` and the styles of `steadyface track`."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ def test_report_of_tracks(
     assert "data:image/jpeg" in page.read_text(encoding="utf-8")
 
 
-def test_report_of_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'steadyface[plots]'")
     image_results().save(tmp_path / "results.json")
     shutil.copy(tmp_path / "results.json", tmp_path / "other.json")
     for given in (tmp_path, tmp_path / "results.json", tmp_path / "other.json"):
-        code, printed, err = run(capsys, "report", given, "--out", tmp_path / "page")
+        code, printed, err = run(capsys, "evaluate-report", given, "--out", tmp_path / "page")
         assert (code, printed.strip(), err) == (0, str(tmp_path / "page" / "report.html"), [])
 
 
@@ -95,9 +95,13 @@ def test_what_report_refuses(
     (tmp_path / "broken.json").write_text("{}")
     tracks = out / "portrait.npz"
     for arguments, problem in (
-        ([], "nothing to report: name a clip, its tracks, or a results.json"),
+        ([], "nothing to report: name a clip or its tracks"),
         ([tmp_path / "none.mp4"], "none.mp4: no such file or folder"),
-        ([tmp_path, tracks], "results make one page, clips and tracks others: name them in two commands"),
+        ([tmp_path], f"{tmp_path} holds benchmark results: use steadyface evaluate-report {tmp_path}"),
+        (
+            [tmp_path / "results.json"],
+            f"results.json holds benchmark results: use steadyface evaluate-report {tmp_path / 'results.json'}",
+        ),
         ([clip, "--clip", clip], "--clip goes with one file of tracks"),
         ([tracks, out / "portrait.csv"], "would both write portrait.report.html: use two --out folders"),
         ([tmp_path / "notes.txt"], "notes.txt: not a video that can be read"),
@@ -106,6 +110,30 @@ def test_what_report_refuses(
         code, _, err = run(capsys, "report", *arguments, "--out", tmp_path / "out")
         assert (code, len(err)) == (1, 1)
         assert problem in err[0]
+
+
+def test_tracks_may_be_called_results(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(out / "portrait.json", tmp_path / "results.json")
+    code, printed, err = run(capsys, "report", tmp_path / "results.json", "--out", tmp_path)
+    assert (code, printed.strip(), err) == (0, str(tmp_path / "results.report.html"), [])
+
+
+def test_what_evaluate_report_refuses(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    for arguments, problem in (
+        ([], "nothing to report: name a results.json, or the folder that holds it"),
+        ([tmp_path], f"holds predictions without figures: run steadyface score {tmp_path}"),
+        ([tmp_path / "none.json"], "none.json: No such file or directory"),
+        ([out / "portrait.json"], "portrait.json: not results of steadyface score"),
+    ):
+        code, _, err = run(capsys, "evaluate-report", *arguments, "--out", tmp_path / "out")
+        assert (code, len(err)) == (1, 1)
+        assert problem in err[0]
+        assert not (tmp_path / "out").exists()
 
 
 def test_one_input_that_fails_does_not_cost_the_others(

@@ -34,7 +34,7 @@ app = App(
 _COMMANDS = (
     *("tracking:track", "corpus:corpus", "live:live", "reports:report", "tracking:demo", "networks:models"),
     *("networks:train", "networks:label", "networks:export"),
-    *("benchmarks:predict", "benchmarks:score", "benchmarks:evaluate"),
+    *("benchmarks:predict", "benchmarks:score", "benchmarks:evaluate", "reports:evaluate_report"),
     *("fitting:make_sequences", "fitting:fit_stabilizer"),
 )
 for _command in _COMMANDS:  # imported on first use, so that the command line starts fast

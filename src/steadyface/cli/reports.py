@@ -1,4 +1,4 @@
-"""The command that makes pages to look at: of a clip, of its tracks, or of measured figures."""
+"""Commands that make HTML pages: of clips or their tracks, and of benchmark results."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from steadyface.cli.terminal import complain, import_extra, show_progress
-from steadyface.errors import ConfigError, SteadyfaceError
+from steadyface.errors import ConfigError, DataError, SteadyfaceError
 from steadyface.pipeline import TrackingOptions
 
 _TRACKS = (".npz", ".csv", ".parquet", ".json")
+_RESULTS, _RUN = "results.json", "run.json"
 
 
 def report(
@@ -22,56 +23,64 @@ def report(
     options: Annotated[TrackingOptions, Parameter(name="*", group="Tracking")] = TrackingOptions(),
     quiet: bool = False,
 ) -> int:
-    """Make an HTML page to look at: of tracked clips, or of a benchmark's results.
+    """Make an HTML page of each clip: trajectories, jitter, blinks and worst moments.
 
-    A clip is tracked as by `steadyface track` unless OUT holds its tracks, NAME.npz; its page is
-    OUT/NAME.report.html. Results, one or several, make one page, OUT/report.html.
+    A clip is tracked as by `steadyface track` unless OUT holds its tracks, NAME.npz. Its page is
+    OUT/NAME.report.html.
 
     Parameters
     ----------
     inputs
-        Videos, images or folders of images; or tracks (.npz, .csv, .parquet, .json); or results.json files of
-        `steadyface evaluate`, or folders that hold one.
+        Videos, images or folders of images; or tracks (.npz, .csv, .parquet, .json).
     out
-        Folder for the pages; for results also for the tables (.md, .csv, .tex) and figures (.png, .svg).
+        Folder for the pages.
     clip
-        The clip of the tracks that are named, for pictures of the worst moments.
+        Clip of the tracks, for pictures of the worst moments.
     quiet
         Print no progress.
     """
     if not inputs:
-        raise ConfigError("nothing to report: name a clip, its tracks, or a results.json")
-    kinds = {_kind(path) for path in inputs}
-    if "results" in kinds:
-        if len(kinds) > 1:
-            raise ConfigError("results make one page, clips and tracks others: name them in two commands")
-        return _report_results(inputs, out)
-    if clip is not None and (len(inputs) > 1 or kinds != {"tracks"}):
+        raise ConfigError("nothing to report: name a clip or its tracks")
+    for path in inputs:
+        if not path.exists():
+            raise ConfigError(f"{path}: no such file or folder")
+        if any((path / name).exists() for name in (_RESULTS, _RUN)):
+            raise _misplaced(path)
+    if clip is not None and [path.suffix.lower() in _TRACKS for path in inputs] != [True]:
         raise ConfigError("--clip goes with one file of tracks")
     return _report_clips(inputs, out, clip, options, quiet)
 
 
-def _kind(path: Path) -> str:
-    """results, tracks or clip."""
-    if not path.exists():
-        raise ConfigError(f"{path}: no such file or folder")
-    if path.is_dir():
-        if not (path / "results.json").exists() and (path / "run.json").exists():
-            raise ConfigError(f"{path} holds predictions without figures: run steadyface score {path}")
-        return "results" if (path / "results.json").exists() else "clip"
-    if path.suffix.lower() == ".json":
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return "results" if '"protocol"' in file.read(100) else "tracks"  # it stands first there
-    return "tracks" if path.suffix.lower() in _TRACKS else "clip"
+def evaluate_report(
+    *results: Annotated[Path, Parameter(negative=())], out: Path = Path("steadyface-out")
+) -> int:
+    """Make an HTML page of benchmark results, with the paper's tables and figures.
 
+    The page is OUT/report.html; beside it are the tables (.md, .csv, .tex) and figures (.png, .svg).
 
-def _report_results(inputs: Sequence[Path], out: Path) -> int:
+    Parameters
+    ----------
+    results
+        results.json files of `steadyface evaluate` or `steadyface score`, or the folders that hold them.
+    out
+        Folder for the page, tables and figures.
+    """
     from steadyface.evaluation.evaluate import load_results
 
+    if not results:
+        raise ConfigError(f"nothing to report: name a {_RESULTS}, or the folder that holds it")
+    for path in results:
+        if (path / _RUN).exists() and not (path / _RESULTS).exists():
+            raise ConfigError(f"{path} holds predictions without figures: run steadyface score {path}")
     writing = import_extra("steadyface.evaluation.report", "plots")
-    loaded = [load_results(path / "results.json" if path.is_dir() else path) for path in inputs]
+    loaded = [load_results(path / _RESULTS if path.is_dir() else path) for path in results]
     print(writing.write_report(loaded, out))
     return 0
+
+
+def _misplaced(path: Path) -> ConfigError:
+    """Name the command for benchmark results, which were once an input of `report`."""
+    return ConfigError(f"{path} holds benchmark results: use steadyface evaluate-report {path}")
 
 
 def _report_clips(
@@ -81,19 +90,27 @@ def _report_clips(
     options: TrackingOptions,
     quiet: bool,
 ) -> int:
-    """A page for each input; the others are made if one cannot be."""
+    """Make a page for each input, also after one that fails."""
     from steadyface.clips import check_names
     from steadyface.report import PAGE, report_clip, report_tracks
     from steadyface.tracks import Tracks
     from steadyface.video import source_name
+
+    def load_tracks(path: Path) -> Tracks:
+        try:
+            return Tracks.load(path)
+        except DataError as error:
+            if path.name == _RESULTS:
+                raise _misplaced(path) from error
+            raise
 
     check_names(inputs, suffix=PAGE)
     problems: list[str] = []
     for path in inputs:
         try:
             with show_progress(path.name, quiet) as progress:
-                if _kind(path) == "tracks":
-                    tracks, page = Tracks.load(path), out / f"{source_name(path)}{PAGE}"
+                if path.suffix.lower() in _TRACKS:
+                    tracks, page = load_tracks(path), out / f"{source_name(path)}{PAGE}"
                     report_tracks(tracks, page, clip=clip, fps=options.fps, name=path.name, progress=progress)
                     summary = None
                 else:
