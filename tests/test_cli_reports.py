@@ -90,7 +90,8 @@ def test_evaluate_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_what_report_refuses(
     out: Path, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    image_results().save(tmp_path / "results.json")
+    results = tmp_path / "results.json"
+    image_results().save(results)
     (tmp_path / "notes.txt").write_text("no clip")
     (tmp_path / "broken.json").write_text("{}")
     tracks = out / "portrait.npz"
@@ -98,10 +99,7 @@ def test_what_report_refuses(
         ([], "nothing to report: name a clip or its tracks"),
         ([tmp_path / "none.mp4"], "none.mp4: no such file or folder"),
         ([tmp_path], f"{tmp_path} holds benchmark results: use steadyface evaluate-report {tmp_path}"),
-        (
-            [tmp_path / "results.json"],
-            f"results.json holds benchmark results: use steadyface evaluate-report {tmp_path / 'results.json'}",
-        ),
+        ([results], f"{results} holds benchmark results: use steadyface evaluate-report {results}"),
         ([clip, "--clip", clip], "--clip goes with one file of tracks"),
         ([tracks, out / "portrait.csv"], "would both write portrait.report.html: use two --out folders"),
         ([tmp_path / "notes.txt"], "notes.txt: not a video that can be read"),
@@ -112,17 +110,13 @@ def test_what_report_refuses(
         assert problem in err[0]
 
 
-def test_tracks_may_be_called_results(
-    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tracks_may_be_called_results(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(out / "portrait.json", tmp_path / "results.json")
     code, printed, err = run(capsys, "report", tmp_path / "results.json", "--out", tmp_path)
     assert (code, printed.strip(), err) == (0, str(tmp_path / "results.report.html"), [])
 
 
-def test_what_evaluate_report_refuses(
-    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_evaluate_report_refuses(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run.json").write_text("{}")
     for arguments, problem in (
         ([], "nothing to report: name a results.json, or the folder that holds it"),

@@ -68,7 +68,7 @@ class TestPage:
     def test_headlines_of_an_incomplete_result_say_so(self, tmp_path: Path) -> None:
         part = video_results(videos={1: 30}, missing=["300-VW scenario 1, video 546"])
         text = write_report([part], tmp_path).read_text(encoding="utf-8")
-        tiles = text[text.index('<ul class="tiles">') : text.index("<h2 id=\"benchmarks\">")]
+        tiles = text[text.index('<ul class="tiles">') : text.index('<h2 id="benchmarks">')]
         assert "incomplete: 30 of 31 + 0 of 19 + 0 of 14 videos" in tiles
 
     def test_cards_say_what_was_used_and_what_not(self, outline: Outline, given: list[Results]) -> None:

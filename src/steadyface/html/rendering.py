@@ -1,7 +1,7 @@
 """Render the HTML templates that lie beside the code which fills them.
 
 A template is named by its path in the package, such as `report/report.html`. Pages extend `html/base.html`,
-which holds the style sheet and a policy that forbids all network requests; `html/parts.html` has shared macros.
+which brings the style sheet and a policy that forbids all network requests.
 """
 
 from __future__ import annotations

@@ -100,7 +100,11 @@ class Chart:
         """Marks, each with its left edge and width in % of the chart's width."""
         start, length = self.span[0], _length(self.span)
         return [
-            (mark, round(100 * (mark.start - start) / length, 3), round(100 * (mark.end - mark.start) / length, 3))
+            (
+                mark,
+                round(100 * (mark.start - start) / length, 3),
+                round(100 * (mark.end - mark.start) / length, 3),
+            )
             for mark in self.marks
         ]
 

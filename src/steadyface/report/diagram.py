@@ -19,7 +19,13 @@ _STOPS = np.array([[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [2
 
 @dataclass(frozen=True)
 class Dot:
-    """A landmark in the diagram: its place in mm, number and name, and colour; empty for the style sheet's."""
+    """Landmark in the diagram.
+
+    Args:
+        x, y: position, mm.
+        title: number and name.
+        colour: of the dot; empty for that of the style sheet.
+    """
 
     x: float
     y: float

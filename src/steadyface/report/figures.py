@@ -118,6 +118,6 @@ def frame_count(tracks: Tracks) -> int:
 
 
 def by_landmark(shaking: Float[np.ndarray, "frames 68"]) -> Float[np.ndarray, "68"]:
-    """Jitter of each landmark: the median of its shaking over time, %; NaN without three successive frames."""
+    """Jitter of each landmark: the median of its shaking, %; NaN without three successive frames."""
     known = shaking[~np.isnan(shaking).any(axis=1)]
     return np.median(known, axis=0) if len(known) else np.full(markup.COUNT, np.nan)

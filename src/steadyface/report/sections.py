@@ -28,13 +28,14 @@ DEFINITIONS = {
     "Jitter": "Distance of a landmark from the middle between its positions one frame before and one frame "
     "after, in % of the inter-ocular distance (outer eye corners). Mean over the 68 landmarks, median over "
     "time; per frame without the median. Steady motion has none.",
-    "Delay": "Frames by which the stabilised points lag behind the raw ones while the face moves: the lag that "
-    "best explains their difference (least squares). The raw trajectory is first averaged over five frames "
-    "around each, so that its noise does not look like lag. An estimate, since the true trajectory is unknown.",
+    "Delay": "Frames by which the stabilised points lag behind the raw ones while the face moves: the lag "
+    "that best explains their difference (least squares). The raw trajectory is first averaged over five "
+    "frames around each, so that its noise does not look like lag. An estimate, since the true trajectory "
+    "is unknown.",
     "Score": "Confidence of the network in the points, from 0 to 1.",
-    "Eyes, mouth": "Mean distance between facing lids, or inner lips, divided by the width between the corners.",
-    "Blink": f"Mean eye openness falls below {100 * CLOSED:.0f} % of its running median over 3 s, and is above "
-    f"{100 * OPEN:.0f} % of it again within {LONGEST} s.",
+    "Eyes, mouth": "Mean distance between facing lids, or inner lips, divided by the width between corners.",
+    "Blink": f"Mean eye openness falls below {100 * CLOSED:.0f} % of its running median over 3 s, and is "
+    f"above {100 * OPEN:.0f} % of it again within {LONGEST} s.",
 }
 """Figures of the report, each with its definition."""
 

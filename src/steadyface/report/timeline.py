@@ -88,6 +88,4 @@ def _bars(face: FaceFigures, end: float) -> list[Bar]:
 def _bar(kind: str, start: float, stop: float, end: float) -> Bar:
     length = max(end, 1e-9)
     title = f"{kind} from {clock(round(start, 2), end)} to {clock(round(stop, 2), end)}"
-    return Bar(
-        kind, round(100 * start / length, 3), round(100 * min(stop - start, end) / length, 3), title
-    )
+    return Bar(kind, round(100 * start / length, 3), round(100 * min(stop - start, end) / length, 3), title)

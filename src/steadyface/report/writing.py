@@ -24,6 +24,7 @@ MOST_FACES = 8
 
 Progress = Callable[[int, int | None], None]
 
+
 def report_tracks(
     tracks: Tracks,
     path: str | Path,
@@ -39,7 +40,7 @@ def report_tracks(
     Args:
         tracks: of any number of faces, also none.
         path: of the page, .html; its folder is made if missing.
-        clip: video, image or folder that was tracked, for pictures of the worst moments; None leaves them out.
+        clip: video, image or folder that was tracked, for pictures; None leaves them out.
         fps: frame rate of a folder of images.
         summary: of the tracking, for its speed.
         name: title of the page if `tracks.meta` does not name the clip.
