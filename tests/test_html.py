@@ -12,6 +12,7 @@ from test_evaluation_tables import image_results, motion_results, video_results
 from test_report import tracks_of
 
 import steadyface
+from steadyface.evaluation.predictions import Reading, Run
 from steadyface.html.rendering import render
 from steadyface.report import report_tracks
 
@@ -55,12 +56,9 @@ class TestNames:
         )
 
         def page(name: str, item: str) -> str:
-            values = {
-                "run": {"weights": name, "version": name},
-                "skipped": {item: item},
-                "missing": [item],
-            }
-            results = [make(**values) for make in (image_results, video_results, motion_results)]
+            run = Run("any", name, name, Reading.DARK, name)
+            gaps = {"run": run, "skipped": {item: item}, "missing": [item]}
+            results = [image_results(**gaps), video_results(**gaps), motion_results(**gaps)]
             return report.write_report(results, tmp_path).read_text(encoding="utf-8")
 
         hostile = page(QUOTES, SCRIPT)
