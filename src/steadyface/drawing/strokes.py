@@ -105,5 +105,5 @@ def _dashes(lines: Sequence[Polyline] | Pieces, dash: float) -> Pieces:
 
 
 def _fixed(points: Float[np.ndarray, "*lines 2"]) -> Int[np.ndarray, "*lines 2"]:
-    """Polyline in OpenCV's fixed-point px."""
+    """Convert points to OpenCV's fixed-point px."""
     return np.clip(np.round(points * 2**_SHIFT), -_FAR, _FAR).astype(np.int32)
