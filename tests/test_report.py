@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ from steadyface.report.figures import by_landmark, figures_of
 from steadyface.report.moments import worst_moments
 from steadyface.report.series import Series, packed
 from steadyface.report.timeline import presence
-from steadyface.report.trajectories import stretches
+from steadyface.report.trajectories import CHOSEN, stretches
 from steadyface.tracks import Tracks
 
 FPS = 25.0
@@ -273,6 +275,48 @@ class TestClip:
         tracks_of({0: [range(3)]}, source="talk.mov").save(tmp_path / "talk.npz")
         with pytest.raises(DataError, match=r"holds tracks of talk.mov, not of talk.mp4: use another --out"):
             report_clip(clip, tmp_path)
+
+
+class TestScript:
+    def test_it_draws_as_the_page_was_drawn(self, tmp_path: Path) -> None:
+        """Choosing another landmark and then the first one again gives the lines and labels of before."""
+        playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+        chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+        if chromium is None:
+            pytest.skip("needs chromium on the path")
+        path = report_tracks(tracks_of({0: [range(250)]}), tmp_path / "talk.html")
+        charts = """() => [...document.querySelectorAll(".paths .chart")].map((chart) => ({
+            lines: [...chart.querySelectorAll(".line")].map((line) => line.getAttribute("d")),
+            labels: [...chart.querySelectorAll(".x span, .y span")].map(
+                (label) => [label.textContent, parseFloat(label.style.left || label.style.top)]),
+        }))"""
+        with playwright.sync_playwright() as player:
+            browser = player.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page()
+            problems: list[str] = []
+            page.on("pageerror", lambda error: problems.append(str(error)))
+            page.goto(path.as_uri())
+            drawn = [page.evaluate(charts)]
+            for landmark in (8, CHOSEN):
+                page.locator(".paths select").select_option(str(landmark))
+                drawn.append(page.evaluate(charts))
+            browser.close()
+        first, other, again = drawn
+        assert not problems
+        assert len(first) == 4
+        for before, between, after in zip(first, other, again, strict=True):
+            assert between["lines"] != after["lines"]
+            assert [text for text, _ in before["labels"]] == [text for text, _ in after["labels"]]
+            places = [[place for _, place in chart["labels"]] for chart in (before, after)]
+            np.testing.assert_allclose(*places, atol=0.1)  # % of the chart
+            for line, same in zip(before["lines"], after["lines"], strict=True):
+                # A step of the data is 0.002 px; a deviation chart shows 2 px on 1000 units.
+                np.testing.assert_allclose(*(numbers(text) for text in (line, same)), atol=1.5)
+
+
+def numbers(path: str) -> list[float]:
+    """The coordinates in SVG path data."""
+    return [float(number) for number in re.findall(r"-?[\d.]+", path)]
 
 
 class TestSeries:
