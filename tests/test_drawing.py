@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from steadyface import markup
 from steadyface.drawing import STYLES, Overlay, draw_faces, fit_canvas
-from steadyface.drawing.panels import FaceCamera, corner_place, free_corner
+from steadyface.drawing.panels import FaceCamera, corner_position, free_corner
 from steadyface.drawing.strokes import COLOURS, draw_label, draw_lines
 from steadyface.drawing.styles import DRAWN, mesh_edges
 from steadyface.errors import ConfigError
@@ -191,7 +191,7 @@ class TestOverlay:
             picture = Overlay(300, 200, "points", inset=True)(grey(), [face(points)], 0.0)
             plain = draw_faces(grey(), [face(points)], "points")
             side = round(0.42 * 200)
-            x, y = corner_place((300, 200), side, 0)
+            x, y = corner_position((300, 200), side, 0)
             panel = picture[y : y + side, x : x + side]
             assert np.array_equal(panel, plain[y : y + side, x : x + side]) != wanted
             assert np.array_equal(picture[: y - 2], plain[: y - 2])
@@ -199,7 +199,7 @@ class TestOverlay:
     def test_the_inset_shows_the_plain_frame_with_its_own_points(self) -> None:
         frame = np.random.default_rng(0).integers(100, 156, (400, 600, 3), dtype=np.uint8)
         side = round(0.42 * 400)
-        x, y = corner_place((600, 400), side, 0)
+        x, y = corner_position((600, 400), side, 0)
         picture = Overlay(600, 400, "contours", inset=True)(frame, [face(face_at(100, 80, 30.0))], 0.0)
         white = (picture[y : y + side, x : x + side] > 250).all(axis=2)
         # Magnified lines would have magnified dots: 68 of a few px each, of a face 2.3 times as large.
@@ -265,7 +265,7 @@ class TestCamera:
         for x, y in ((250, 150), (50, 150), (250, 30), (50, 30)):
             hidden = [face(face_at(x, y, 40.0))]
             corner = free_corner(size, side, hidden, last=0)
-            place = np.array([corner_place(size, side, corner)], float)
+            place = np.array([corner_position(size, side, corner)], float)
             assert iou(np.hstack([place, place + side]), hidden[0].box[None]).max() == 0
         assert free_corner(size, side, [], last=2) == 2
 

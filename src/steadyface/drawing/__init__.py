@@ -1,7 +1,7 @@
-"""Draw tracked faces into frames: the overlays that a person looks at.
+"""Draw tracked faces into frames.
 
-`draw_faces` draws into one frame; an `Overlay` makes the pictures of a whole clip, with raw beside stabilised
-points or a magnified face where that is asked for.
+`draw_faces` draws into one frame. An `Overlay` draws a whole clip, also with raw beside stabilised points or
+with a magnified face.
 """
 
 from steadyface.drawing.overlay import STYLES, Overlay, check_style, draw_faces

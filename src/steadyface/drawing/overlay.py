@@ -1,4 +1,4 @@
-"""A clip's pictures: its faces drawn in a style, with a magnified face or raw beside stabilised points."""
+"""Overlays of a clip: faces in a style, raw beside stabilised points, and a magnified face."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from steadyface.arrays import Frame
-from steadyface.drawing.panels import FaceCamera, Picture, corner_place, fit_canvas, free_corner
+from steadyface.drawing.panels import FaceCamera, Picture, corner_position, fit_canvas, free_corner
 from steadyface.drawing.strokes import BLACK, COLOURS, WHITE, draw_label
 from steadyface.drawing.styles import DRAWN, drawn_size, line_width
 from steadyface.errors import ConfigError
@@ -20,14 +20,14 @@ from steadyface.tracking import TrackedFace
 COMPARE = "compare"
 STYLES = (*DRAWN, COMPARE)
 
-_TWICE = 1280  # px: of a frame with a longer side, only its face is shown twice
-_PANEL = 960  # px: side of each of the two squares then
-_INSET = 0.42  # side of the magnified face's panel over the frame's shorter side
-_MAGNIFIED = (1.25, 1.5)  # an inset goes below, and comes above
+_TWICE = 1280  # px: a comparison of larger frames shows a square around the face in place of the frame
+_PANEL = 960  # px: side of that square
+_INSET = 0.42  # side of the inset over the frame's shorter side
+_MAGNIFIED = (1.25, 1.5)  # magnification below which the inset disappears, and above which it appears
 
 
 def check_style(style: str) -> str:
-    """The style, if it is one of `STYLES`.
+    """Return the style if it is one of `STYLES`.
 
     Raises:
         ConfigError: it is not.
@@ -38,7 +38,7 @@ def check_style(style: str) -> str:
 
 
 def draw_faces(frame: Frame, faces: Sequence[TrackedFace], style: str = "contours") -> Frame:
-    """A copy of the frame with every face and its number, in one colour per identity; held ones dim.
+    """Draw faces and their numbers into a copy of the frame, one colour per identity, held faces dim.
 
     Args:
         frame: RGB uint8.
@@ -56,13 +56,14 @@ def draw_faces(frame: Frame, faces: Sequence[TrackedFace], style: str = "contour
 
 
 class Overlay:
-    """Makes the pictures of one clip, frame by frame.
+    """Overlay of one clip, drawn frame by frame.
 
     Args:
         width, height: of the frames, px.
-        style: one of `STYLES`. `compare` shows the frame twice, with the raw points left and the stabilised
-            ones right; of frames larger than 1280 px, or with `inset`, a face-following square twice.
-        inset: magnify a face that is small in the frame into a corner of the picture.
+        style: one of `STYLES`. `compare` shows the frame twice, with raw points on the left and stabilised
+            ones on the right; if a side is longer than 1280 px, or with `inset`, it shows a square that
+            follows the face in place of the frame.
+        inset: show a small face magnified in a corner of the picture.
 
     Attributes:
         size: width and height of the pictures, px.
@@ -81,12 +82,12 @@ class Overlay:
         self.size = (2 * panel[0], panel[1]) if style == COMPARE else panel
 
     def __call__(self, frame: Frame, faces: Sequence[TrackedFace], seconds: float) -> Picture:
-        """The picture of the next frame.
+        """Draw the next frame.
 
         Args:
-            frame: RGB uint8; one of another size is fitted in.
+            frame: RGB uint8; another size is scaled to fit.
             faces: in px of the frame.
-            seconds: its timestamp.
+            seconds: timestamp of the frame.
         """
         if self.style == COMPARE:
             return self._compared(frame, faces, seconds)
@@ -111,20 +112,20 @@ class Overlay:
         return picture
 
     def _view(self, frame: Frame, region: Region | None) -> tuple[Picture, Affine]:
-        """What one half of a comparison shows, and the map from the frame's px to its px."""
+        """Image for one half of a comparison, and the map from px of the frame to px of that half."""
         width, height = self.size[0] // 2, self.size[1]
         if region is not None:
             return crop_region(frame, region, self._side)
         scale = min(width / frame.shape[1], height / frame.shape[0])
         scaled = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
         to_view = Affine.scaling(scaled[0] / frame.shape[1], scaled[1] / frame.shape[0])
-        place = Affine.translation((width - scaled[0]) // 2, (height - scaled[1]) // 2)
-        return fit_canvas(frame, width, height), to_view.then(place)
+        offset = Affine.translation((width - scaled[0]) // 2, (height - scaled[1]) // 2)
+        return fit_canvas(frame, width, height), to_view.then(offset)
 
     def _draw_inset(
         self, picture: Picture, frame: Frame, faces: Sequence[TrackedFace], seconds: float
     ) -> None:
-        """Magnify the face that the camera follows into the free corner, where that shows more of it."""
+        """Draw the face that the camera follows into a free corner, if that magnifies it enough."""
         region = self._camera.follow(faces, seconds)
         if region is None or not faces or frame.shape[:2] != self._frame_size[::-1]:
             return
@@ -132,7 +133,7 @@ class Overlay:
         if not self._magnified:
             return
         self._corner = free_corner(self._frame_size, self._side, faces, self._corner)
-        x, y = corner_place(self._frame_size, self._side, self._corner)
+        x, y = corner_position(self._frame_size, self._side, self._corner)
         crop, to_crop = crop_region(frame, region, self._side)
         shown = next(face for face in faces if face.face_id == self._camera.face_id)
         _draw_face(crop, _moved(shown, to_crop), self.style)
@@ -141,23 +142,23 @@ class Overlay:
 
 
 def _moved(face: TrackedFace, to_view: Affine) -> TrackedFace:
-    """The face in px of a view of its frame."""
+    """Map a face to px of a view of its frame."""
     points = to_view(face.points.astype(float))
     return replace(face, points=points, box=bounding_box(points))
 
 
 def _draw_into(canvas: Frame, faces: Sequence[TrackedFace], style: str) -> None:
-    """Draw all faces that are in view, and then their labels, which lie above them."""
+    """Draw all faces in view, and then their labels on top."""
     size = np.array(canvas.shape[1::-1])
     faces = [face for face in faces if (face.box[2:] > 0).all() and (face.box[:2] < size).all()]
     for face in faces:
         _draw_face(canvas, face, style)
     for face in faces:
-        across = drawn_size(face.points)
-        scale = min(max(0.4, across / 420), 1.2)
-        place = float(face.box[0]), float(face.box[1]) - 4 * line_width(across)
-        said = "held" if face.held else f"{face.scores.mean():.2f}"
-        draw_label(canvas, f"{face.face_id}  {said}", place, colour_of(face), scale)
+        width = drawn_size(face.points)
+        scale = min(max(0.4, width / 420), 1.2)
+        corner = float(face.box[0]), float(face.box[1]) - 4 * line_width(width)
+        status = "held" if face.held else f"{face.scores.mean():.2f}"
+        draw_label(canvas, f"{face.face_id}  {status}", corner, colour_of(face), scale)
 
 
 def _draw_face(canvas: Frame, face: TrackedFace, style: str) -> None:
@@ -165,4 +166,5 @@ def _draw_face(canvas: Frame, face: TrackedFace, style: str) -> None:
 
 
 def colour_of(face: TrackedFace) -> tuple[int, int, int]:
+    """Colour of an identity, RGB."""
     return COLOURS[face.face_id % len(COLOURS)]

@@ -1,4 +1,4 @@
-"""Pictures in a picture: a camera that follows a face, the panel it fills, and canvases of one size."""
+"""Panels of an overlay: a camera that follows a face, free corners, and canvases of a fixed size."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from steadyface.geometry import Region, bounding_box, iou
 from steadyface.tracking import TrackedFace
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
-"""RGB, of a size of its own."""
+"""(H, W, 3) uint8: an RGB image whose size may differ from that of other arguments."""
 
 _MARGIN = 1.5  # side of the camera's square over the face's larger side
 _LEAST_MARGIN = 1.2
-_EDGE = 0.08  # room between the face and the square's sides, over the face's larger side
-_PATIENCE = 1.0  # s without a face until the camera lets go
-_CALM = 0.5  # s in which the camera makes up 63 % of its distance from the face
+_EDGE = 0.08  # least distance of the face from the square's sides, over the face's larger side
+_PATIENCE = 1.0  # s without a face after which the camera lets go
+_TIME_CONSTANT = 0.5  # s in which the camera covers 63 % of its distance from the face
 
 
 class FaceCamera:
-    """A square that follows one face: smoothly, and never so slowly that the face leaves it.
+    """Square that follows one face smoothly and always contains it.
 
-    It stays with a face as long as that is there, and then takes the largest.
+    It stays with a face while that is tracked, and then takes the largest one.
     """
 
     def __init__(self) -> None:
@@ -36,9 +36,15 @@ class FaceCamera:
         self._seconds = 0.0
 
     def follow(self, faces: Sequence[TrackedFace], seconds: float) -> Region | None:
-        """The square at this time, image px.
+        """Move the square to the next frame.
 
-        Without a face it stays where it is for a second; then, and before the first face, there is none.
+        Args:
+            faces: in px of the frame.
+            seconds: timestamp of the frame.
+
+        Returns:
+            The square, px of the frame. Without a face it stays for a second; after that, and before the
+            first face, it is None.
         """
         face = self._choose(faces)
         if face is None and seconds - self._seconds > _PATIENCE:
@@ -57,16 +63,16 @@ class FaceCamera:
 
 
 def _towards(old: Region | None, aim: Region, elapsed: float) -> Region:
-    """A share of the way from the old square to the aim."""
+    """Move a square part of the way to the aim; one that is far off jumps there."""
     if old is None or abs(old.x - aim.x) + abs(old.y - aim.y) > old.side:
         return aim
-    share = 1 - math.exp(-max(elapsed, 0.0) / _CALM)
-    side = old.side * (aim.side / old.side) ** share
-    return Region(old.x + share * (aim.x - old.x), old.y + share * (aim.y - old.y), side)
+    ratio = 1 - math.exp(-max(elapsed, 0.0) / _TIME_CONSTANT)
+    side = old.side * (aim.side / old.side) ** ratio
+    return Region(old.x + ratio * (aim.x - old.x), old.y + ratio * (aim.y - old.y), side)
 
 
 def _containing(region: Region, box: Box) -> Region:
-    """The square, moved and grown as little as takes to hold the box, with a little room around it."""
+    """Move and enlarge a square as little as it takes to contain a box and some space around it."""
     larger = float((box[2:] - box[:2]).max())
     x0, y0, x1, y1 = (float(value) for value in box + _EDGE * larger * np.array([-1, -1, 1, 1]))
     side = max(region.side, _LEAST_MARGIN * larger)
@@ -76,33 +82,33 @@ def _containing(region: Region, box: Box) -> Region:
 
 
 def free_corner(size: tuple[int, int], side: int, faces: Sequence[TrackedFace], last: int) -> int:
-    """The corner where a panel hides least of the faces: the last one if none is better.
+    """Choose the corner where a panel hides least of the faces; the last one if no other is better.
 
     Args:
         size: width and height of the frame, px.
         side: of the panel, px.
         faces: in px of the frame.
-        last: index as for `corner_place`.
+        last: corner of the last frame, 0 to 3 as for `corner_position`.
     """
     if not faces:
         return last
-    places = np.array([corner_place(size, side, corner) for corner in range(4)], float)
+    panels = np.array([corner_position(size, side, corner) for corner in range(4)], float)
     boxes = np.stack([bounding_box(face.points) for face in faces]).astype(float)
-    hidden = iou(np.hstack([places, places + side]), boxes).sum(axis=1)
+    hidden = iou(np.hstack([panels, panels + side]), boxes).sum(axis=1)
     return last if hidden[last] <= hidden.min() else int(hidden.argmin())
 
 
-def corner_place(size: tuple[int, int], side: int, corner: int) -> tuple[int, int]:
-    """Left and top of a panel in a corner, px: lower right, lower left, upper right or upper left."""
+def corner_position(size: tuple[int, int], side: int, corner: int) -> tuple[int, int]:
+    """Left and top of a panel, px; corners 0 to 3 are lower right, lower left, upper right, upper left."""
     gap = max(2, side // 24)
     right, bottom = size[0] - side - gap, size[1] - side - gap
     return (right, gap, right, gap)[corner], (bottom, bottom, gap, gap)[corner]
 
 
 def fit_canvas(image: Frame, width: int, height: int) -> Picture:
-    """The image scaled into a canvas of another size, black beside it; the image itself where sizes agree.
+    """Scale an image to fit a canvas, with black beside it; an image of the canvas's size is returned itself.
 
-    A video has one size, the images of a folder may have many.
+    A video has one size, but the images of a folder may have many.
     """
     if image.shape[:2] == (height, width):
         return image

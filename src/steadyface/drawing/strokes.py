@@ -1,4 +1,4 @@
-"""Lines, dots and words at sub-pixel places, legible on any ground."""
+"""Lines, dots and labels at sub-pixel positions, legible on any background."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ COLOURS: tuple[Colour, ...] = (
     (213, 94, 0),
     (0, 114, 178),
 )
-"""One per identity, in turn. Source: Okabe and Ito 2008, told apart with any kind of colour vision."""
+"""Colours of identities, in turn. Source: Okabe and Ito 2008, distinct for all kinds of colour vision."""
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
 _SHIFT = 4  # OpenCV draws at 1/16 px
-_FAR = 2**22  # beyond this its integers are not sound
+_LARGEST = 2**22  # larger coordinates overflow in OpenCV
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_BRIGHT = 120  # of 255: from here on black reads better on a colour than white
+_BRIGHT = 120  # of 255: luma from which black is easier to read on a colour than white
 
 
 def draw_lines(
@@ -41,9 +41,9 @@ def draw_lines(
     """Draw open lines into the canvas.
 
     Args:
-        lines: (points, 2) each, px of the canvas; straight ones can be one array.
+        lines: (points, 2) each, px of the canvas; lines of two points can be one array.
         thickness: px.
-        dash: length of a dash and of the gap behind it, px; 0 for a line without gaps.
+        dash: length of a dash and of the gap after it, px; 0 draws without gaps.
     """
     lines = _dashes(lines, dash) if dash else lines
     fixed = list(_fixed(lines)) if isinstance(lines, np.ndarray) else [_fixed(line) for line in lines]
@@ -51,7 +51,7 @@ def draw_lines(
 
 
 def draw_dots(canvas: Frame, points: Polyline, colour: Colour, radius: float, rim: float = 0.0) -> None:
-    """Draw a disc at each point, with `rim` px of dark around it."""
+    """Draw a disc at each point, with a black rim of `rim` px around it."""
     fixed = _fixed(points).tolist()
     for reach, paint in ((radius + rim, BLACK), (radius, colour)):
         if reach > radius or paint is colour:
@@ -59,19 +59,19 @@ def draw_dots(canvas: Frame, points: Polyline, colour: Colour, radius: float, ri
                 cv2.circle(canvas, (x, y), round(reach * 2**_SHIFT), paint, -1, cv2.LINE_AA, _SHIFT)
 
 
-def draw_label(canvas: Frame, text: str, place: tuple[float, float], colour: Colour, scale: float) -> None:
-    """Write on a plate of that colour, its lower left corner at `place` or as near as the canvas allows.
+def draw_label(canvas: Frame, text: str, corner: tuple[float, float], colour: Colour, scale: float) -> None:
+    """Write text on a plate of a colour.
 
     Args:
-        place: x, y, px of the canvas.
+        corner: x, y of the plate's lower left corner, px of the canvas; moved to keep the plate inside.
         scale: 1 for letters 22 px high.
     """
     thickness = max(1, round(1.4 * scale))
     (width, height), below = cv2.getTextSize(text, _FONT, scale, thickness)
     pad = max(2, round(5 * scale))
     width, height = width + 2 * pad, height + below + pad
-    x = int(np.clip(place[0], 0, max(canvas.shape[1] - width, 0)))
-    y = int(np.clip(place[1], height, max(canvas.shape[0], height)))
+    x = int(np.clip(corner[0], 0, max(canvas.shape[1] - width, 0)))
+    y = int(np.clip(corner[1], height, max(canvas.shape[0], height)))
     cv2.rectangle(canvas, (x, y - height), (x + width, y), colour, -1)
     ink = BLACK if np.dot(colour, (0.299, 0.587, 0.114)) > _BRIGHT else WHITE
     cv2.putText(canvas, text, (x + pad, y - below), _FONT, scale, ink, thickness, cv2.LINE_AA)
@@ -79,7 +79,7 @@ def draw_label(canvas: Frame, text: str, place: tuple[float, float], colour: Col
 
 @contextmanager
 def see_through(canvas: Frame, points: Polyline, margin: float, opacity: float) -> Iterator[None]:
-    """What is drawn within lets the canvas shine through, out to `margin` px around the points."""
+    """Draw the block's strokes with an opacity, as far as `margin` px around the points."""
     if opacity == 1.0:
         yield
         return
@@ -95,15 +95,15 @@ def see_through(canvas: Frame, points: Polyline, margin: float, opacity: float) 
 
 
 def _dashes(lines: Sequence[Polyline] | Pieces, dash: float) -> Pieces:
-    """Each straight piece of each line as dashes with gaps of the same length, about `dash` px."""
+    """Split each straight piece of each line into dashes and gaps of about `dash` px."""
     starts = np.concatenate([line[:-1] for line in lines])
-    ways = np.concatenate([line[1:] for line in lines]) - starts
-    counts = np.clip(np.round(np.linalg.norm(ways, axis=1) / (2 * dash)), 1, 500).astype(int)
+    steps = np.concatenate([line[1:] for line in lines]) - starts
+    counts = np.clip(np.round(np.linalg.norm(steps, axis=1) / (2 * dash)), 1, 500).astype(int)
     first = np.concatenate([np.arange(count) / count for count in counts])[:, None]
-    starts, ways, counts = (np.repeat(values, counts, axis=0) for values in (starts, ways, counts))
-    return np.stack([starts + first * ways, starts + (first + 0.5 / counts[:, None]) * ways], axis=1)
+    starts, steps, counts = (np.repeat(values, counts, axis=0) for values in (starts, steps, counts))
+    return np.stack([starts + first * steps, starts + (first + 0.5 / counts[:, None]) * steps], axis=1)
 
 
 def _fixed(points: Float[np.ndarray, "*lines 2"]) -> Int[np.ndarray, "*lines 2"]:
     """Convert points to OpenCV's fixed-point px."""
-    return np.clip(np.round(points * 2**_SHIFT), -_FAR, _FAR).astype(np.int32)
+    return np.clip(np.round(points * 2**_SHIFT), -_LARGEST, _LARGEST).astype(np.int32)

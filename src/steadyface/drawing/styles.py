@@ -1,4 +1,4 @@
-"""One face as points, as the contours of its parts, or as a mesh."""
+"""Styles of drawing one face: points, contours or mesh."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from steadyface.drawing.strokes import BLACK, WHITE, Colour, draw_dots, draw_lin
 from steadyface.geometry import face_size
 from steadyface.measures import MEAN_FACE
 
-_LARGEST = 4000.0  # px: no face in a frame is drawn with wider lines than one of this size
-_HELD = 0.6  # opacity of a face that is held, not seen
+_LARGEST = 4000.0  # px: size of face from which on lines get no wider
+_HELD = 0.6  # opacity of a held face
 _MESH = 0.7  # opacity of a mesh
-_OPEN = 15.0  # mm
-_SHADE = 0.35  # opacity of the dark along a line
+_JAW_DROP = 15.0  # mm
+_SHADE = 0.35  # opacity of the dark edge along a line
 
 
 def draw_points(canvas: Frame, points: FacePoints, colour: Colour, held: bool = False) -> None:
-    """Draw the 68 points as dots; those of a held face are dim.
+    """Draw the 68 points as dots, dim for a held face.
 
     Args:
         points: px of the canvas.
@@ -33,7 +33,7 @@ def draw_points(canvas: Frame, points: FacePoints, colour: Colour, held: bool = 
 
 
 def draw_contours(canvas: Frame, points: FacePoints, colour: Colour, held: bool = False) -> None:
-    """Draw the contours of jaw, brows, nose, eyes and lips, with their points; a held face's are dashed.
+    """Draw points and contours of jaw, brows, nose, eyes and lips, dashed for a held face.
 
     Args:
         points: px of the canvas.
@@ -49,7 +49,7 @@ def draw_contours(canvas: Frame, points: FacePoints, colour: Colour, held: bool 
 
 
 def draw_mesh(canvas: Frame, points: FacePoints, colour: Colour, held: bool = False) -> None:
-    """Draw a mesh of triangles over the face, which shines through, and its contours; dashed if held.
+    """Draw a translucent mesh of triangles and the contours, dashed for a held face.
 
     Args:
         points: px of the canvas.
@@ -66,21 +66,21 @@ DRAWN: dict[str, Callable[[Frame, FacePoints, Colour, bool], None]] = {
     "contours": draw_contours,
     "mesh": draw_mesh,
 }
-"""Name of each way to draw one face → the function."""
+"""Function of each style, by name."""
 
 
 @cache
 def mesh_edges() -> Int[np.ndarray, "edges 2"]:
-    """(E, 2) the pairs of points that a mesh over the face joins, the same for every face.
+    """Pairs of landmarks joined by the mesh, (E, 2).
 
-    They are the Delaunay triangulation of the mean face, open at the eyes, the mouth and above the brows. Its
-    mouth is opened first, so that the lips' contours are edges of triangles.
+    The mesh is the Delaunay triangulation of the mean face, without triangles in the eyes, in the mouth and
+    above the brows. The mouth of the mean face is opened first, so that the contours of the lips are edges.
     """
     from scipy.spatial import Delaunay  # only a mesh needs it
 
     brows = {*markup.GROUPS["right_brow"], *markup.GROUPS["left_brow"]}
     holes = [brows, *(set(markup.GROUPS[group]) for group in ("right_eye", "left_eye", "inner_lips"))]
-    face = MEAN_FACE[:, :2] + _OPEN * np.outer(markup.JAW_DROP, [0, 1])
+    face = MEAN_FACE[:, :2] + _JAW_DROP * np.outer(markup.JAW_DROP, [0, 1])
     triangles = Delaunay(face).simplices
     kept = [three for three in triangles.tolist() if not any(set(three) <= hole for hole in holes)]
     pairs = [(three[i - 1], three[i]) for three in kept for i in range(3)]
@@ -89,7 +89,7 @@ def mesh_edges() -> Int[np.ndarray, "edges 2"]:
 
 @cache
 def _contours() -> tuple[Int[np.ndarray, "points"], ...]:
-    """The points of each contour in drawing order, a closed one back to its first."""
+    """Landmarks of each contour in drawing order; a closed one ends at its first."""
     return tuple(
         np.array([*members, *members[:1]] if group in markup.CLOSED_GROUPS else members)
         for group, members in markup.GROUPS.items()
@@ -97,7 +97,7 @@ def _contours() -> tuple[Int[np.ndarray, "points"], ...]:
 
 
 def drawn_size(points: FacePoints) -> float:
-    """Size of a face, px, for the width of its lines; no larger than a frame can be."""
+    """Size of a face, px, from which the width of its lines follows; limited."""
     return min(float(face_size(points)), _LARGEST)
 
 
