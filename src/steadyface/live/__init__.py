@@ -1,1 +1,1 @@
-"""The live page: a browser on this machine films, the server on this machine tracks, nothing leaves it."""
+"""Live page: the browser takes the pictures, a server on the same machine tracks the faces in them."""

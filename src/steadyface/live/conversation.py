@@ -1,4 +1,4 @@
-"""What goes on between one tab and the server: the newest frame is answered, older ones are dropped."""
+"""Connection of one tab: the newest frame is tracked, older ones are dropped."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Result = TypeVar("Result")
 
 
 class Conversation:
-    """Answers one tab until it closes.
+    """Exchange of frames, answers and requests with one tab.
 
-    While a frame is being tracked, only the newest of those that arrive is kept.
+    While a frame is tracked, only the newest of the frames that arrive is kept.
 
     Args:
-        socket: accepted already.
+        socket: already accepted.
         session: of this tab.
-        worker: runs the networks; the event loop stays free.
+        worker: runs the networks, so that the event loop stays free.
     """
 
     def __init__(self, socket: WebSocket, session: Session, worker: Executor) -> None:
@@ -34,7 +34,7 @@ class Conversation:
         self._dropped = 0
 
     async def run(self) -> None:
-        """Talk until the tab is closed or its connection breaks."""
+        """Answer the tab until it is closed or the connection breaks."""
         try:
             await self._socket.send_json(greeting(self._session.stabilizer, self._session.decoder))
             async with asyncio.TaskGroup() as tasks:
@@ -62,7 +62,7 @@ class Conversation:
                 await self._socket.send_bytes(reply)
 
     def _answer_request(self, text: str) -> dict[str, Any]:
-        """Do what the page asks for."""
+        """Carry out a request of the page."""
         match read_request(text):
             case {"type": "configure", "stabilizer": str(stabilizer), "decoder": str(decoder)}:
                 self._session.configure(stabilizer, decoder)
@@ -82,7 +82,7 @@ class Conversation:
                 raise ConfigError(f"unknown request {str(request)[:80]}")
 
     async def _try(self, call: Callable[..., Result], *arguments: Any) -> Result | None:
-        """The call's result from the worker; None where it failed, and the page has been told why."""
+        """Run a call in the worker; send its error to the page and return None if it fails."""
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._worker, call, *arguments)

@@ -1,4 +1,4 @@
-"""Who may talk to the server: pages that it served itself, under its own name."""
+"""Protection of the server from other pages in the same browser."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _REFUSED = 1008
 
 
 class LocalOnly:
-    """Refuses what comes from other pages than this server's (403), which may load nothing from elsewhere.
+    """Middleware that refuses requests of foreign pages (403) and keeps this server's pages from the network.
 
-    A foreign page that makes its own name point here (DNS rebinding) shows in `Host`, one that connects
-    across origins in `Origin`. A program that is no browser sends no `Origin` and is let in.
+    `Host` reveals a foreign page whose name resolves to this machine (DNS rebinding), `Origin` one that
+    connects across origins. Programs other than browsers send no `Origin` and are let in.
 
     Args:
-        app: what is guarded.
-        port: under which the server is reached.
+        app: application to protect.
+        port: of the server.
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:

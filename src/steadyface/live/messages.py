@@ -1,4 +1,4 @@
-"""What page and server say to each other: frames and faces as bytes, all else as JSON.
+"""Messages between page and server: frames and faces as bytes, everything else as JSON.
 
 All numbers are little-endian.
 
@@ -28,12 +28,13 @@ from steadyface.stabilizer.choice import STABILIZERS, choose_stabilizer
 from steadyface.tracking import TrackedFace
 
 LONGEST_SIDE = 1920
-"""Most px of a frame's longer side."""
+"""Longest side of a frame, px."""
 
 MOST_BYTES = 4 << 20
-"""Of any message; a JPEG of the largest frame stays well below."""
+"""Size limit of a message, bytes; a JPEG of the largest frame is well below."""
 
 CAUSAL_STABILIZERS = tuple(name for name in STABILIZERS if choose_stabilizer(name).offline is None)
+"""Stabilisers that use no future frame."""
 
 _FRAME, _ANSWER, _FACE = struct.Struct("<IdHH"), struct.Struct("<IIIfI"), struct.Struct("<IIff")
 _MOST_CHARACTERS = 500  # of a JSON message; the limit also keeps its nesting harmless
@@ -41,11 +42,11 @@ _MOST_CHARACTERS = 500  # of a JSON message; the limit also keeps its nesting ha
 
 @dataclass(frozen=True)
 class FrameMessage:
-    """A frame as it came from the page.
+    """Frame sent by the page.
 
     Args:
-        sequence: its number, from the page.
-        seconds: when it was taken, by the page's clock.
+        sequence: number of the frame, from the page.
+        seconds: time at which it was taken, by the page's clock.
         image: RGB uint8.
     """
 
@@ -56,14 +57,14 @@ class FrameMessage:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found in one frame.
+    """Faces of one frame.
 
     Args:
-        sequence: of the frame.
+        sequence: number of the frame.
         faces: in px of the frame.
-        jitter: of each face: raw and stabilised, as `steadiness.LastSecond` gives them.
-        dropped: frames of this session that were never looked at.
-        milliseconds: that decoding and tracking took.
+        jitter: of each face, raw and stabilised, as `steadiness.LastSecond` computes it.
+        dropped: number of frames of this session that were not tracked.
+        milliseconds: time of decoding and tracking.
         recorded: rows of the recording so far.
     """
 
@@ -76,10 +77,10 @@ class Answer:
 
 
 def read_frame(data: bytes) -> FrameMessage:
-    """The frame in a binary message.
+    """Decode the frame in a binary message.
 
     Raises:
-        ConfigError: too short, a time that is not finite, or not a JPEG of the size that it names.
+        ConfigError: it is too short, its time is not finite, or it holds no JPEG of the size it states.
     """
     if len(data) <= _FRAME.size:
         raise ConfigError(f"a frame is a header of {_FRAME.size} bytes and a JPEG, got {len(data)} bytes")
@@ -98,42 +99,37 @@ def read_frame(data: bytes) -> FrameMessage:
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that a JPEG's frame header names, or None where there is none.
+    """Read width and height from a JPEG's frame header; None if there is none.
 
-    It is read before the picture is decoded, because a few bytes can claim a picture of gigabytes.
+    Checked before the picture is decoded, because a few bytes can claim a picture of gigabytes.
     """
     if data[:2] != b"\xff\xd8":
         return None
-    place = 2
-    while place + 9 <= len(data) and data[place] == 0xFF:
-        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+    start = 2
+    while start + 9 <= len(data) and data[start] == 0xFF:
+        marker, length = data[start + 1], int.from_bytes(data[start + 2 : start + 4], "big")
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # tables, not frame headers
-            height, width = struct.unpack_from(">HH", data, place + 5)
+            height, width = struct.unpack_from(">HH", data, start + 5)
             return width, height
-        place += 2 + length
+        start += 2 + length
     return None
 
 
 def write_answer(answer: Answer) -> bytes:
-    """The bytes of an answer."""
+    """Encode an answer."""
     parts = [
         _ANSWER.pack(answer.sequence, answer.dropped, len(answer.faces), answer.milliseconds, answer.recorded)
     ]
     for face, (raw, stabilised) in zip(answer.faces, answer.jitter, strict=True):
-        parts.append(_FACE.pack(face.face_id, is_held(face), raw, stabilised))
+        parts.append(_FACE.pack(face.face_id, face.held, raw, stabilised))
         parts += [
             np.asarray(values, "<f4").tobytes() for values in (face.points, face.raw_points, face.scores)
         ]
     return b"".join(parts)
 
 
-def is_held(face: TrackedFace) -> bool:
-    """Whether the face is not seen in this frame and only stays for a while."""
-    return bool(getattr(face, "held", False))
-
-
 def read_request(text: str) -> dict[str, Any]:
-    """A JSON message of the page.
+    """Parse a JSON message of the page.
 
     Raises:
         ConfigError: too long, not JSON, or not an object.
@@ -150,7 +146,7 @@ def read_request(text: str) -> dict[str, Any]:
 
 
 def greeting(stabilizer: str, decoder: str) -> dict[str, Any]:
-    """What the page has to know before the first frame."""
+    """First message to the page: landmarks, and the options to choose from."""
     return {
         "type": "ready",
         "edges": markup.EDGES.tolist(),

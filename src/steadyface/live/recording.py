@@ -1,4 +1,4 @@
-"""A recording: the table of `Tracks` as CSV, written while it grows."""
+"""Recordings: tables of `Tracks` as CSV, written while they grow."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from steadyface.tracking import TrackedFace
 from steadyface.tracks import Meta, TracksBuilder
 from steadyface.video import VideoFrame
 
-_BLOCK = 32  # rows; more would be a hitch in the picture while they are written
-_META = 2000  # bytes kept free for the first line, whose frame count is known last
+_BLOCK = 32  # rows written at once; more would delay the picture
+_META = 2000  # bytes of the first line; padded, because the frame count in it is known last
 
 
 class Recording:
-    """Appends rows to a file that `Tracks.load` reads; an hour takes no more memory than a second.
+    """Writer of a file for `Tracks.load`, in constant memory.
 
     Args:
         path: a `.csv` file; its folder also holds the block that is being written.
-        meta: what is known of the recording by now.
+        meta: of the tracks; frame size and number of frames are added.
 
     Raises:
         DataError: the file cannot be written.
@@ -42,7 +42,7 @@ class Recording:
         """Append the faces of the next frame.
 
         Raises:
-            DataError: the file cannot be written; what was in it before stays.
+            DataError: the file cannot be written; the rows before are kept.
         """
         self.meta.setdefault("size", [image.shape[1], image.shape[0]])
         add_rows(self._builder, VideoFrame(self.frames, seconds, image), list(faces))
@@ -52,10 +52,10 @@ class Recording:
             self._write_block()
 
     def finish(self) -> None:
-        """Write what is left, and the number of frames.
+        """Write the remaining rows and the number of frames.
 
         Raises:
-            DataError: the file cannot be written; what was in it before stays.
+            DataError: the file cannot be written; the rows before are kept.
         """
         try:
             self._write_block()
@@ -64,7 +64,7 @@ class Recording:
                 file.write(_first_line({**self.meta, "frames": self.frames}))
 
     def _write_block(self) -> None:
-        """Let `Tracks` write the rows so far, and move its lines to the end of the file, all or none."""
+        """Let `Tracks` format the rows so far, and append all of its lines or none."""
         rows = len(self._builder)
         end = self.path.stat().st_size if self.path.exists() else 0
         try:
@@ -87,5 +87,5 @@ class Recording:
 
 
 def _first_line(meta: Meta) -> bytes:
-    """The table's `meta` as its comment, of always the same length."""
+    """Format `meta` as the comment of the table, padded to a fixed length."""
     return f"# {json.dumps(meta)}".encode().ljust(_META) + b"\n"

@@ -1,4 +1,4 @@
-"""The server of the live page: its files, its WebSocket, its recordings, on 127.0.0.1 only."""
+"""Server of the live page on 127.0.0.1: files, WebSocket and recordings."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _PAGE = Path(str(files("steadyface"))) / "live" / "page"
 
 
 def make_app(networks: Networks, port: int) -> FastAPI:
-    """The application, for any ASGI server that listens on the port.
+    """Make the ASGI application.
 
-    One thread runs the networks of all sessions: they use the cores that there are, and a session is never in
-    two calls at a time.
+    One thread runs the networks of all sessions: a network already uses several cores, and a session must not
+    be in two calls at a time.
 
     Args:
         networks: shared by all tabs.
-        port: under which the page is reached.
+        port: on which the server listens.
     """
     worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="steadyface-live")
     sessions: set[Session] = set()
@@ -78,7 +78,7 @@ def make_app(networks: Networks, port: int) -> FastAPI:
         for session in sessions:
             if name in session.recorded:
                 return FileResponse(session.recorded[name], media_type="text/csv", filename="steadyface.csv")
-        raise HTTPException(404, "no such recording: it goes when its tab is closed")
+        raise HTTPException(404, "no such recording: it is deleted when its tab is closed")
 
     app.mount("/", StaticFiles(directory=_PAGE, html=True))
     return app
@@ -90,10 +90,10 @@ def serve(networks: Networks, port: int, started: Callable[[str], None]) -> None
     Args:
         networks: shared by all tabs.
         port: of 127.0.0.1; 0 takes a free one.
-        started: is given the page's address once the server listens.
+        started: called with the page's address once the server listens.
 
     Raises:
-        ConfigError: the port is taken, or not to be had.
+        ConfigError: the port is taken or cannot be used.
     """
     with listen(port) as listening:
         server = make_server(networks, listening)
@@ -103,7 +103,7 @@ def serve(networks: Networks, port: int, started: Callable[[str], None]) -> None
 
 
 def make_server(networks: Networks, listening: socket.socket) -> uvicorn.Server:
-    """The server of a socket that listens; uvicorn's own log holds no more than what is wrong."""
+    """Make a server for a listening socket; uvicorn logs warnings only."""
     config = uvicorn.Config(
         make_app(networks, listening.getsockname()[1]),
         ws="websockets-sansio",
@@ -117,10 +117,10 @@ def make_server(networks: Networks, listening: socket.socket) -> uvicorn.Server:
 
 
 def listen(port: int) -> socket.socket:
-    """A socket that listens on 127.0.0.1, so that the address is good before anyone is told of it.
+    """Listen on a port of 127.0.0.1, so that its address works before it is printed.
 
     Raises:
-        ConfigError: the port is taken, or not to be had.
+        ConfigError: the port is taken or cannot be used.
     """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -130,13 +130,13 @@ def listen(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        reason = "is taken" if taken else f"cannot be had ({error})"
+        reason = "is taken" if taken else f"cannot be used ({error})"
         raise ConfigError(f"port {port} of {HOST} {reason}: choose another with --port") from error
     return listening
 
 
 def _without_senders_traceback(record: logging.LogRecord) -> bool:
-    """Text that is not UTF-8 is the sender's fault: a line says enough."""
+    """Log text that is not UTF-8 in one line, since it is the sender's fault."""
     if record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError):
         record.exc_info = None
     return True

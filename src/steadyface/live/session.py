@@ -72,7 +72,7 @@ class Saved:
 
 
 class Session:
-    """Tracks what one tab sends. Its methods are to be called one at a time, from any thread."""
+    """Tracker and recording of one tab. Call its methods one at a time, from any thread."""
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
@@ -99,17 +99,17 @@ class Session:
         self._steadiness = LastSecond()
 
     def answer(self, data: bytes, dropped: int = 0) -> bytes:
-        """Find the faces of a frame.
+        """Track the faces of a frame.
 
         Args:
-            data: a frame as `messages` defines it.
-            dropped: passed on.
+            data: frame, encoded as `messages` says.
+            dropped: number of frames of this session that were not tracked, for the answer.
 
         Returns:
-            The answer, as `messages` defines it.
+            Answer, encoded as `messages` says.
 
         Raises:
-            ConfigError: not a frame, or its time is not after the last one's.
+            ConfigError: not a frame, or its time is not after that of the last one.
             DataError: the recording cannot be written; the rows before are kept.
         """
         began = time.perf_counter()
@@ -123,13 +123,13 @@ class Session:
         return write_answer(Answer(frame.sequence, faces, jitter, dropped, milliseconds, rows))
 
     def start_recording(self, source: str) -> None:
-        """Write all that is found from now on to a file.
+        """Record the faces of all later frames in a file.
 
         Args:
-            source: what is filmed, for the table's `meta`.
+            source: name of the camera or file, for the table's `meta`.
 
         Raises:
-            ConfigError: one is running.
+            ConfigError: a recording is running.
             DataError: the file cannot be written.
         """
         if self._recording is not None:
@@ -141,10 +141,10 @@ class Session:
         self._recording = Recording(Path(self._folder.name) / f"{secrets.token_urlsafe(16)}.csv", meta)
 
     def stop_recording(self) -> Saved:
-        """End the recording; `recorded` has its file until the next one begins.
+        """End the recording; its file is in `recorded` until the next one starts.
 
         Raises:
-            ConfigError: none is running.
+            ConfigError: no recording is running.
         """
         if self._recording is None:
             raise ConfigError("no recording is running")
@@ -158,7 +158,7 @@ class Session:
         return Saved(recording.path.stem, recording.rows, problem)
 
     def close(self) -> None:
-        """Free everything, recordings too."""
+        """Delete the recordings."""
         self._recording = None
         self.recorded.clear()
         self._folder.cleanup()

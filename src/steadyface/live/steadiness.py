@@ -1,4 +1,4 @@
-"""How much the faces of a live picture have shaken during the last second."""
+"""Jitter of each face over the last second."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from steadyface.live.messages import is_held
 from steadyface.metrics import jitter
 from steadyface.tracking import TrackedFace
 
 _SECOND = 1.0
-_MOST_FRAMES = 120  # of a clock that hardly moves
+_MOST_FRAMES = 120  # limit if the page's clock hardly moves
 
 
 class LastSecond:
     """`metrics.jitter` of each face over the last second of successive frames.
 
-    A face that was missing or only held begins anew.
+    A face that was missing or held starts again.
     """
 
     def __init__(self) -> None:
         self._seen: dict[int, deque[tuple[float, np.ndarray]]] = {}
 
     def add(self, faces: Sequence[TrackedFace], seconds: float) -> list[tuple[float, float]]:
-        """Take in the faces of the next frame.
+        """Add the faces of the next frame.
 
         Returns:
-            Of each face: the jitter of raw and of stabilised points in % of the inter-ocular distance, NaN
-            before the third frame.
+            Jitter of raw and of stabilised points for each face, % of the inter-ocular distance; NaN before
+            the third frame.
         """
-        visible = [face for face in faces if not is_held(face)]
+        visible = [face for face in faces if not face.held]
         before = self._seen
         self._seen = {face.face_id: before.get(face.face_id, deque(maxlen=_MOST_FRAMES)) for face in visible}
         for face in visible:

@@ -1,7 +1,7 @@
-// The live figures beside the picture.
+// Measurements beside the picture.
 
-const REFRESH = 250;
-const DELAYS = 5000; // ms over which delays are summed up
+const REFRESH = 250; // ms
+const DELAYS = 5000; // ms over which quantiles of the delay are taken
 const byId = (id) => document.getElementById(id);
 
 export class Figures {
@@ -51,8 +51,8 @@ export class Figures {
   }
 }
 
-function quantile(sorted, share) {
-  return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] : NaN;
+function quantile(sorted, ratio) {
+  return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(ratio * sorted.length))] : NaN;
 }
 
 function round(value, digits) {
@@ -60,13 +60,13 @@ function round(value, digits) {
 }
 
 function put(id, text, unit = "") {
-  const place = byId(id);
+  const element = byId(id);
   const wanted = text === null ? "–" : unit ? `${text} ${unit}` : text;
-  if (place.textContent === wanted) return;
-  place.textContent = text === null ? "–" : text;
+  if (element.textContent === wanted) return;
+  element.textContent = text === null ? "–" : text;
   if (text !== null && unit) {
     const small = document.createElement("small");
     small.textContent = ` ${unit}`;
-    place.append(small);
+    element.append(small);
   }
 }

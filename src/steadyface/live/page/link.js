@@ -1,12 +1,12 @@
-// The WebSocket to the server: bytes to frames and faces (see messages.py), and connecting again.
+// WebSocket to the server: encodes frames, decodes answers (see messages.py), reconnects.
 
 const FRAME_HEADER = 16;
 const ANSWER_HEADER = 20;
 const FACE_HEADER = 16;
 const LANDMARKS = 68;
 const FACE_BYTES = FACE_HEADER + 4 * LANDMARKS * 5;
-const FULL = 1013;
-const SLOWEST_RETRY = 4000;
+const FULL = 1013; // close code: too many tabs
+const SLOWEST_RETRY = 4000; // ms
 
 export class Link extends EventTarget {
   #socket = null;

@@ -1,4 +1,4 @@
-// The page: what a person chooses, and which of its states it is in.
+// Controls and states of the page.
 
 import { Figures } from "./figures.js";
 import { Link } from "./link.js";
@@ -16,17 +16,17 @@ const overlay = new Overlay(byId("overlay"));
 export const figures = new Figures();
 const trace = new Trace(byId("trace"), byId("scale"));
 
-const PATIENCE = 700; // ms without a face until the page says so
+const PATIENCE = 700; // ms without a face before the page says so
 const NOTICES = {
-  idle: ["Choose a source", "Use the webcam, or open a video. A file may also be dropped here."],
-  asking: ["Allow the camera", "The browser asks whether this page may use it."],
-  denied: ["The camera was not allowed", "Allow it beside the address of this page and try again, or open a video."],
+  idle: ["Choose a source", "Use the webcam or open a video. You can also drop a file here."],
+  asking: ["Allow the camera", "The browser asks for your permission."],
+  denied: ["Camera not allowed", "Allow it next to the address of this page and try again, or open a video."],
   missing: ["No camera found", "Connect one and try again, or open a video."],
-  busy: ["The camera cannot be read", "Another program may be using it. Close that and try again, or open a video."],
-  unreadable: ["This file cannot be played", "The browser plays MP4 (H.264), WebM and some others."],
-  unplugged: ["The camera is gone", "Connect it again, or open a video."],
-  ended: ["The video has ended", "Play it again, or choose another source."],
-  hidden: ["Paused while out of sight", "Tracking goes on as soon as this tab is seen."],
+  busy: ["Camera cannot be read", "Another program may be using it. Close it and try again, or open a video."],
+  unreadable: ["File cannot be played", "The browser plays MP4 (H.264), WebM and some other formats."],
+  unplugged: ["Camera disconnected", "Connect it again, or open a video."],
+  ended: ["End of the video", "Play it again or choose another source."],
+  hidden: ["Paused in the background", "Tracking continues when this tab is visible again."],
 };
 
 let connected = false;
@@ -94,7 +94,7 @@ async function open(begin, asking) {
     mirror();
     notice(null);
   } catch (error) {
-    if (error.name === "AbortError") return; // another source was chosen meanwhile
+    if (error.name === "AbortError") return; // the user chose another source in the meantime
     source.close();
     notice(reason(error));
   }
@@ -199,7 +199,7 @@ link.addEventListener("answer", ({ detail: answer }) => {
   figures.add({ drawn, delay: drawn - shot.taken, sent: drawn - shot.sent, milliseconds, faces, dropped });
   trace.add(answer.faces, shot.seconds);
   if (answer.faces.some((face) => !face.held)) faceSeen = drawn;
-  caption(drawn - faceSeen > PATIENCE ? "No face in sight" : null);
+  caption(drawn - faceSeen > PATIENCE ? "No face found" : null);
   if (recording) byId("record").textContent = `Stop and save (${answer.recorded} rows)`;
 });
 
@@ -222,7 +222,7 @@ link.addEventListener("error", ({ detail: { message } }) => {
   pipeline.release();
 });
 
-link.addEventListener("lost", () => gone("lost", "Not connected", "steadyface does not answer. Is `steadyface live` still running? Trying again."));
+link.addEventListener("lost", () => gone("lost", "Not connected", "No answer from steadyface. Check that `steadyface live` is still running. Reconnecting."));
 link.addEventListener("full", ({ detail }) => gone("full", "Too many tabs", `${detail.reason}.`));
 
 function gone(state, text, problem) {
@@ -284,7 +284,7 @@ link.addEventListener("saved", ({ detail }) => {
   update();
   const anchor = Object.assign(document.createElement("a"), { href: detail.path, download: "steadyface.csv" });
   anchor.click();
-  say(`Saved ${detail.rows} ${detail.rows === 1 ? "row" : "rows"}. Points are in px of the tracked picture, ${pipeline.size}.`);
+  say(`Saved ${detail.rows} ${detail.rows === 1 ? "row" : "rows"}. Points are in px of the tracked frames, ${pipeline.size}.`);
   if (detail.problem) complain(detail.problem);
 });
 window.addEventListener("beforeunload", (event) => {
@@ -295,5 +295,5 @@ if ("requestVideoFrameCallback" in HTMLVideoElement.prototype && "OffscreenCanva
   notice("idle");
   link.connect();
 } else {
-  complain("This browser cannot take single frames of a video: use Chrome, Edge, Safari 16.4 or Firefox 132, or later.");
+  complain("This browser cannot read single frames of a video. Use Chrome, Edge, Safari 16.4 or later, or Firefox 132 or later.");
 }

@@ -1,10 +1,10 @@
-// Draws a frame with the points that were found in it, so that both always belong together.
+// Draws each frame together with its own points.
 
 const RAW = "#ffb454";
 const STEADY = "#45e6c8";
 const SHADE = "rgb(0 0 0 / 0.45)";
 const HELD_OPACITY = 0.4;
-const WIDER = 1.8; // raw points below stabilised ones, to be seen beside them
+const WIDER = 1.8; // scale of raw strokes below stabilised ones
 
 export class Overlay {
   edges = [];
@@ -27,7 +27,7 @@ export class Overlay {
     if (mirrored) context.setTransform(-scale, 0, 0, scale, this.#canvas.width, 0);
     else context.setTransform(scale, 0, 0, scale, 0, 0);
     context.drawImage(picture, 0, 0, width, height);
-    context.translate(0.5, 0.5); // a point at 0, 0 is in the middle of the first pixel
+    context.translate(0.5, 0.5); // pixel centres are at integers
     for (const face of faces) {
       context.globalAlpha = face.held ? HELD_OPACITY : 1;
       if (show !== "steady") this.#contours(face.rawPoints, RAW, 1 / scale, show === "both" ? WIDER : 1);
@@ -37,7 +37,7 @@ export class Overlay {
     context.globalAlpha = 1;
   }
 
-  // Brings the canvas to the size at which it is seen; returns its px per px of the frame.
+  // Resizes the canvas to its size on the page; returns its px per px of the frame.
   #fit(frameWidth) {
     const ratio = Math.min(devicePixelRatio, 2);
     const [width, height] = [this.#canvas.clientWidth, this.#canvas.clientHeight].map((side) => Math.round(side * ratio));
@@ -81,12 +81,12 @@ export class Overlay {
     context.font = `600 ${size}px system-ui, sans-serif`;
     context.textAlign = "center";
     const text = face.held ? `${face.face} held` : `${face.face}`;
-    const place = [mirrored ? width - 1 - x : x, Math.max(Math.min(...ys) - size * 0.8, size)];
+    const position = [mirrored ? width - 1 - x : x, Math.max(Math.min(...ys) - size * 0.8, size)];
     context.lineWidth = size / 4;
     context.strokeStyle = SHADE;
-    context.strokeText(text, ...place);
+    context.strokeText(text, ...position);
     context.fillStyle = "#ffffff";
-    context.fillText(text, ...place);
+    context.fillText(text, ...position);
     context.restore();
   }
 }

@@ -1,26 +1,26 @@
-// Frames on their way to the server: one in flight, the newest waiting, all others dropped.
+// Queue of frames to the server: one in flight, the newest waiting, all others dropped.
 
 const LONGER_SIDE = 640;
 const QUALITY = 0.92;
-const PATIENCE = 3000; // ms until an answer is given up
+const PATIENCE = 3000; // ms to wait for an answer
 const MOST_ENCODING = 2;
 
 export class Pipeline {
   dropped = 0;
-  size = ""; // of the frames, as a person reads it
+  size = ""; // of the frames, for people
   #link;
   #sequence = 0;
   #inFlight = null;
   #waiting = null;
   #spare = [];
   #encoding = 0;
-  #outdated = 0; // frames up to this number are of no use any more
+  #outdated = 0; // frames up to this number are discarded
 
   constructor(link) {
     this.#link = link;
   }
 
-  // Takes the video's present picture.
+  // Encodes the current picture of the video and queues it.
   async offer(video, seconds) {
     if (this.#encoding >= MOST_ENCODING) {
       this.dropped += 1;
@@ -44,7 +44,7 @@ export class Pipeline {
     this.#send();
   }
 
-  // The frame that an answer belongs to, until the next call; null if it was given up before.
+  // Returns the frame of an answer, valid until the next call; null if it is no longer in flight.
   answered(sequence) {
     const shot = this.#inFlight;
     if (shot?.sequence !== sequence) return null;
@@ -52,14 +52,14 @@ export class Pipeline {
     return shot;
   }
 
-  // The frame in flight will get no answer.
+  // Gives up the frame in flight.
   release() {
     if (this.#inFlight) this.#spare.push(this.#inFlight.canvas);
     this.#inFlight = null;
     queueMicrotask(() => this.#send());
   }
 
-  // Another source or a new connection: what is under way is of no use.
+  // Discards all frames under way, before another source or a new connection.
   forget() {
     this.#outdated = this.#sequence;
     for (const shot of [this.#inFlight, this.#waiting]) if (shot) this.#spare.push(shot.canvas);

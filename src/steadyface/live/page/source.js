@@ -1,4 +1,4 @@
-// A webcam or a video file in the <video> element: its frames with their own times.
+// Webcam or video file in the <video> element, and the times of its frames.
 
 const WIDTH = 640;
 const HEIGHT = 480;
@@ -8,7 +8,7 @@ export class Source extends EventTarget {
   #video;
   #watch = null;
   #first = null;
-  #turn = 0; // of the source that was chosen last
+  #turn = 0; // number of the source chosen last
 
   constructor(video) {
     super();

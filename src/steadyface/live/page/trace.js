@@ -1,4 +1,4 @@
-// A small graph: one landmark's height over the last seconds, raw and stabilised.
+// Graph of one landmark's vertical position over the last seconds, raw and stabilised.
 
 const SECONDS = 4;
 const LEAST_RANGE = 4; // px of the frame
@@ -55,6 +55,6 @@ export class Trace {
       context.lineWidth = thickness;
       context.stroke();
     }
-    this.#scale.textContent = `${range.toFixed(1)} px high`;
+    this.#scale.textContent = `${range.toFixed(1)} px range`;
   }
 }
