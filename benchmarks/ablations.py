@@ -19,17 +19,17 @@ import numpy as np
 
 from steadyface import metrics
 from steadyface.evaluation.predictions import PredictionFolder, Reading
-from steadyface.fitting.fit import WEIGHTS, Pair, Weights, fit
+from steadyface.fitting.fit import WEIGHTS, LossWeights, Pair, fit
 from steadyface.fitting.sequences import held_out, load_pair
 from steadyface.markup import SEVEN, SEVEN_TALKING_FACE
-from steadyface.stabilizer import Stabilizer
+from steadyface.stabilizer import CausalFilter
 
 SMOOTH = WEIGHTS.smooth
 VARIANTS: dict[str, dict[str, Any]] = {
     "sta": {},
-    "no delay term, λ2 = 0": {"weights": Weights(SMOOTH, 0.0, 1.0)},
-    "midpoint, λ3 = ∞ (Cao 2014)": {"weights": Weights(SMOOTH, 10.0, np.inf)},
-    "both": {"weights": Weights(SMOOTH, 0.0, np.inf)},
+    "no delay term, λ2 = 0": {"weights": LossWeights(SMOOTH, 0.0, 1.0)},
+    "midpoint, λ3 = ∞ (Cao 2014)": {"weights": LossWeights(SMOOTH, 10.0, np.inf)},
+    "both": {"weights": LossWeights(SMOOTH, 0.0, np.inf)},
     "K = 1": {"components": 1},
     "U of the motion alone": {"basis": "motion"},
     "U = identity": {"basis": "identity"},
@@ -50,7 +50,7 @@ def main(sequences: str, predictions: str) -> None:
     heads = f"{'NRMSE':>7} {'stab.':>7} {'delay':>7}"
     print(f"{'':<30} {'held out:':>9} {heads}   {'Talking Face:':>13} {heads}")
 
-    def show(name: str, stabilizer: Stabilizer | None) -> None:
+    def show(name: str, stabilizer: CausalFilter | None) -> None:
         ours = np.mean([of_pair(stabilizer, pair) for pair in others], axis=0)
         points = raw if stabilizer is None else stabilizer.filter(raw, talking.seconds, scores)
         theirs = figures(points[:, SEVEN], truth, eyes)
@@ -62,7 +62,7 @@ def main(sequences: str, predictions: str) -> None:
         show(name, fit(kind, kept, evaluations=150, polish=4, report=lambda line: None, **options))
 
 
-def of_pair(stabilizer: Stabilizer | None, pair: Pair) -> tuple[float, float, float]:
+def of_pair(stabilizer: CausalFilter | None, pair: Pair) -> tuple[float, float, float]:
     """NRMSE, stability and delay over all 68 points."""
     seconds = np.arange(len(pair.raw)) / pair.fps
     points = pair.raw if stabilizer is None else stabilizer.filter(pair.raw, seconds, pair.scores)

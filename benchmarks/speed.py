@@ -40,7 +40,7 @@ from steadyface.detector import FaceFinder
 from steadyface.export.network import export_onnx
 from steadyface.landmarker import Landmarker
 from steadyface.nets import HourglassConfig, HourglassNet
-from steadyface.stabilizer import Stabilizer
+from steadyface.stabilizer import CausalFilter
 from steadyface.tracking import Tracker, TrackerConfig, tracker
 from steadyface.tracking.shots import CutDetector
 from steadyface.tracking.verifier import FaceVerifier
@@ -55,7 +55,7 @@ STAGES: dict[str, tuple[Any, str]] = {
     "appearance, all faces": (tracker, "observe"),
     "verification, when due": (FaceVerifier, "confidence"),
     "search, when due": (FaceFinder, "__call__"),
-    "stabiliser, a face": (Stabilizer, "step"),
+    "stabiliser, a face": (CausalFilter, "step"),
     "tracker": (Tracker, "step"),
 }
 FAN4 = HourglassConfig(input_size=128, stacks=4, features=152, modules=1, unit="wide")

@@ -24,7 +24,7 @@ import numpy as np
 from scipy.ndimage import median_filter
 
 from steadyface.geometry import face_size
-from steadyface.stabilizer import KINDS, Stabilizer, load_stabilizer
+from steadyface.stabilizer import KINDS, CausalFilter, load_stabilizer
 
 STEPS, ROUNDS = 2000, 3
 
@@ -39,8 +39,8 @@ def main(data: str) -> None:
     )
     heads = f"{'all, s':>8} {'× One-Euro':>11} {'step, µs':>9} {'× One-Euro':>11}"
     print(f"{'':<20} {heads} {'jump, %':>8} {'> 5 %':>8}")
-    causal = [name for name in KINDS if not load_stabilizer(name).offline]
-    steps = {name: step_time(load_stabilizer(name), sequences[0]) for name in causal}
+    causal = {name: each for name in KINDS if isinstance(each := load_stabilizer(name), CausalFilter)}
+    steps = {name: step_time(each, sequences[0]) for name, each in causal.items()}
     times, outputs = {}, {}
     for name in causal:
         began = perf_counter()
@@ -56,7 +56,7 @@ def main(data: str) -> None:
         print(f"{name:<20} {speed} {step} {jump.max():8.2f} {100 * np.mean(jump > 5):7.3f}%")
 
 
-def step_time(stabilizer: Stabilizer, points: np.ndarray) -> float:
+def step_time(stabilizer: CausalFilter, points: np.ndarray) -> float:
     """Median time of a step, µs, the best of some rounds."""
     scores, rounds = np.full(points.shape[1], 0.99), []
     for _ in range(ROUNDS):

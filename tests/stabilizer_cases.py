@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from steadyface.stabilizer.base import Stabilizer
+from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer
 from steadyface.stabilizer.baselines import (
     ConstantVelocity,
     FirstOrder,
@@ -16,8 +16,8 @@ from steadyface.stabilizer.baselines import (
     SavitzkyGolay,
     SecondOrder,
 )
-from steadyface.stabilizer.paper import PaperStabilizer
-from steadyface.stabilizer.sta import VelocityStabilizer
+from steadyface.stabilizer.paper import PaperSTA
+from steadyface.stabilizer.sta import STA
 
 EXACT = 1e-9
 """px: coordinates of some 100 px, sums over 136 of them, and matrices of a condition below 1e4."""
@@ -37,9 +37,7 @@ def make_times(seed: int, frames: int = 12) -> np.ndarray:
     return np.cumsum(np.random.default_rng(seed).uniform(0.005, 0.1, frames))
 
 
-def make_paper(
-    seed: int = 0, components: int = 2, dimension: int = 136, **changes: object
-) -> PaperStabilizer:
+def make_paper(seed: int = 0, components: int = 2, dimension: int = 136, **changes: object) -> PaperSTA:
     rng = np.random.default_rng(seed)
     values: dict[str, Any] = {
         "gamma": float(rng.uniform(0.1, 0.9)),
@@ -49,12 +47,10 @@ def make_paper(
         "walks": rng.uniform(0.01, 5, (components, dimension)),
         "basis": np.linalg.qr(rng.standard_normal((dimension, dimension)))[0],
     }
-    return PaperStabilizer(**values | changes)
+    return PaperSTA(**values | changes)
 
 
-def make_velocity(
-    seed: int = 0, components: int = 2, dimension: int = 136, **changes: object
-) -> VelocityStabilizer:
+def make_velocity(seed: int = 0, components: int = 2, dimension: int = 136, **changes: object) -> STA:
     """One whose directions are not orthogonal; its basis has a condition of 4."""
     rng = np.random.default_rng(seed)
     left, right = (np.linalg.qr(rng.standard_normal((dimension, dimension)))[0] for _ in range(2))
@@ -67,15 +63,15 @@ def make_velocity(
         "doubts": rng.uniform(0.02, 0.5, dimension // 2),
         "trust": 0.8,
     }
-    return VelocityStabilizer(**values | changes)
+    return STA(**values | changes)
 
 
-def usual_scores(stabilizer: VelocityStabilizer) -> np.ndarray:
+def usual_scores(stabilizer: STA) -> np.ndarray:
     """The score of each landmark that is neither good nor bad for it."""
     return 1 + 1e-3 - stabilizer.doubts
 
 
-CAUSAL: list[Stabilizer] = [
+CAUSAL: list[CausalFilter] = [
     make_paper(7),
     make_paper(8, components=1, reading="heaviest"),
     make_velocity(9),
@@ -90,4 +86,7 @@ ALL: list[Stabilizer] = [*CAUSAL, SavitzkyGolay(5, 2)]
 
 def steady(stabilizer: Stabilizer, points: np.ndarray, seconds: np.ndarray | None = None) -> np.ndarray:
     """Filtered, or smoothed where there is no filter."""
-    return (stabilizer.smooth if stabilizer.offline else stabilizer.filter)(points, seconds)
+    if isinstance(stabilizer, CausalFilter):
+        return stabilizer.filter(points, seconds)
+    assert isinstance(stabilizer, Smoother)
+    return stabilizer.smooth(points, seconds)

@@ -82,10 +82,10 @@ def test_the_stabiliser_is_python_s(scored: bool) -> None:
     stabilizer = load_stabilizer("sta")
     points, seconds, scores = troubled_face(seed=7)
     states = list(stabilizer.states(points, seconds, scores if scored else None))
-    seen = [state.seen for state in states if state is not None]
-    assert sum(look.fresh for look in seen) >= 3
-    assert sum(look.skipped for look in seen) >= 7
-    assert sum(look.doubt is not None for look in seen) >= 20
+    screened = [state.screened for state in states if state is not None]
+    assert sum(frame.restarts for frame in screened) >= 3
+    assert sum(frame.rejected for frame in screened) >= 7
+    assert sum(frame.outlier_frames is not None for frame in screened) >= 20
     script = """
         import { Stabilizer } from "./stabilizer.js";
         function answer({ parameters, points, seconds, scores }) {

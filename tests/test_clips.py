@@ -15,7 +15,7 @@ from steadyface import clips, pipeline
 from steadyface.clips import ClipSummary, track_clip
 from steadyface.errors import VideoError
 from steadyface.pipeline import Pipeline, TrackingOptions, build
-from steadyface.stabilizer import Stabilizer, load_stabilizer
+from steadyface.stabilizer import Smoother, load_stabilizer
 from steadyface.stabilizer.choice import Choice
 from steadyface.tracks import Tracks
 from steadyface.video import VideoReader
@@ -25,11 +25,13 @@ AWAY = np.array([110.0, 0.0])  # px: off the face, within the frame
 
 
 @dataclass(frozen=True, eq=False)
-class Elsewhere(Stabilizer):
+class Elsewhere(Smoother):
     """Puts points where no face is."""
 
     kind: ClassVar[str] = "elsewhere"
-    offline: ClassVar[bool] = True
+
+    def run(self, points, scores=None, frames=1.0):  # type: ignore[no-untyped-def]
+        return points + AWAY
 
     def smooth(self, points, seconds=None, scores=None, lag=None):  # type: ignore[no-untyped-def]
         return points + AWAY

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from steadyface.errors import ConfigError
-from steadyface.fitting.fit import Clips, Pair, Weights, cut, fit, score
+from steadyface.fitting.fit import Clips, LossWeights, Pair, cut, fit, score
 from steadyface.fitting.loss import loss
 from steadyface.geometry import face_size
 from steadyface.stabilizer import KINDS, Stabilizer
-from steadyface.stabilizer.base import Observation
+from steadyface.stabilizer.base import Measurement
 from steadyface.stabilizer.baselines import ConstantVelocity, FirstOrder, MovingAverage, OneEuro
-from steadyface.stabilizer.paper import PaperStabilizer
-from steadyface.stabilizer.sta import VelocityStabilizer
+from steadyface.stabilizer.paper import PaperSTA
+from steadyface.stabilizer.sta import STA
 
 FACE = np.array([[0.0, 0.0], [100.0, 100.0], [80.0, 30.0], [30.0, 70.0], [50.0, 50.0]])
-CLOSE = Weights(smooth=0, delay=0)
+CLOSE = LossWeights(smooth=0, delay=0)
 """Only the distance to the truth counts, so that the posterior mean is the best there is."""
 
 
@@ -49,11 +49,11 @@ def quick(kind: str, raw: np.ndarray, truth: np.ndarray, **changes: Any) -> Stab
     return fit(kind, pairs_of(raw, truth), **{**options, **changes})
 
 
-def planted() -> VelocityStabilizer:
+def planted() -> STA:
     """Directions that are not orthogonal, and motion that fades from the first to the last of them."""
     rng, size = np.random.default_rng(3), 10
     left, right = (np.linalg.qr(rng.standard_normal((size, size)))[0] for _ in range(2))
-    return VelocityStabilizer(
+    return STA(
         damping=np.full(size, 0.9),
         alphas=np.ones(1),
         noise=np.full(size, 0.5),
@@ -64,7 +64,7 @@ def planted() -> VelocityStabilizer:
     )
 
 
-def simulate(theta: VelocityStabilizer, seed: int, frames: int = 80, clips: int = 30) -> list[Pair]:
+def simulate(theta: STA, seed: int, frames: int = 80, clips: int = 30) -> list[Pair]:
     """Sequences of the very model: places and velocities along each direction, and the noise."""
     rng, size = np.random.default_rng(seed), len(theta.noise)
     damping, pushes = theta.damping, theta.pushes[0]
@@ -83,11 +83,11 @@ def simulate(theta: VelocityStabilizer, seed: int, frames: int = 80, clips: int 
     return pairs_of(raw, exact)
 
 
-def gains(theta: VelocityStabilizer) -> np.ndarray:
+def gains(theta: STA) -> np.ndarray:
     """How far the place goes along with a new frame, along each direction, once the first is forgotten."""
     memory = theta.begin(FACE)
     for _ in range(300):
-        memory, _ = theta.advance(memory, Observation(FACE))
+        memory, _ = theta.advance(memory, Measurement(FACE))
     return memory.prior[0, 0] / (memory.prior[0, 0] + theta.noise)
 
 
@@ -104,7 +104,7 @@ class TestFindsWhatWasPutIn:
             polish=3,
             report=silent,
         )
-        assert isinstance(found, VelocityStabilizer)
+        assert isinstance(found, STA)
         unseen = cut(simulate(theta, 2), 30.0, 80)
         losses = [math.exp(score(each, unseen, CLOSE)) for each in (theta, found)]
         raw = math.exp(np.log(loss(unseen[0].raw, unseen[0].truth, CLOSE)).mean())
@@ -150,7 +150,7 @@ class TestFindsWhatWasPutIn:
 
     def test_constant_velocity(self) -> None:
         theta = planted()
-        still = VelocityStabilizer(
+        still = STA(
             theta.damping, theta.alphas, theta.noise, np.full((1, 10), 0.02), np.eye(10), theta.doubts, 0.0
         )
         found = fit(
@@ -232,8 +232,8 @@ class TestThePapersOwnNumbers:
         start, found = (
             quick("sta-paper", raw, truth, raw_numbers=True, evaluations=count) for count in (1, 80)
         )
-        assert isinstance(start, PaperStabilizer)
-        assert isinstance(found, PaperStabilizer)
+        assert isinstance(start, PaperSTA)
+        assert isinstance(found, PaperSTA)
         assert start.gamma == 0.5
         np.testing.assert_array_equal(start.walks[0], np.zeros(10))
         assert score(found, clips) < score(start, clips)
@@ -354,12 +354,12 @@ class TestMixedSequences:
         pairs = mixed(1.0)
         found = fit(kind, pairs, clip=50, evaluations=30, polish=0, report=silent)
         clips = cut(pairs, 30.0, 50)
-        raw = np.concatenate([np.log(loss(c.raw, c.truth, Weights(8.0))) for c in clips]).mean()
+        raw = np.concatenate([np.log(loss(c.raw, c.truth, LossWeights(8.0))) for c in clips]).mean()
         assert score(found, clips) < raw
 
     def test_scores_are_trusted_as_far_as_they_tell(self) -> None:
         found = fit("sta", mixed(1.5), clip=50, evaluations=2, polish=0, report=silent)
-        assert isinstance(found, VelocityStabilizer)
+        assert isinstance(found, STA)
         # 30 landmarks of 50 frames, and doubts that differ by half a logarithm.
         assert found.trust == pytest.approx(1.5, abs=0.3)
         np.testing.assert_allclose(found.doubts, np.full(5, 0.2), rtol=0.5)
@@ -376,7 +376,7 @@ class TestMixedSequences:
         rest = Clips(raw[:, 1:], truth[:, 1:], None, 1.0)
         whole, filter_ = Clips(raw, truth, None, 1.0), FirstOrder(0.5)
         assert score(filter_, [some, rest]) == pytest.approx(score(filter_, [whole]), rel=1e-12)
-        expected = np.log(loss(filter_.run(raw), truth, Weights(8.0))).mean()
+        expected = np.log(loss(filter_.run(raw), truth, LossWeights(8.0))).mean()
         assert score(filter_, [whole]) == pytest.approx(expected, rel=1e-12)
 
 
@@ -400,7 +400,7 @@ def test_the_report_ends_with_what_was_gained() -> None:
     raw, truth = talking_heads()
     found = quick("first-order", raw, truth, report=lines.append)
     clips = cut(pairs_of(raw, truth), 30.0, 50)
-    before = math.exp(np.log(loss(raw, truth, Weights(8.0))).mean())
+    before = math.exp(np.log(loss(raw, truth, LossWeights(8.0))).mean())
     after = math.exp(score(found, clips))
     assert lines[-1] == f"first-order: loss {before:.4f} raw, {after:.4f} stabilised"
 

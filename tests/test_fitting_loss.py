@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from steadyface.fitting.loss import Weights, delay_loss, distance_loss, loss, smooth_loss
+from steadyface.fitting.loss import LossWeights, delay_loss, distance_loss, loss, smooth_loss
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -103,19 +103,21 @@ def test_weights_weigh(seed: int, smooth: float, delay: float, midpoint: float) 
         + delay * delay_loss(outputs, truth)
         + smooth * smooth_loss(outputs, midpoint)
     )
-    assert loss(outputs, truth, Weights(smooth, delay, midpoint)) == pytest.approx(expected)
-    assert loss(outputs, truth, Weights(0, 0, midpoint)) == distance_loss(outputs, truth)
+    assert loss(outputs, truth, LossWeights(smooth, delay, midpoint)) == pytest.approx(expected)
+    assert loss(outputs, truth, LossWeights(0, 0, midpoint)) == distance_loss(outputs, truth)
 
 
 @given(seeds)
 def test_the_papers_weights_are_the_default(seed: int) -> None:
     outputs, truth = sequence(seed), sequence(seed + 1)
-    assert loss(outputs, truth) == loss(outputs, truth, Weights(smooth=1, delay=10, midpoint=1))
+    assert loss(outputs, truth) == loss(outputs, truth, LossWeights(smooth=1, delay=10, midpoint=1))
 
 
-@pytest.mark.parametrize("weights", [None, Weights(8, 10, 1), Weights(1, 0, 0), Weights(1, 0, math.inf)])
+@pytest.mark.parametrize(
+    "weights", [None, LossWeights(8, 10, 1), LossWeights(1, 0, 0), LossWeights(1, 0, math.inf)]
+)
 @pytest.mark.parametrize("batch", [(3,), (2, 2)])
-def test_each_sequence_has_its_own(weights: Weights | None, batch: tuple[int, ...]) -> None:
+def test_each_sequence_has_its_own(weights: LossWeights | None, batch: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
     outputs, truth = rng.normal(0, 3, (2, 6, *batch, 4, 2))
     losses = np.asarray(loss(outputs, truth, weights))

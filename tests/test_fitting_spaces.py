@@ -14,8 +14,8 @@ from steadyface.errors import ConfigError
 from steadyface.fitting.spaces import BASES, Space, space
 from steadyface.fitting.statistics import statistics
 from steadyface.stabilizer import KINDS
-from steadyface.stabilizer.paper import PaperStabilizer
-from steadyface.stabilizer.sta import VelocityStabilizer
+from steadyface.stabilizer.paper import PaperSTA
+from steadyface.stabilizer.sta import STA
 
 CLIPS = [make_clips()]
 free = st.floats(-30, 30)
@@ -82,7 +82,7 @@ def test_the_joint_basis_makes_noise_and_motion_uncorrelated() -> None:
 def test_the_papers_basis_has_the_eigenvectors_of_the_motion(kind: str) -> None:
     where, found = make_space(kind, basis="motion"), statistics(CLIPS)
     stabilizer = where.build(where.starts[0]) if where.build else None
-    assert isinstance(stabilizer, VelocityStabilizer | PaperStabilizer)
+    assert isinstance(stabilizer, STA | PaperSTA)
     np.testing.assert_allclose(stabilizer.basis.T @ stabilizer.basis, np.eye(10), rtol=0, atol=1e-9)
     motion = stabilizer.basis.T @ found.motion @ stabilizer.basis
     np.testing.assert_allclose(motion, np.diag(np.diag(motion)), rtol=0, atol=1e-9)
@@ -92,7 +92,7 @@ def test_the_papers_basis_has_the_eigenvectors_of_the_motion(kind: str) -> None:
 def test_the_identity_treats_all_coordinates_alike(kind: str) -> None:
     where = make_space(kind, basis="identity")
     stabilizer = where.build(where.starts[0]) if where.build else None
-    assert isinstance(stabilizer, VelocityStabilizer | PaperStabilizer)
+    assert isinstance(stabilizer, STA | PaperSTA)
     np.testing.assert_array_equal(stabilizer.basis, np.eye(10))
     assert np.ptp(stabilizer.noise) == 0
 
@@ -102,7 +102,7 @@ def test_the_papers_own_numbers_begin_where_the_paper_says() -> None:
     (start,) = where.starts
     assert len(start) == 4 + 3 * 10
     stabilizer = where.build(start) if where.build else None
-    assert isinstance(stabilizer, PaperStabilizer)
+    assert isinstance(stabilizer, PaperSTA)
     level = np.diag(statistics(CLIPS).noise).mean()
     assert stabilizer.gamma == 0.5
     np.testing.assert_array_equal(stabilizer.alphas, [0.5, 0.5])

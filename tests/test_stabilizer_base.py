@@ -24,7 +24,7 @@ from stabilizer_cases import (
 
 from steadyface.errors import ConfigError
 from steadyface.geometry import face_size
-from steadyface.stabilizer.base import Stabilizer
+from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, require_smoother
 from steadyface.stabilizer.baselines import FirstOrder, SavitzkyGolay
 
 causal = pytest.mark.parametrize("stabilizer", CAUSAL, ids=lambda each: each.kind)
@@ -44,7 +44,7 @@ class TestLaws:
     @causal
     @given(seed=seeds, cut=st.integers(1, 11))
     @few
-    def test_the_future_never_changes_the_past(self, stabilizer: Stabilizer, seed: int, cut: int) -> None:
+    def test_the_future_never_changes_the_past(self, stabilizer: CausalFilter, seed: int, cut: int) -> None:
         points, seconds = make_face(seed), make_times(seed)
         later = seconds + np.where(np.arange(12) < cut, 0.0, 1.0)
         other = np.concatenate([points[:cut], make_face(seed + 1)[cut:]])
@@ -54,7 +54,7 @@ class TestLaws:
     @causal
     @given(seed=seeds, lost=st.integers(0, 11))
     @few
-    def test_filter_is_step_by_step(self, stabilizer: Stabilizer, seed: int, lost: int) -> None:
+    def test_filter_is_step_by_step(self, stabilizer: CausalFilter, seed: int, lost: int) -> None:
         points, seconds = make_face(seed), make_times(seed)
         scores = np.random.default_rng(seed).uniform(0, 1, (12, 68))
         points[lost], points[lost - 3, 5] = np.nan, np.nan
@@ -66,14 +66,14 @@ class TestLaws:
         np.testing.assert_array_equal(stabilizer.filter(points, seconds, scores), outputs)
 
     @causal
-    def test_the_first_output_is_the_first_input(self, stabilizer: Stabilizer) -> None:
+    def test_the_first_output_is_the_first_input(self, stabilizer: CausalFilter) -> None:
         points = make_face(1)
         np.testing.assert_array_equal(stabilizer.filter(points)[0], points[0])
 
     @causal
     @given(seeds)
     @few
-    def test_states_are_those_of_the_filter(self, stabilizer: Stabilizer, seed: int) -> None:
+    def test_states_are_those_of_the_filter(self, stabilizer: CausalFilter, seed: int) -> None:
         points, seconds = make_face(seed), make_times(seed)
         points[0], points[7] = np.nan, np.nan
         states, outputs = list(stabilizer.states(points, seconds)), stabilizer.filter(points, seconds)
@@ -92,7 +92,7 @@ class TestLaws:
     @causal
     @given(seed=seeds, scale=st.floats(0.05, 20))
     @few
-    def test_scale(self, stabilizer: Stabilizer, seed: int, scale: float) -> None:
+    def test_scale(self, stabilizer: CausalFilter, seed: int, scale: float) -> None:
         points, seconds = make_face(seed), make_times(seed)
         expected = stabilizer.filter(points, seconds) * scale
         # Coordinates of 4,000 px carry rounding 20 times that of 200 px.
@@ -103,7 +103,7 @@ class TestLaws:
     @causal
     @given(seed=seeds, shift=st.floats(-5000, 5000))
     @few
-    def test_shift(self, stabilizer: Stabilizer, seed: int, shift: float) -> None:
+    def test_shift(self, stabilizer: CausalFilter, seed: int, shift: float) -> None:
         points, seconds, offset = make_face(seed), make_times(seed), np.array([shift, -shift])
         expected = stabilizer.filter(points, seconds) + offset
         # Coordinates of 5,000 px carry rounding 25 times that of 200 px; the share of each component of a
@@ -139,7 +139,7 @@ class TestLaws:
             assert np.abs(output - make_face(3)).max() < 20
 
     @causal
-    def test_time_that_runs_backwards_stands_still(self, stabilizer: Stabilizer) -> None:
+    def test_time_that_runs_backwards_stands_still(self, stabilizer: CausalFilter) -> None:
         forth, back = np.full(11, 1 / 30), np.full(11, 1 / 30)
         forth[4], back[4] = 0.0, -0.5
         still, backwards = (np.concatenate([[0.0], np.cumsum(each)]) for each in (forth, back))
@@ -177,7 +177,7 @@ class TestLaws:
         np.testing.assert_allclose(stabilizer.run(points), steady(stabilizer, points), rtol=0, atol=EXACT)
 
     @causal
-    def test_run_counts_frames_at_its_own_rate(self, stabilizer: Stabilizer) -> None:
+    def test_run_counts_frames_at_its_own_rate(self, stabilizer: CausalFilter) -> None:
         points = make_face(3, frames=20)
         points[:, 0], points[:, 1] = 0, 200
         points = points.clip(0, 200) / 2
@@ -245,8 +245,9 @@ class TestSmoothing:
         "stabilizer", [each for each in CAUSAL if each.kind != "sta"], ids=lambda each: each.kind
     )
     def test_not_every_kind_can(self, stabilizer: Stabilizer) -> None:
+        assert not isinstance(stabilizer, Smoother)
         with pytest.raises(ConfigError, match=f"{stabilizer.kind} has no mode that sees the future"):
-            stabilizer.smooth(make_face(1))
+            require_smoother(stabilizer)
 
 
 class TestLostFrames:
@@ -292,7 +293,7 @@ class TestLostFrames:
         points = make_face(1)
         points[:, 8] = np.nan
         np.testing.assert_array_equal(steady(stabilizer, points), points)
-        if not stabilizer.offline:
+        if isinstance(stabilizer, CausalFilter):
             state, output = stabilizer.step(None, points[0])
             assert state is None
             np.testing.assert_array_equal(output, points[0])
@@ -350,7 +351,7 @@ class TestThrownOff:
         assert np.delete(apart, 8, axis=1).max() < 0.01
 
     @causal
-    def test_a_landmark_that_stays_elsewhere_is_followed_in_the_end(self, stabilizer: Stabilizer) -> None:
+    def test_a_landmark_that_stays_elsewhere_is_followed_in_the_end(self, stabilizer: CausalFilter) -> None:
         points = make_face(1, frames=60, shake=0.5)
         size = float(face_size(points[0]))
         points[10:, 8] += [0.4 * size, 0.0]
@@ -366,7 +367,7 @@ class TestTogether:
     @causal
     @given(seeds)
     @settings(max_examples=6)
-    def test_many_sequences_are_single_ones(self, stabilizer: Stabilizer, seed: int) -> None:
+    def test_many_sequences_are_single_ones(self, stabilizer: CausalFilter, seed: int) -> None:
         rng = np.random.default_rng(seed)
         sequences = [make_face(seed + i, int(frames)) for i, frames in enumerate(rng.integers(1, 25, 5))]
         sequences += [np.empty((0, 68, 2)), np.full((3, 68, 2), np.nan), np.repeat(make_face(seed, 1), 4, 0)]
@@ -396,7 +397,7 @@ class TestScores:
     )
     def test_most_kinds_take_no_notice(self, stabilizer: Stabilizer) -> None:
         points, scores = make_face(1), np.random.default_rng(1).uniform(0, 1, (12, 68))
-        method = stabilizer.smooth if stabilizer.offline else stabilizer.filter
+        method = stabilizer.filter if isinstance(stabilizer, CausalFilter) else stabilizer.smooth
         np.testing.assert_array_equal(method(points, scores=scores), method(points))
 
     def test_those_of_later_frames_never_count(self) -> None:

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from stabilizer_cases import EXACT, make_face, seeds
 
 from steadyface.geometry import face_size
-from steadyface.stabilizer.outliers import JUMP, OFF, Seen, look, look_through, unbroken
+from steadyface.stabilizer.outliers import CONFIG, Screened, screen_frame, screen_sequence, unbroken_runs
 
 some = settings(max_examples=20)
 landmarks = st.integers(0, 67)
-far = st.floats(math.log(1.1 * OFF), math.log(1e7)).map(math.exp)
+far = st.floats(math.log(1.1 * CONFIG.outlier), math.log(1e7)).map(math.exp)
 """Of face size: from a little more than the least that counts as thrown off."""
 
 
-def look_at(points: np.ndarray, frames: float = 1.0) -> list[Seen]:
+def screen(points: np.ndarray, frames: float = 1.0) -> list[Screened]:
     """One frame after the other, the first of them complete."""
-    seen = look_through(points, frames)
+    seen = list(screen_sequence(points, frames))
     assert all(frame is not None for frame in seen)
     return [frame for frame in seen if frame is not None]
 
@@ -40,26 +40,26 @@ class TestPlainFrames:
     @some
     def test_pass_as_they_are(self, seed: int) -> None:
         points = make_face(seed, shake=0.5)
-        for raw, frame in zip(points, look_at(points), strict=True):
+        for raw, frame in zip(points, screen(points), strict=True):
             np.testing.assert_array_equal(frame.points, raw)
             assert frame.size == size_of(raw)
-            assert frame.doubt is None
-            assert not frame.skipped
-        assert [frame.fresh for frame in look_at(points)] == [True] + [False] * 11
+            assert frame.outlier_frames is None
+            assert not frame.rejected
+        assert [frame.restarts for frame in screen(points)] == [True] + [False] * 11
 
-    @given(seed=seeds, step=st.floats(0, 0.9 * JUMP))
+    @given(seed=seeds, step=st.floats(0, 0.9 * CONFIG.cut))
     @some
     def test_a_face_may_move_fast_as_a_whole(self, seed: int, step: float) -> None:
         points = make_face(seed, shake=0.5)
         points += np.arange(12)[:, None, None] * throws(seed, step * size_of(points[0]) * 0.9)
-        for raw, frame in zip(points, look_at(points), strict=True):
+        for raw, frame in zip(points, screen(points), strict=True):
             np.testing.assert_allclose(frame.points, raw, rtol=0, atol=EXACT)
 
     def test_a_mouth_may_open_at_any_pace_of_a_mouth(self) -> None:
         points = np.repeat(make_face(1, 1), 6, axis=0)
         # The chin, a fifth of the landmarks, by 3 % of the face a frame.
         points[:, :14, 1] += 0.03 * size_of(points[0]) * np.arange(6)[:, None]
-        for raw, frame in zip(points, look_at(points), strict=True):
+        for raw, frame in zip(points, screen(points), strict=True):
             np.testing.assert_allclose(frame.points, raw, rtol=0, atol=EXACT)
 
 
@@ -70,13 +70,13 @@ class TestMissing:
     def test_a_missing_landmark_moves_with_the_others(self, value: float, seed: int, lost: set[int]) -> None:
         points = make_face(seed, 2, shake=0.5)
         points[1, list(lost), seed % 2] = value
-        first, second = look_at(points)
+        first, second = screen(points)
         there = np.setdiff1d(np.arange(68), list(lost))
         together = np.median(points[1, there] - points[0, there], axis=0)
         np.testing.assert_allclose(second.points[there], points[1, there], rtol=0, atol=EXACT)
         expected = first.points[list(lost)] + together
         np.testing.assert_allclose(second.points[list(lost)], expected, rtol=0, atol=EXACT)
-        assert not second.skipped
+        assert not second.rejected
 
     @given(seed=seeds, landmark=landmarks, frames=st.integers(1, 30))
     @some
@@ -84,7 +84,7 @@ class TestMissing:
         points = make_face(seed, 32, shake=0.5)
         whole = points.copy()
         points[1 : 1 + frames, landmark] = np.nan
-        for true, frame in zip(whole, look_at(points), strict=True):
+        for true, frame in zip(whole, screen(points), strict=True):
             assert math.dist(frame.points[landmark], true[landmark]) < 0.05 * size_of(true)
             others = np.delete(np.arange(68), landmark)
             np.testing.assert_allclose(frame.points[others], true[others], rtol=0, atol=EXACT)
@@ -95,8 +95,8 @@ class TestMissing:
     def test_a_frame_without_any_is_skipped(self, value: float, seed: int, gone: int) -> None:
         points = make_face(seed, shake=0.5)
         points[4 : 4 + gone] = value
-        seen = look_at(points)
-        assert [frame.skipped for frame in seen] == [4 <= t < 4 + gone for t in range(12)]
+        seen = screen(points)
+        assert [frame.rejected for frame in seen] == [4 <= t < 4 + gone for t in range(12)]
         for frame in seen[4 : 4 + gone]:
             np.testing.assert_array_equal(frame.points, points[3])
         np.testing.assert_allclose(seen[4 + gone].points, points[4 + gone], rtol=0, atol=EXACT)
@@ -105,26 +105,26 @@ class TestMissing:
     def test_with_most_missing_it_is_skipped_and_nothing_is_lost(self, count: int) -> None:
         points = np.repeat(make_face(1, 1), 8, axis=0)
         points[2:7, :count] = np.nan
-        seen = look_at(points)
-        assert [frame.skipped for frame in seen] == [2 <= t < 7 for t in range(8)]
-        assert [frame.fresh for frame in seen] == [t == 0 for t in range(8)]
+        seen = screen(points)
+        assert [frame.rejected for frame in seen] == [2 <= t < 7 for t in range(8)]
+        assert [frame.restarts for frame in seen] == [t == 0 for t in range(8)]
 
     def test_nothing_is_known_before_the_first_complete_frame(self) -> None:
         points = make_face(1)
         points[0], points[1, 8], points[2, :, 1] = np.nan, np.inf, np.nan
-        seen = look_through(points, 1.0)
+        seen = list(screen_sequence(points))
         assert seen[:3] == [None] * 3
         assert seen[3] is not None
-        assert seen[3].fresh
-        assert look(None, points[0]) is None
+        assert seen[3].restarts
+        assert screen_frame(None, points[0]) is None
 
 
 class TestThrownOff:
     def hold(self, whole: np.ndarray, thrown: np.ndarray, landmark: int) -> None:
         """A landmark stays with the others, and they do not move by it."""
         others = np.delete(np.arange(68), landmark)
-        for true, frame in zip(whole, look_at(thrown), strict=True):
-            assert not frame.skipped
+        for true, frame in zip(whole, screen(thrown), strict=True):
+            assert not frame.rejected
             assert math.dist(frame.points[landmark], true[landmark]) < 0.05 * size_of(true)
             np.testing.assert_allclose(frame.points[others], true[others], rtol=0, atol=EXACT)
 
@@ -146,12 +146,12 @@ class TestThrownOff:
             thrown[t, landmark] += throws(seed + t, distance * size_of(whole[0]))
         self.hold(whole, thrown, landmark)
 
-    @given(seed=seeds, distance=st.floats(0.01, OFF))
+    @given(seed=seeds, distance=st.floats(0.01, CONFIG.outlier))
     @some
     def test_by_less_it_gets_through_by_a_bounded_step(self, seed: int, distance: float) -> None:
         points = np.repeat(make_face(seed, 1), 2, axis=0)
         points[1, 8] += throws(seed, 0.999 * distance * size_of(points[0]))
-        second = look_at(points)[1].points
+        second = screen(points)[1].points
         assert math.dist(second[8], points[0, 8]) < 0.05 * size_of(points[0])
         np.testing.assert_allclose(np.delete(second, 8, 0), np.delete(points[1], 8, 0), rtol=0, atol=EXACT)
 
@@ -162,7 +162,7 @@ class TestThrownOff:
         points = make_face(seed, frames, shake=0.2)
         size = size_of(points[0])
         points[2:, landmark] += throws(seed, distance * size)
-        seen = look_at(points)
+        seen = screen(points)
         path = np.array([frame.points for frame in seen])
         beside = path[:, landmark] - np.median(path, axis=1)
         # It is not believed at once, nor in one stride, but in the end.
@@ -170,7 +170,7 @@ class TestThrownOff:
         steps = np.linalg.norm(np.diff(beside, axis=0), axis=-1)
         assert (steps < 0.05 * np.array([frame.size for frame in seen[:-1]])).all()
         np.testing.assert_allclose(path[-1], points[-1], rtol=0, atol=EXACT)
-        assert seen[-1].doubt is None
+        assert seen[-1].outlier_frames is None
 
     @given(seed=seeds, count=st.integers(40, 68))
     @some
@@ -179,20 +179,20 @@ class TestThrownOff:
         away = rng.uniform(0.5, 2, (3, count, 1)) * size_of(points[0])
         angles = rng.uniform(0, 2 * np.pi, (3, count))
         points[4:7, :count] += away * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-        seen = look_at(points)
-        assert [frame.skipped for frame in seen] == [4 <= t < 7 for t in range(12)]
-        assert [frame.fresh for frame in seen] == [t == 0 for t in range(12)]
+        seen = screen(points)
+        assert [frame.rejected for frame in seen] == [4 <= t < 7 for t in range(12)]
+        assert [frame.restarts for frame in seen] == [t == 0 for t in range(12)]
         np.testing.assert_allclose(seen[7].points, points[7], rtol=0, atol=EXACT)
 
 
 class TestAnotherShot:
-    @given(seed=seeds, distance=st.floats(1.2 * JUMP, 100))
+    @given(seed=seeds, distance=st.floats(1.2 * CONFIG.cut, 100))
     @some
     def test_a_jump_starts_anew_in_the_same_frame(self, seed: int, distance: float) -> None:
         points = make_face(seed, shake=0.5)
         points[5:] += throws(seed, distance * size_of(points[0]))
-        seen = look_at(points)
-        assert [frame.fresh for frame in seen] == [t in (0, 5) for t in range(12)]
+        seen = screen(points)
+        assert [frame.restarts for frame in seen] == [t in (0, 5) for t in range(12)]
         np.testing.assert_array_equal(seen[5].points, points[5])
 
     @given(seed=seeds, lost=st.sets(landmarks, max_size=6))
@@ -201,8 +201,8 @@ class TestAnotherShot:
         points = make_face(seed, shake=0.5)
         points[5:] += throws(seed, 0.5 * size_of(points[0]))
         points[5, list(lost)] = np.nan
-        seen = look_at(points)
-        assert [frame.fresh for frame in seen] == [t in (0, 5) for t in range(12)]
+        seen = screen(points)
+        assert [frame.restarts for frame in seen] == [t in (0, 5) for t in range(12)]
         there = np.setdiff1d(np.arange(68), list(lost))
         np.testing.assert_array_equal(seen[5].points[there], points[5, there])
         together = np.median(points[5, there] - points[4, there], axis=0)
@@ -213,35 +213,35 @@ class TestAnotherShot:
     def test_a_quarter_of_the_face_is_the_least_jump(self, share: float, fresh: bool) -> None:
         points = np.repeat(make_face(1, 1), 2, axis=0)
         points[1, :, 0] += share * 0.25 * size_of(points[0])
-        assert look_at(points)[1].fresh == fresh
+        assert screen(points)[1].restarts == fresh
 
     @given(seeds)
     @some
     def test_another_face_is_believed_when_frames_agree(self, seed: int) -> None:
         first, second = make_face(seed, 5, shake=0.5), make_face(seed + 1, 8, shake=0.5)
-        seen = look_at(np.concatenate([first, second]))
-        fresh = [t for t, frame in enumerate(seen) if frame.fresh]
+        seen = screen(np.concatenate([first, second]))
+        fresh = [t for t, frame in enumerate(seen) if frame.restarts]
         # Not by one frame alone, which may be an error of all landmarks.
         assert len(fresh) == 2
         assert 6 <= fresh[1] <= 8
-        assert all(frame.skipped for frame in seen[5 : fresh[1]])
+        assert all(frame.rejected for frame in seen[5 : fresh[1]])
         np.testing.assert_array_equal(seen[fresh[1]].points, second[fresh[1] - 5])
-        assert not any(frame.skipped for frame in seen[fresh[1] :])
+        assert not any(frame.rejected for frame in seen[fresh[1] :])
 
     @given(seeds)
     @some
     def test_frames_that_do_not_agree_never_are(self, seed: int) -> None:
         face, others = make_face(seed, 3), [make_face(seed + i, 1) for i in range(1, 9)]
-        seen = look_at(np.concatenate([face, *others]))
-        assert all(frame.skipped for frame in seen[3:])
+        seen = screen(np.concatenate([face, *others]))
+        assert all(frame.rejected for frame in seen[3:])
         for frame in seen[3:]:
             np.testing.assert_array_equal(frame.points, face[2])
 
     def test_over_a_gap_more_is_the_same_face(self) -> None:
         points = np.repeat(make_face(1, 1), 2, axis=0)
         points[1, :, 0] += 0.3 * size_of(points[0])
-        assert look_at(points)[1].fresh
-        assert not look_at(points, 2.0)[1].fresh
+        assert screen(points)[1].restarts
+        assert not screen(points, 2.0)[1].restarts
 
 
 class TestScales:
@@ -251,17 +251,17 @@ class TestScales:
         points = make_face(seed, shake=0.5)
         points[3:, landmark] += throws(seed, 0.5 * size_of(points[0]))
         points[6] = np.nan
-        for here, there in zip(look_at(points), look_at(scale * points + shift), strict=True):
+        for here, there in zip(screen(points), screen(scale * points + shift), strict=True):
             # Coordinates of 5,000 px, divided by sizes of 10.
             np.testing.assert_allclose(there.points, scale * here.points + shift, rtol=0, atol=1e-8)
-            assert (there.fresh, there.skipped) == (here.fresh, here.skipped)
+            assert (there.restarts, there.rejected) == (here.restarts, here.rejected)
 
     @pytest.mark.parametrize("shape", [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     @pytest.mark.parametrize("shake", [0.0, 0.01, 1.0])
     def test_a_face_without_size_stays_finite(self, shape: list[float], shake: float) -> None:
         points = make_face(1, 1) * shape + np.random.default_rng(1).normal(0, shake, (30, 68, 2))
         points[20] += 1e6
-        for frame in look_at(points):
+        for frame in screen(points):
             assert np.isfinite(frame.points).all()
             assert frame.size >= 1
 
@@ -284,30 +284,28 @@ def broken_face(seed: int) -> np.ndarray:
 @some
 def test_looking_through_is_looking_at_one_frame_after_the_other(seed: int) -> None:
     points, passed = broken_face(seed), np.random.default_rng(seed).uniform(0.3, 3, 40)
-    last, waited = None, 0.0
-    for raw, frames, frame in zip(points, passed, look_through(points, passed), strict=True):
-        waited += frames
-        last = look(last, raw, waited)
-        waited = waited if last is not None and last.skipped else 0.0
+    last = None
+    for raw, frames, frame in zip(points, passed, screen_sequence(points, passed), strict=True):
+        last = screen_frame(last, raw, float(frames))
         if last is None or frame is None:
             assert frame is last
             continue
         np.testing.assert_array_equal(frame.points, last.points)
-        assert (frame.fresh, frame.skipped) == (last.fresh, last.skipped)
+        assert frame[4:] == last[4:]
 
 
 @given(seeds)
 @some
 def test_unbroken_runs_hold_each_frame_that_was_used(seed: int) -> None:
-    seen = look_through(broken_face(seed), 1.0)
-    runs = list(unbroken(seen))
-    used = [t for t, frame in enumerate(seen) if frame is not None and not frame.skipped]
+    seen = list(screen_sequence(broken_face(seed)))
+    runs = list(unbroken_runs(seen))
+    used = [t for t, frame in enumerate(seen) if frame is not None and not frame.rejected]
     assert [t for run in runs for t in run] == used
-    fresh = [t for t, frame in enumerate(seen) if frame is not None and frame.fresh]
+    fresh = [t for t, frame in enumerate(seen) if frame is not None and frame.restarts]
     assert [run[0] for run in runs] == fresh
 
 
 def test_no_frames() -> None:
-    assert look_through(np.empty((0, 68, 2)), 1.0) == []
-    assert list(unbroken([])) == []
-    assert list(unbroken([None, None])) == []
+    assert list(screen_sequence(np.empty((0, 68, 2)))) == []
+    assert list(unbroken_runs([])) == []
+    assert list(unbroken_runs([None, None])) == []

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from stabilizer_cases import EXACT, make_paper, seeds
 
 from steadyface.errors import ConfigError
-from steadyface.stabilizer.base import Observation
-from steadyface.stabilizer.paper import Memory, PaperStabilizer
+from steadyface.stabilizer.base import Measurement
+from steadyface.stabilizer.paper import Memory, PaperSTA
 
 Mixture = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def posterior(
-    theta: PaperStabilizer, outputs: np.ndarray, times: np.ndarray, z: np.ndarray, unit: float, frames: float
+    theta: PaperSTA, outputs: np.ndarray, times: np.ndarray, z: np.ndarray, unit: float, frames: float
 ) -> Mixture:
     """Eq. (6)-(10) with dense matrices and all past outputs: log-weights, means, covariances, in px.
 
@@ -55,7 +55,7 @@ def read(mixture: Mixture, reading: str) -> np.ndarray:
 
 
 def brute_force(
-    theta: PaperStabilizer, observed: np.ndarray, unit: float, frames: np.ndarray | None = None
+    theta: PaperSTA, observed: np.ndarray, unit: float, frames: np.ndarray | None = None
 ) -> np.ndarray:
     frames = np.ones(len(observed)) if frames is None else frames
     outputs, times = [observed[0]], np.cumsum(frames)
@@ -67,13 +67,13 @@ def brute_force(
 
 
 def stabilise(
-    theta: PaperStabilizer, observed: np.ndarray, unit: float, frames: np.ndarray | None = None
+    theta: PaperSTA, observed: np.ndarray, unit: float, frames: np.ndarray | None = None
 ) -> np.ndarray:
     frames = np.ones(len(observed)) if frames is None else frames
     faces = observed.reshape(len(observed), -1, 2)
     memory, outputs = theta.begin(faces[0]), [faces[0]]
     for z, step in zip(faces[1:], frames[1:], strict=True):
-        memory, output = theta.advance(memory, Observation(z, unit, float(step)))
+        memory, output = theta.advance(memory, Measurement(z, unit, float(step)))
         outputs.append(output)
     return np.array(outputs).reshape(observed.shape)
 
@@ -224,7 +224,7 @@ class TestHighestMode:
         memory = Memory(np.zeros(2), np.zeros((2, 2) if full else 2), 1.0)
 
         def moved(z: float) -> float:
-            return float(theta.advance(memory, Observation(np.array([[z, 0.0]])))[1][0, 0])
+            return float(theta.advance(memory, Measurement(np.array([[z, 0.0]])))[1][0, 0])
 
         # |S|: 1.01² and 101², |V|: .0099² and .99². Equally high where both ratios, 100 each, make up for
         # the distances of z.
@@ -252,7 +252,7 @@ class TestReadings:
         rng = np.random.default_rng(seed)
         memory = Memory(rng.normal(0, 1, 6), rng.uniform(0, 4, 6), 0.5)
         observed = rng.normal(0, 5, 6)
-        output = theta.advance(memory, Observation(observed.reshape(3, 2)))[1].ravel()
+        output = theta.advance(memory, Measurement(observed.reshape(3, 2)))[1].ravel()
         moved, asked = (output - memory.mean) @ theta.basis, (observed - memory.mean) @ theta.basis
         assert (moved * asked >= 0).all()
         assert (np.abs(moved) <= np.abs(asked)).all()

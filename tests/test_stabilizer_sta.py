@@ -12,8 +12,8 @@ from scipy.linalg import expm
 from stabilizer_cases import EXACT, make_face, make_times, make_velocity, seeds, usual_scores
 
 from steadyface.errors import ConfigError
-from steadyface.stabilizer.base import Observation
-from steadyface.stabilizer.sta import Motion, VelocityStabilizer
+from steadyface.stabilizer.base import Measurement
+from steadyface.stabilizer.sta import STA, Belief
 
 THETA = make_velocity(1)
 FACE = np.array([[0.0, 0.0], [120.0, 10.0], [100.0, 130.0], [30.0, 90.0]])
@@ -36,7 +36,7 @@ def make_frames(seed: int, count: int) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0.3, 2.5, count).round(6)
 
 
-def dense_motion(theta: VelocityStabilizer, frames: float) -> Moments:
+def dense_motion(theta: STA, frames: float) -> Moments:
     """Transition and growth of (points, velocities) in px: dx = v·dt, dv = -Λv·dt + dW, integrated.
 
     Its matrices are those of the points themselves; that Λ is diagonal along the directions is not used.
@@ -51,12 +51,12 @@ def dense_motion(theta: VelocityStabilizer, frames: float) -> Moments:
     return expm(drift * frames), np.tensordot(WEIGHTS * frames / 2, moved @ pushed @ moved.mT, 1)
 
 
-def dense_noise(theta: VelocityStabilizer) -> np.ndarray:
+def dense_noise(theta: STA) -> np.ndarray:
     back = np.linalg.inv(theta.basis)
     return back.T @ np.diag(theta.noise) @ back
 
 
-def joint(theta: VelocityStabilizer, frames: np.ndarray) -> np.ndarray:
+def joint(theta: STA, frames: np.ndarray) -> np.ndarray:
     """Covariance of all states, about a face that stays where it was first seen."""
     size, count = len(theta.noise), len(frames)
     back = np.linalg.inv(theta.basis)
@@ -73,9 +73,7 @@ def joint(theta: VelocityStabilizer, frames: np.ndarray) -> np.ndarray:
     return covariance
 
 
-def brute_force(
-    theta: VelocityStabilizer, points: np.ndarray, frames: np.ndarray, lag: int | None
-) -> np.ndarray:
+def brute_force(theta: STA, points: np.ndarray, frames: np.ndarray, lag: int | None) -> np.ndarray:
     """E x(t) given all points up to t + lag; the first frame is the prior of the first state."""
     count, size = len(points), len(theta.noise)
     covariance, noise = joint(theta, frames), dense_noise(theta)
@@ -153,16 +151,18 @@ class TestAgainstTheJointGaussian:
             np.testing.assert_allclose(other.smooth(points, seconds, lag=lag), expected, rtol=0, atol=EXACT)
 
 
-def make_motion(theta: VelocityStabilizer, seed: int, unit: float) -> Motion:
+def make_motion(theta: STA, seed: int, unit: float) -> Belief:
     """Something believed of a face that has been seen for a while."""
     rng, size = np.random.default_rng(seed), len(theta.noise)
     place, speed, share = rng.uniform(0.1, 1, size), rng.uniform(0.1, 1, size), rng.uniform(-0.8, 0.8, size)
     mean = np.stack([rng.normal(100, 5, size), rng.normal(0, unit, size)])
     spread = np.stack([place, share * np.sqrt(place * speed), speed])
-    return Motion(mean, spread, np.ones((2, size)), mean, np.stack([spread] * 2), np.zeros((2, 2, size)))
+    return Belief(
+        mean, spread, np.ones((2, size)), mean, np.stack([spread] * 2, axis=1), np.zeros((2, 2, size))
+    )
 
 
-def of_direction(theta: VelocityStabilizer, d: int, frames: float) -> Moments:
+def of_direction(theta: STA, d: int, frames: float) -> Moments:
     """Transition and growth for a push of one of (x, v) along a direction alone."""
     drift = np.array([[0.0, 1.0], [0.0, np.log(theta.damping[d])]])
     responses = expm(drift * frames * (NODES[:, None, None] + 1) / 2)[:, :, 1]
@@ -181,10 +181,10 @@ class TestMixture:
         points = (before.mean[0] + np.random.default_rng(seed).normal(0, 3 * unit, 4)) @ np.linalg.inv(
             theta.basis
         )
-        after, output = theta.advance(before, Observation(points.reshape(2, 2), unit, frames))
+        after, output = theta.advance(before, Measurement(points.reshape(2, 2), unit, frames))
         for d in range(4):
             motion, growth = of_direction(theta, d, frames)
-            place, both, speed = before.spread[:, d]
+            place, both, speed = before.covariance[:, d]
             mean = motion @ before.mean[:, d]
             moved = motion @ np.array([[place, both], [both, speed]]) @ motion.T
             evidence, means, spreads = [], [], []
@@ -204,9 +204,11 @@ class TestMixture:
                 )
                 / unit**2
             )
-            np.testing.assert_allclose(after.shares[:, d], shares, rtol=0, atol=EXACT)
+            np.testing.assert_allclose(after.weights[:, d], shares, rtol=0, atol=EXACT)
             np.testing.assert_allclose(after.mean[:, d], mean, rtol=0, atol=EXACT)
-            np.testing.assert_allclose(after.spread[:, d], spread[[0, 0, 1], [0, 1, 1]], rtol=0, atol=EXACT)
+            np.testing.assert_allclose(
+                after.covariance[:, d], spread[[0, 0, 1], [0, 1, 1]], rtol=0, atol=EXACT
+            )
         np.testing.assert_allclose(output.ravel() @ theta.basis, after.mean[0], rtol=0, atol=EXACT)
 
     @pytest.mark.parametrize("seed", range(3))
@@ -215,10 +217,10 @@ class TestMixture:
         before = make_motion(theta, seed, 1.0)
         along = before.mean[0] + np.random.default_rng(seed).normal(0, 2, 4)
         points = (along @ np.linalg.inv(theta.basis)).reshape(2, 2)
-        after, _ = theta.advance(before, Observation(points, 1.0, frames))
+        after, _ = theta.advance(before, Measurement(points, 1.0, frames))
         for d in range(4):
             motion, growth = of_direction(theta, d, frames)
-            place, both, speed = before.spread[:, d]
+            place, both, speed = before.covariance[:, d]
             moved = motion @ np.array([[place, both], [both, speed]]) @ motion.T
             priors = [moved + push * growth for push in theta.pushes[:, d]]
             mean = motion @ before.mean[:, d]
@@ -239,7 +241,7 @@ class TestMixture:
                 for i, j, a, b in ((0, 0, x, x), (0, 1, x, v), (1, 1, v, v))
             ]
             np.testing.assert_allclose(after.mean[:, d], means, rtol=0, atol=1e-8)
-            np.testing.assert_allclose(after.spread[:, d], spread, rtol=0, atol=1e-8)
+            np.testing.assert_allclose(after.covariance[:, d], spread, rtol=0, atol=1e-8)
 
     @given(seeds)
     def test_the_more_surprising_the_more_it_counts_for_motion(self, seed: int) -> None:
@@ -249,7 +251,7 @@ class TestMixture:
             along = before.mean[0] + surprise
             expected = along + (before.mean[1] * (1 - theta.damping) / -np.log(theta.damping))
             points = (expected @ np.linalg.inv(theta.basis)).reshape(2, 2)
-            weights.append(theta.advance(before, Observation(points))[0].shares[1])
+            weights.append(theta.advance(before, Measurement(points))[0].weights[1])
         wider = theta.pushes[1] > theta.pushes[0]
         assert (np.diff(weights, axis=0)[:, wider] >= 0).all()
 
@@ -270,9 +272,9 @@ class TestMixtureInTheLightOfTheFuture:
             places[-1, d] = back[0]
             for t in range(count - 2, -1, -1):
                 motion, growth = of_direction(theta, d, frames[t + 1])
-                own = memories[t].spread[[0, 1, 1, 2], d].reshape(2, 2)
+                own = memories[t].covariance[[0, 1, 1, 2], d].reshape(2, 2)
                 moved = motion @ own @ motion.T
-                shares = memories[t + 1].shares[:, d]
+                shares = memories[t + 1].weights[:, d]
                 prior = sum(w * (moved + q * growth) for w, q in zip(shares, theta.pushes[:, d], strict=True))
                 expected = motion @ memories[t].mean[:, d]
                 back = memories[t].mean[:, d] + own @ motion.T @ np.linalg.solve(prior, back - expected)
@@ -327,7 +329,7 @@ class TestLag:
         states = [state for state in THETA.states(points) if state is not None]
         np.testing.assert_array_equal(THETA.look_back(states[5:8]), states[5].points)
         # One among the later frames tells nothing; the others do.
-        without = [state for state in states[4:8] if not state.seen.skipped]
+        without = [state for state in states[4:8] if not state.screened.rejected]
         np.testing.assert_array_equal(THETA.look_back(states[4:8]), THETA.look_back(without))
         assert not np.array_equal(THETA.look_back(states[4:8]), states[4].points)
 
@@ -345,9 +347,7 @@ class TestLag:
         assert errors[-1] < 0.6 * errors[0]
 
 
-def simulate(
-    theta: VelocityStabilizer, frames: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def simulate(theta: STA, frames: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Raw points and truth of the state-space model, in px of a face of 100 px."""
     motion, growth = dense_motion(theta, 1.0)
     size = len(theta.noise)
@@ -381,9 +381,9 @@ class TestScores:
         points = make_sequence(seed, 2)[1]
         before = theta.begin(FACE)
         scores = 1 + 1e-3 - theta.doubts * factor
-        doubted = theta.advance(before, Observation(points, 2.0, 1.0, scores))[1]
+        doubted = theta.advance(before, Measurement(points, 2.0, 1.0, scores))[1]
         np.testing.assert_allclose(
-            doubted, noisier.advance(before, Observation(points, 2.0))[1], rtol=0, atol=EXACT
+            doubted, noisier.advance(before, Measurement(points, 2.0))[1], rtol=0, atol=EXACT
         )
 
     @given(seed=seeds, scores=st.lists(st.floats(0, 1), min_size=4, max_size=4))
@@ -394,9 +394,9 @@ class TestScores:
         factors = ((1.001 - np.array(scores)) / theta.doubts) ** theta.trust
         noisier = make_velocity(seed, dimension=8, basis=np.eye(8), noise=theta.noise * np.repeat(factors, 2))
         points, before = make_sequence(seed, 2), theta.begin(FACE)
-        doubted = theta.advance(before, Observation(points[1], 1.0, 1.0, np.array(scores)))[1]
+        doubted = theta.advance(before, Measurement(points[1], 1.0, 1.0, np.array(scores)))[1]
         np.testing.assert_allclose(
-            doubted, noisier.advance(before, Observation(points[1]))[1], rtol=0, atol=EXACT
+            doubted, noisier.advance(before, Measurement(points[1]))[1], rtol=0, atol=EXACT
         )
 
     @given(seed=seeds, landmark=st.integers(0, 3), axis=st.integers(0, 1))
@@ -409,7 +409,7 @@ class TestScores:
         for score in (0.0, 0.5, 0.9, 1.0):
             scores = usual_scores(theta)
             scores[landmark] = score
-            output = theta.advance(before, Observation(moved, 1.0, 1.0, scores))[1]
+            output = theta.advance(before, Measurement(moved, 1.0, 1.0, scores))[1]
             shares.append(output[landmark, axis] - FACE[landmark, axis])
         assert shares == sorted(shares)
         assert 0 < shares[0] < 0.98 * shares[-1] < 0.98
@@ -437,9 +437,9 @@ class TestSeveralAtOnce:
 def test_at_first_the_speed_may_be_four_frames_of_the_greatest_pushes(components: int) -> None:
     theta = make_velocity(8, components)
     memory = theta.begin(make_face(8)[0])
-    np.testing.assert_array_equal(memory.spread[0], theta.noise)
-    np.testing.assert_array_equal(memory.spread[1], np.zeros(136))
-    np.testing.assert_array_equal(memory.spread[2], 4 * theta.pushes.max(axis=0))
+    np.testing.assert_array_equal(memory.covariance[0], theta.noise)
+    np.testing.assert_array_equal(memory.covariance[1], np.zeros(136))
+    np.testing.assert_array_equal(memory.covariance[2], 4 * theta.pushes.max(axis=0))
     np.testing.assert_array_equal(memory.mean[1], np.zeros(136))
 
 

@@ -14,7 +14,8 @@ from steadyface.detector import FaceFinder
 from steadyface.errors import ConfigError
 from steadyface.geometry import bounding_box
 from steadyface.pipeline import follow
-from steadyface.stabilizer import Stabilizer, save_stabilizer
+from steadyface.stabilizer import CausalFilter, save_stabilizer
+from steadyface.stabilizer.base import Measurement
 from steadyface.stabilizer.baselines import SavitzkyGolay
 from steadyface.tracking import Tracker, TrackerConfig
 
@@ -32,7 +33,7 @@ class CountingDetector(FaceFinder):
 
 
 @dataclass(frozen=True, eq=False)
-class Recorder(Stabilizer):
+class Recorder(CausalFilter):
     """Stabiliser that returns the points unchanged and records its arguments."""
 
     kind: ClassVar[str] = "recorder"
@@ -41,8 +42,8 @@ class Recorder(Stabilizer):
     def begin(self, points: np.ndarray) -> None:
         return None
 
-    def advance(self, memory: None, seen: object) -> tuple[None, np.ndarray]:
-        return None, seen.points  # type: ignore[attr-defined]
+    def advance(self, memory: None, measurement: Measurement) -> tuple[None, np.ndarray]:
+        return None, measurement.points
 
     def step(self, state, points, dt=None, scores=None):  # type: ignore[no-untyped-def]
         self.calls.append((dt, scores))

@@ -1,29 +1,29 @@
 /**
- * The default stabiliser, frame by frame: `steadyface.stabilizer`'s `guard` and `velocity` in one module.
+ * The default stabiliser, frame by frame: `outliers` and `sta` of `steadyface.stabilizer` in one module.
  *
  *     const stabilizer = new Stabilizer(await (await fetch("stabilizer.json")).json());
  *     let state = null;
  *     for each frame: state = stabilizer.step(state, points, secondsSinceTheLast, scores);
  *
  * Points are x₀, y₀, x₁, … in image px, NaN where a landmark is missing. Source: Tai et al. 2019, Eq. (5)-(10),
- * with the changes that `velocity.py` names; its docstrings hold the equations.
+ * with the changes that `sta.py` names; its docstrings hold the equations.
  */
 
 const VERSION = 2;
 
-// Of face size, unless said otherwise; what each means stands in guard.py.
-const JUMP = 0.25;
-const OFF = 0.15;
+// Of face size, unless said otherwise; `OutlierConfig` in outliers.py explains each.
+const CUT = 0.25;
+const OUTLIER = 0.15;
 const PACE = 0.04;
-const SAME = 0.05;
+const SETTLED = 0.05;
 const PATIENCE = 5; // frames
 const FEW = 0.2; // of the landmarks
 const MANY = 1 / 3; // of the landmarks
-const WIDEST = 3; // frames
-const AGREE = 2; // frames
+const LONGEST = 3; // frames
+const AGREEMENT = 2; // frames
 
-const DOUBT = 1e-3; // added to 1 - score
-const UNKNOWN = 4; // frames' worth of pushes
+const LEAST_DOUBT = 1e-3; // added to 1 - score
+const FIRST_FRAMES = 4; // frames' worth of pushes: the variance of the first velocity
 const SLOW = 5e-3; // a decay below which the growth is a series
 
 export class Stabilizer {
@@ -49,45 +49,50 @@ export class Stabilizer {
    */
   step(state, points, dt = 1 / this.fps, scores = null) {
     if (state === null) {
-      const seen = look(null, points);
-      return seen && this.begin(seen);
+      const screened = screen(null, points);
+      return screened && this.begin(screened);
     }
     const waited = state.waited + Math.max(0, dt);
-    const seen = look(state.seen, points, waited * this.fps);
-    if (seen.skipped) return { ...state, seen, waited };
-    if (seen.fresh) return this.begin(seen);
+    const screened = screen(state.screened, points, waited * this.fps);
+    if (screened.rejected) return { ...state, screened, waited };
+    if (screened.restarts) return this.begin(screened);
     const frames = Math.round(waited * this.fps * 1e6) / 1e6; // as Python, which keeps passages of equal times
-    const memory = this.advance(state.memory, seen, frames, scores);
-    return { points: multiply(memory.place, this.back), memory, seen, waited: 0 };
+    const memory = this.advance(state.memory, screened, frames, scores);
+    return { points: multiply(memory.position, this.back), memory, screened, waited: 0 };
   }
 
   /** The state after the first frame of a face, whose output is its input. */
-  begin(seen) {
-    const place = multiply(seen.points, this.basis);
-    const most = place.map((_, d) => Math.max(...this.pushes.map((push) => push[d])));
+  begin(screened) {
+    const position = multiply(screened.points, this.basis);
+    const most = position.map((_, d) => Math.max(...this.pushes.map((push) => push[d])));
     const memory = {
-      place,
-      velocity: new Float64Array(place.length),
-      spread: [Float64Array.from(this.noise), new Float64Array(place.length), most.map((push) => UNKNOWN * push)],
+      position,
+      velocity: new Float64Array(position.length),
+      spread: [
+        Float64Array.from(this.noise),
+        new Float64Array(position.length),
+        most.map((push) => FIRST_FRAMES * push),
+      ],
     };
-    return { points: seen.points, memory, seen, waited: 0 };
+    return { points: screened.points, memory, screened, waited: 0 };
   }
 
-  /** What is believed after the next frame: the closed-form step along each direction alone. */
-  advance(memory, seen, frames, scores) {
-    const observed = multiply(seen.points, this.basis);
+  /** The belief after the next frame: predict and condition along each direction alone. */
+  advance(memory, screened, frames, scores) {
+    const observed = multiply(screened.points, this.basis);
     const noise = this.noiseFor(scores);
-    const next = { place: observed.slice(), velocity: observed.slice(), spread: [0, 1, 2].map(() => observed.slice()) };
+    const next = { position: observed.slice(), velocity: observed.slice(), spread: [] };
+    for (let i = 0; i < 3; i++) next.spread.push(observed.slice());
     for (let d = 0; d < observed.length; d++) {
       const { h, kept, growth } = passage(this.damping[d], frames);
       const [xx, xv, vv] = memory.spread.map((part) => part[d]);
       const carried = [xx + 2 * h * xv + h * h * vv, kept * xv + h * kept * vv, kept * kept * vv];
-      const place = memory.place[d] + h * memory.velocity[d];
-      const surprise = observed[d] - place;
-      const squared = (surprise / (seen.size / 100)) ** 2;
+      const position = memory.position[d] + h * memory.velocity[d];
+      const surprise = observed[d] - position;
+      const squared = (surprise / (screened.size / 100)) ** 2;
       const priors = this.pushes.map((push) => carried.map((part, i) => part + push[d] * growth[i]));
       const posterior = condition(priors, this.alphas, noise[d], squared);
-      next.place[d] = place + posterior.gain[0] * surprise;
+      next.position[d] = position + posterior.gain[0] * surprise;
       next.velocity[d] = kept * memory.velocity[d] + posterior.gain[1] * surprise;
       posterior.spread.forEach((part, i) => (next.spread[i][d] = part));
     }
@@ -97,12 +102,12 @@ export class Stabilizer {
   /** Γ along each direction for landmarks of these scores. */
   noiseFor(scores) {
     if (scores === null || this.trust === 0) return this.noise;
-    const factors = this.doubts.map((usual, l) => ((1 + DOUBT - scores[l]) / usual) ** this.trust);
+    const factors = this.doubts.map((usual, l) => ((1 + LEAST_DOUBT - scores[l]) / usual) ** this.trust);
     return multiply(factors, this.noiseOfLandmarks);
   }
 }
 
-/** What `frames` frames do to a velocity that decays, and by how much covariances grow per unit of push. */
+/** Prediction over `frames` frames: see motion_model.py. */
 function passage(damping, frames) {
   const rate = -Math.log(damping);
   const decay = rate * frames;
@@ -113,7 +118,7 @@ function passage(damping, frames) {
   return { h, kept: 1 - lost, growth: [swing, h ** 2 / 2, h * (1 - lost / 2)] };
 }
 
-/** The mixture's gain and spread once a place has been observed `squared` (percent of face size)² away. */
+/** The mixture's gain and spread once a position has been observed `squared` (percent of face size)² away. */
 function condition(priors, alphas, noise, squared) {
   const totals = priors.map(([xx]) => xx + noise);
   const logs = totals.map((total, k) => Math.log(alphas[k]) - 0.5 * (Math.log(total) + squared / total));
@@ -138,58 +143,59 @@ function condition(priors, alphas, noise, squared) {
   return { gain, spread };
 }
 
-// ------------------------------------------------------------------------------------------- the guard
+// --------------------------------------------------------------------------------------- outlier rejection
 
-/** What a frame comes to once it has been looked at; null before the first complete frame. See `guard.look`. */
-function look(last, points, frames = 1) {
-  if (last === null) return points.every(Number.isFinite) ? plain(points, { fresh: true }) : null;
+/** A frame after outlier rejection; null before the first complete frame. See `outliers.screen_frame`. */
+function screen(last, points, frames = 1) {
+  if (last === null) return points.every(Number.isFinite) ? plain(points, { restarts: true }) : null;
   const count = points.length / 2;
-  const limit = last.size * Math.sqrt(Math.min(Math.max(frames, 1), WIDEST));
+  const limit = last.size * Math.sqrt(Math.min(Math.max(frames, 1), LONGEST));
   const missing = perLandmark(count, (l) => !(isFinite(points[2 * l]) && isFinite(points[2 * l + 1])));
-  if (missing.every(Boolean)) return { ...last, fresh: false, skipped: true };
+  if (missing.every(Boolean)) return { ...last, restarts: false, rejected: true };
   const away = subtract(points, last.points);
-  const together = middle(away, missing);
-  const alone = away.map((value, i) => (missing[i >> 1] ? 0 : value - together[i % 2]));
+  const common = middle(away, missing);
+  const alone = away.map((value, i) => (missing[i >> 1] ? 0 : value - common[i % 2]));
   const distance = perLandmark(count, (l) => Math.hypot(alone[2 * l], alone[2 * l + 1]));
-  const jumped = Math.hypot(...together) > JUMP * limit;
+  const jumped = Math.hypot(...common) > CUT * limit;
   const whole = !missing.some(Boolean);
-  if (!last.doubt && !jumped && whole && Math.max(...distance) <= PACE * limit) return plain(points);
-  const before = last.doubt ?? new Array(count).fill(0);
-  const off = distance.map((d, l) => missing[l] || d > (before[l] > PATIENCE ? SAME : OFF) * limit);
+  if (!last.outlierFrames && !jumped && whole && Math.max(...distance) <= PACE * limit) return plain(points);
+  const before = last.outlierFrames ?? new Array(count).fill(0);
+  const off = distance.map((d, l) => missing[l] || d > (before[l] > PATIENCE ? SETTLED : OUTLIER) * limit);
   const raw = Float64Array.from(points, (value, i) =>
-    missing[i >> 1] ? last.points[i] + together[i % 2] : value,
+    missing[i >> 1] ? last.points[i] + common[i % 2] : value,
   );
-  if (jumped && share(off) <= FEW) return plain(raw, { fresh: true });
-  const doubt = doubts(off, before, stays(raw, last.raw, missing, SAME * limit));
+  if (jumped && share(off) <= FEW) return plain(raw, { restarts: true });
+  const outlierFrames = countFrames(off, before, stays(raw, last.raw, missing, SETTLED * limit));
   if (share(off) > MANY) {
-    const agreed = share(doubt.map((d) => d === 0 || d > AGREE)) >= 1 - FEW;
-    if (agreed) return plain(raw, { fresh: true });
-    return { ...last, raw, doubt, fresh: false, skipped: true };
+    const agreed = share(outlierFrames.map((frames) => frames === 0 || frames > AGREEMENT)) >= 1 - FEW;
+    if (agreed) return plain(raw, { restarts: true });
+    return { ...last, raw, outlierFrames, restarts: false, rejected: true };
   }
   const plausible = raw.map((_, i) => {
     const l = i >> 1;
-    const held = off[l] && doubt[l] <= PATIENCE;
-    const allowed = held ? 0 : Math.min(1, (PACE * limit) / Math.max(distance[l], 1e-12));
-    return last.points[i] + together[i % 2] + allowed * alone[i];
+    const waits = off[l] && outlierFrames[l] <= PATIENCE;
+    const allowed = waits ? 0 : Math.min(1, (PACE * limit) / Math.max(distance[l], 1e-12));
+    return last.points[i] + common[i % 2] + allowed * alone[i];
   });
-  return plain(plausible, { raw, doubt: doubt.some(Boolean) ? doubt : null });
+  return plain(plausible, { raw, outlierFrames: outlierFrames.some(Boolean) ? outlierFrames : null });
 }
 
 function plain(points, rest = {}) {
   const copy = Float64Array.from(points);
-  return { points: copy, size: faceSize(copy), raw: copy, doubt: null, fresh: false, skipped: false, ...rest };
+  const usual = { outlierFrames: null, restarts: false, rejected: false };
+  return { points: copy, size: faceSize(copy), raw: copy, ...usual, ...rest };
 }
 
-/** Whether each landmark, as it came, has moved no more than `most` beside the others. */
+/** Whether each raw landmark has moved no more than `most` beside the others. */
 function stays(raw, lastRaw, missing, most) {
   const stepped = subtract(raw, lastRaw);
-  const together = middle(stepped, missing.map(() => false));
-  const beside = (l) => Math.hypot(stepped[2 * l] - together[0], stepped[2 * l + 1] - together[1]);
+  const common = middle(stepped, missing.map(() => false));
+  const beside = (l) => Math.hypot(stepped[2 * l] - common[0], stepped[2 * l + 1] - common[1]);
   return missing.map((gone, l) => !gone && beside(l) <= most);
 }
 
-/** For how many frames each landmark has been off and stayed where it is. */
-function doubts(off, before, staying) {
+/** For how many frames each landmark has been an outlier that stays where it is. */
+function countFrames(off, before, staying) {
   return off.map((isOff, l) => (isOff ? (staying[l] ? before[l] + 1 : 1) : 0));
 }
 
@@ -253,7 +259,7 @@ function inverse(matrix) {
   return rows.map((row) => row.slice(size));
 }
 
-/** What each landmark adds to the noise along each direction. */
+/** Contribution of each landmark to the noise along each direction. */
 function shareNoise({ basis, back, noise, doubts }) {
   const own = noise.map((_, i) => back.reduce((sum, row) => sum + row[i] ** 2, 0));
   const part = (l, d) => basis[2 * l][d] ** 2 * own[2 * l] + basis[2 * l + 1][d] ** 2 * own[2 * l + 1];

@@ -105,11 +105,11 @@ def fit_stabilizer(
     """
     import numpy as np
 
-    from steadyface.fitting.fit import Weights, cut, fit, score
+    from steadyface.fitting.fit import LossWeights, cut, fit, score
     from steadyface.fitting.sequences import CLIP, held_out, load_pair
     from steadyface.stabilizer import save_stabilizer
 
-    weights = Weights(smooth, delay, midpoint)
+    weights = LossWeights(smooth, delay, midpoint)
     if out.suffix != ".json" or out.is_dir() or not out.parent.is_dir():
         raise ConfigError(f"{out}: must be a .json file in a folder that is there")
     pairs = {path: load_pair(path) for path in sorted(sequences.glob("*.npz"))}

@@ -14,7 +14,7 @@ from steadyface import metrics
 from steadyface.evaluation.inputs import CHR, FHR
 from steadyface.evaluation.predictions import Prediction, Reading
 from steadyface.evaluation.results import Results
-from steadyface.stabilizer import DEFAULT_STABILIZER, KINDS, load_stabilizer
+from steadyface.stabilizer import DEFAULT_STABILIZER, KINDS, CausalFilter, Smoother, load_stabilizer
 
 Points = Float[np.ndarray, "frames 68 2"]
 
@@ -133,13 +133,14 @@ def trajectories(prediction: Prediction, decoder: Reading) -> Iterator[tuple[Met
     )
     for name in KINDS:
         stabilizer = load_stabilizer(name)
-        if not stabilizer.offline:
+        if isinstance(stabilizer, CausalFilter):
             yield Method(stabilizer=name), stabilised(stabilizer.filter)
     default = load_stabilizer(DEFAULT_STABILIZER)
     for lag in _LAGS:
         yield Method(stabilizer=DEFAULT_STABILIZER, lag=lag), stabilised(partial(default.smooth, lag=lag))
-    for name in (DEFAULT_STABILIZER, "savitzky-golay"):
-        yield Method(stabilizer=name, offline=True), stabilised(load_stabilizer(name).smooth)
+    smoothers: tuple[Smoother, ...] = (default, load_stabilizer("savitzky-golay"))
+    for smoother in smoothers:
+        yield Method(stabilizer=smoother.kind, offline=True), stabilised(smoother.smooth)
 
 
 def _where_found(stabilise: Any, points: Points, seconds: np.ndarray, scores: np.ndarray) -> Points:

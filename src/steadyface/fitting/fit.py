@@ -13,15 +13,15 @@ from scipy.optimize import minimize
 
 from steadyface.errors import ConfigError
 from steadyface.files import read_json, reading, write_text
-from steadyface.fitting.loss import Weights, loss
+from steadyface.fitting.loss import LossWeights, loss
 from steadyface.fitting.spaces import BASES, Vector, space
 from steadyface.fitting.statistics import Clips
 from steadyface.geometry import face_size
 from steadyface.stabilizer.base import Stabilizer
 
-__all__ = ["WEIGHTS", "Clips", "Pair", "Weights", "cut", "fit", "score"]
+__all__ = ["WEIGHTS", "Clips", "LossWeights", "Pair", "cut", "fit", "score"]
 
-WEIGHTS = Weights(smooth=8.0)
+WEIGHTS = LossWeights(smooth=8.0)
 """The loss that the bundled stabilisers were fitted by, all of them: λ1 = 8, λ2 = 10, λ3 = 1."""
 
 Report = Callable[[str], None]
@@ -48,7 +48,7 @@ def fit(
     pairs: Iterable[Pair],
     *,
     fps: float = 30.0,
-    weights: Weights = WEIGHTS,
+    weights: LossWeights = WEIGHTS,
     components: int = 2,
     basis: str = "joint",
     raw_numbers: bool = False,
@@ -104,7 +104,7 @@ def fit(
     return best
 
 
-def score(stabilizer: Stabilizer, clips: Iterable[Clips], weights: Weights = WEIGHTS) -> float:
+def score(stabilizer: Stabilizer, clips: Iterable[Clips], weights: LossWeights = WEIGHTS) -> float:
     """The mean over all clips of log L."""
     losses = [loss(stabilizer.run(each.raw, each.scores, each.frames), each.truth, weights) for each in clips]
     return float(np.log(np.concatenate(losses)).mean())
@@ -192,5 +192,5 @@ def _start_again(path: Path, problem: str) -> ConfigError:
     return ConfigError(f"{path}: {problem}; remove it to start again")
 
 
-def _raw_score(clips: list[Clips], weights: Weights) -> float:
+def _raw_score(clips: list[Clips], weights: LossWeights) -> float:
     return float(np.exp(np.log(np.concatenate([loss(c.raw, c.truth, weights) for c in clips])).mean()))

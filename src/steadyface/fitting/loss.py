@@ -22,7 +22,7 @@ _RESTING = 0.2  # percent of face size per frame: below that a landmark's motion
 
 
 @dataclass(frozen=True)
-class Weights:
+class LossWeights:
     """λ1 (smoothness), λ2 (delay), λ3 (how far from the middle a point may lie between its neighbours).
 
     The defaults are the paper's. It does not say in what unit; see `fit.WEIGHTS` for those used here.
@@ -40,7 +40,7 @@ class Weights:
             )
 
 
-def loss(outputs: Sequence, truth: Sequence, weights: Weights | None = None) -> Losses:
+def loss(outputs: Sequence, truth: Sequence, weights: LossWeights | None = None) -> Losses:
     """L = L_reg + λ1·L_tm, of each sequence.
 
     Source: Tai et al. 2019, Eq. (11).
@@ -50,7 +50,7 @@ def loss(outputs: Sequence, truth: Sequence, weights: Weights | None = None) -> 
         truth: p, percent of face size.
         weights: the λs; None takes the paper's.
     """
-    weights = weights or Weights()
+    weights = weights or LossWeights()
     total = distance_loss(outputs, truth) + weights.delay * delay_loss(outputs, truth)
     return total + weights.smooth * smooth_loss(outputs, weights.midpoint)
 

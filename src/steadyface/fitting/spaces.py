@@ -22,8 +22,8 @@ from steadyface.stabilizer.baselines import (
     SavitzkyGolay,
     SecondOrder,
 )
-from steadyface.stabilizer.paper import PaperStabilizer
-from steadyface.stabilizer.sta import VelocityStabilizer
+from steadyface.stabilizer.paper import PaperSTA
+from steadyface.stabilizer.sta import STA
 
 BASES = ("joint", "motion", "identity")
 
@@ -58,9 +58,9 @@ def space(
         ConfigError: an unknown kind.
     """
     known: dict[str, Any] = {"fps": fps, "fitted": fitted}
-    if kind == VelocityStabilizer.kind:
+    if kind == STA.kind:
         return _velocity_space(statistics(clips), known, components, basis)
-    if kind == PaperStabilizer.kind:
+    if kind == PaperSTA.kind:
         found = statistics(clips)
         return _raw_space(found, known) if raw_numbers else _paper_space(found, known, components, basis)
     noise = float(np.median(np.concatenate([np.abs(c.raw - c.truth).ravel() for c in clips])) / 0.6745) ** 2
@@ -110,11 +110,11 @@ def _velocity_space(found: Statistics, known: dict[str, Any], components: int, b
     vectors, slopes = _directions(found, basis)
     level = 1.0 if basis == "joint" else float(np.diag(found.noise).mean())
 
-    def build(free: Vector) -> VelocityStabilizer:
+    def build(free: Vector) -> STA:
         free = np.clip(free, -_LIMIT, _LIMIT)
         heights = free[1 + components :].reshape(-1, 2)
         curves = np.clip([a + b * slopes for a, b in heights], -3 * _LIMIT, 3 * _LIMIT)
-        return VelocityStabilizer(
+        return STA(
             damping=np.clip(expit(free[0] + free[1] * slopes), 1e-6, 0.9995),
             alphas=softmax(np.append(0.0, free[2 : 1 + components])),
             noise=level * np.exp(curves[0]),
@@ -138,11 +138,11 @@ def _paper_space(found: Statistics, known: dict[str, Any], components: int, basi
     vectors, slopes = _directions(found, "identity" if basis == "identity" else "motion")
     level = float(np.diag(found.noise).mean())
 
-    def build(free: Vector) -> PaperStabilizer:
+    def build(free: Vector) -> PaperSTA:
         free = np.clip(free, -_LIMIT, _LIMIT)
         shares, heights = free[1 : 1 + 2 * components - 1], free[2 * components :].reshape(-1, 2)
         curves = [level * np.exp(np.clip(a + b * slopes, -3 * _LIMIT, 3 * _LIMIT)) for a, b in heights]
-        return PaperStabilizer(
+        return PaperSTA(
             gamma=float(expit(free[0])),
             alphas=softmax(np.append(0.0, shares[: components - 1])),
             betas=expit(shares[components - 1 :]),
@@ -165,10 +165,10 @@ def _raw_space(found: Statistics, known: dict[str, Any]) -> Space:
     vectors, _ = _directions(found, "motion")
     size, level = len(vectors), float(np.diag(found.noise).mean())
 
-    def build(free: Vector) -> PaperStabilizer:
+    def build(free: Vector) -> PaperSTA:
         gamma, alpha, *betas = expit(free[:4])
         noise, *walks = level * free[4:].reshape(3, size) ** 2
-        return PaperStabilizer(
+        return PaperSTA(
             gamma=float(gamma),
             alphas=np.array([alpha, 1 - alpha]),
             betas=np.array(betas),

@@ -1,6 +1,15 @@
-"""STA, the learned Bayesian stabiliser of Tai et al. 2019; the same with a velocity; the usual filters."""
+"""Stabilisers: STA of Tai et al. 2019, as published and with a velocity, and the usual filters."""
 
-from steadyface.stabilizer.base import Stabilizer, State
+from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, State
 from steadyface.stabilizer.storage import DEFAULT_STABILIZER, KINDS, load_stabilizer, save_stabilizer
 
-__all__ = ["DEFAULT_STABILIZER", "KINDS", "Stabilizer", "State", "load_stabilizer", "save_stabilizer"]
+__all__ = [
+    "DEFAULT_STABILIZER",
+    "KINDS",
+    "CausalFilter",
+    "Smoother",
+    "Stabilizer",
+    "State",
+    "load_stabilizer",
+    "save_stabilizer",
+]

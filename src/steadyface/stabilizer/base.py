@@ -1,13 +1,14 @@
-"""What all stabilisers share: one frame of one face, a sequence, many sequences at once.
+"""Interfaces of the stabilisers: `CausalFilter`, frame by frame, and `Smoother`, which sees the future.
 
-Whatever is in percent of face size refers to `geometry.face_size` of the observed points, and whatever is per
-frame to a stabiliser's own `fps`: with the real time between frames it comes to the same per second. So one
-set of parameters serves a face of 200 px and one of 2,000, at 24, 30 or 60 frames/s and over gaps. Points go
-in and come out in image px.
+Points go in and come out in image px. Parameters in percent of face size refer to `geometry.face_size` of
+the observed points, and parameters per frame to a stabiliser's own `fps`; with the real time between frames
+they come to the same per second. So one set of parameters serves a face of 200 px and one of 2,000, at 24, 30
+or 60 frames/s and over gaps.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -15,59 +16,58 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.arrays import PointBatch, Points, PointSequence, Scores, ScoreSequence, Times
 from steadyface.errors import ConfigError
-from steadyface.stabilizer.outliers import Seen, look
+from steadyface.stabilizer.outliers import Screened, screen_frame, screen_sequence
 
-Points = Float[np.ndarray, "*batch landmarks 2"]
-Sequence = Float[np.ndarray, "frames landmarks 2"]
-OneOfMany = Float[np.ndarray, "_ landmarks 2"]  # a sequence beside others of other lengths
-Scores = Float[np.ndarray, "frames landmarks"]
-Times = Float[np.ndarray, "frames"]
 Clips = Float[np.ndarray, "frames *clips landmarks 2"]
+ClipScores = Float[np.ndarray, "frames *clips landmarks"]
+OneOfMany = Float[np.ndarray, "_ landmarks 2"]  # a sequence beside others of other lengths
 
 
-class Observation(NamedTuple):
-    """A complete frame, ready to be filtered.
+class Measurement(NamedTuple):
+    """Complete points of a frame, as a filter takes them.
 
     Args:
-        points: (…, landmarks, 2) image px.
+        points: (…, landmarks, 2) z, image px.
         unit: px per percent of face size; (…, 1) where faces differ.
-        frames: time since the last observation, in frames at the stabiliser's own rate.
+        frames: time since the last measurement, in frames at the stabiliser's own rate.
         scores: (…, landmarks) in [0, 1], the network's own; None where they are not known.
     """
 
-    points: Points
+    points: PointBatch
     unit: float | Float[np.ndarray, "*batch 1"] = 1.0
     frames: float = 1.0
     scores: Float[np.ndarray, "*batch landmarks"] | None = None
 
 
 class State(NamedTuple):
-    """What is remembered between frames.
+    """Memory of a causal filter after a frame of one face.
 
     Args:
-        points: the newest output, image px.
-        memory: what the method itself keeps.
-        seen: what the newest observation came to.
-        waited: seconds since the newest observation that was used.
+        points: (landmarks, 2) the newest output, image px.
+        memory: the method's own.
+        screened: the newest frame after outlier rejection.
     """
 
-    points: Float[np.ndarray, "landmarks 2"]
+    points: Points
     memory: Any
-    seen: Seen
-    waited: float = 0.0
+    screened: Screened
 
 
 @dataclass(frozen=True, eq=False)
-class Stabilizer:
-    """Makes landmark sequences steady, frame by frame, without waiting for the future.
+class Stabilizer(ABC):
+    """Parameters of a method that steadies landmarks; a `CausalFilter`, a `Smoother` or both.
 
-    A stabiliser is its parameters; `fps` is the frame rate at which those per frame hold, and `fitted` says
-    how they came about. A method defines `begin` and `advance`; all else is here.
+    Args:
+        fps: frame rate at which parameters per frame hold.
+        fitted: how the parameters came about, for people.
+
+    Raises:
+        ConfigError: fps is not positive.
     """
 
     kind: ClassVar[str]
-    offline: ClassVar[bool] = False  # whether it needs the future, so that it has no `step`
     fps: float = field(default=30.0, kw_only=True)
     fitted: str = field(default="", kw_only=True)
 
@@ -75,127 +75,174 @@ class Stabilizer:
         if not self.fps > 0:
             raise ConfigError(f"fps of {self.kind} must be positive, got {self.fps}")
 
-    def begin(self, points: Points) -> Any:
-        """The memory after the first frame, whose output is its input (image px)."""
-        raise NotImplementedError
+    @abstractmethod
+    def run(self, points: Clips, scores: ClipScores | None = None, frames: float = 1.0) -> Clips:
+        """Stabilise many complete clips at once, without outlier rejection.
 
-    def advance(self, memory: Any, seen: Observation) -> tuple[Any, Points]:
-        """The memory after the next frame, and its output (image px)."""
-        raise NotImplementedError
+        Args:
+            points: (frames, *clips, landmarks, 2) percent of face size.
+            scores: (frames, *clips, landmarks) in [0, 1].
+            frames: time from one frame to the next, in frames at `fps`.
+        """
+
+    def as_dict(self) -> dict[str, Any]:
+        """Kind and parameters, ready for JSON."""
+        return {"kind": self.kind, **{name: _plain(value) for name, value in asdict(self).items()}}
+
+
+@dataclass(frozen=True, eq=False)
+class CausalFilter(Stabilizer):
+    """A stabiliser whose output depends on the past alone.
+
+    A method defines `begin` and `advance`. A missing landmark (NaN) and an outlier move with the others; a
+    frame without landmarks or with many outliers repeats the last output; a cut starts anew (`outliers`).
+    """
+
+    @abstractmethod
+    def begin(self, points: PointBatch) -> Any:
+        """Memory after the first frame, whose output is its input (image px)."""
+
+    @abstractmethod
+    def advance(self, memory: Any, measurement: Measurement) -> tuple[Any, PointBatch]:
+        """Memory after the next frame, and its output (image px)."""
 
     def step(
         self,
         state: State | None,
-        points: Float[np.ndarray, "landmarks 2"],
+        points: Points,
         dt: float | None = None,
-        scores: Float[np.ndarray, "landmarks"] | None = None,
-    ) -> tuple[State | None, Float[np.ndarray, "landmarks 2"]]:
-        """One frame of one face.
-
-        A missing landmark (NaN), and one that is thrown off the others, moves with the others; a frame in
-        which all are missing or most are thrown off repeats the last output; a jump of the whole face starts
-        anew. See `guard`.
+        scores: Scores | None = None,
+    ) -> tuple[State | None, Points]:
+        """Filter one frame of one face.
 
         Args:
             state: from the last frame; None at the start.
-            points: raw points, image px.
-            dt: seconds since the last frame, below zero as good as zero; None means one frame at `fps`.
-            scores: in [0, 1], for those methods that trust some landmarks more than others.
+            points: (landmarks, 2) raw points, image px; NaN where a landmark is missing.
+            dt: seconds since the last frame, 0 if negative; None means one frame at `fps`.
+            scores: (landmarks,) in [0, 1], for those methods that trust some landmarks more than others.
 
         Returns:
             The new state (None while no complete frame has been seen) and the stabilised points, image px.
         """
         points = np.asarray(points, float)
-        if state is None:
-            seen = look(None, points)
-            return (None if seen is None else self._start(seen)), points
-        waited = state.waited + (1 / self.fps if dt is None else max(0.0, dt))
-        seen = look(state.seen, points, waited * self.fps)
-        assert seen is not None
-        if seen.skipped:
-            return State(state.points, state.memory, seen, waited), state.points
-        if seen.fresh:
-            return self._start(seen), seen.points
-        observation = Observation(seen.points, seen.size / 100, waited * self.fps, scores)
-        memory, output = self.advance(state.memory, observation)
-        return State(output, memory, seen), output
+        frames = 1.0 if dt is None else max(0.0, dt) * self.fps
+        screened = screen_frame(None if state is None else state.screened, points, frames)
+        state = self._next_state(state, screened, scores)
+        return state, points if state is None else state.points
 
     def filter(
-        self, points: Sequence, seconds: Times | None = None, scores: Scores | None = None
-    ) -> Sequence:
-        """Stabilise a whole sequence causally: `step` on each frame in turn.
+        self, points: PointSequence, seconds: Times | None = None, scores: ScoreSequence | None = None
+    ) -> PointSequence:
+        """Filter a whole sequence: `step` on each frame in turn.
 
         Args:
-            points: raw points, image px; NaN where a frame is lost.
-            seconds: each frame's timestamp; None means one frame after another at `fps`.
-            scores: in [0, 1].
+            points: (frames, landmarks, 2) raw points, image px; NaN where a landmark is missing.
+            seconds: (frames,) timestamps; None means one frame after another at `fps`.
+            scores: (frames, landmarks) in [0, 1].
+
+        Returns:
+            (frames, landmarks, 2) image px; the input before the first complete frame.
         """
         outputs = np.array(points, float)
-        for t, state in enumerate(self.states(points, seconds, scores)):
+        for output, state in zip(outputs, self.states(points, seconds, scores), strict=True):
             if state is not None:
-                outputs[t] = state.points
+                output[...] = state.points
         return outputs
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
-        """`filter` on each of many sequences without timestamps; some methods do them side by side."""
+        """Filter many sequences without timestamps."""
         return [self.filter(points) for points in sequences]
 
-    def smooth(
-        self,
-        points: Sequence,
-        seconds: Times | None = None,
-        scores: Scores | None = None,
-        lag: int | None = None,
-    ) -> Sequence:
-        """Stabilise a whole sequence with sight of the future, under the rules of `step`.
-
-        Args:
-            points: raw points, image px; NaN where a frame is lost.
-            seconds: each frame's timestamp; None means one frame after another at `fps`.
-            scores: in [0, 1].
-            lag: how many later frames each output may depend on; None means all, 0 is `filter`.
-
-        Raises:
-            ConfigError: the method has no such mode.
-        """
-        raise ConfigError(f"{self.kind} has no mode that sees the future")
-
     def states(
-        self, points: Sequence, seconds: Times | None = None, scores: Scores | None = None
+        self, points: PointSequence, seconds: Times | None = None, scores: ScoreSequence | None = None
     ) -> Iterator[State | None]:
-        """The state after each frame of a sequence; None before the first complete frame."""
+        """State after each frame of a sequence; None before the first complete frame.
+
+        Args: as for `filter`.
+        """
+        points = np.asarray(points, float)
+        frames = 1.0 if seconds is None else np.maximum(np.diff(seconds, prepend=seconds[:1]), 0.0) * self.fps
         state = None
-        for t, raw in enumerate(points):
-            dt = None if seconds is None or t == 0 else float(seconds[t] - seconds[t - 1])
-            state, _ = self.step(state, raw, dt, None if scores is None else scores[t])
+        for t, screened in enumerate(screen_sequence(points, frames)):
+            state = self._next_state(state, screened, None if scores is None else scores[t])
             yield state
 
-    def run(
-        self,
-        points: Clips,
-        scores: Float[np.ndarray, "frames *clips landmarks"] | None = None,
-        frames: float = 1.0,
-    ) -> Clips:
-        """Filter many complete sequences at once, whatever is in them.
-
-        Args:
-            points: percent of face size.
-            scores: in [0, 1].
-            frames: time from one frame to the next, in frames at `fps`.
-        """
+    def run(self, points: Clips, scores: ClipScores | None = None, frames: float = 1.0) -> Clips:
         memory, outputs = self.begin(points[0]), [points[0]]
         for t in range(1, len(points)):
-            seen = Observation(points[t], 1.0, frames, None if scores is None else scores[t])
-            memory, output = self.advance(memory, seen)
+            measurement = Measurement(points[t], 1.0, frames, None if scores is None else scores[t])
+            memory, output = self.advance(memory, measurement)
             outputs.append(output)
         return np.stack(outputs)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The kind and the parameters, ready for JSON."""
-        return {"kind": self.kind, **{name: _plain(value) for name, value in asdict(self).items()}}
+    def _next_state(
+        self,
+        state: State | None,
+        screened: Screened | None,
+        scores: Scores | None,
+    ) -> State | None:
+        if screened is None:
+            return None
+        if state is None or screened.restarts:
+            return State(screened.points, self.begin(screened.points), screened)
+        if screened.rejected:
+            return State(state.points, state.memory, screened)
+        measurement = Measurement(screened.points, screened.size / 100, screened.elapsed, scores)
+        memory, output = self.advance(state.memory, measurement)
+        return State(output, memory, screened)
 
-    def _start(self, seen: Seen) -> State:
-        return State(seen.points, self.begin(seen.points), seen)
+
+@dataclass(frozen=True, eq=False)
+class Smoother(Stabilizer):
+    """A stabiliser whose output may depend on later frames too."""
+
+    fixed_lag: ClassVar[bool] = False  # whether `smooth` takes a lag
+
+    @abstractmethod
+    def smooth(
+        self,
+        points: PointSequence,
+        seconds: Times | None = None,
+        scores: ScoreSequence | None = None,
+        lag: int | None = None,
+    ) -> PointSequence:
+        """Smooth a whole sequence, with the outlier rejection of `CausalFilter`.
+
+        Args:
+            points: (frames, landmarks, 2) raw points, image px; NaN where a landmark is missing.
+            seconds: (frames,) timestamps; None means one frame after another at `fps`.
+            scores: (frames, landmarks) in [0, 1].
+            lag: how many later frames each output may depend on; None means all, 0 makes it causal.
+
+        Returns:
+            (frames, landmarks, 2) image px; the input before the first complete frame.
+
+        Raises:
+            ConfigError: a negative lag, or any lag where the method has none.
+        """
+
+    def check_lag(self, lag: int | None) -> None:
+        """Check that `smooth` takes a lag.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        if lag is not None and not self.fixed_lag:
+            raise ConfigError(f"{self.kind} has no fixed lag")
+        if lag is not None and lag < 0:
+            raise ConfigError(f"lag must be at least 0 frames, got {lag}")
+
+
+def require_smoother(stabilizer: Stabilizer, lag: int | None = None) -> Smoother:
+    """Check that a stabiliser can smooth with a lag, and give it back.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if not isinstance(stabilizer, Smoother):
+        raise ConfigError(f"{stabilizer.kind} has no mode that sees the future")
+    stabilizer.check_lag(lag)
+    return stabilizer
 
 
 def _plain(value: object) -> object:

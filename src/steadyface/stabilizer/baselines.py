@@ -5,32 +5,38 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, NoReturn
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy.signal import savgol_filter
-from scipy.special import exprel, hyp2f1
 
+from steadyface.arrays import PointBatch, PointSequence, ScoreSequence, Times
 from steadyface.errors import ConfigError
 from steadyface.stabilizer.base import (
+    CausalFilter,
     Clips,
-    Observation,
-    Points,
-    Scores,
-    Sequence,
+    ClipScores,
+    Measurement,
+    Smoother,
     Stabilizer,
-    Times,
 )
-from steadyface.stabilizer.outliers import look_through, repeat_skipped, unbroken
+from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
+from steadyface.stabilizer.outliers import repeat_over_rejected, screen_sequence, unbroken_runs
 
-_SHARE, _AMOUNT, _POSITIVE = (0.0, 1.0), (0.0, 1e9), (1e-9, 1e9)  # ranges of parameters
-_SPEED = 1.0  # (percent of face size per frame)²: variance of the velocity of a face that was just found
+_RATIO, _AMOUNT, _POSITIVE = (0.0, 1.0), (0.0, 1e9), (1e-9, 1e9)  # ranges of parameters
+_FIRST_SPEED = (
+    1.0  # (percent of face size per frame)²: variance of the velocity of a face that was just found
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Baseline(Stabilizer):
-    """A filter whose few numbers lie in known ranges."""
+    """A method with a few numbers, each in a known range.
+
+    Raises:
+        ConfigError: a number out of its range.
+    """
 
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
 
@@ -44,47 +50,49 @@ class Baseline(Stabilizer):
 class Trend(NamedTuple):
     """The last output, px, and its velocity, px per frame, or per second with One-Euro."""
 
-    place: Points
-    velocity: Points
+    position: PointBatch
+    velocity: PointBatch
 
 
 @dataclass(frozen=True, eq=False)
-class MovingAverage(Baseline):
+class MovingAverage(Baseline, CausalFilter):
     """x(t) = mean of z(t), …, z(t-n+1), n = `frames`: (n-1)/2 frames late. It takes no notice of time."""
 
     kind: ClassVar[str] = "moving-average"
     ranges: ClassVar = {"frames": (1, 1e9)}
     frames: int
 
-    def begin(self, points: Points) -> tuple[Points, ...]:
+    def begin(self, points: PointBatch) -> tuple[PointBatch, ...]:
         return (points,)
 
-    def advance(self, memory: tuple[Points, ...], seen: Observation) -> tuple[tuple[Points, ...], Points]:
-        window = (*memory, seen.points)[-self.frames :]
+    def advance(
+        self, memory: tuple[PointBatch, ...], measurement: Measurement
+    ) -> tuple[tuple[PointBatch, ...], PointBatch]:
+        window = (*memory, measurement.points)[-self.frames :]
         return window, np.mean(window, axis=0)
 
 
 @dataclass(frozen=True, eq=False)
-class FirstOrder(Baseline):
+class FirstOrder(Baseline, CausalFilter):
     """x(t) = w·z(t) + (1-w)·x(t-1), w = `weight`, 1-(1-w)ᶠ after f frames: (1-w)/w frames late.
 
     Source: exponential smoothing, Brown 1959.
     """
 
     kind: ClassVar[str] = "first-order"
-    ranges: ClassVar = {"weight": _SHARE}
+    ranges: ClassVar = {"weight": _RATIO}
     weight: float
 
-    def begin(self, points: Points) -> Points:
+    def begin(self, points: PointBatch) -> PointBatch:
         return points
 
-    def advance(self, memory: Points, seen: Observation) -> tuple[Points, Points]:
-        place = memory + _share(self.weight, seen.frames) * (seen.points - memory)
-        return place, place
+    def advance(self, memory: PointBatch, measurement: Measurement) -> tuple[PointBatch, PointBatch]:
+        position = memory + _weight_after(self.weight, measurement.frames) * (measurement.points - memory)
+        return position, position
 
 
 @dataclass(frozen=True, eq=False)
-class SecondOrder(Baseline):
+class SecondOrder(Baseline, CausalFilter):
     """A level and a trend: not late behind steady motion, but it overshoots where motion ends.
 
     Equation: x(t) = w·z(t) + (1-w)(x(t-1) + b(t-1)), b(t) = g(x(t) - x(t-1)) + (1-g)b(t-1), with w = `weight`
@@ -93,42 +101,48 @@ class SecondOrder(Baseline):
     """
 
     kind: ClassVar[str] = "second-order"
-    ranges: ClassVar = {"weight": _SHARE, "trend": _SHARE}
+    ranges: ClassVar = {"weight": _RATIO, "trend": _RATIO}
     weight: float
     trend: float
 
-    def begin(self, points: Points) -> Trend:
+    def begin(self, points: PointBatch) -> Trend:
         return Trend(points, np.zeros_like(points))
 
-    def advance(self, memory: Trend, seen: Observation) -> tuple[Trend, Points]:
-        frames = seen.frames
-        expected = memory.place + frames * memory.velocity
-        correction = _share(self.weight, frames) * (seen.points - expected)
-        gain = _share(self.trend, frames) / frames if frames else 0.0
-        place = expected + correction
-        return Trend(place, memory.velocity + gain * correction), place
+    def advance(self, memory: Trend, measurement: Measurement) -> tuple[Trend, PointBatch]:
+        frames = measurement.frames
+        expected = memory.position + frames * memory.velocity
+        correction = _weight_after(self.weight, frames) * (measurement.points - expected)
+        gain = _weight_after(self.trend, frames) / frames if frames else 0.0
+        position = expected + correction
+        return Trend(position, memory.velocity + gain * correction), position
 
 
 class KalmanState(NamedTuple):
-    """Place and velocity of every coordinate, px and px per frame, and their shared (2, 2) covariance."""
+    """Belief about every coordinate.
 
-    place: Points
-    velocity: Points
-    covariance: Float[np.ndarray, "2 2"]
+    Args:
+        mean: (2, …, landmarks, 2) position, px, and velocity, px per frame.
+        covariance: (3,) shared by all, in the stacking of `motion_model`, (percent of face size)².
+    """
+
+    mean: Float[np.ndarray, "2 *batch landmarks 2"]
+    covariance: Float[np.ndarray, "3"]
 
 
 @dataclass(frozen=True, eq=False)
-class ConstantVelocity(Baseline):
-    """The Kalman filter of a velocity that is pushed by white noise and decays, each coordinate alone.
+class ConstantVelocity(Baseline, CausalFilter):
+    """The Kalman filter of a velocity that is driven by white noise and decays, each coordinate alone.
 
-    Equation: dx = v·dt, dv = -λv·dt + √q·dW, z ~ N(x, r), λ = -log damping, time in frames; the first frame
-    leaves x ~ N(z, r), v ~ N(0, 1). The covariance is shared, since it does not depend on the data.
+    Equation: the motion of `motion_model.passage`, z ~ N(x, r); the first frame leaves x ~ N(z, r),
+    v ~ N(0, 1). The covariance is shared, since it does not depend on the data.
     Source: Kalman 1960; Singer 1970 for the motion over any time.
 
     Args:
-        process: q, (percent of face size per frame)² per frame.
-        noise: r, (percent of face size)².
-        damping: share of the velocity that is left after a frame.
+        process: q, (percent of face size per frame)² per frame. Increasing it follows sudden motion sooner,
+            but lets more noise through.
+        noise: r, (percent of face size)². Increasing it calms more, but follows later.
+        damping: ratio of the velocity that is left after a frame. Increasing it removes delay in steady
+            motion, but overshoots farther where motion ends.
     """
 
     kind: ClassVar[str] = "constant-velocity"
@@ -137,22 +151,21 @@ class ConstantVelocity(Baseline):
     noise: float
     damping: float = 1.0
 
-    def begin(self, points: Points) -> KalmanState:
-        return KalmanState(points, np.zeros_like(points), np.diag([self.noise, _SPEED]))
+    def begin(self, points: PointBatch) -> KalmanState:
+        covariance = np.array([self.noise, 0.0, _FIRST_SPEED])
+        return KalmanState(np.stack([points, np.zeros_like(points)]), covariance)
 
-    def advance(self, memory: KalmanState, seen: Observation) -> tuple[KalmanState, Points]:
-        motion, growth = _damped_motion(self.damping, seen.frames)
-        covariance = motion @ memory.covariance @ motion.T + self.process * growth
-        gain = covariance[:, 0] / (covariance[0, 0] + self.noise)
-        expected = memory.place + motion[0, 1] * memory.velocity
-        surprise = seen.points - expected
-        velocity = motion[1, 1] * memory.velocity + gain[1] * surprise
-        place = expected + gain[0] * surprise
-        return KalmanState(place, velocity, covariance - np.outer(gain, covariance[0])), place
+    def advance(self, memory: KalmanState, measurement: Measurement) -> tuple[KalmanState, PointBatch]:
+        mean_map, covariance_map, growth = passage(self.damping, measurement.frames)
+        expected = np.tensordot(mean_map, memory.mean, 1)
+        covariance = covariance_map @ memory.covariance + self.process * growth
+        gain = covariance[:2] / (covariance[0] + self.noise)
+        mean = expected + np.multiply.outer(gain, measurement.points - expected[0])
+        return KalmanState(mean, covariance - gain[ROWS] * covariance[COLUMNS]), mean[0]
 
 
 @dataclass(frozen=True, eq=False)
-class OneEuro(Baseline):
+class OneEuro(Baseline, CausalFilter):
     """A low-pass filter whose cutoff rises with a point's speed: steady at rest, prompt in motion.
 
     Equation: v ← v + a(d)((z - x)/dt - v), then x ← x + a(m + b|v|)(z - x), a(f) = 2πf·dt / (1 + 2πf·dt).
@@ -171,29 +184,33 @@ class OneEuro(Baseline):
     beta: float
     derivate_cutoff: float = 1.0
 
-    def begin(self, points: Points) -> Trend:
+    def begin(self, points: PointBatch) -> Trend:
         return Trend(points, np.zeros_like(points))
 
-    def advance(self, memory: Trend, seen: Observation) -> tuple[Trend, Points]:
-        moved, dt = seen.points - memory.place, seen.frames / self.fps
+    def advance(self, memory: Trend, measurement: Measurement) -> tuple[Trend, PointBatch]:
+        moved, dt = measurement.points - memory.position, measurement.frames / self.fps
         pace = 2 * math.pi * self.derivate_cutoff
         velocity = memory.velocity + pace / (1 + pace * dt) * (moved - dt * memory.velocity)  # dt may be 0
-        speed = np.linalg.norm(velocity, axis=-1, keepdims=True) / (100 * seen.unit)
+        speed = np.linalg.norm(velocity, axis=-1, keepdims=True) / (100 * measurement.unit)
         turns = 2 * math.pi * (self.min_cutoff + self.beta * speed) * dt
-        place = memory.place + turns / (1 + turns) * moved
-        return Trend(place, velocity), place
+        position = memory.position + turns / (1 + turns) * moved
+        return Trend(position, velocity), position
 
 
 @dataclass(frozen=True, eq=False)
-class SavitzkyGolay(Baseline):
-    """The least-squares polynomial of an `order` in an odd `window` of frames around each frame: no step.
+class SavitzkyGolay(Baseline, Smoother):
+    """The least-squares polynomial of an `order` in an odd `window` of frames around each frame.
 
-    Frames count as evenly spaced; a shorter sequence gets the longest window that it has room for.
-    Source: Savitzky and Golay 1964; at both ends the polynomial of the outermost window.
+    Frames count as evenly spaced. A shorter sequence gets the longest window that it has room for; both ends
+    take the polynomial of the outermost window.
+    Source: Savitzky and Golay 1964.
+
+    Args:
+        window: frames, odd. Increasing it calms more, but rounds off sudden motion.
+        order: of the polynomial, below `window`. Increasing it keeps sudden motion, but calms less.
     """
 
     kind: ClassVar[str] = "savitzky-golay"
-    offline: ClassVar[bool] = True
     ranges: ClassVar = {"window": (1, 1e9), "order": (0, 1e9)}
     window: int
     order: int
@@ -204,54 +221,27 @@ class SavitzkyGolay(Baseline):
             got = f"{self.window}, {self.order}"
             raise ConfigError(f"{self.kind} needs an odd window above its order, got {got}")
 
-    def begin(self, points: Points) -> NoReturn:
-        """Raises ConfigError: there is no step without the future."""
-        raise ConfigError(f"{self.kind} needs the future, so it cannot filter frame by frame")
-
     def smooth(
         self,
-        points: Sequence,
+        points: PointSequence,
         seconds: Times | None = None,
-        scores: Scores | None = None,
+        scores: ScoreSequence | None = None,
         lag: int | None = None,
-    ) -> Sequence:
-        """Smooth a whole sequence, part by part; see `Stabilizer.smooth`."""
-        if lag is not None:
-            raise ConfigError(f"{self.kind} has no fixed lag")
-        seen = look_through(np.asarray(points, float), 1.0)
-        outputs = np.array(
-            [raw if frame is None else frame.points for raw, frame in zip(points, seen, strict=True)]
-        ).reshape(np.shape(points))
-        for run in unbroken(seen):
-            outputs[run] = self.run(outputs[run])
-        repeat_skipped(outputs, seen)
+    ) -> PointSequence:
+        self.check_lag(lag)
+        screened = list(screen_sequence(np.asarray(points, float)))
+        outputs = np.array(points, float)
+        for run in unbroken_runs(screened):
+            outputs[run] = self.run(np.array([frame.points for t in run if (frame := screened[t])]))
+        repeat_over_rejected(outputs, screened)
         return outputs
 
-    def run(
-        self,
-        points: Clips,
-        scores: Float[np.ndarray, "frames *clips landmarks"] | None = None,
-        frames: float = 1.0,
-    ) -> Clips:
+    def run(self, points: Clips, scores: ClipScores | None = None, frames: float = 1.0) -> Clips:
         window = min(self.window, len(points) - 1 + len(points) % 2)
         order = min(self.order, window - 1)
         return savgol_filter(points, window, order, axis=0) if len(points) else points
 
 
-def _share(weight: float, frames: float) -> float:
-    """What a weight per frame comes to after `frames` frames."""
+def _weight_after(weight: float, frames: float) -> float:
+    """Weight after `frames` frames of a weight per frame."""
     return 1 - (1 - weight) ** frames
-
-
-def _damped_motion(damping: float, frames: float) -> tuple[np.ndarray, np.ndarray]:
-    """The matrix that moves (x, v) by f frames, and the covariance that comes with it for q = 1.
-
-    Equation: with d = 1 - exp(-λf) and h = d/λ, x moves by hv and v to (1-d)v; the variance of x grows by
-    h³Σ_k dᵏ/(k+3), that of v by h(1 - d/2), and the covariance by h²/2.
-    """
-    decay = -math.log(damping) * frames
-    d, h = -math.expm1(-decay), frames * float(exprel(-decay))
-    # Σ_k dᵏ/(k+3) = 2F1(1, 3; 4; d)/3 = (λf - d - d²/2)/d³; each is exact where the other is not.
-    tail = hyp2f1(1, 3, 4, d) / 3 if decay < 0.5 else (decay - d - d**2 / 2) / d**3
-    growth = np.array([[h**3 * tail, h**2 / 2], [h**2 / 2, h * (1 - d / 2)]])
-    return np.array([[1.0, h], [0.0, 1 - d]]), growth

@@ -1,129 +1,165 @@
-"""Before any filter: what of a frame is missing, thrown off, or another shot.
+"""Outlier rejection: missing landmarks, landmarks thrown off, unusable frames and cuts, before any filter.
 
-A filter's model knows small errors only. Here a landmark that leaves the others is let go at a pace that
-lids and lips hardly exceed; one that is thrown off is set aside until it has stayed where it is for a while;
-a frame in which many are off is skipped; and a cut starts anew.
+The filters model small errors only. Here a landmark may leave the others at the pace of lids and lips and no
+faster; one that is thrown off moves with the others until it has stayed where it is for some frames; a frame
+with many outliers is rejected; and after a cut everything starts anew.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from steadyface.arrays import Points, PointSequence
 from steadyface.geometry import face_size
 
-Points = Float[np.ndarray, "landmarks 2"]
 
-JUMP = 0.25  # of face size: if all landmarks move this far, it is another shot or another face
-OFF = 0.15  # of face size: no landmark leaves the others by this much within a frame
-_PACE = 0.04  # of face size: the most per frame by which a landmark is let off the others
-_SAME = 0.05  # of face size: a landmark that is off and moves no more than that beside the others stays
-_PATIENCE = 5  # frames for which a landmark that is off must stay to be believed
-_FEW = 0.2  # of the landmarks: no more may be off where all have jumped, or agree on another place
-_MANY = 1 / 3  # of the landmarks: if more are off, the frame says nothing
-_WIDEST = 3.0  # frames, beyond which landmarks part no farther
-_AGREE = 2  # frames after which a face that is elsewhere is believed
+@dataclass(frozen=True)
+class OutlierConfig:
+    """Thresholds of the outlier rejection.
 
-
-class Seen(NamedTuple):
-    """What a frame comes to once it has been looked at.
+    Lengths are in face sizes (`geometry.face_size`) and hold for frames up to 1/30 s apart. Over a longer
+    time they grow with its square root, up to `longest_frames`.
 
     Args:
-        points: complete and plausible, image px.
-        size: `geometry.face_size` of them, px, at least 1.
-        raw: as they came, but missing landmarks stand where the others take them.
-        doubt: for how many frames each landmark has been off the others and stayed; None if none is off.
-        fresh: another shot or face than before: nothing of the past holds.
-        skipped: nothing of this frame could be used; `points` are those of the last frame that could.
+        cut: common displacement of all landmarks that is another shot or another face. Increasing it keeps
+            fast heads, but takes short jumps between faces for motion.
+        outlier: distance from the others' displacement at which a landmark is an outlier. Increasing it
+            follows sudden single landmarks sooner, but lets more errors through.
+        pace: the most by which an inlier leaves the others in a frame. Increasing it follows faster lids and
+            lips, but lets larger errors through.
+        settled: motion of an outlier beside the others below which it counts as staying where it is.
+        patience: frames for which an outlier must stay before it is followed.
+        few: share of outliers up to which a jump of the others is a cut.
+        many: share of outliers above which a frame is rejected.
+        agreement: frames for which a rejected shape must stay before it is taken for another face.
+        longest_frames: time, in frames, beyond which no threshold grows further.
+    """
+
+    cut: float = 0.25
+    outlier: float = 0.15
+    pace: float = 0.04
+    settled: float = 0.05
+    patience: int = 5
+    few: float = 0.2
+    many: float = 1 / 3
+    agreement: int = 2
+    longest_frames: float = 3.0
+
+
+CONFIG = OutlierConfig()
+
+
+class Screened(NamedTuple):
+    """A frame of one face after outlier rejection.
+
+    Args:
+        points: (landmarks, 2) image px, complete and plausible; the last accepted ones if `rejected`.
+        size: `geometry.face_size` of `points`, px, at least 1.
+        raw: (landmarks, 2) image px, as they came; a missing landmark moves with the others.
+        outlier_frames: (landmarks,) for how many frames each has been an outlier that stays where it is; None
+            if there is no outlier.
+        restarts: the frame shows another shot or face, so that nothing remembered holds.
+        rejected: the frame is unusable.
+        elapsed: frames since the last frame that was not rejected.
     """
 
     points: Points
     size: float
     raw: Points
-    doubt: Int[np.ndarray, "landmarks"] | None = None
-    fresh: bool = False
-    skipped: bool = False
+    outlier_frames: Int[np.ndarray, "landmarks"] | None = None
+    restarts: bool = False
+    rejected: bool = False
+    elapsed: float = 0.0
 
 
-def look(last: Seen | None, points: Points, frames: float = 1.0) -> Seen | None:
-    """Look at the next frame of a face.
+def screen_frame(last: Screened | None, points: Points, frames: float = 1.0) -> Screened | None:
+    """Reject outliers in the next frame of a face.
 
     Args:
-        last: what came of the frame before; None at the start.
-        points: image px; NaN where a landmark is missing.
-        frames: time since the last frame that was not skipped, in frames at about 30 a second: landmarks may
-            part farther over longer times, as the root of it, up to three frames.
+        last: result for the frame before; None at the start.
+        points: (landmarks, 2) image px; NaN or infinite where a landmark is missing.
+        frames: time since the frame before, in frames at about 30 a second.
 
     Returns:
-        None before the first complete frame.
+        The screened frame; None before the first complete frame.
     """
     if last is None:
-        return _fresh(points) if np.isfinite(points).all() else None
+        return _restart(points, 0.0) if np.isfinite(points).all() else None
+    elapsed = last.elapsed + frames if last.rejected else frames
     away = points - last.points
-    limit = last.size * math.sqrt(min(max(frames, 1.0), _WIDEST))
-    if last.doubt is None and np.maximum.reduce(np.absolute(away), axis=None) <= _PACE / 3 * limit:
-        return Seen(points, _size(points), points)  # no landmark can leave the others; false for NaN
+    limit = last.size * math.sqrt(min(max(elapsed, 1.0), CONFIG.longest_frames))
+    # With every displacement this small no landmark can leave the others. False for NaN.
+    if last.outlier_frames is None and np.maximum.reduce(np.abs(away), axis=None) <= CONFIG.pace / 3 * limit:
+        return Screened(points, _size(points), points, elapsed=elapsed)
     missing = ~np.isfinite(points).all(axis=-1)
     if missing.all():
-        return last._replace(fresh=False, skipped=True)
-    together = _middle(away[~missing])
-    alone = np.where(missing[:, None], 0.0, away - together)
+        return last._replace(restarts=False, rejected=True, elapsed=elapsed)
+    common = _median(away[~missing])
+    alone = np.where(missing[:, None], 0.0, away - common)
     distance = np.linalg.norm(alone, axis=-1)
-    jumped = math.hypot(*together) > JUMP * limit
-    if last.doubt is None and not jumped and not missing.any() and distance.max() <= _PACE * limit:
-        return Seen(points, _size(points), points)
-    doubt = np.zeros(len(points), int) if last.doubt is None else last.doubt
-    off = missing | (distance > np.where(doubt > _PATIENCE, _SAME, OFF) * limit)
-    raw = np.where(missing[:, None], last.points + together, points)
-    if jumped and off.mean() <= _FEW:
-        return _fresh(raw)
-    stepped = raw - last.raw
-    stays = ~missing & (np.linalg.norm(stepped - _middle(stepped), axis=-1) <= _SAME * limit)
-    doubt = np.where(off, np.where(stays, doubt + 1, 1), 0)
-    if off.mean() > _MANY:
-        if np.mean((doubt == 0) | (doubt > _AGREE)) >= 1 - _FEW:
-            return _fresh(raw)
-        return last._replace(raw=raw, doubt=doubt, fresh=False, skipped=True)
-    share = np.minimum(1.0, _PACE * limit / np.maximum(distance, 1e-12))
-    allowed = np.where(off & (doubt <= _PATIENCE), 0.0, share)
-    plausible = last.points + together + allowed[:, None] * alone
-    return Seen(plausible, _size(plausible), raw, doubt if doubt.any() else None)
+    jumped = math.hypot(*common) > CONFIG.cut * limit
+    complete = not missing.any()
+    if last.outlier_frames is None and not jumped and complete and distance.max() <= CONFIG.pace * limit:
+        return Screened(points, _size(points), points, elapsed=elapsed)
+    before = np.zeros(len(points), int) if last.outlier_frames is None else last.outlier_frames
+    followed = before > CONFIG.patience
+    outlier = missing | (distance > np.where(followed, CONFIG.settled, CONFIG.outlier) * limit)
+    raw = np.where(missing[:, None], last.points + common, points)
+    if jumped and outlier.mean() <= CONFIG.few:
+        return _restart(raw, elapsed)
+    moved = raw - last.raw
+    stays = ~missing & (np.linalg.norm(moved - _median(moved), axis=-1) <= CONFIG.settled * limit)
+    count = np.where(outlier, np.where(stays, before + 1, 1), 0)
+    if outlier.mean() > CONFIG.many:
+        if np.mean((count == 0) | (count > CONFIG.agreement)) >= 1 - CONFIG.few:
+            return _restart(raw, elapsed)
+        return last._replace(raw=raw, outlier_frames=count, restarts=False, rejected=True, elapsed=elapsed)
+    ratio = np.minimum(1.0, CONFIG.pace * limit / np.maximum(distance, 1e-12))
+    allowed = np.where(outlier & (count <= CONFIG.patience), 0.0, ratio)
+    plausible = last.points + common + allowed[:, None] * alone
+    return Screened(plausible, _size(plausible), raw, count if count.any() else None, elapsed=elapsed)
 
 
-def look_through(
-    points: Float[np.ndarray, "frames landmarks 2"], frames: float | Float[np.ndarray, "frames"]
-) -> list[Seen | None]:
-    """`look` at each frame of a sequence, `frames` after the one before it."""
+def screen_sequence(
+    points: PointSequence, frames: float | Float[np.ndarray, "frames"] = 1.0
+) -> Iterator[Screened | None]:
+    """Screen each frame of a sequence; equals `screen_frame` on one frame after the other, but faster.
+
+    Args:
+        points: image px; NaN or infinite where a landmark is missing.
+        frames: time from each frame's predecessor to it, in frames at about 30 a second.
+    """
     points = np.where(np.isfinite(points), points, np.nan)
     sizes = np.maximum(face_size(points), 1.0)
     moves = np.diff(points, axis=0, prepend=np.nan)
-    together = np.median(moves, axis=1)
-    alone = np.linalg.norm(moves - together[:, None], axis=-1).max(axis=1, initial=0.0)
-    limits = np.roll(sizes, 1)
-    # As `look` would say; false for NaN, and so for the first frame.
-    calm = (alone <= _PACE * limits) & (np.linalg.norm(together, axis=-1) <= JUMP * limits)
-    seen: list[Seen | None] = []
-    last, waited = None, 0.0
-    for t, (raw, passed) in enumerate(zip(points, np.broadcast_to(frames, len(points)), strict=True)):
-        waited += float(passed)
-        plain = calm[t] and last is not None and last.raw is last.points and not last.skipped
-        last = Seen(raw, sizes[t], raw) if plain else look(last, raw, waited)
-        waited = waited if last is not None and last.skipped else 0.0
-        seen.append(last)
-    return seen
+    common = np.median(moves, axis=1)
+    alone = np.linalg.norm(moves - common[:, None], axis=-1).max(axis=1, initial=0.0)
+    before = np.roll(sizes, 1)
+    # As `screen_frame` decides over one frame or less; false for NaN, and so for the first frame.
+    calm = (alone <= CONFIG.pace * before) & (np.linalg.norm(common, axis=-1) <= CONFIG.cut * before)
+    times = np.broadcast_to(frames, len(points))
+    last: Screened | None = None
+    for raw, size, is_calm, time in zip(points, sizes.tolist(), calm.tolist(), times.tolist(), strict=True):
+        if is_calm and last is not None and last.raw is last.points and not last.rejected:
+            last = Screened(raw, size, raw, elapsed=time)
+        else:
+            last = screen_frame(last, raw, time)
+        yield last
 
 
-def unbroken(seen: Sequence[Seen | None]) -> Iterator[list[int]]:
-    """Runs of frames that follow from one another, without those that were skipped."""
+def unbroken_runs(screened: Sequence[Screened | None]) -> Iterator[list[int]]:
+    """Indices of accepted frames, split where a frame restarts."""
     run: list[int] = []
-    for t, frame in enumerate(seen):
-        if frame is None or frame.skipped:
+    for t, frame in enumerate(screened):
+        if frame is None or frame.rejected:
             continue
-        if frame.fresh and run:
+        if frame.restarts and run:
             yield run
             run = []
         run.append(t)
@@ -131,24 +167,24 @@ def unbroken(seen: Sequence[Seen | None]) -> Iterator[list[int]]:
         yield run
 
 
-def _middle(values: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "2"]:
-    """The median of each column; `np.median` takes five times as long."""
+def repeat_over_rejected(outputs: PointSequence, screened: Sequence[Screened | None]) -> None:
+    """Give each rejected frame the output of the frame before it, in place."""
+    for t, frame in enumerate(screened):
+        if frame is not None and frame.rejected:
+            outputs[t] = outputs[t - 1]
+
+
+def _restart(points: Points, elapsed: float) -> Screened:
+    return Screened(points, _size(points), points, restarts=True, elapsed=elapsed)
+
+
+def _median(values: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "2"]:
+    """Median of each column; `np.median` takes five times as long."""
     half = (len(values) - 1) // 2, len(values) // 2
     return np.partition(values, half, axis=0)[list(half)].mean(axis=0)
 
 
-def repeat_skipped(outputs: Float[np.ndarray, "frames landmarks 2"], seen: Sequence[Seen | None]) -> None:
-    """Give each frame that was skipped the output of the one before it, in place."""
-    for t, frame in enumerate(seen):
-        if frame is not None and frame.skipped:
-            outputs[t] = outputs[t - 1]
-
-
-def _fresh(points: Points) -> Seen:
-    return Seen(points, _size(points), points, fresh=True)
-
-
 def _size(points: Points) -> float:
-    """`geometry.face_size`, at least 1 px; at a quarter of its time."""
+    """`geometry.face_size`, at least 1 px; in a quarter of its time."""
     high, low = np.maximum.reduce(points), np.minimum.reduce(points)
     return max(math.sqrt((high[0] - low[0]) * (high[1] - low[1])), 1.0)

@@ -14,8 +14,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.arrays import PointBatch
 from steadyface.errors import ConfigError
-from steadyface.stabilizer.base import Observation, Points, Stabilizer
+from steadyface.stabilizer.base import CausalFilter, Measurement
 
 READINGS = ("mean", "heaviest", "map")
 
@@ -40,7 +41,7 @@ class Memory(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class PaperStabilizer(Stabilizer):
+class PaperSTA(CausalFilter):
     """Θ of the paper, and its step.
 
     Args:
@@ -86,12 +87,12 @@ class PaperStabilizer(Stabilizer):
         if not np.allclose(self.basis.T @ self.basis, np.eye(dimension), atol=1e-3):
             raise ConfigError(f"the basis of {self.kind} is not orthonormal")
 
-    def begin(self, points: Points) -> Memory:
+    def begin(self, points: PointBatch) -> Memory:
         flat = flatten(points)
         shape = (*flat.shape, flat.shape[-1]) if self.full else flat.shape
         return Memory(flat, np.zeros(shape), 1.0)
 
-    def advance(self, memory: Memory, seen: Observation) -> tuple[Memory, Points]:
+    def advance(self, memory: Memory, measurement: Measurement) -> tuple[Memory, PointBatch]:
         """The closed-form step.
 
         Equation: with r = Uᵀ(z - μ), P_k = β_kΓ_k + (1 - β_k)C and S_k = P_k + Γ_n,
@@ -100,11 +101,11 @@ class PaperStabilizer(Stabilizer):
         s ← 1 + s. Γ_k counts l² times, as does the way of a face that moves on.
         Source: Tai et al. 2019, Eq. (6)-(10).
         """
-        residual = (flatten(seen.points) - memory.mean) @ self.basis
-        logs, means, spreads = self._posterior(memory.spread, residual, seen)
+        residual = (flatten(measurement.points) - memory.mean) @ self.basis
+        logs, means, spreads = self._posterior(memory.spread, residual, measurement)
         move = _read(logs, means, spreads, self.reading)
         output = memory.mean + move @ self.basis.T
-        aged = self.gamma**seen.frames * memory.weight
+        aged = self.gamma**measurement.frames * memory.weight
         weight = 1 / (1 + aged)
         scatter = move[..., :, None] * move[..., None, :] if self.full else move**2
         newer = Memory(
@@ -112,19 +113,19 @@ class PaperStabilizer(Stabilizer):
             spread=(1 - weight) * (memory.spread + weight * scatter),
             weight=1 + aged,
         )
-        return newer, output.reshape(seen.points.shape)
+        return newer, output.reshape(measurement.points.shape)
 
     def _posterior(
-        self, spread: np.ndarray, residual: Flat, seen: Observation
+        self, spread: np.ndarray, residual: Flat, measurement: Measurement
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of each component: log-weight (K, …), mean (K, …, D) and covariance, all in U's basis."""
-        squared = seen.unit**2
+        squared = measurement.unit**2
         per_component = (-1, *(1,) * (spread.ndim - 1 if self.full else spread.ndim))
         betas = self.betas.reshape(*per_component, 1) if self.full else self.betas.reshape(per_component)
         walks = self.walks.reshape(len(self.betas), *(1,) * (residual.ndim - 1), -1)
         with np.errstate(divide="ignore"):
             logs = np.log(self.alphas).reshape(-1, *(1,) * (residual.ndim - 1))
-        fixed, noise = walks * squared * seen.frames**2, self.noise * squared
+        fixed, noise = walks * squared * measurement.frames**2, self.noise * squared
         if not self.full:
             prior = betas * fixed + (1 - betas) * spread
             total = prior + noise
@@ -140,7 +141,7 @@ class PaperStabilizer(Stabilizer):
         return logs, means, prior - gain @ prior
 
 
-def flatten(points: Points) -> Flat:
+def flatten(points: PointBatch) -> Flat:
     """(…, landmarks, 2) → (…, D)."""
     return np.asarray(points, float).reshape(*points.shape[:-2], -1)
 

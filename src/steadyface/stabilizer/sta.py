@@ -1,8 +1,8 @@
 """STA with velocity: the default stabiliser.
 
-Two things are added to the paper's form (`model`). The prior's mean carries a velocity, so that steady
-motion costs no delay; and the basis makes the network's errors uncorrelated as well as the face's motion, so
-that the two are told apart where they differ most. It is the paper's step otherwise: a Gaussian-mixture prior
+It adds two things to the paper's form (`paper`). The prior's mean carries a velocity, so that steady motion
+costs no delay; and the basis makes the network's errors uncorrelated as well as the face's motion, so that
+the two are told apart where they differ most. The step is the paper's otherwise: a Gaussian-mixture prior
 from the past outputs, a Gaussian likelihood of the new points, the posterior's mean as output, O(1) a frame.
 
 Source: Tai et al. 2019, Eq. (5)-(10). Differs from it in: the mean moves on by a damped velocity; the prior's
@@ -19,55 +19,59 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.arrays import PointBatch, Points, PointSequence, ScoreSequence, Times
 from steadyface.errors import ConfigError
 from steadyface.geometry import face_size
-from steadyface.stabilizer.base import (
-    Observation,
-    OneOfMany,
-    Points,
-    Scores,
-    Sequence,
-    Stabilizer,
-    State,
-    Times,
-)
-from steadyface.stabilizer.outliers import look_through, repeat_skipped, unbroken
+from steadyface.stabilizer.base import CausalFilter, Measurement, OneOfMany, Smoother, State
+from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
+from steadyface.stabilizer.outliers import repeat_over_rejected, screen_sequence, unbroken_runs
 from steadyface.stabilizer.paper import flatten
 
 Flat = Float[np.ndarray, "*batch D"]
 
-_DOUBT = 1e-3  # added to 1 - score: the doubt that is left when the network has none
-_ABREAST = 32  # sequences; more of them differ too much in length
-_UNKNOWN = 4.0  # frames' worth of pushes: how fast a face may be moving when it is first seen
-_SLOW = 5e-3  # a decay below which the growth's closed form loses digits, and a series has all of them
-
-_ROWS, _COLUMNS = np.array([0, 0, 1]), np.array([0, 1, 1])  # of the entries of a symmetric 2 × 2 matrix
+_LEAST_DOUBT = 1e-3  # added to 1 - score: the doubt that is left when the network has none
+_ABREAST = 32  # sequences filtered side by side; more of them differ too much in length
+_FIRST_FRAMES = 4.0  # frames' worth of pushes: the variance of the velocity of a face that was just found
 
 _sum = np.add.reduce
 
 
-class Motion(NamedTuple):
-    """What is believed of a face's motion along each direction; arrays may carry leading axes.
+class Belief(NamedTuple):
+    """Gaussian belief about a face's motion along each direction, after a frame.
 
     Args:
-        mean: (2, …, D) place, px, and velocity, px per frame.
-        spread: (3, …, D) their covariance: place, place with velocity, velocity.
-        shares: (K, …, D) posterior probabilities of the components.
-        expected: (2, …, D) what `mean` was expected to be before the frame was seen.
-        prior: (K, 3, …, D) the components' prior covariances.
-        move: (2, 2, D) Φ, which led from the mean before to `expected`.
+        mean: (2, …, D) position, px, and velocity, px per frame.
+        covariance: (3, …, D) in the stacking of `motion_model`, (percent of face size)².
+        weights: (K, …, D) posterior probabilities of the components.
+        expected: (2, …, D) `mean` as predicted before the frame was measured.
+        prior: (3, K, …, D) predicted covariances of the components.
+        mean_map: (2, 2, …, D) Φ, which led from the mean before to `expected`.
     """
 
     mean: Float[np.ndarray, "2 *batch D"]
-    spread: Float[np.ndarray, "3 *batch D"]
-    shares: Float[np.ndarray, "K *batch D"]
+    covariance: Float[np.ndarray, "3 *batch D"]
+    weights: Float[np.ndarray, "K *batch D"]
     expected: Float[np.ndarray, "2 *batch D"]
-    prior: Float[np.ndarray, "K 3 *batch D"]
-    move: Float[np.ndarray, "2 2 D"]
+    prior: Float[np.ndarray, "3 K *batch D"]
+    mean_map: Float[np.ndarray, "2 2 ..."]
+
+
+class Prediction(NamedTuple):
+    """`motion_model.Passage` for all components, with axes for a batch.
+
+    Args:
+        mean_map: (2, 2, …, D) Φ.
+        covariance_map: (3, 3, …, D) ΦCΦᵀ of a stacked covariance.
+        growth: (3, K, …, D) growth of each component's covariance.
+    """
+
+    mean_map: Float[np.ndarray, "2 2 ..."]
+    covariance_map: Float[np.ndarray, "3 3 ..."]
+    growth: Float[np.ndarray, "3 K ..."]
 
 
 @dataclass(frozen=True, eq=False)
-class VelocityStabilizer(Stabilizer):
+class STA(CausalFilter, Smoother):
     """Θ of the default stabiliser, and its step. All variances are in (percent of face size)².
 
     Args:
@@ -82,6 +86,7 @@ class VelocityStabilizer(Stabilizer):
     """
 
     kind: ClassVar[str] = "sta"
+    fixed_lag: ClassVar[bool] = True
     damping: Float[np.ndarray, "D"]
     alphas: Float[np.ndarray, "K"]
     noise: Float[np.ndarray, "D"]
@@ -110,107 +115,111 @@ class VelocityStabilizer(Stabilizer):
         if not in_range:
             raise ConfigError(f"parameters of {self.kind} out of range")
 
-    def begin(self, points: Points) -> Motion:
-        place = flatten(points) @ self.basis
-        size = np.ones_like(place)
-        spread = np.stack([self.noise * size, 0 * size, _UNKNOWN * self.pushes.max(axis=0) * size])
-        mean = np.stack([place, 0 * size])
-        shares = self.alphas.reshape(-1, *(1,) * place.ndim) * size
-        return Motion(
-            mean,
-            spread,
-            shares,
-            mean,
-            np.stack([spread] * len(self.alphas)),
-            _passage(self, 0.0, mean.ndim)[0],
-        )
+    def begin(self, points: PointBatch) -> Belief:
+        position = flatten(points) @ self.basis
+        one, zero = np.ones_like(position), np.zeros_like(position)
+        mean = np.stack([position, zero])
+        first_speed = _FIRST_FRAMES * self.pushes.max(axis=0)
+        covariance = np.stack([self.noise * one, zero, first_speed * one])
+        weights = self.alphas.reshape(-1, *(1,) * position.ndim) * one
+        prior = np.stack([covariance] * len(weights), axis=1)
+        return Belief(mean, covariance, weights, mean, prior, _predict(self, 0.0, position.ndim - 1).mean_map)
 
-    def advance(self, memory: Motion, seen: Observation) -> tuple[Motion, Points]:
-        """The closed-form step.
+    def advance(self, memory: Belief, measurement: Measurement) -> tuple[Belief, PointBatch]:
+        """Predict and condition, along each direction alone.
 
-        Equation, along each direction alone, x the place and v the velocity: x and v move on to x + hv and
-        φv; in component k their covariance C becomes P_k = ΦCΦᵀ + q_k·G (see `_passage`). With r = y - x,
-        S_k = P_k,xx + Γ and the gains g_k = (P_k,xx, P_k,xv)/S_k: the weight of component k is proportional
-        to α_k·S_k^-½·exp(-r²/2S_k), its mean is (x, v) + g_k·r, its covariance P_k - S_k·g_k·g_kᵀ; what is
-        kept is the mean and the covariance of the mixture.
+        Equation: x is the position and v the velocity. The mean moves on to x + hv and φv; in component k the
+        covariance C becomes P_k = ΦCΦᵀ + q_k·G (`motion_model.passage`). With r = y - x, S_k = P_k,xx + Γ and
+        the gains g_k = (P_k,xx, P_k,xv)/S_k: the weight of component k is proportional to
+        α_k·S_k^-½·exp(-r²/2S_k), its mean is (x, v) + g_k·r, its covariance P_k - S_k·g_k·g_kᵀ; the mean and
+        the covariance of the mixture are kept.
         Source: Tai et al. 2019, Eq. (6)-(10); Kalman 1960; Bar-Shalom and Tse 1975 for the last.
         """
-        return self._update(memory, seen, _passage(self, round(seen.frames, 6), memory.mean.ndim))
+        prediction = _predict(self, round(measurement.frames, 6), memory.mean.ndim - 2)
+        return self._condition(memory, measurement, prediction)
 
-    def _update(
-        self, memory: Motion, seen: Observation, passage: tuple[np.ndarray, ...]
-    ) -> tuple[Motion, Points]:
-        move, carry, growth, log_alphas = passage
-        expected = _sum(move * memory.mean, 1)
-        prior = growth + _sum(carry * memory.spread, 1)
-        total = prior[:, 0] + self._noise(seen.scores)
-        gains = prior[:, :2] / total[:, None]
-        surprise = flatten(seen.points) @ self.basis - expected[0]
-        squared = surprise * surprise / seen.unit**2
-        logs = log_alphas - 0.5 * (np.log(total) + squared / total)
-        shares = np.exp(logs - np.maximum.reduce(logs))
-        shares /= _sum(shares)
-        gain = _sum(shares[:, None] * gains)
-        # Σ w(P - Sggᵀ) and the scatter of the components' means, Σ w·ρ²(g - ḡ)(g - ḡ)ᵀ, in one.
-        products = gains.take(_ROWS, 1) * gains.take(_COLUMNS, 1)
-        spread = _sum(shares[:, None] * prior + (shares * (squared - total))[:, None] * products)
-        spread -= squared * gain.take(_ROWS, 0) * gain.take(_COLUMNS, 0)
-        motion = Motion(expected + gain * surprise, spread, shares, expected, prior, move)
-        return motion, (motion.mean[0] @ self._back).reshape(seen.points.shape)
+    def _condition(
+        self, before: Belief, measurement: Measurement, prediction: Prediction
+    ) -> tuple[Belief, PointBatch]:
+        expected = _sum(prediction.mean_map * before.mean, 1)
+        prior = prediction.growth + _sum(prediction.covariance_map * before.covariance, 1)[:, None]
+        noise = self._noise_of(measurement.scores)
+        total = prior[0] + noise
+        gains = prior[:2] / total
+        surprise = flatten(measurement.points) @ self.basis - expected[0]
+        squared = surprise * surprise / measurement.unit**2
+        distance = squared / total
+        alphas = self.alphas.reshape(-1, *(1,) * squared.ndim)
+        weights = np.exp(-0.5 * (distance - np.minimum.reduce(distance))) * (alphas / np.sqrt(total))
+        weights /= _sum(weights)
+        weighted = weights * gains
+        gain = _sum(weighted, 1)
+        # The components' covariances P - Sggᵀ, whose first row is Γg, and the scatter of their means.
+        scatter = _sum(weighted.take(ROWS, 0) * gains.take(COLUMNS, 0), 1) - gain.take(ROWS, 0) * gain.take(
+            COLUMNS, 0
+        )
+        covariance = squared * scatter
+        covariance[:2] += noise * gain
+        covariance[2] += _sum(weights * prior[2] - weighted[1] * prior[1])
+        belief = Belief(expected + gain * surprise, covariance, weights, expected, prior, prediction.mean_map)
+        return belief, (belief.mean[0] @ self._back).reshape(measurement.points.shape)
 
     def smooth(
         self,
-        points: Sequence,
+        points: PointSequence,
         seconds: Times | None = None,
-        scores: Scores | None = None,
+        scores: ScoreSequence | None = None,
         lag: int | None = None,
-    ) -> Sequence:
-        """The same model with a backward pass; see `Stabilizer.smooth`.
+    ) -> PointSequence:
+        """Smooth with the same model and a backward pass; see `Smoother.smooth`.
 
-        Equation: x(t | t+n) = x(t) + J(t)(x(t+1 | t+n) - x⁻(t+1)), J(t) = C(t)Φᵀ·P(t+1)⁻¹, where x⁻ is what
-        was expected and P the mixture's prior covariance under the posterior weights.
+        Equation: x(t | t+n) = x(t) + J(t)(x(t+1 | t+n) - x⁻(t+1)), J(t) = C(t)Φᵀ·P(t+1)⁻¹, where x⁻ is the
+        predicted mean and P the mixture's predicted covariance under the posterior weights.
         Source: Rauch, Tung and Striebel 1965; Kim 1994 for mixtures.
         """
-        if lag is not None and lag < 0:
-            raise ConfigError(f"lag must be at least 0 frames, got {lag}")
+        self.check_lag(lag)
         states = list(self.states(points, seconds, scores))
+        screened = [None if state is None else state.screened for state in states]
         outputs = np.array(points, float)
-        seen = [state and state.seen for state in states]
-        for run in unbroken(seen):
-            motions = [state.memory for t in run if (state := states[t])]
-            places = _looked_back(motions, len(run) if lag is None else lag)
-            outputs[run] = (places @ self._back).reshape(len(run), *outputs.shape[1:])
-        repeat_skipped(outputs, seen)
+        for run in unbroken_runs(screened):
+            beliefs = [state.memory for t in run if (state := states[t])]
+            positions = _smoothed_positions(beliefs, len(run) if lag is None else lag)
+            outputs[run] = (positions @ self._back).reshape(len(run), *outputs.shape[1:])
+        repeat_over_rejected(outputs, screened)
         return outputs
 
-    def look_back(self, states: list[State]) -> Float[np.ndarray, "landmarks 2"]:
-        """Where the points were at the first of some successive states, in the light of the later ones.
+    def look_back(self, states: list[State]) -> Points:
+        """Smooth the first of some successive states by the later ones, for a live fixed lag.
 
-        For a live fixed lag of n frames: keep the last n + 1 states that `step` gave, and ask at each frame.
-        States before the newest cut or new face tell nothing of what came after it, and are left alone.
+        For a lag of n frames keep the last n + 1 states that `step` gave, and ask at each frame. States
+        before the newest cut or new face say nothing about later frames, and stay as they are.
 
         Returns:
-            image px.
+            (landmarks, 2) image px.
         """
-        run = next(unbroken([state.seen for state in states]), [])
-        if states[0].seen.skipped or len(run) < 2:
+        run = next(unbroken_runs([state.screened for state in states]), [])
+        if states[0].screened.rejected or len(run) < 2:
             return states[0].points
-        places = _looked_back([states[t].memory for t in run], len(run))
-        return (places[0] @ self._back).reshape(states[0].points.shape)
+        positions = _smoothed_positions([states[t].memory for t in run], len(run))
+        return (positions[0] @ self._back).reshape(states[0].points.shape)
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
-        """`Stabilizer.filter_all`, some sequences of about one length side by side."""
+        """`CausalFilter.filter_all`, some sequences of about one length side by side."""
         outputs = [np.array(points, float) for points in sequences]
-        looked = [look_through(points, 1.0) for points in outputs]
-        for points, seen in zip(outputs, looked, strict=True):
-            for t, frame in enumerate(seen):
+        screened = [list(screen_sequence(points)) for points in outputs]
+        for points, frames in zip(outputs, screened, strict=True):
+            for t, frame in enumerate(frames):
                 points[t] = points[t] if frame is None else frame.points
-        runs = [(points, run) for points, seen in zip(outputs, looked, strict=True) for run in unbroken(seen)]
+        runs = [
+            (points, run)
+            for points, frames in zip(outputs, screened, strict=True)
+            for run in unbroken_runs(frames)
+        ]
         runs.sort(key=lambda each: -len(each[1]))
         for first in range(0, len(runs), _ABREAST):
             self._filter_abreast(runs[first : first + _ABREAST])
-        for points, seen in zip(outputs, looked, strict=True):
-            repeat_skipped(points, seen)
+        for points, frames in zip(outputs, screened, strict=True):
+            repeat_over_rejected(points, frames)
         return outputs
 
     def _filter_abreast(self, runs: list[tuple[OneOfMany, list[int]]]) -> None:
@@ -220,21 +229,21 @@ class VelocityStabilizer(Stabilizer):
         frames = np.maximum(np.diff(times, axis=0), 1).astype(float)
         abreast = np.stack([points[time] for (points, _), time in zip(runs, times.T, strict=True)], axis=1)
         units = np.maximum(face_size(abreast), 1.0)[..., None] / 100
-        memory = self.begin(abreast[0])
+        belief = self.begin(abreast[0])
         for t in range(1, longest):
-            seen, passage = Observation(abreast[t], units[t]), self._passages(frames[t - 1])
-            memory, abreast[t] = self._update(memory, seen, passage)
+            measurement = Measurement(abreast[t], units[t])
+            belief, abreast[t] = self._condition(belief, measurement, self._predict_each(frames[t - 1]))
         for row, (points, run) in enumerate(runs):
             points[run] = abreast[: len(run), row]
 
-    def _passages(self, frames: Float[np.ndarray, "faces"]) -> tuple[np.ndarray, ...]:
-        """`_passage` of each face's own time."""
+    def _predict_each(self, frames: Float[np.ndarray, "faces"]) -> Prediction:
+        """`_predict` for a batch of faces, each over its own time."""
         if (frames == frames[0]).all():
-            return _passage(self, float(frames[0]), 3)
-        each = [_passage(self, time, 2)[:3] for time in frames.tolist()]
-        return *(np.stack(parts, axis=-2) for parts in zip(*each, strict=True)), _passage(self, 1.0, 3)[3]
+            return _predict(self, float(frames[0]), 1)
+        each = [_predict(self, time, 0) for time in frames.tolist()]
+        return Prediction(*(np.stack(parts, axis=-2) for parts in zip(*each, strict=True)))
 
-    def _noise(self, scores: Float[np.ndarray, "*batch landmarks"] | None) -> Float[np.ndarray, "... D"]:
+    def _noise_of(self, scores: Float[np.ndarray, "*batch landmarks"] | None) -> Float[np.ndarray, "... D"]:
         """Γ for landmarks of these scores: along each direction the mean of the landmarks that make it up."""
         if scores is None or not self.trust:
             return self.noise
@@ -248,60 +257,43 @@ class VelocityStabilizer(Stabilizer):
 
     @cached_property
     def _noise_of_landmarks(self) -> Float[np.ndarray, "landmarks D"]:
-        """What each landmark adds to Γ: the basis makes the noise's covariance N the identity."""
+        """Contribution of each landmark to Γ: the basis makes the noise's covariance N the identity."""
         own = (self._back**2).sum(axis=0)  # the diagonal of N = basis⁻ᵀ·basis⁻¹
         parts = (self.basis**2 * own[:, None]).reshape(len(self.doubts), 2, -1).sum(axis=1)
         return self.noise * parts / parts.sum(axis=0)
 
 
 def doubt(scores: Float[np.ndarray, "*batch landmarks"]) -> Float[np.ndarray, "*batch landmarks"]:
-    """1 - score, and a little: none is certain."""
-    return 1 + _DOUBT - scores
+    """1 - score, and a little more: none is certain."""
+    return 1 + _LEAST_DOUBT - scores
 
 
 @lru_cache(maxsize=64)
-def _passage(stabilizer: VelocityStabilizer, frames: float, axes: int) -> tuple[np.ndarray, ...]:
-    """What `frames` frames do: Φ (2, 2, …, D), what it does to covariances (3, 3, …, D), by how much they
-    grow (K, 3, …, D); and log α (K, …, 1).
-
-    Equation: dx = v·dt, dv = -λv·dt + √q·dW, λ = -log φ; with d = 1 - exp(-λl) after l frames and h = d/λ, x
-    moves by hv, v becomes (1-d)v, and the covariance grows by q·G, G_xv = h²/2, G_vv = h(1 - d/2) and
-    G_xx = (λl - d - d²/2)/λ³ = h³Σ_k dᵏ/(k+3).
-    Source: Singer 1970.
-    """
-    rate = -np.log(stabilizer.damping)
-    decay = rate * frames
-    lost = -np.expm1(-decay)
-    h, kept = lost / rate, 1 - lost
-    zero, one = np.zeros_like(h), np.ones_like(h)
-    series = h**3 * np.polyval([1 / 7, 1 / 6, 1 / 5, 1 / 4, 1 / 3], lost)
-    swing = np.where(decay < _SLOW, series, (decay - lost - lost**2 / 2) / rate**3)
-    growth = np.stack([swing, h**2 / 2, h * (1 - lost / 2)])
-    move = np.array([[one, h], [zero, kept]])
-    carry = np.array([[one, 2 * h, h**2], [zero, kept, h * kept], [zero, zero, kept**2]])
-    pushed = stabilizer.pushes[:, None] * growth
-    batch = (1,) * (axes - 2)
-    move, carry, pushed = (each.reshape(*each.shape[:2], *batch, -1) for each in (move, carry, pushed))
-    return move, carry, pushed, np.log(stabilizer.alphas).reshape(-1, *(1,) * (axes - 1))
+def _predict(stabilizer: STA, frames: float, batch: int) -> Prediction:
+    """Prediction over `frames` frames, with `batch` axes before the last."""
+    mean_map, covariance_map, growth = passage(stabilizer.damping, frames)
+    parts = mean_map, covariance_map, growth[:, None] * stabilizer.pushes
+    return Prediction(*(part.reshape(*part.shape[:2], *(1,) * batch, -1) for part in parts))
 
 
-def _looked_back(motions: list[Motion], lag: int) -> Float[np.ndarray, "frames D"]:
-    """The place at each frame, seen from up to `lag` frames later."""
-    mean, spread, expected, move = (
-        np.stack([getattr(motion, name) for motion in motions])
-        for name in ("mean", "spread", "expected", "move")
+def _smoothed_positions(beliefs: list[Belief], lag: int) -> Float[np.ndarray, "frames D"]:
+    """Position at each frame, given up to `lag` later frames."""
+    mean, covariance, expected, mean_map, weights, priors = (
+        np.stack([getattr(belief, name) for belief in beliefs])
+        for name in ("mean", "covariance", "expected", "mean_map", "weights", "prior")
     )
-    prior = np.stack([(motion.shares[:, None] * motion.prior).sum(axis=0) for motion in motions])
-    (place, both, speed), (h, kept) = np.moveaxis(spread[:-1], 1, 0), (move[1:, 0, 1], move[1:, 1, 1])
-    ahead = np.array([[place + h * both, kept * both], [both + h * speed, kept * speed]])
+    prior = (weights[:, None] * priors).sum(axis=2)
+    (position, both, velocity) = np.moveaxis(covariance[:-1], 1, 0)
+    h, kept = mean_map[1:, 0, 1], mean_map[1:, 1, 1]
+    moved = np.array([[position + h * both, kept * both], [both + h * velocity, kept * velocity]])
     a, b, c = np.moveaxis(prior[1:], 1, 0)
     inverse = np.array([[c, -b], [-b, a]]) / (a * c - b * b)
-    gain = np.einsum("ijtd,jktd->tikd", ahead, inverse)
+    gain = np.einsum("ijtd,jktd->tikd", moved, inverse)
     smooth = mean.copy()
-    if lag < len(motions) - 1:
+    if lag < len(beliefs) - 1:
         for _ in range(lag):
             smooth[:-1] = mean[:-1] + np.einsum("tijd,tjd->tid", gain, smooth[1:] - expected[1:])
         return smooth[:, 0]
-    for t in range(len(motions) - 2, -1, -1):
+    for t in range(len(beliefs) - 2, -1, -1):
         smooth[t] += np.einsum("ijd,jd->id", gain[t], smooth[t + 1] - expected[t + 1])
     return smooth[:, 0]

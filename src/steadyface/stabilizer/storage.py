@@ -1,4 +1,4 @@
-"""Stabilisers as files: one JSON file each, which says the kind, the parameters and how they were fitted."""
+"""Save and load stabilisers: a JSON file with the kind, the parameters and how they were fitted."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import fields
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, overload
 
 import numpy as np
 
 from steadyface.errors import ConfigError, WeightsError
 from steadyface.files import read_json, reading, write_text
-from steadyface.stabilizer.base import Stabilizer
+from steadyface.stabilizer.base import CausalFilter, Stabilizer
 from steadyface.stabilizer.baselines import (
     ConstantVelocity,
     FirstOrder,
@@ -22,17 +22,17 @@ from steadyface.stabilizer.baselines import (
     SavitzkyGolay,
     SecondOrder,
 )
-from steadyface.stabilizer.paper import PaperStabilizer
-from steadyface.stabilizer.sta import VelocityStabilizer
+from steadyface.stabilizer.paper import PaperSTA
+from steadyface.stabilizer.sta import STA
 
 VERSION = 2
-DEFAULT_STABILIZER = "sta"
+DEFAULT_STABILIZER: Final = "sta"
 
 KINDS: dict[str, type[Stabilizer]] = {
     each.kind: each
     for each in (
-        VelocityStabilizer,
-        PaperStabilizer,
+        STA,
+        PaperSTA,
         MovingAverage,
         FirstOrder,
         SecondOrder,
@@ -41,7 +41,7 @@ KINDS: dict[str, type[Stabilizer]] = {
         SavitzkyGolay,
     )
 }
-"""Each kind of stabiliser by its name, which is also that of the bundled one of that kind."""
+"""Classes of stabilisers by kind, which is also the name of the bundled one."""
 
 
 def save_stabilizer(stabilizer: Stabilizer, path: str | Path) -> None:
@@ -53,8 +53,20 @@ def save_stabilizer(stabilizer: Stabilizer, path: str | Path) -> None:
     write_text(path, json.dumps({"version": VERSION, **stabilizer.as_dict()}))
 
 
+@overload
+def load_stabilizer(name: Literal["sta"] = ...) -> STA: ...
+@overload
+def load_stabilizer(name: Literal["savitzky-golay"]) -> SavitzkyGolay: ...
+@overload
+def load_stabilizer(
+    name: Literal[
+        "sta-paper", "moving-average", "first-order", "second-order", "constant-velocity", "one-euro"
+    ],
+) -> CausalFilter: ...
+@overload
+def load_stabilizer(name: str | Path) -> Stabilizer: ...
 def load_stabilizer(name: str | Path = DEFAULT_STABILIZER) -> Stabilizer:
-    """A bundled stabiliser by name (a key of `KINDS`), or that of a `.json` file.
+    """Load a bundled stabiliser by name (a key of `KINDS`), or that of a `.json` file.
 
     Raises:
         ConfigError: no stabiliser of this name.

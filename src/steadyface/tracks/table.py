@@ -21,6 +21,7 @@ from steadyface.measures import HeadPose, eye_aspect_ratio, head_pose, mouth_asp
 from steadyface.metrics import jitter, lag
 from steadyface.pts import write_pts
 from steadyface.stabilizer import Stabilizer
+from steadyface.stabilizer.base import require_smoother
 
 Meta = dict[str, Any]
 
@@ -103,12 +104,13 @@ class Tracks:
         Raises:
             ConfigError: the stabiliser has no such mode.
         """
+        smoother = require_smoother(stabilizer, lag)
         points = self.points.copy()
         for face in self.faces:
             rows = np.flatnonzero((self.face == face) & ~self.held)
             for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > _GAP) + 1):
                 raw, scores = self.raw_points[run].astype(float), self.scores[run].astype(float)
-                points[run] = stabilizer.smooth(raw, self.seconds[run], scores, lag)
+                points[run] = smoother.smooth(raw, self.seconds[run], scores, lag)
             held = np.flatnonzero((self.face == face) & self.held)
             if len(rows):
                 points[held] = points[rows[np.maximum(np.searchsorted(rows, held) - 1, 0)]]

@@ -1,0 +1,57 @@
+"""Damped motion of position and velocity over any time: the Kalman prediction that the filters share.
+
+A mean is stacked as (x, v) along its first axis, a covariance as (xx, xv, vv): the variances of position and
+velocity with their covariance between them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import exprel
+
+ROWS, COLUMNS = np.array([0, 0, 1]), np.array([0, 1, 1])
+"""Of the entries xx, xv and vv: `a[ROWS] * b[COLUMNS]` is the stacked outer product of two (x, v)."""
+
+_SLOW = 5e-3  # decay below which the closed form of G_xx loses digits and five terms of its series do not
+
+
+class Passage(NamedTuple):
+    """Prediction of mean and covariance over a time.
+
+    Args:
+        mean_map: (2, 2, …) Φ, so that the mean moves to Φ·(x, v).
+        covariance_map: (3, 3, …) the same for a stacked covariance: ΦCΦᵀ.
+        growth: (3, …) G, by which the stacked covariance grows for q = 1.
+    """
+
+    mean_map: Float[np.ndarray, "2 2 *shape"]
+    covariance_map: Float[np.ndarray, "3 3 *shape"]
+    growth: Float[np.ndarray, "3 *shape"]
+
+
+def passage(damping: float | Float[np.ndarray, "*shape"], frames: float) -> Passage:
+    """Predict over `frames` frames; the trailing axes of the result are those of `damping`.
+
+    Equation: dx = v·dt, dv = -λv·dt + √q·dW, λ = -log damping, time in frames. With d = 1 - exp(-λf) after f
+    frames and h = d/λ, x moves by hv and v becomes (1-d)v; the covariance grows by q·G, G_xv = h²/2,
+    G_vv = h(1 - d/2) and G_xx = (λf - d - d²/2)/λ³ = h³Σ_k dᵏ/(k+3).
+    Source: Singer 1970.
+
+    Args:
+        damping: ratio of the velocity that is left after a frame, in (0, 1].
+        frames: at least 0.
+    """
+    decay = -np.log(damping) * frames
+    lost = -np.expm1(-decay)
+    h, kept = frames * exprel(-decay), 1 - lost
+    zero, one = np.zeros_like(h), np.ones_like(h)
+    series = np.polyval([1 / 7, 1 / 6, 1 / 5, 1 / 4, 1 / 3], lost)
+    closed = (decay - lost - lost**2 / 2) / np.maximum(lost, _SLOW / 2) ** 3
+    return Passage(
+        np.array([[one, h], [zero, kept]]),
+        np.array([[one, 2 * h, h**2], [zero, kept, h * kept], [zero, zero, kept**2]]),
+        np.array([h**3 * np.where(decay < _SLOW, series, closed), h**2 / 2, h * (1 - lost / 2)]),
+    )
