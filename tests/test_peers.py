@@ -41,7 +41,7 @@ def test_all_contenders_that_are_asked_for_are_there(imports: None) -> None:
     import peers
     import worker
 
-    assert {*peers.IN_BOX, *peers.RESTING_SPEEDS, *peers.TRACKERS, "MediaPipe mesh"} == set(worker.CONTENDERS)
+    assert {*peers.IN_BOX, *peers.STILLS, *peers.TRACKERS, "MediaPipe mesh"} == set(worker.CONTENDERS)
 
 
 def test_the_closest_vertices_are_chosen_in_mirrored_pairs(imports: None) -> None:
