@@ -40,8 +40,8 @@ def main() -> None:
             before, after = [], []
             for _ in range(options.rounds):
                 with (
-                    mock.patch.object(pipeline, "ahead", one_by_one),
-                    mock.patch.object(clips, "behind", at_once),
+                    mock.patch.object(pipeline, "read_ahead", one_by_one),
+                    mock.patch.object(clips, "write_behind", at_once),
                 ):
                     before.append(speed(clip, part, overlay))
                 after.append(speed(clip, part, overlay))
@@ -59,13 +59,13 @@ def speed(clip: Path, part: Pipeline, overlay: bool) -> float:
 
 
 def one_by_one(items: Iterable[Any], size: int = 0, stop: object = None) -> Iterator[Any]:
-    """In place of `ahead`: no thread."""
+    """In place of `read_ahead`: no thread."""
     yield from items
 
 
 @contextmanager
 def at_once(call: Callable[..., object]) -> Iterator[Callable[..., object]]:
-    """In place of `behind`: no thread."""
+    """In place of `write_behind`: no thread."""
     yield call
 
 

@@ -528,7 +528,7 @@ class TestMakeSequences:
     def test_of_nothing(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         code, out, err = run(capsys, "make-sequences", "--out", tmp_path / "out")
         assert (code, out) == (1, "")
-        assert err == ["steadyface: nothing to make sequences of: name clips, --data or --videos"]
+        assert err == ["steadyface: nothing to make sequences from: name clips, --data or --videos"]
         assert not (tmp_path / "out").exists()
 
     def test_what_is_not_there(self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -628,7 +628,7 @@ class TestFitStabilizer:
             (good, file, ["--delay", "inf"], "only midpoint may be inf, got 8, inf and 1"),
             (good, file, ["--midpoint", -1], "must be at least 0"),
             (good, file, ["--basis", "magic"], "joint, motion, identity"),
-            (good, tmp_path / "no" / "a.json", [], "a.json: must be a .json file in a folder that is there"),
+            (good, tmp_path / "no" / "a.json", [], "a.json: must be a .json file in an existing folder"),
             (good, tmp_path / "good", [], "good: must be a .json file"),
         ):
             arguments = ["--sequences", folder, "--out", out, *options]

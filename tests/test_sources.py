@@ -15,7 +15,7 @@ import pytest
 from numbered_clips import HEIGHT, WIDTH, make_clip, numbers
 
 from steadyface.errors import VideoError
-from steadyface.video import VideoReader, ahead, is_live, open_frames, source_name
+from steadyface.video import VideoReader, is_live, open_frames, read_ahead, source_name
 from steadyface.video import container as sources
 
 
@@ -94,7 +94,7 @@ class TestPipe:
     def test_one_that_stalls_can_be_left(self, pipe: int, tmp_path: Path) -> None:
         data = make_clip(tmp_path / "a.mkv", noise=True, options={"g": "5"}).read_bytes()
         send(data[: len(data) * 3 // 5], pipe, close=False).join()
-        with VideoReader("-") as reader, closing(ahead(reader, stop=reader.stop)) as frames:
+        with VideoReader("-") as reader, closing(read_ahead(reader, stop=reader.stop)) as frames:
             assert numbers(next(frames) for _ in range(3)) == [0, 1, 2]
         os.close(pipe)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadyface.video import ahead, behind
+from steadyface.video import read_ahead, write_behind
 
 
 @pytest.fixture(autouse=True)
@@ -36,23 +36,23 @@ def numbers(until: int, seen: list[int] | None = None, error: BaseException | No
 class TestAhead:
     @given(st.lists(st.integers(), max_size=20), st.integers(1, 5))
     def test_the_same_items_in_order(self, items: list[int], size: int) -> None:
-        assert list(ahead(items, size)) == items
+        assert list(read_ahead(items, size)) == items
 
     @given(st.integers(1, 4), st.integers(1, 10))
     def test_at_most_so_many_ahead(self, size: int, taken: int) -> None:
         seen: list[int] = []
-        with closing(ahead(numbers(100, seen), size)) as items:
+        with closing(read_ahead(numbers(100, seen), size)) as items:
             for _ in range(taken):
                 next(items)
         assert len(seen) <= taken + size
 
     def test_it_runs_in_another_thread(self) -> None:
-        inside = list(ahead(threading.get_ident() for _ in range(3)))
+        inside = list(read_ahead(threading.get_ident() for _ in range(3)))
         assert threading.get_ident() not in inside
         assert len(set(inside)) == 1
 
     def test_an_error_comes_after_the_items_before_it(self) -> None:
-        with closing(ahead(numbers(5, error=Stop()))) as items:
+        with closing(read_ahead(numbers(5, error=Stop()))) as items:
             assert [next(items) for _ in range(5)] == list(range(5))
             with pytest.raises(Stop):
                 next(items)
@@ -62,7 +62,7 @@ class TestAhead:
         stopped = []
 
         def work() -> None:
-            with closing(ahead(numbers(1000), stop=lambda: stopped.append(1))) as items:
+            with closing(read_ahead(numbers(1000), stop=lambda: stopped.append(1))) as items:
                 next(items)
                 raise error
 
@@ -77,7 +77,7 @@ class TestAhead:
             yield 1
             assert more.wait(30)
 
-        with closing(ahead(source(), stop=more.set)) as items:
+        with closing(read_ahead(source(), stop=more.set)) as items:
             assert next(items) == 1
 
 
@@ -85,7 +85,7 @@ class TestBehind:
     @given(st.lists(st.integers(), max_size=20), st.integers(1, 4))
     def test_all_calls_in_order(self, items: list[int], size: int) -> None:
         done: list[int] = []
-        with behind(done.append, size) as later:
+        with write_behind(done.append, size) as later:
             for item in items:
                 later(item)
         assert done == items
@@ -94,7 +94,7 @@ class TestBehind:
         go, given_ = threading.Semaphore(0), []
 
         def fill() -> None:
-            with behind(lambda item: go.acquire(timeout=30), 2) as later:
+            with write_behind(lambda item: go.acquire(timeout=30), 2) as later:
                 for item in range(6):
                     later(item)
                     given_.append(item)
@@ -112,7 +112,7 @@ class TestBehind:
         done: list[int] = []
 
         def work() -> None:
-            with behind(done.append) as later:
+            with write_behind(done.append) as later:
                 for item in range(5):
                     later(item)
                 raise error
@@ -130,7 +130,7 @@ class TestBehind:
         handed = []
 
         def work() -> None:
-            with behind(call) as later:
+            with write_behind(call) as later:
                 for item in range(10):
                     later(item)
                     handed.append(item)

@@ -71,9 +71,9 @@ class Steadyface:
     def track(self, path: str) -> Iterator[object]:
         """A file's frames, as `steadyface.track` goes through them."""
         from steadyface.pipeline import follow
-        from steadyface.video import VideoReader, ahead
+        from steadyface.video import VideoReader, read_ahead
 
-        with VideoReader(path) as reader, closing(ahead(reader)) as taken:
+        with VideoReader(path) as reader, closing(read_ahead(reader)) as taken:
             yield from follow(taken, self._tracker)
 
     def __call__(self, frame: Frame, seconds: float) -> Faces:

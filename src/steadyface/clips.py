@@ -17,7 +17,7 @@ from steadyface.files import make_folder
 from steadyface.pipeline import Pipeline, TrackingRun, tracked_faces
 from steadyface.tracking import TrackedFace
 from steadyface.tracks import FORMATS, Tracks
-from steadyface.video import Frames, VideoFrame, VideoWriter, ahead, behind, is_live, source_name
+from steadyface.video import Frames, VideoFrame, VideoWriter, is_live, read_ahead, source_name, write_behind
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of frames done and, where known, of all frames."""
@@ -279,7 +279,7 @@ def _overlay(path: Path, frames: Frames, drawing: Drawing) -> Iterator[Callable[
     def write(frame: VideoFrame, faces: Sequence[TrackedFace]) -> None:
         writer.write(overlay(frame.image, faces, frame.seconds), frame.seconds)
 
-    with writer, behind(write) as later:
+    with writer, write_behind(write) as later:
         yield later
 
 
@@ -288,7 +288,7 @@ def _draw_again(
 ) -> None:
     """Draw smoothed tracks into a second reading of the source."""
     faces = tracked_faces(tracks)
-    with _overlay(drawn, frames, drawing) as later, closing(ahead(islice(frames, count))) as taken:
+    with _overlay(drawn, frames, drawing) as later, closing(read_ahead(islice(frames, count))) as taken:
         for frame in taken:
             later(frame, faces.get(frame.index, []))
             if progress is not None:

@@ -22,20 +22,21 @@ from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking import TrackedFace, Tracker, TrackerConfig
 from steadyface.tracks import Meta, Tracks, TracksBuilder
-from steadyface.video import DEFAULT_FPS, Frames, VideoFrame, ahead, check_span, open_frames
+from steadyface.video import DEFAULT_FPS, Frames, VideoFrame, check_span, open_frames, read_ahead
 
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """How faces are tracked. Each field is a keyword of `steadyface.track` and a flag of the commands.
+    """Options of tracking; each is a keyword of `steadyface.track` and a flag of the commands.
 
     Args:
         stabilizer: sta; sta-offline, which sees the whole future; sta-paper, the paper's form; a usual filter
             (moving-average, first-order, second-order, constant-velocity, one-euro, savitzky-golay); none; or
             a .json file written by `steadyface fit-stabilizer`.
-        lag: How many later frames each point may depend on, with sta. Left out: none.
-        decoder: How points are read from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or
-            dark. Left out: the decoder built into the network.
+        lag: Number of later frames that each point may depend on, with sta. Left out: none, or all with
+            sta-offline.
+        decoder: Method that reads points from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or
+            dark. Left out: the one built into the network.
         max_faces: Most faces at a time, largest first. A larger number follows more people, but takes time
             for each.
         min_face: Larger side of the smallest face to find, px of the frame. A smaller number finds smaller
@@ -80,7 +81,7 @@ class Pipeline:
     """Networks and stabiliser that options ask for, ready for one source after the other.
 
     Args:
-        options: from which it is built.
+        options: source of the other two.
         tracker: stabilises frame by frame, unless the stabiliser runs afterwards.
         stabilizer: the stabiliser, and whether it runs while tracking or afterwards.
     """
@@ -174,7 +175,7 @@ class TrackingRun:
         with ExitStack() as stack:
             frames = self._frames
             if isinstance(frames, Frames) and self._pipeline.options.threads != 1:
-                frames = stack.enter_context(closing(ahead(frames, stop=frames.stop)))
+                frames = stack.enter_context(closing(read_ahead(frames, stop=frames.stop)))
             for frame, faces in follow(frames, self._pipeline.tracker):
                 add_rows(self._rows, frame, faces)
                 self.frame_count += 1
@@ -182,7 +183,7 @@ class TrackingRun:
                 yield frame, faces
 
     def take_table(self) -> Tracks:
-        """Hand over the rows so far, before a stabiliser that sees the future has run on them."""
+        """Hand over the rows so far, before `Pipeline.smooth`."""
         frames = self._frames
         if isinstance(frames, Frames):
             meta = self._pipeline.meta(frames.path.name, self.frame_count) | frames.meta()
@@ -240,7 +241,7 @@ def track(
 
 
 def follow(frames: Iterable[VideoFrame], tracker: Tracker) -> Iterator[tuple[VideoFrame, list[TrackedFace]]]:
-    """Step through frames; the tracker is shown each one a frame early, so that its network works ahead."""
+    """Step through frames; the tracker gets the next one along, so that its network works ahead."""
     for frame, upcoming in pairwise(chain(frames, [None])):
         assert frame is not None
         yield frame, tracker.step(frame.image, frame.seconds, upcoming)

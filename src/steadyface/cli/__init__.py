@@ -1,4 +1,4 @@
-"""The command line: each command parses, makes one call, prints, and sets the exit code."""
+"""Command line: each command parses its arguments, makes one call, prints, and sets the exit code."""
 
 from __future__ import annotations
 

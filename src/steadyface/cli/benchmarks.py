@@ -1,4 +1,4 @@
-"""Commands that measure: a benchmark's predictions and its figures."""
+"""Commands that run benchmarks: predictions and figures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def predict(
     device: str = "auto",
     quiet: bool = False,
 ) -> int:
-    """Run a network over a benchmark's images or videos and keep what it says.
+    """Run a network over a benchmark's images or videos and save its predictions.
 
-    A run that was stopped or killed goes on where it was when it is run again.
+    A run that was stopped or killed continues when it is started again.
 
     Parameters
     ----------
@@ -31,11 +31,11 @@ def predict(
     out
         Folder for the predictions.
     weights
-        A bundled model's name, or an exported .onnx file.
+        Name of a bundled landmark network, or an exported .onnx file.
     device
         auto, cpu or cuda.
     quiet
-        No progress.
+        Print no progress.
     """
     from steadyface.evaluation.evaluate import predict as run
 
@@ -46,7 +46,7 @@ def predict(
 
 
 def score(predictions: Path) -> int:
-    """Print the figures of predictions and write results.json; no network runs.
+    """Print the figures of saved predictions and write results.json, without running a network.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def evaluate(
     device: str = "auto",
     quiet: bool = False,
 ) -> int:
-    """Predict and score: a benchmark's figures, by one command.
+    """Predict and score: print a benchmark's figures in one command.
 
     Parameters
     ----------
@@ -83,11 +83,11 @@ def evaluate(
     out
         Folder for predictions and results.json. Left out: steadyface-eval/PROTOCOL-WEIGHTS.
     weights
-        A bundled model's name, or an exported .onnx file.
+        Name of a bundled landmark network, or an exported .onnx file.
     device
         auto, cpu or cuda.
     quiet
-        No progress.
+        Print no progress.
     """
     out = out or Path("steadyface-eval") / f"{protocol}-{Path(weights).stem}"
     predict(protocol, data=data, out=out, weights=weights, device=device, quiet=quiet)

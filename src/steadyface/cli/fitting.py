@@ -18,24 +18,24 @@ def make_sequences(
     videos: Path | None = None,
     weights: str = "compact",
 ) -> int:
-    """Make sequences with known truth, to fit a stabiliser on.
+    """Make sequences with known truth for fitting a stabiliser.
 
-    Writes OUT/NAME_0.npz and so on; what is there already is left as it is, so that a run can be repeated.
+    Writes OUT/NAME_0.npz and so on. Files that exist are kept, so that a stopped run can be continued.
 
     Parameters
     ----------
     clips
-        Real videos, for their motion. They need the stills of DATA, in this run or an earlier one.
+        Real videos, for their motion. They need the stills of DATA, from this run or an earlier one.
     out
         Folder for the sequences.
     data
-        Folder that holds 300w/, whose training faces are made to move.
+        Folder that holds 300w/, whose training faces are animated.
     every
-        Of the training faces, every so many one is taken.
+        Use every n-th training face.
     videos
         Folder of 300-VW, whose training videos are tracked.
     weights
-        A bundled model's name, or an exported .onnx file: the network whose errors are to be learnt.
+        Name of a bundled network, or an exported .onnx file: the network whose errors the stabiliser learns.
     """
     from steadyface.clips import check_names
     from steadyface.datasets.annotated_videos import find_300vw
@@ -44,7 +44,7 @@ def make_sequences(
     from steadyface.landmarker import Landmarker
 
     if not (clips or data or videos):
-        raise ConfigError("nothing to make sequences of: name clips, --data or --videos")
+        raise ConfigError("nothing to make sequences from: name clips, --data or --videos")
     check_names(clips)
     write_sequences(
         out,
@@ -73,8 +73,8 @@ def fit_stabilizer(
 ) -> int:
     """Fit a stabiliser to sequences with known truth.
 
-    One sequence in five is kept from the fit, and the loss on those is printed beside. A fit that was
-    interrupted goes on from OUT.part when it is run again.
+    One sequence in five is held out, and the loss on those is printed at the end. An interrupted fit goes on
+    from OUT.part when it is started again.
 
     Parameters
     ----------
@@ -83,25 +83,25 @@ def fit_stabilizer(
     out
         The stabiliser (JSON), for `steadyface track --stabilizer`.
     kind
-        sta, sta-paper, or one of the usual filters: see `steadyface track --help`.
+        sta, sta-paper, or one of the usual filters (see `steadyface track --help`).
     components
-        Of the prior's mixture.
+        Number of components of the prior's mixture.
     basis
         joint (motion and noise uncorrelated), motion (the paper's) or identity.
     smooth
-        λ1, the weight of smoothness.
+        λ1, weight of smoothness. Increasing it gives calmer points, but more delay.
     delay
-        λ2, the weight of the delay.
+        λ2, weight of the delay. Increasing it gives less delay, but more jitter.
     midpoint
-        λ3; inf draws each point to the middle of its neighbours.
+        λ3; with inf each point is drawn to the middle of its neighbours in time.
     raw_numbers
-        Of sta-paper: search the paper's 412 numbers themselves.
+        With sta-paper: search the paper's 412 numbers directly.
     fps
-        Frame rate at which parameters per frame shall hold.
+        Frame rate to which parameters per frame refer.
     evaluations
-        Of the loss, by Nelder-Mead.
+        Number of evaluations of the loss by Nelder-Mead.
     polish
-        Iterations of L-BFGS afterwards.
+        Number of iterations of L-BFGS afterwards.
     """
     import numpy as np
 
@@ -111,7 +111,7 @@ def fit_stabilizer(
 
     weights = LossWeights(smooth, delay, midpoint)
     if out.suffix != ".json" or out.is_dir() or not out.parent.is_dir():
-        raise ConfigError(f"{out}: must be a .json file in a folder that is there")
+        raise ConfigError(f"{out}: must be a .json file in an existing folder")
     pairs = {path: load_pair(path) for path in sorted(sequences.glob("*.npz"))}
     if not pairs:
         raise ConfigError(f"{sequences}: no .npz file, see steadyface make-sequences")

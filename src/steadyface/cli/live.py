@@ -30,7 +30,7 @@ def live(
     device
         auto, cpu or cuda.
     weights
-        A bundled model's name, or an exported .onnx file.
+        Name of a bundled landmark network, or an exported .onnx file.
     """
     from steadyface.live.session import Networks
     from steadyface.pipeline import TrackingOptions

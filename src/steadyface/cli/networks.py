@@ -1,4 +1,4 @@
-"""Commands about networks: what is bundled, training, export."""
+"""Commands for networks: list, train, label, export."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def models() -> int:
         cost = f"{card.gflop:>6.2f} {card.megabytes:>5.1f}"
         print(f"{size} {cost} {card.helen_nrmse:>10.2f} % {card.helen_failure:>7.2f} %  {card.licence}")
     print(f"default: {DEFAULT_MODEL}; a bare name is its int8 form on a CPU, float32 on CUDA")
-    print("another by: steadyface track clip.mp4 --weights NAME")
+    print("to use another: steadyface track clip.mp4 --weights NAME")
     finder = finder_card()
     print("\nname              side, px  parameters  GFLOP    MB  faces found  false boxes/photo  licence")
     cost = f"{finder.parameters / 1e6:>9.2f} M {finder.gflop:>6.2f} {finder.megabytes:>5.1f}"
@@ -48,8 +48,8 @@ def train(
     ----------
     recipe
         compact or tiny (the bundled landmark networks), finder (the bundled face finder), paper (the stacked
-        hourglass of Tai et al. 2019, as they trained it), or smoke (one short epoch that only shows that
-        training works).
+        hourglass of Tai et al. 2019, with their training), or smoke (one short epoch, to check that training
+        works).
     data
         Folder that holds 300w/ (LFPW, HELEN, AFW in the original layout), faces/ (photographs with a
         faces.json of all their face boxes) and, if you have them, sets of faces with a part of the points in
@@ -60,16 +60,16 @@ def train(
         A .safetensors file to start from; otherwise a compact network's or a finder's encoder starts from
         ImageNet.
     teacher
-        A .safetensors file of a network to imitate beside the annotations, or where there are none: faces
-        with closed eyes need it; not with finder.
+        A .safetensors file of a network to imitate in addition to the annotations, or where there are none:
+        faces with closed eyes need it. Not with finder.
     extra
-        A folder of more images with .pts, such as `steadyface label` writes; not with finder.
+        Folder of more images with .pts, such as `steadyface label` writes. Not with finder.
     skip_bad
-        Name bad annotations and images and go on without them; otherwise the first one ends the run.
+        List bad annotations and images and continue without them; otherwise the first one ends the run.
     devices
-        GPUs to share the work, or processes where there is no GPU.
+        Number of GPUs, or of processes where there is no GPU.
     resume
-        Go on from OUT/last.pt.
+        Continue from OUT/last.pt.
     """
     training = import_extra("steadyface.training", "train")
     if recipe not in training.RECIPES:
@@ -93,21 +93,21 @@ def train(
 def label(
     *inputs: Annotated[Path, Parameter(negative=())], out: Path, every: int = 12, weights: str = "compact"
 ) -> int:
-    """Label the faces of clips and photographs by a network, for another to be trained on.
+    """Label the faces of clips and photographs by a network, as training data for another.
 
-    Writes OUT/NAME.jpg and OUT/NAME.pts for each face on which plain and mirrored views agree; pass OUT to
+    Writes OUT/NAME.jpg and OUT/NAME.pts for each face on which plain and mirrored views agree. Pass OUT to
     `steadyface train --extra`.
 
     Parameters
     ----------
     inputs
-        Videos, images, or folders; of a folder with a faces.json, the faces that are not annotated.
+        Videos, images, or folders. In a folder with a faces.json, faces without annotation are labelled.
     out
         Folder for the images and points.
     every
-        How many frames of a clip lie between labelled ones.
+        Label every n-th frame of a clip.
     weights
-        A bundled model's name, or an exported .onnx file.
+        Name of a bundled landmark network, or an exported .onnx file.
     """
     from steadyface.labels import write_labels
     from steadyface.pipeline import TrackingOptions, build
@@ -133,7 +133,7 @@ def export(
     calibration: Path | None = None,
     opset: int = 18,
 ) -> int:
-    """Write a network as one ONNX file for any runtime, verified against its source.
+    """Write a network as one ONNX file for any runtime, and verify it against its source.
 
     Parameters
     ----------
@@ -143,15 +143,15 @@ def export(
     out
         The ONNX file.
     to
-        Kind of file.
+        Format of the file.
     name
-        Kept in the file; left out: the model's own, or the file's.
+        Name kept in the file. Left out: the model's own, or the file's.
     decoder
-        Built into the graph of a .safetensors file; left out: dark.
+        Decoder built into the graph of a .safetensors file. Left out: dark.
     int8
-        Compute with 8 bits, for CPUs, at half the size; needs --calibration.
+        Compute in 8 bits, for CPUs, at half the size. Needs --calibration.
     fp16
-        Compute with 16 bits, for GPUs.
+        Compute in 16 bits, for GPUs.
     calibration
         Folder of training images with .pts, such as 300w/lfpw/trainset; never a test set.
     opset

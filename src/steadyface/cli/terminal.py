@@ -1,4 +1,4 @@
-"""What the commands share: progress, complaints, optional dependencies."""
+"""Helpers of the commands: progress, error lines, optional dependencies."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from steadyface.errors import MissingExtraError
 
 
 def complain(problem: str) -> None:
-    """One line on the error stream."""
+    """Print one line to the error stream."""
     print(f"steadyface: {' '.join(problem.split())}", file=sys.stderr)
 
 
 def import_extra(module: str, extra: str):  # type: ignore[no-untyped-def]
-    """Import a module that needs an optional dependency, or say how to install it."""
+    """Import a module that needs an optional dependency.
+
+    Raises:
+        MissingExtraError: it is not installed; the message says which extra brings it.
+    """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
@@ -30,7 +34,7 @@ def import_extra(module: str, extra: str):  # type: ignore[no-untyped-def]
 
 @contextmanager
 def interrupted_once() -> Iterator[None]:
-    """The first Ctrl-C ends the work; further ones do not end the writing of what there is."""
+    """Let the first Ctrl-C end the work, and ignore further ones, so that the results so far are written."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_IGN)
@@ -45,10 +49,11 @@ def interrupted_once() -> Iterator[None]:
 
 @contextmanager
 def show_progress(name: str, quiet: bool, unit: str = "frames", memory: float = 30.0) -> Iterator:
-    """A progress line with its speed and the time left; none when quiet or not on a terminal.
+    """Show a progress line with speed and time left; none when quiet or not on a terminal.
 
-    What it yields is called with how many are done, of how many, and the speed where that counts other
-    things, `unit`. The time left follows from the last `memory` seconds.
+    Yields a function of the number done, the number of all or None, and optionally a speed in `unit`/s that
+    differs from the number done per second; or None without a progress line. The time left follows from the
+    speed of the last `memory` seconds.
     """
     console = Console(stderr=True)
     if quiet or not console.is_terminal:

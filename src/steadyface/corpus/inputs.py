@@ -1,4 +1,4 @@
-"""Which videos a corpus holds, and which file each one's results go to."""
+"""Find the videos of a corpus, and choose the file of results of each."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".divx", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
     *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
 )
-"""What is taken for a video in a folder; a file that is named, or meant by a pattern, may end in anything."""
+"""Suffixes of videos in a folder; a file that is named or matches a pattern may have any other."""
 
 LIST = ".txt"
-"""The suffix of a list of videos."""
+"""Suffix of a list of videos."""
 
 RESERVED = "manifest.parquet"
 
 
 def find_videos(inputs: Iterable[str]) -> dict[str, str]:
-    """The videos that inputs mean, in their order, each once.
+    """Find the videos of all inputs, in their order, each once.
 
     Args:
         inputs: videos, folders (with all below them), glob patterns, and lists, which are .txt files of one
-            path or URL a line (# begins a comment; relative paths are meant from the list's folder). Also
+            path or URL a line (# begins a comment; paths are relative to the list's folder). Also
             URLs, of which a folder ends in / and a pattern holds a *.
 
     Returns:
         Address (an absolute path or a URL) → its place: the path below the folder, or below the fixed part of
-        the pattern, that it was found in; the name alone for others.
+        the pattern, in which it was found; the name alone for others.
 
     Raises:
         ConfigError: a folder without videos, a pattern that nothing matches, a URL of an unknown kind.
@@ -54,14 +54,14 @@ def find_videos(inputs: Iterable[str]) -> dict[str, str]:
 
 
 def choose_outputs(found: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
-    """The file of results of each video, below the folder of results.
+    """Choose the file of results of each video, below the folder of results.
 
-    It is PLACE.parquet; PLACE-HASH.parquet, with a hash of the address, where several videos would write the
-    same or another one has it. Upper and lower case count as the same, as on some disks.
+    It is PLACE.parquet; or PLACE-HASH.parquet, with a hash of the address, where several videos would write
+    the same file or another one has it. Upper and lower case count as the same, as on some disks.
 
     Args:
         found: address → place with suffix.
-        known: address → file, of earlier runs: a video keeps what it has.
+        known: address → file, of earlier runs; a video keeps its file.
     """
     plain = {address: f"{PurePosixPath(place).with_suffix('')}.parquet" for address, place in found.items()}
     new = Counter(file.lower() for address, file in plain.items() if address not in known)
@@ -76,10 +76,10 @@ def choose_outputs(found: Mapping[str, str], known: Mapping[str, str]) -> dict[s
 
 
 def state(address: str) -> dict[str, Any]:
-    """Size in bytes and what tells one version of a file from the next: its time, or its URL's own key.
+    """Size in bytes, and time of change (of a URL: its key), which tell versions of a file apart.
 
     Raises:
-        OSError: not there, or not to be reached.
+        OSError: it is missing or cannot be reached.
     """
     if not is_url(address):
         stat = Path(address).stat()
@@ -90,7 +90,7 @@ def state(address: str) -> dict[str, Any]:
 
 @contextmanager
 def local_copy(address: str, scratch: Path) -> Iterator[Path]:
-    """The file itself, or, while the block lasts, a copy below `scratch` of what a URL names."""
+    """Yield the file itself; of a URL, a copy below `scratch` that is removed afterwards."""
     if not is_url(address):
         yield Path(address)
         return
@@ -102,7 +102,7 @@ def local_copy(address: str, scratch: Path) -> Iterator[Path]:
 
 
 def is_url(address: str) -> bool:
-    """Whether it is for fsspec to open."""
+    """True for addresses that fsspec opens."""
     return "://" in address or "::" in address
 
 
@@ -134,7 +134,7 @@ def _listed(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _contents(text: str, folder: bool) -> Iterator[tuple[str, str]]:
-    """The videos of a folder, or the files that a pattern matches."""
+    """List the videos of a folder, or the files that match a pattern."""
     try:
         files, where = url_to_fs(text)
         listing = files.find(where, detail=True) if folder else files.glob(where, detail=True)
@@ -163,7 +163,7 @@ def _is_pattern(text: str) -> bool:
 
 
 def _absolute(path: Path) -> str:
-    """With its own name, also where that is a link."""
+    """Make a path absolute without following a link of its last part."""
     return str(path.parent.resolve() / path.name)
 
 
@@ -172,7 +172,7 @@ def _is_video(path: PurePosixPath) -> bool:
 
 
 def _name(address: str) -> str:
-    """The last part of a path or URL."""
+    """Last part of a path or URL."""
     if is_url(address):
         return PurePosixPath(urlsplit(address.partition("::")[0]).path).name or "video"
     return Path(address).name

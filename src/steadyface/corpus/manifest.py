@@ -1,4 +1,4 @@
-"""What came of each video: a journal that a kill leaves whole, and the same as a table."""
+"""Record of all videos: a journal that a kill cannot corrupt, and the same as a table."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _SCHEMA = pyarrow.schema(
 
 @dataclass(frozen=True)
 class Entry:
-    """What came of one video.
+    """Result of one video.
 
     Args:
         input: absolute path or URL.
-        output: its file of tracks, below the folder of results; after an error it may not be there.
+        output: its file of tracks, below the folder of results; after an error it may be missing.
         status: done or error.
         frames, frames_with_face, faces: counts.
-        seconds: wall time, fetching included; None where that is no longer known.
-        error: what was wrong, one line.
+        seconds: wall time, with fetching; None where it is no longer known.
+        error: one line, or None.
         version: of steadyface.
-        options: as `CorpusOptions.as_dict`.
+        options: from `work.options_key`.
     """
 
     input: str
@@ -57,19 +57,19 @@ class Entry:
 
     @classmethod
     def failed(cls, source: str, output: str, error: str, options: dict[str, Any]) -> Entry:
-        """Of a video without results."""
+        """Entry of a video without results."""
         return cls(source, output, ERROR, error=" ".join(error.split()), options=options)
 
     def as_json(self) -> str:
-        """One line."""
+        """One line of JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
 class Manifest:
-    """The entries of a folder of results, the latest of each video; made if missing.
+    """Latest entry of each video of a folder of results; the folder is made if missing.
 
-    `manifest.jsonl` gets a line as soon as a video has ended, so that a kill can at most break its last line,
-    which is then left out. `manifest.parquet` holds the same; it is there whenever a run has come to its end.
+    `manifest.jsonl` gets a line as soon as a video has ended, so that a kill can only break the last line,
+    which is then ignored. `manifest.parquet` holds the same and is written at the end of a run.
 
     Raises:
         DataError: the folder cannot be made or written, or its manifest is not one.
@@ -84,7 +84,7 @@ class Manifest:
         write_text(self._journal, "".join(f"{entry.as_json()}\n" for entry in self.entries.values()))
 
     def add(self, entry: Entry) -> None:
-        """Note what came of a video.
+        """Record the result of a video.
 
         Raises:
             DataError: the journal cannot be written.
@@ -104,7 +104,7 @@ class Manifest:
             parquet.write_table(pyarrow.Table.from_pylist(rows, _SCHEMA), part)
 
     def of(self, inputs: Iterable[str]) -> list[Entry]:
-        """The entries of these videos, as far as there are any."""
+        """Select the entries of these videos; those without one are left out."""
         return [self.entries[source] for source in inputs if source in self.entries]
 
     def _read(self) -> dict[str, Entry]:
@@ -113,7 +113,7 @@ class Manifest:
         entries = {}
         for number, line in enumerate(read_bytes(self._journal).splitlines(keepends=True), 1):
             if not line.endswith(b"\n"):
-                break  # a kill broke it
+                break  # by a kill
             try:
                 entry = Entry(**json.loads(line))
             except (ValueError, TypeError) as error:

@@ -1,15 +1,15 @@
 """Read and write video: forward only, in constant memory, each frame with its real timestamp.
 
 `VideoReader` (files, pipes, cameras) and `ImageSequence` are `Frames`: iterators of `VideoFrame` that know
-their size, rate and length before the first frame is taken. `VideoWriter` keeps every timestamp, and can keep
-a video's sound. `ahead` and `behind` let reading, work and writing overlap.
+their size, rate and length before the first frame is taken. `VideoWriter` keeps every timestamp and, if asked
+to, a video's sound. `read_ahead` and `write_behind` let reading, work and writing overlap.
 """
 
 from steadyface.video.container import is_live, source_name
 from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span
 from steadyface.video.pictures import ImageSequence
 from steadyface.video.reader import VideoReader, open_frames
-from steadyface.video.stages import ahead, behind
+from steadyface.video.stages import read_ahead, write_behind
 from steadyface.video.writer import VideoWriter
 
 __all__ = [
@@ -19,10 +19,10 @@ __all__ = [
     "VideoFrame",
     "VideoReader",
     "VideoWriter",
-    "ahead",
-    "behind",
     "check_span",
     "is_live",
     "open_frames",
+    "read_ahead",
     "source_name",
+    "write_behind",
 ]

@@ -1,4 +1,4 @@
-"""Open what holds frames: a file, a pipe, or a camera; and find the video in it."""
+"""Open a file, a pipe or a camera, and find the video stream in it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from av.container import InputContainer
 from steadyface.errors import VideoError
 
 STDIN = "-"
-"""The source that is a pipe."""
+"""Name of standard input as a source."""
 
-_POLL = 0.1  # s: how soon a read that waits sees that it should end
+_POLL = 0.1  # s: longest time until a waiting read notices that it should end
 _CAMERAS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 
 
 class Pipe:
-    """Standard input, as PyAV reads it: forward only, and never stuck in a read.
+    """Standard input as a file for PyAV: forward only, and a read that waits can be ended.
 
     Attributes:
-        interrupted: by Ctrl-C in a read, which PyAV would swallow.
+        interrupted: whether Ctrl-C came during a read, which PyAV would swallow.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Pipe:
         self._stopped = self.interrupted = False
 
     def read(self, size: int) -> bytes:
-        """What there is, up to `size` bytes; nothing at the end, or once stopped."""
+        """Read what is available, up to `size` bytes; nothing at the end or once stopped."""
         try:
             while not self._stopped:
                 # Windows cannot wait for a pipe with a limit of time.
@@ -44,23 +44,23 @@ class Pipe:
         return b""
 
     def stop(self) -> None:
-        """End a read that waits, from another thread."""
+        """End a waiting read, from another thread."""
         self._stopped = True
 
 
 def camera_number(source: str | Path) -> int | None:
-    """Which camera a source means: a whole number that is no file's name; else None."""
+    """Number of the camera that a source names; None for other sources, and for a file with such a name."""
     text = str(source)
     return int(text) if re.fullmatch(r"\d{1,3}", text) and not Path(source).exists() else None
 
 
 def is_live(source: str | Path) -> bool:
-    """Whether a source is a pipe or a camera, which can be read only once."""
+    """True for a pipe or a camera, which can be read only once."""
     return str(source) == STDIN or camera_number(source) is not None
 
 
 def source_name(source: str | Path) -> str:
-    """The name that a source gives its results: a folder's, a file's without suffix, `stdin`, `camera0`."""
+    """Name of a source's results: a folder's name, a file's without suffix, `stdin` or `camera0`."""
     number = camera_number(source)
     if number is not None:
         return f"camera{number}"
@@ -71,7 +71,7 @@ def source_name(source: str | Path) -> str:
 
 
 def open_file(path: str | Path) -> InputContainer:
-    """Open a local file; if its index is broken, as a stream, which finds a recording's whole fragments."""
+    """Open a local file; if its index is broken, as a stream, which finds the complete fragments."""
     problem: object = None
     attempts: tuple[dict[str, str], ...] = ({}, {"seekable": "0"})
     for options in attempts:
@@ -80,7 +80,7 @@ def open_file(path: str | Path) -> InputContainer:
         except av.error.FFmpegError as error:
             problem = problem or error.strerror
             continue
-        if container.format.name == "tty":  # FFmpeg would draw a text file
+        if container.format.name == "tty":  # FFmpeg renders text files as video
             problem = "a text file"
         elif container.streams:
             return container
@@ -91,11 +91,11 @@ def open_file(path: str | Path) -> InputContainer:
 
 
 def open_pipe(pipe: Pipe) -> InputContainer:
-    """Open what comes through standard input.
+    """Open standard input.
 
     Raises:
-        VideoError: nothing comes, or not a video that can be read forward.
-        KeyboardInterrupt: as ever.
+        VideoError: no pipe, or not a video that can be read forward.
+        KeyboardInterrupt: Ctrl-C during the first reads.
     """
     if os.isatty(sys.stdin.fileno()):
         raise VideoError("stdin", "no pipe; try: ffmpeg -i FILE -f matroska - | steadyface track -")
@@ -109,10 +109,10 @@ def open_pipe(pipe: Pipe) -> InputContainer:
 
 
 def open_camera(number: int) -> InputContainer:
-    """Open a camera, by its number.
+    """Open a camera by its number.
 
     Raises:
-        VideoError: no such camera, or it is in use or forbidden; the message says which there are.
+        VideoError: there is no such camera, or it is in use or forbidden; the message lists the cameras.
     """
     kind = _CAMERAS.get(sys.platform)
     if kind is None:
@@ -129,7 +129,7 @@ def open_camera(number: int) -> InputContainer:
 
 
 def _device(kind: str, number: int) -> tuple[str, dict[str, str]]:
-    """What FFmpeg calls a camera on this system, and the options that it needs."""
+    """Name of a camera for FFmpeg on this system, and the options it needs."""
     if kind == "dshow":
         cameras = [found for found in av.device.enumerate_input_devices(kind) if "video" in found.media_types]
         return f"video={cameras[number].name}", {}
@@ -137,13 +137,13 @@ def _device(kind: str, number: int) -> tuple[str, dict[str, str]]:
 
 
 def video_stream(container: InputContainer) -> Any:
-    """The first video; a song's cover picture is none; None without one."""
+    """First video stream that is no cover picture, or None."""
     cover = av.stream.Disposition.attached_pic
     return next((stream for stream in container.streams.video if not stream.disposition & cover), None)
 
 
 def stream_duration(container: InputContainer, stream: Any) -> float | None:
-    """Length of the video in seconds: as the stream says, else its tag (Matroska), else the whole file's."""
+    """Length of the video, s: from the stream, else from its tag (Matroska), else from the file."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
     tag = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))

@@ -12,17 +12,17 @@ from steadyface.arrays import Frame
 from steadyface.errors import ConfigError
 
 DEFAULT_FPS = 25.0
-"""The rate of image folders, and of streams that name none."""
+"""Frame rate of image folders, and of streams that name none."""
 
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """One shown frame.
+    """One frame as it is shown.
 
     Args:
-        index: counts the frames that were taken, from 0.
-        seconds: presentation time since the source's start; strictly increasing.
-        image: RGB, upright: a phone's display rotation is applied.
+        index: number among the frames that are read, from 0.
+        seconds: presentation time since the start of the source; strictly increasing.
+        image: RGB uint8 (H, W, 3), upright: a phone's display rotation is applied.
     """
 
     index: int

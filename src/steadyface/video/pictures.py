@@ -13,19 +13,19 @@ from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span,
 
 
 class ImageSequence(Frames):
-    """An image, or the images of a folder in natural order (img2 before img10), as the frames of a video.
+    """Read an image, or the images of a folder in natural order (img2 before img10), as a video.
 
     Args:
-        path: of an image or a folder; files of other kinds in it are passed over.
-        fps: rate, hence seconds = number of the image / fps.
-        start, end: seconds; the images from start on and before end are taken.
+        path: of an image or a folder; other files in the folder are ignored.
+        fps: frame rate; image n is at n / fps seconds.
+        start, end: seconds; the images from start on and before end are read.
 
     Attributes:
         width, height: px, of the first image; the others may differ.
-        fps, duration, frame_count, begin, has_audio, damage: as of all `Frames`.
+        others: as of `Frames`.
 
     Raises:
-        VideoError: the folder holds no image, or none in that time.
+        VideoError: the folder has no image, or none between start and end.
         DataError: an image cannot be read.
         ConfigError: fps is not positive, or end is not after start.
     """
@@ -56,12 +56,12 @@ class ImageSequence(Frames):
 
 
 def _first_at(seconds: float, fps: float) -> int:
-    """The first image that is shown at that time or later; a rounding of float64 makes none later."""
+    """Number of the first image at that time or later; float64 rounding errors count as equal."""
     return math.ceil(seconds * fps - 1e-6)
 
 
 def images_of(folder: Path) -> list[Path]:
-    """The folder's images in natural order; hidden files are no images."""
+    """List a folder's images in natural order, without hidden files."""
     try:
         paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
     except OSError as error:

@@ -1,4 +1,4 @@
-"""From a decoded picture to upright RGB that shows what a screen would."""
+"""Convert decoded frames to upright RGB as a screen shows them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ _BRIGHTEST = 1000.0  # cd/m²: becomes 255
 
 
 def is_large(width: int, height: int) -> bool:
-    """Whether one thread would take longer to decode such a frame than its faces take to be tracked."""
+    """True if decoding such a frame in one thread takes longer than tracking its faces."""
     return width * height > _LARGE
 
 
 class RgbConverter:
-    """Makes RGB of decoded frames, all of one size: grey is repeated, alpha dropped, 10 bit become 8.
+    """Convert decoded frames to 8-bit RGB of one size; grey is repeated, alpha is dropped.
 
-    HDR of the kind PQ is brought to a screen's range; HLG shows well on one as it is, and stays.
+    HDR with the PQ transfer function is tone-mapped to a screen's range; HLG already suits a screen and
+    stays as it is.
 
     Args:
-        width, height: px, of the RGB; a frame of another size is scaled.
+        width, height: px, of the output; a frame of another size is scaled.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -44,7 +45,7 @@ class RgbConverter:
 
 
 def _pq_to_screen() -> UInt8[np.ndarray, "256"]:
-    """Each level of PQ → the level on a screen.
+    """Lookup table from each PQ level to the level on a screen.
 
     Equations: ST 2084 gives the luminance Y of a code; with L = Y / 203 and W = 1000 / 203 the screen shows
     L (1 + L / W²) / (1 + L), at a gamma of 2.2.
@@ -63,7 +64,7 @@ _PQ_TO_SCREEN = _pq_to_screen()
 
 
 def upright(image: Frame, matrix: Int[np.ndarray, "2 2"]) -> UInt8[np.ndarray, "shown_height shown_width 3"]:
-    """Turn (and mirror) an image as a display matrix [[a, b], [c, d]] says: x' = a·x + c·y, y' = b·x + d·y.
+    """Turn (and mirror) an image by a display matrix [[a, b], [c, d]]: x' = a·x + c·y, y' = b·x + d·y.
 
     >>> upright(np.uint8([[[1] * 3, [2] * 3]]), np.array([[0, 1], [-1, 0]]))[..., 0]
     array([[1],
@@ -78,10 +79,10 @@ def upright(image: Frame, matrix: Int[np.ndarray, "2 2"]) -> UInt8[np.ndarray, "
 
 
 class Deinterlacer:
-    """Makes whole frames of interlaced ones, as many and at the same times; others pass as they are.
+    """Turn interlaced frames into whole ones, as many and at the same times; others pass unchanged.
 
-    FFmpeg's bwdif fills in the lines of one field from those around, before and after; it takes up its work
-    at the first frame that is marked as interlaced, and is then one frame late until it is flushed.
+    FFmpeg's bwdif interpolates the lines of one field from those around, before and after. It starts at the
+    first frame that is marked as interlaced, and is then one frame late until it is flushed.
     """
 
     def __init__(self) -> None:
@@ -89,7 +90,7 @@ class Deinterlacer:
         self._kind: tuple[object, ...] = ()
 
     def __call__(self, frame: Any) -> Iterator[Any]:
-        """The frames that are ready once this one is known."""
+        """Yield the frames that are ready once this one is given."""
         if self._graph is None and not frame.interlaced_frame:
             yield frame
             return
@@ -102,7 +103,7 @@ class Deinterlacer:
         yield from self._ready()
 
     def flush(self) -> Iterator[Any]:
-        """The last frames; what follows is looked at anew."""
+        """Yield the last frames; the next frame decides again whether it is interlaced."""
         if self._graph is not None:
             self._graph.vpush(None)
             yield from self._ready()

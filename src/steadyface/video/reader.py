@@ -1,4 +1,4 @@
-"""Read video: forward only, in constant memory, with real timestamps."""
+"""Read video forward, in constant memory, with its real timestamps."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ from steadyface.video.pictures import ImageSequence
 from steadyface.video.pixels import Deinterlacer, RgbConverter, is_large, upright
 
 _MISSING = 0.5
-"""A stream that ends this many seconds before its announced end is called damaged."""
+"""Seconds before its announced end from which a stream that stops counts as damaged."""
 
-_ROUNDING = 1e-6  # s: what a time may be off by in float64
+_ROUNDING = 1e-6  # s: tolerance for times in float64
 _EARLIER = (0.0, 2.0, 20.0)  # s before the start: some files' key frames are not where their index says
 
 
 class VideoReader(Frames):
-    """The frames of a video, in the order in which they are shown.
+    """Read the frames of a video in the order in which they are shown.
 
     A damaged or truncated file is read as far as it goes: every frame that decodes is yielded, and then
     `damage` says in one line what was wrong. A missing timestamp, or one that runs backwards, is replaced by
-    the previous one plus 1 / fps. Width and height hold for every frame: one coded in another size is scaled.
-    Interlaced frames are made whole.
+    the previous one plus 1 / fps. All frames have the same width and height: one coded in another size is
+    scaled. Interlaced frames are made whole.
 
     Args:
         source: path of a local file; `-`, standard input; or a camera's number, from 0.
-        start, end: seconds since the video's start; the frames from start on and before end are taken, and
-            keep their times. A file is decoded from the key frame before start.
+        start, end: seconds since the start of the video; the frames from start on and before end are read,
+            and keep their times. A file is decoded from the key frame before start.
 
     Attributes:
         width, height: px, of the upright frames.
-        fps, duration, frame_count, begin, has_audio, damage: as of all `Frames`.
+        others: as of `Frames`.
 
     Raises:
-        VideoError: no such file or camera, not a video, or not one frame can be decoded.
+        VideoError: no such file or camera, not a video, or no frame can be decoded.
         ConfigError: end is not after start.
     """
 
@@ -89,7 +89,7 @@ class VideoReader(Frames):
             self._pipe.stop()
 
     def close(self) -> None:
-        """Let go of the file; the iterator has then ended."""
+        """Close the file and end the iterator."""
         super().close()
         self._container.close()
 
@@ -107,7 +107,7 @@ class VideoReader(Frames):
             raise
 
     def _describe(self) -> None:
-        """Find the video stream, and set what the source says about it."""
+        """Find the video stream, and set the attributes that it announces."""
         self._stream = stream = video_stream(self._container)
         if stream is None:
             raise VideoError(self.path, "holds no video stream")
@@ -132,7 +132,7 @@ class VideoReader(Frames):
             self._damaged("its index is incomplete")
 
     def _set_length(self, whole: float | None, frames: int | None) -> None:
-        """Seconds and frames from start to end, as far as they can be known."""
+        """Set seconds and frames from start to end, as far as they are known."""
         end = min(self._stop_at, math.inf if whole is None else whole)
         self.duration = max(end - self.start, 0.0) if math.isfinite(end) else None
         all_of_it = self.start == 0 and end == (whole or math.inf)
@@ -159,7 +159,7 @@ class VideoReader(Frames):
             self._damaged(f"the file announces {self._announced:.2f} s of video")
 
     def _decoded_from_start(self) -> Iterator[Any]:
-        """Decoded frames from a key frame at or before the start."""
+        """Decode from a key frame at or before the start."""
         if self.start and self._origin is not None and not self._live:
             for earlier in _EARLIER:
                 frames = self._decoded_from(self._origin + Fraction(max(self.start - earlier, 0.0)))
@@ -178,7 +178,7 @@ class VideoReader(Frames):
         return self._decoded()
 
     def _time_of(self, frame: Any) -> float:
-        """Where a frame says that it belongs, s; too late if it says nothing."""
+        """Time of a frame, s; infinite where it has no timestamp."""
         return math.inf if frame.pts is None else self._seconds(frame.pts, frame.time_base)
 
     def _decoded(self) -> Iterator[Any]:
@@ -192,12 +192,12 @@ class VideoReader(Frames):
         yield from whole.flush()
 
     def _packets(self) -> Iterator[av.Packet]:
-        """The stream's packets, and at last the empty one that flushes the decoder.
+        """Yield the stream's packets, and finally the empty one that flushes the decoder.
 
-        A packet that the file's end cuts short is left out: a threaded decoder would lose others with it.
+        A packet that is cut short by the end of the file is dropped: a threaded decoder would lose others.
         """
         cut, failures = None, 0
-        while failures <= 8:  # past a place that cannot be read, the next packet often can
+        while failures <= 8:  # after an unreadable place, the next packet is often fine
             try:
                 for packet in self._container.demux(self._stream):
                     if cut is not None and packet.size:
@@ -214,7 +214,7 @@ class VideoReader(Frames):
         yield av.Packet()
 
     def _show(self, frame: Any, seconds: float) -> VideoFrame:
-        """Turn a decoded frame's picture into upright RGB."""
+        """Convert a decoded frame to upright RGB."""
         if frame.is_corrupt:
             self._damaged("a frame decodes only in part")
         if self._count == 0:  # asking every frame for its side data would keep it until the garbage collector
@@ -243,7 +243,7 @@ class VideoReader(Frames):
         return self._last + 1 / self.fps
 
     def _damaged(self, problem: object) -> None:
-        """Keep the first problem only: the later ones mostly follow from it."""
+        """Keep the first problem only; later ones mostly follow from it."""
         if self.damage is None:
             kind = "ended" if self._live else "damaged"
             self.damage = f"{self.path}: {kind} after {self._count} frames ({self._end:.2f} s): {problem}"
@@ -252,12 +252,16 @@ class VideoReader(Frames):
 def open_frames(
     source: str | Path, fps: float = DEFAULT_FPS, start: float = 0.0, end: float | None = None
 ) -> VideoReader | ImageSequence:
-    """Open whatever holds frames: a video or .gif, an image, a folder of images, a pipe or a camera.
+    """Open a video or .gif, an image, a folder of images, a pipe or a camera.
 
     Args:
         source: path; `-`, standard input; or a camera's number, from 0.
-        fps: rate of images; a video has its own.
-        start, end: seconds; the frames from start on and before end are taken.
+        fps: frame rate of images; a video has its own.
+        start, end: seconds; the frames from start on and before end are read.
+
+    Raises:
+        VideoError, DataError: the source cannot be opened, or holds no frame in that part.
+        ConfigError: `fps` is not positive, or `end` is not after `start`.
     """
     path = Path(source)
     if path.is_dir() or path.suffix.lower() in SUFFIXES:

@@ -1,7 +1,7 @@
 """Let the stages of a pipeline overlap: read ahead of the work, and write behind it.
 
-Each stage has a thread of its own and at most a few items wait between two, so that the slowest decides and
-memory stays flat. An error in a stage comes out where its item would have.
+Each stage has a thread of its own, and only a few items wait between two, so that the slowest stage sets the
+speed and memory stays flat. An error in a stage is raised where its item would have come out.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 
 WAITING = 2
-"""Items between two stages: enough that neither waits for the other's small delays."""
+"""Items between two stages: enough to even out small delays of either."""
 
 _END: Any = object()
 
 
-def ahead(
+def read_ahead(
     items: Iterable[Item], size: int = WAITING, stop: Callable[[], None] | None = None
 ) -> Generator[Item, None, None]:
-    """The items of an iterator that runs in a thread, up to `size` of them ahead.
+    """Iterate in a thread, up to `size` items ahead of the consumer.
 
-    Close it (`contextlib.closing`), so that the thread has ended when the work ends early.
+    Close the generator (`contextlib.closing`), so that its thread ends also when the work ends early.
 
     Args:
-        items: taken from in the thread alone.
+        items: iterated in the thread only.
         size: most items that wait.
-        stop: called when the work ends, to wake an iterator that waits for more.
+        stop: called at the end, to wake an iterator that waits for more.
 
-    >>> list(ahead(range(3)))
+    >>> list(read_ahead(range(3)))
     [0, 1, 2]
     """
     iterator = iter(items)
-    pool = ThreadPoolExecutor(1, "ahead")
+    pool = ThreadPoolExecutor(1, "read-ahead")
     try:
         waiting = deque(pool.submit(next, iterator, _END) for _ in range(size))
         while (item := waiting.popleft().result()) is not _END:
@@ -49,14 +49,14 @@ def ahead(
 
 
 @contextmanager
-def behind(call: Callable[..., object], size: int = WAITING) -> Iterator[Callable[..., None]]:
-    """A function that lets `call` run in a thread, in order, with up to `size` calls waiting.
+def write_behind(call: Callable[..., object], size: int = WAITING) -> Iterator[Callable[..., None]]:
+    """Yield a function that runs `call` in a thread, in order, with up to `size` calls waiting.
 
-    Leaving the block waits for all calls, also on an error or Ctrl-C. What a call raises comes out of a later
-    one, or of the end of the block.
+    Leaving the block waits for all calls, also on an error or Ctrl-C. An exception of a call is raised by a
+    later one or at the end of the block.
 
     >>> done = []
-    >>> with behind(done.append) as later:
+    >>> with write_behind(done.append) as later:
     ...     later(1), later(2)
     (None, None)
     >>> done
@@ -69,7 +69,7 @@ def behind(call: Callable[..., object], size: int = WAITING) -> Iterator[Callabl
             waiting.popleft().result()
         waiting.append(pool.submit(call, *arguments))
 
-    with ThreadPoolExecutor(1, "behind") as pool:
+    with ThreadPoolExecutor(1, "write-behind") as pool:
         yield later
         for future in waiting:
             future.result()

@@ -1,4 +1,4 @@
-"""Write video that keeps every timestamp, and another file's sound."""
+"""Write video with every frame's timestamp and another file's sound."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from steadyface.video.frames import positive
 
 WRITABLE = (".mp4", ".m4v", ".mov")
 COPIED_AUDIO = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
-"""Codecs that go into an mp4 as they are; any other sound is encoded again, as AAC."""
+"""Codecs that are copied into the mp4; any other sound is encoded again, as AAC."""
 
 _TICK = Fraction(1, 90_000)
 
 
 class VideoWriter:
-    """Write an H.264 mp4 that keeps each frame's timestamp, and the sound of another file.
+    """Write an H.264 mp4 that keeps each frame's timestamp, with the sound of another file.
 
-    Leaving the `with` block finishes the file, also on an error or Ctrl-C: what was written so far plays.
-    Until then it is called `*.part.mp4`; nothing written leaves no file. An odd width or height is padded by
-    one column or row, for the codec halves the colour's resolution.
+    Leaving the `with` block finishes the file, also on an error or Ctrl-C: the frames so far play. Until then
+    its name ends in `.part.mp4`. Without a frame there is no file. An odd width or height is padded by one
+    column or row, because the codec halves the resolution of colour.
 
     Args:
         path: of the file to write, .mp4, .m4v or .mov; replaced if it exists.
         width, height: px, of the images to come.
-        fps: nominal rate; it sets how long the last frame shows.
-        audio_from: file whose sound goes along, shifted as its video is by `VideoReader`, and cut where the
-            written frames end; a file without sound adds none.
-        begin: seconds of the first frame, which becomes the start of the file, and of its sound.
+        fps: nominal frame rate; it sets the duration of the last frame.
+        audio_from: file whose sound is kept, shifted as `VideoReader` shifts its video, and cut at the end of
+            the written frames; a file without sound adds none.
+        begin: seconds of the first frame, which becomes the start of the file and of its sound.
 
     Attributes:
-        frame_count: frames written.
-        damage: None, or one line about sound that could not be read.
+        frame_count: number of frames written.
+        damage: None, or one line about sound that cannot be read.
 
     Raises:
         ConfigError: a size or rate that is not positive, or another suffix.
@@ -88,7 +88,7 @@ class VideoWriter:
 
         Args:
             image: RGB, of the writer's size.
-            seconds: when it is shown; later than the frame before, and not before `begin`.
+            seconds: presentation time; later than that of the frame before, and not before `begin`.
 
         Raises:
             ConfigError: another size or kind of image, or a time that is not later.
@@ -110,7 +110,7 @@ class VideoWriter:
                 self._audio.write_until(seconds - self.begin)
 
     def close(self) -> None:
-        """Finish the file and give it its name; a second call does nothing."""
+        """Finish the file and rename it; a second call does nothing."""
         if self._container is None:
             return
         try:
@@ -125,12 +125,12 @@ class VideoWriter:
             self._discard()
 
     def _start(self, audio_from: str | Path | None) -> None:
-        """Add the streams and write the header, so that an unwritable place is found out now."""
+        """Add the streams and write the header, so that an unwritable path fails at once."""
         with _as_video_error(self.path, "cannot be written"):
             self._stream = stream = self._container.add_stream(
                 "libx264",
                 rate=Fraction(self.fps).limit_denominator(10_000),
-                # Reordered frames of a variable rate would give an mp4 a wrong length: hence no B-frames.
+                # No B-frames: with a variable frame rate, reordered frames give an mp4 a wrong length.
                 options={"crf": "20", "preset": _preset(self.width * self.height), "bf": "0"},
                 width=self.width + self.width % 2,
                 height=self.height + self.height % 2,
@@ -144,7 +144,7 @@ class VideoWriter:
             self._container.start_encoding()
 
     def _discard(self) -> None:
-        """Close all files; drop the unfinished one."""
+        """Close all files and remove the unfinished one."""
         container, self._container = self._container, None
         if self._audio:
             self._audio.close()
@@ -155,12 +155,12 @@ class VideoWriter:
 
 
 def _preset(pixels: int) -> str:
-    """How thoroughly to encode: of frames beyond full HD, encoding would else take longest of all."""
+    """Preset of the encoder: beyond full HD a faster one, or encoding would be the slowest stage."""
     return "veryfast" if pixels <= 1920 * 1080 else "superfast"
 
 
 def _as_yuv(image: Frame) -> Any:
-    """An image in the codec's colours, BT.709, of even size."""
+    """Convert an image to the codec's colour space, BT.709, and pad it to even size."""
     height, width = image.shape[:2]
     if height % 2 or width % 2:
         image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
@@ -169,7 +169,7 @@ def _as_yuv(image: Frame) -> Any:
 
 
 class _Audio:
-    """The sound of a file on its way into an mp4, a little at a time."""
+    """Sound of a file, written into an mp4 piece by piece."""
 
     def __init__(
         self, path: str | Path, source: InputContainer, target: OutputContainer, begin: float
@@ -194,7 +194,7 @@ class _Audio:
 
     @classmethod
     def of(cls, path: str | Path, target: OutputContainer, begin: float) -> _Audio | None:
-        """The first sound of a file that can be decoded, or None."""
+        """Open the first sound of a file that can be decoded, or None."""
         source = open_file(path)
         if source.streams.audio and source.streams.audio[0].codec_context is not None:
             return cls(path, source, target, begin)
@@ -212,11 +212,11 @@ class _Audio:
         self._source.close()
 
     def _skip(self) -> None:
-        with suppress(av.error.FFmpegError):  # without an index, the sound is read from its beginning
+        with suppress(av.error.FFmpegError):  # without an index, sound is read from the beginning
             self._source.seek(round(self._origin / self._input.time_base), stream=self._input)
 
     def _take(self) -> Any:
-        """The next packet in time, or None; the mp4 takes no step back, which damaged sound may make."""
+        """Next packet, or None; packets that step back in time, as in damaged sound, are dropped for mp4."""
         try:
             packet = next((packet for packet in self._packets if packet.dts > self._last), None)
             self._last = packet.dts if packet else math.inf
