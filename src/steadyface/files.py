@@ -6,6 +6,7 @@ Every function takes `error`, a callable that makes the exception from path and 
 
 from __future__ import annotations
 
+import csv
 import json
 import lzma
 import pickle
@@ -25,9 +26,9 @@ from steadyface.errors import DataError, SteadyfaceError
 MakeError = Callable[[Path, str], SteadyfaceError]
 
 _MALFORMED = (
-    *(ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration, OverflowError),
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration, ArithmeticError),
     *(EOFError, RuntimeError, SyntaxError, MemoryError, struct.error),
-    *(BadZipFile, pickle.PickleError, TokenError, zlib.error, lzma.LZMAError),
+    *(BadZipFile, csv.Error, pickle.PickleError, TokenError, zlib.error, lzma.LZMAError),
 )
 """Raised by numpy, zipfile, json, csv and torch on a file that is cut off, of another kind or too large."""
 
@@ -194,4 +195,5 @@ def _one_line(path: Path, verb: str, error: MakeError) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        raise error(path, f"{verb}{problem.strerror or problem}") from problem
+        reason = problem.strerror or " ".join(str(problem).split())
+        raise error(path, f"{verb}{reason}") from problem

@@ -1,5 +1,9 @@
 """Tables of tracked faces, and the files that hold them."""
 
-from steadyface.tracks.table import COLUMNS, FORMATS, Meta, Tracks, TracksBuilder
+from __future__ import annotations
+
+from steadyface.tracks.formats import FORMATS
+from steadyface.tracks.schema import COLUMNS, Meta
+from steadyface.tracks.table import Tracks, TracksBuilder
 
 __all__ = ["COLUMNS", "FORMATS", "Meta", "Tracks", "TracksBuilder"]

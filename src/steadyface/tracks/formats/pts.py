@@ -1,0 +1,35 @@
+"""A folder of `.pts` files: an annotation of each face in each frame."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from steadyface.files import writing
+from steadyface.pts import write_pts
+from steadyface.tracks.schema import Columns, Meta
+
+
+def write_folder(path: Path, columns: Columns, meta: Meta) -> None:
+    """Write `PATH/000012_face0.pts` for each row whose face is seen; `meta` has no place there.
+
+    The files are written beside and then moved in, so that the folder holds no half-written one; `.pts` files
+    of an earlier run are removed.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with writing(path):
+            part.mkdir(exist_ok=True)
+            for row in (~columns["held"]).nonzero()[0]:
+                name = f"{columns['frame'][row]:06d}_face{columns['face'][row]}.pts"
+                write_pts(part / name, columns["points"][row].astype(float))
+            path.mkdir(exist_ok=True)
+            for stale in path.glob("*.pts"):
+                stale.unlink()
+            for file in part.iterdir():
+                file.replace(path / file.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

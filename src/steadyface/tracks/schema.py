@@ -1,0 +1,60 @@
+"""Columns of a table of tracks: their names, types and shapes, and the meta that goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+Meta = dict[str, Any]
+"""JSON values by name: version, source, size, fps, frames, weights and options."""
+
+Columns = dict[str, np.ndarray]
+"""An array per name of `COLUMNS`, all with one entry a row."""
+
+KIND = "a file of tracks"
+"""What messages about files call them."""
+
+COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "frame": ("int64", ()),
+    "seconds": ("float64", ()),
+    "face": ("int64", ()),
+    "points": ("float32", (68, 2)),
+    "raw_points": ("float32", (68, 2)),
+    "scores": ("float32", (68,)),
+    "box": ("float32", (4,)),
+    "held": ("bool", ()),
+}
+"""Name of each column → type and shape of one row."""
+
+
+def as_columns(values: Mapping[str, Any]) -> Columns:
+    """Bring the values of a file to the columns' types and shapes.
+
+    A file of an early version has no `held`; no face of it counts as held.
+
+    Raises:
+        ValueError, KeyError, ArithmeticError: a column is missing, of another shape or length, or a number
+            of a frame or face is not finite.
+    """
+    values = {"held": np.zeros(len(values["frame"]), bool), **values}
+    with np.errstate(invalid="raise"):
+        columns = {
+            name: np.asarray(values[name], dtype).reshape(-1, *shape)
+            for name, (dtype, shape) in COLUMNS.items()
+        }
+    if len({len(column) for column in columns.values()}) != 1:
+        raise ValueError("columns of different length")
+    return columns
+
+
+def as_meta(value: Any) -> Meta:
+    """Check that a file's meta is an object.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"its meta is a {type(value).__name__}, not an object")
+    return value
