@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from steadyface import markup
+from steadyface.arrays import FacePoints, FaceStack, Frame
 from steadyface.geometry import bounding_box, box_of_pixels, change_grid, fraction_inside
-from steadyface.images import Frame
 from steadyface.landmarker import Landmarks
 from steadyface.tracking.config import AppearanceConfig, TrackerConfig
 from steadyface.tracking.matching import near_others
@@ -38,7 +38,7 @@ class Observation:
     unoccluded: bool
 
     @property
-    def points(self) -> Float[np.ndarray, "68 2"]:
+    def points(self) -> FacePoints:
         """The landmarks' points, image px."""
         return self.landmarks.points
 
@@ -65,12 +65,12 @@ def observe(
     ]
 
 
-def points_of(observations: Sequence[Observation]) -> Float[np.ndarray, "faces 68 2"]:
+def points_of(observations: Sequence[Observation]) -> FaceStack:
     """Stack the observations' points, image px."""
     return np.array([observation.points for observation in observations]).reshape(-1, 68, 2)
 
 
-def describe(frame: Frame, points: Float[np.ndarray, "68 2"], config: AppearanceConfig) -> Appearance:
+def describe(frame: Frame, points: FacePoints, config: AppearanceConfig) -> Appearance:
     """Compute the appearance descriptor of the face at the points, at a cost independent of its size.
 
     An affine map brings eyes and mouth to fixed positions, so that a turned head still fills the patch with
@@ -98,9 +98,7 @@ def appearance_distance(one: Appearance, other: Appearance) -> float:
     return 1.0 - float(one @ other)
 
 
-def _unoccluded(
-    frame: Frame, points: Float[np.ndarray, "faces 68 2"], config: TrackerConfig
-) -> Bool[np.ndarray, "faces"]:
+def _unoccluded(frame: Frame, points: FaceStack, config: TrackerConfig) -> Bool[np.ndarray, "faces"]:
     height, width = frame.shape[:2]
     in_frame = fraction_inside(bounding_box(points), box_of_pixels(0, 0, width, height)[None])[:, 0]
     hidden = near_others(points, config.occlusion, config.occlusion.head_margin)

@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 
+from steadyface.arrays import FacePoints, FaceStack
 from steadyface.geometry import bounding_box, face_size, fraction_inside, iou
 from steadyface.tracking.config import MatchingConfig, OcclusionConfig
 
 
 def same_face(
-    points: Float[np.ndarray, "faces 68 2"], others: Float[np.ndarray, "others 68 2"], config: MatchingConfig
+    points: FaceStack, others: Float[np.ndarray, "others 68 2"], config: MatchingConfig
 ) -> Bool[np.ndarray, "faces others"]:
     """Test which shapes lie on the same face, by the IoU of their boxes or the distance of their landmarks.
 
@@ -30,7 +31,7 @@ def same_face(
 
 
 def suppress_duplicates(
-    points: Float[np.ndarray, "faces 68 2"], scores: Float[np.ndarray, "faces"], config: MatchingConfig
+    points: FaceStack, scores: Float[np.ndarray, "faces"], config: MatchingConfig
 ) -> list[int]:
     """Select the best-scored shape of each face.
 
@@ -50,9 +51,7 @@ def suppress_duplicates(
     return sorted(kept)
 
 
-def near_others(
-    points: Float[np.ndarray, "faces 68 2"], config: OcclusionConfig, margin: float = 0.0
-) -> Bool[np.ndarray, "faces"]:
+def near_others(points: FaceStack, config: OcclusionConfig, margin: float = 0.0) -> Bool[np.ndarray, "faces"]:
     """Test which faces overlap another one, so that either may hide the other.
 
     Args:
@@ -70,8 +69,8 @@ def near_others(
 
 
 def find_occluder(
-    points: Float[np.ndarray, "68 2"],
-    others: Mapping[int, Float[np.ndarray, "68 2"]],
+    points: FacePoints,
+    others: Mapping[int, FacePoints],
     config: OcclusionConfig,
 ) -> int | None:
     """Find the nearest other face that is near enough to hide a shape.

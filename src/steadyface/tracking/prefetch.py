@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from steadyface.arrays import Frame
 from steadyface.geometry import Region
-from steadyface.images import Frame
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.tracking.roi import region_change
 

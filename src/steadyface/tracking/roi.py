@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface import markup
+from steadyface.arrays import FacePoints
 from steadyface.geometry import CROP_MARGIN, Region
 from steadyface.tracking.config import RoiConfig
 
 
-def face_region(points: Float[np.ndarray, "68 2"], margin: float = CROP_MARGIN) -> Region:
+def face_region(points: FacePoints, margin: float = CROP_MARGIN) -> Region:
     """Fit a square around a face's points (image px), turned with the line through its eyes.
 
     Args:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.images import Frame
+from steadyface.arrays import Frame
 from steadyface.tracking.config import CutConfig
 
 Thumbnail = Float[np.ndarray, "rows columns"]

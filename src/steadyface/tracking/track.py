@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.arrays import Box, FacePoints, Frame
 from steadyface.geometry import Region, bounding_box, face_size
-from steadyface.images import Frame
 from steadyface.stabilizer import State
 from steadyface.tracking.appearance import Appearance, Observation, appearance_distance, describe
 from steadyface.tracking.config import AppearanceConfig, MotionConfig, TrackerConfig
@@ -31,10 +31,10 @@ class TrackedFace:
     """
 
     face_id: int
-    points: Float[np.ndarray, "68 2"]
-    raw_points: Float[np.ndarray, "68 2"]
+    points: FacePoints
+    raw_points: FacePoints
     scores: Float[np.ndarray, "68"]
-    box: Float[np.ndarray, "4"]
+    box: Box
     held: bool = False
 
     @property
@@ -141,7 +141,7 @@ class Track:
             term = min(term, 1.0)
         return self.motion_cost(observation.points, seconds, config.motion) + term
 
-    def motion_cost(self, points: Float[np.ndarray, "68 2"], seconds: float, config: MotionConfig) -> float:
+    def motion_cost(self, points: FacePoints, seconds: float, config: MotionConfig) -> float:
         """Sum the deviations from the path and from the size, each 1 at its tolerance.
 
         Args:
@@ -210,7 +210,7 @@ class Track:
         track = track.move(observation.points, seconds, config.motion)
         return track.learn_appearance(observation.appearance, config.appearance)
 
-    def move(self, points: Float[np.ndarray, "68 2"], seconds: float, config: MotionConfig) -> Track:
+    def move(self, points: FacePoints, seconds: float, config: MotionConfig) -> Track:
         """Update centre, size and velocity of the centre."""
         centre = _centre(points)
         velocity = (centre - self.centre) / max(seconds - self.located_seconds, 1e-3)
@@ -236,7 +236,7 @@ class Track:
         self,
         observation: Observation,
         seconds: float,
-        points: Float[np.ndarray, "68 2"],
+        points: FacePoints,
         state: State | None,
         config: TrackerConfig,
     ) -> Track:
@@ -269,6 +269,6 @@ Match = tuple[Track, Observation]
 """A track and its observation in the frame."""
 
 
-def _centre(points: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "2"]:
+def _centre(points: FacePoints) -> Float[np.ndarray, "2"]:
     box = bounding_box(points)
     return (box[:2] + box[2:]) / 2

@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.arrays import Boxes, FaceStack, Frame
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
 from steadyface.geometry import Region, bounding_box, iou
-from steadyface.images import Frame, as_rgb
+from steadyface.images import as_rgb
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import choose_stabilizer
@@ -219,7 +220,7 @@ class Tracker:
                 coasting.append(replace(track.last, scores=track.last.scores * left, held=True))
         return coasting
 
-    def _new_faces(self, frame: Frame, known: Float[np.ndarray, "faces 68 2"]) -> list[Landmarks]:
+    def _new_faces(self, frame: Frame, known: FaceStack) -> list[Landmarks]:
         """Detect the faces that are not known yet, largest first, as many as there is room for."""
         boxes = self.detector(frame)
         boxes = boxes[np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")]
@@ -236,7 +237,7 @@ class Tracker:
             boxes = boxes[room:]
         return found
 
-    def _predict_twice(self, frame: Frame, boxes: Float[np.ndarray, "faces 4"]) -> Landmarks:
+    def _predict_twice(self, frame: Frame, boxes: Boxes) -> Landmarks:
         """Predict in the detected boxes, then in the regions that tracking would use."""
         first = self.landmarker.predict_regions(frame, [Region.around_box(box) for box in boxes])
         return self.landmarker.predict_regions(frame, [face_region(points) for points in first.points])

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import cv2
-import numpy as np
-from jaxtyping import Float
 
+from steadyface.arrays import FacePoints, Frame
 from steadyface.detector import FaceFinder
 from steadyface.geometry import bounding_box
-from steadyface.images import Frame
 from steadyface.landmarker import Landmarks
 from steadyface.tracking.appearance import Observation
 from steadyface.tracking.config import TrackerConfig
@@ -68,7 +66,7 @@ class FaceVerifier:
             missed |= self.confidence(frame, observation.points) < self.config.confirm
         return replace(track, miss_count=track.miss_count + 1 if missed else 0)
 
-    def confidence(self, frame: Frame, points: Float[np.ndarray, "68 2"]) -> float:
+    def confidence(self, frame: Frame, points: FacePoints) -> float:
         """Ask the finder for its confidence, in [0, 1], in a face at the points.
 
         Args:
