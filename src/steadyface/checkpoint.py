@@ -26,13 +26,13 @@ _CONFIGS: dict[str, type[CompactConfig] | type[HourglassConfig] | type[FinderCon
 
 
 def describe(config: Config) -> tuple[str, str]:
-    """A network's kind and its configuration as JSON, for the metadata of files; `build_from` reads them."""
+    """Describe a network by its kind and its configuration as JSON, for metadata; `build_from` reads them."""
     kind = next(kind for kind, cls in _CONFIGS.items() if isinstance(config, cls))
     return kind, json.dumps(config.as_dict())
 
 
 def build_from(kind: str, config: str) -> Network:
-    """The network that `describe` described, with fresh weights.
+    """Build the network that `describe` described, with fresh weights.
 
     Raises:
         ConfigError: unknown kind, or not its configuration.

@@ -1,4 +1,4 @@
-"""`steadyface demo`: track a clip whose motion is known exactly, and say how far the result is from it."""
+"""`steadyface demo`: track a clip of known motion and measure the deviation of the result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FACE_CENTRE = (224.0, 115.0)  # of the portrait, px
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far tracked points are from the known motion.
+    """Deviation of tracked points from the known motion.
 
     Args:
         error: mean distance in % of the inter-ocular distance.
@@ -38,7 +38,7 @@ class Deviation:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demonstration measured, for raw and for stabilised points."""
+    """Measurements of the demonstration, for raw and for stabilised points."""
 
     summary: ClipSummary
     raw: Deviation
@@ -46,7 +46,7 @@ class DemoResult:
 
 
 def portrait() -> MovingStill:
-    """The bundled portrait (Eileen Collins; NASA, public domain) under a moving camera, 1280 × 720."""
+    """Bundled portrait (Eileen Collins; NASA, public domain) under a moving camera, 1280 × 720."""
     still = read_image(str(files("steadyface") / "assets" / "astronaut.jpg"))
     return MovingStill(still, centre=_FACE_CENTRE, zoom=2.6)
 
@@ -54,8 +54,8 @@ def portrait() -> MovingStill:
 def run_demo(out: str | Path) -> DemoResult:
     """Render the clip, track the file like any other, and compare with the known motion.
 
-    The true points of the portrait are not known, its motion is: the mean of all frames' raw points, brought
-    back to the still, stands for them. A constant error of the network therefore does not show here.
+    The motion of the portrait is known, its true points are not: the mean of all frames' raw points, mapped
+    back to the still, replaces them. A constant error of the network therefore does not show here.
 
     Args:
         out: folder for the clip, its tracks and its overlay.

@@ -1,4 +1,4 @@
-"""Where the faces are: an image → boxes. Any callable of that shape can take the finder's place."""
+"""Face detection: image → boxes. Any callable of type `Detector` can replace the finder."""
 
 from __future__ import annotations
 
@@ -21,30 +21,32 @@ Detector = Callable[[Frame], Boxes]
 SIDE = 320
 THRESHOLD = 0.5
 
-_SURE = 16.0  # px of a face in the resized frame from which on it is found as surely as a larger one
-_FINER = 3.0  # ratio of a pyramid's levels, at most
+_SURE = 16.0  # px of a face in the resized frame above which a larger one is not found more reliably
+_FINER = 3.0  # largest ratio between levels of the pyramid
 _SAME_FACE = 0.45  # IoU above which boxes of two levels are one face
-_LEAST_INSIDE = 0.4  # share of a box inside the frame below which it is no face that the finder has learnt
-_AT_PLACE = 0.3  # IoU with a known box from which on a found one speaks for it
-_ANY = np.array(0.05, np.float32)  # least score that is looked at there
-_PART_OF = 0.7  # share of a finer level's box inside a coarser one's above which it is a part of that face
+_LEAST_INSIDE = 0.4  # fraction of a box inside the frame; training has no faces below
+_AT_PLACE = 0.3  # IoU with a known box above which a found box confirms it
+_ANY = np.array(0.05, np.float32)  # lowest score that `confidence` considers
+_PART_OF = 0.7  # fraction of a finer box inside a coarser one above which it is part of that face
 
 _YUNET_TO_LANDMARKS = np.array([-0.003, 0.255, 1.016, 1.008])
-"""Where the landmark box's borders lie in YuNet's: shares of its width and height, medians over every sixth
+"""Borders of the landmark box in YuNet's box, in units of its width and height: medians over every sixth
 annotated face of LFPW's training set and AFW."""
 
-_YUNET_LEAST = 64  # px a side; of narrower frames YuNet reads what is not there
+_YUNET_LEAST = 64  # px a side; YuNet reads past the end of smaller frames
 
 
 class FaceFinder:
-    """Our own network: all faces of a frame, frontal or turned, upright or tilted, as landmark boxes.
+    """Find all faces of a frame, frontal or turned, upright or tilted, as landmark boxes.
 
     Args:
         weights: `finder` or an `.onnx` file written by `steadyface export`.
-        side: longer side of the frame that is searched, px; a smaller frame is searched as it is.
-        min_face: larger side of the smallest box to be found, image px. Where the resized frame would show
-            it too small, the frame is searched once more, larger, as often as needed. None searches once.
-        threshold: least score of a face.
+        side: longer side of the frame that is searched, px; a smaller frame is searched as it is. Increasing
+            it finds smaller faces, but costs time with its square.
+        min_face: larger side of the smallest box to be found, image px. If the resized frame shows it too
+            small, the frame is searched again at larger sizes. Decreasing it finds smaller faces, but costs
+            time. None searches once.
+        threshold: lowest score of a face. Increasing it gives fewer false faces, but misses more.
         device: `auto`, `cpu` or `cuda`.
         threads: of the network on the CPU; None takes one for the bundled finder.
 
@@ -73,18 +75,18 @@ class FaceFinder:
         _, self._session, _ = open_model(weights, "finder", device, threads)
 
     def __call__(self, image: np.ndarray) -> Boxes:
-        """The boxes of `find`."""
+        """Return the boxes of `find`."""
         return self.find(image)[0]
 
     def find(self, image: np.ndarray) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
-        """The faces of an image, best first.
+        """Find the faces of an image, best first.
 
         Args:
             image: RGB uint8 (H, W, 3); grey and RGBA are taken too.
 
         Returns:
-            (N, 4) boxes x0, y0, x1, y1 tight around the 68 landmarks, image px, beyond the border where the
-            face is; and their scores in [0, 1].
+            (N, 4) boxes x0, y0, x1, y1 tight around the 68 landmarks, image px, beyond the border if the face
+            is; and their scores in [0, 1].
 
         Raises:
             ConfigError: the image is not uint8 of such a shape.
@@ -93,7 +95,7 @@ class FaceFinder:
         boxes, scores = np.zeros((0, 4)), np.zeros(0)
         sides = self._sides(max(image.shape[:2]))
         for side in sides:
-            least = _SURE if side < sides[-1] else 0.0  # what is smaller here is larger at the next level
+            least = _SURE if side < sides[-1] else 0.0  # smaller faces are found at the next level
             finer, their_scores = self._search(image, side, least)
             new = ~(iou(finer, boxes) > _SAME_FACE).any(axis=1)
             new &= ~(fraction_inside(finer, boxes) > _PART_OF).any(axis=1)
@@ -102,21 +104,21 @@ class FaceFinder:
         return boxes[order], scores[order]
 
     def confidence(self, image: np.ndarray, box: Box) -> float:
-        """How sure the network is of a face at a known place; cheap where the image is a small crop.
+        """Score of a face at a known position; cheap for a small crop.
 
         Args:
             image: RGB uint8 (H, W, 3), searched at its own size.
             box: around the face's landmarks, image px.
 
         Returns:
-            The best score of the faces whose boxes overlap that one; 0 where there is none.
+            The best score of the faces whose boxes overlap that one; 0 if there is none.
         """
         outputs = self._session.run(["boxes", "scores"], {"image": image, "threshold": _ANY})
         boxes, scores = (values.astype(float) for values in outputs)
         return float(scores[iou(box[None], boxes)[0] > _AT_PLACE].max(initial=0.0))
 
     def _sides(self, longer: int) -> list[int]:
-        """Longer sides of the frame at the levels of the pyramid, coarsest first."""
+        """Longer side of the frame at each level of the pyramid, coarsest first."""
         sides = [min(float(self.side), longer)]
         needed = 0.0 if self.min_face is None else longer * _SURE / self.min_face
         while sides[-1] < needed:
@@ -126,7 +128,7 @@ class FaceFinder:
     def _search(
         self, image: Frame, side: int, least: float = 0.0
     ) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
-        """The faces of one level whose larger side is at least `least` px there."""
+        """Find the faces of one level whose larger side is at least `least` px there."""
         small, to_small = resize_to(image, side)
         threshold = np.array(self.threshold, np.float32)
         boxes, scores = self._session.run(["boxes", "scores"], {"image": small, "threshold": threshold})
@@ -144,7 +146,7 @@ def choose_detector(
     device: str = "auto",
     threads: int | None = None,
 ) -> FaceFinder | YuNetDetector:
-    """The detector that a file holds: ours if it says so, else YuNet; None stands for the bundled finder.
+    """Open the detector of a file: a finder of steadyface, else YuNet; None takes the bundled finder.
 
     Args:
         path: an `.onnx` file.
@@ -167,12 +169,12 @@ def choose_detector(
 
 
 class YuNetDetector:
-    """YuNet (Wu et al. 2023) through OpenCV, from a file that the user has.
+    """YuNet (Wu et al. 2023) by OpenCV, from a file of the user's.
 
     Args:
         path: of `face_detection_yunet_*.onnx`.
         side: longer side of the frame that is searched, px; a smaller frame is searched as it is.
-        threshold: least confidence of a face.
+        threshold: lowest confidence of a face.
 
     Raises:
         WeightsError: no such file, or not YuNet's.

@@ -52,7 +52,7 @@ class ConfigError(SteadyfaceError, ValueError):
 
     @classmethod
     def choice(cls, name: str, value: object, allowed: object) -> ConfigError:
-        """`name` was given as `value`, which is none of `allowed`."""
+        """Error that `value` is none of the `allowed` values of `name`."""
         listed = ", ".join(str(item) for item in allowed)  # type: ignore[attr-defined]
         return cls(f"unknown {name} {value!r}; choose one of: {listed}")
 

@@ -1,11 +1,11 @@
-"""The coordinate rule, and all that follows from it.
+"""Coordinates: the rule for pixels, and maps, boxes and regions that follow it.
 
 Coordinates are continuous pixels in the order (x, y), 0-based, with **pixel centres at integers**: the
 top-left pixel covers [-½, ½] × [-½, ½], and an image W wide spans [-½, W - ½]. Hence
 
 - a grid that is `s` times finer: x → (x + ½)·s - ½ (`change_grid`);
 - a horizontal flip: x → W - 1 - x (`flip_points`);
-- a `.pts` file, which counts from 1: subtract 1 on reading, add 1 on writing (`datasets.pts`).
+- a `.pts` file, which counts from 1: subtract 1 on reading, add 1 on writing (`pts`).
 
 No other module adds a half, a stride or a scale to a coordinate.
 """
@@ -36,7 +36,7 @@ def change_grid(points: Float[Any, "*batch 2"], scale: Any) -> Float[Any, "*batc
         scale: new side over old side, for instance 128 / 256; or two of them, for x and y.
 
     Returns:
-        The same places in px of the new grid.
+        The same positions in px of the new grid.
 
     >>> change_grid(np.array([[0.0, 255.0]]), 0.5)
     array([[ -0.25, 127.25]])
@@ -68,7 +68,7 @@ def flip_points(
 
 
 def bounding_box(points: PointBatch) -> Float[np.ndarray, "*batch 4"]:
-    """The tight box (x0, y0, x1, y1) of each face's points, in the points' frame.
+    """Tight box (x0, y0, x1, y1) around each face's points, in their frame of reference.
 
     >>> bounding_box(np.array([[1.0, 5.0], [4.0, 2.0]]))
     array([1., 2., 4., 5.])
@@ -77,7 +77,7 @@ def bounding_box(points: PointBatch) -> Float[np.ndarray, "*batch 4"]:
 
 
 def box_of_pixels(x: float, y: float, width: float, height: float) -> Box:
-    """The box (x0, y0, x1, y1) covered by whole pixels, given as OpenCV gives a rectangle.
+    """Box (x0, y0, x1, y1) that whole pixels cover, from a rectangle in OpenCV's form.
 
     >>> box_of_pixels(0, 0, 10, 20)
     array([-0.5, -0.5,  9.5, 19.5])
@@ -99,7 +99,7 @@ def iou(boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]) -> Fl
 def fraction_inside(
     boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]
 ) -> Float[np.ndarray, "n m"]:
-    """Share of every box that lies inside every other box, in [0, 1].
+    """Fraction of every box that lies inside every other box, in [0, 1].
 
     >>> fraction_inside(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 9.0, 9.0]]))
     array([[0.5]])
@@ -120,7 +120,7 @@ def _areas(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n"]:
 
 @dataclass(frozen=True)
 class Affine:
-    """An affine map between two pixel grids: x ↦ A·x + b, kept as one (2, 3) matrix [A | b].
+    """Affine map between two pixel grids: x ↦ A·x + b, stored as one (2, 3) matrix [A | b].
 
     >>> double = Affine.scaling(2.0)
     >>> double(np.array([[0.0, 0.0]]))
@@ -133,13 +133,13 @@ class Affine:
 
     @classmethod
     def scaling(cls, x: float, y: float | None = None) -> Affine:
-        """The map of `change_grid`; y defaults to x."""
+        """Map of `change_grid`; y defaults to x."""
         y = x if y is None else y
         return cls(np.array([[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5]]))
 
     @classmethod
     def translation(cls, x: float, y: float) -> Affine:
-        """The map that adds (x, y)."""
+        """Map that adds (x, y)."""
         return cls(np.array([[1.0, 0.0, x], [0.0, 1.0, y]]))
 
     def __call__(self, points: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch 2"]:
@@ -147,7 +147,7 @@ class Affine:
         return points @ self.matrix[:, :2].T + self.matrix[:, 2]
 
     def boxes(self, boxes: Float[np.ndarray, "*batch 4"]) -> Float[np.ndarray, "*batch 4"]:
-        """Map boxes (x0, y0, x1, y1); for maps that turn nothing.
+        """Map boxes (x0, y0, x1, y1); only for maps without rotation.
 
         >>> Affine.scaling(2.0, 1.0).boxes(np.array([0.0, 0.0, 3.0, 3.0]))
         array([0.5, 0. , 6.5, 3. ])
@@ -156,25 +156,25 @@ class Affine:
 
     @cached_property
     def inverse(self) -> Affine:
-        """The map back."""
+        """Inverse map."""
         (a, b, x), (c, d, y) = self.matrix.tolist()
         area = a * d - b * c
         return Affine(np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]]) / area)
 
     @cached_property
     def scale(self) -> float:
-        """Target px per source px (the square root of the area's ratio)."""
+        """Target px per source px: the square root of the ratio of areas."""
         return math.sqrt(abs(float(np.linalg.det(self.matrix[:, :2]))))
 
     def then(self, after: Affine) -> Affine:
-        """First this map, then `after`."""
+        """Compose: this map first, then `after`."""
         linear = after.matrix[:, :2] @ self.matrix[:, :2]
         return Affine(np.column_stack([linear, after(self.matrix[:, 2])]))
 
 
 @dataclass(frozen=True)
 class Region:
-    """A square of an image, at any sub-pixel place, size and roll: what a network gets to see.
+    """Square of an image at any sub-pixel position, size and roll: the input of a network.
 
     Args:
         x, y: centre, image px.
@@ -189,7 +189,7 @@ class Region:
 
     @classmethod
     def around_box(cls, box: Box, margin: float = CROP_MARGIN) -> Region:
-        """The upright square of side `margin`·max(w, h, 1 px) on a landmark box's centre.
+        """Upright square of side `margin`·max(w, h, 1 px) on the centre of a landmark box.
 
         >>> Region.around_box(np.array([0.0, 0.0, 10.0, 20.0]))
         Region(x=5.0, y=10.0, side=26.0, roll=0.0)
@@ -199,7 +199,7 @@ class Region:
 
     @classmethod
     def around_points(cls, points: Points, roll: float = 0.0, margin: float = CROP_MARGIN) -> Region:
-        """The square turned by `roll` around a face's points (image px); at roll 0 that of `around_box`."""
+        """Square turned by `roll` around a face's points (image px); at roll 0 that of `around_box`."""
         cos, sin = math.cos(roll), math.sin(roll)
         upright = cls.around_box(bounding_box(points @ np.array([[cos, -sin], [sin, cos]])), margin)
         x, y = cos * upright.x - sin * upright.y, sin * upright.x + cos * upright.y
@@ -207,13 +207,13 @@ class Region:
 
     @property
     def corners(self) -> Float[np.ndarray, "4 2"]:
-        """The four corners, image px, clockwise from the square's own top left."""
+        """Four corners, image px, clockwise from the square's own top left."""
         unit = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
         cos, sin = math.cos(self.roll), math.sin(self.roll)
         return (unit * self.side) @ np.array([[cos, sin], [-sin, cos]]) + [self.x, self.y]
 
     def to_crop(self, size: int) -> Affine:
-        """The map from image px to px of a `size` × `size` crop of this square.
+        """Map from image px to px of a `size` × `size` crop of this square.
 
         >>> Region(x=4.5, y=4.5, side=10.0).to_crop(20)(np.array([[0.0, 9.0]]))
         array([[ 0.5, 18.5]])
@@ -229,9 +229,9 @@ class Region:
 def face_size(
     points: PointBatch,
 ) -> Float[np.ndarray | np.floating, "*batch"]:
-    """How large a face is: √(width · height) of its points' box, px.
+    """Size of a face: √(width · height) of its points' box, px.
 
-    Unlike the distance of the eyes it stays away from zero when the head turns.
+    Unlike the distance of the eyes it does not shrink to zero when the head turns.
 
     >>> float(face_size(np.array([[0.0, 0.0], [8.0, 2.0]])))
     4.0

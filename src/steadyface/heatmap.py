@@ -1,7 +1,7 @@
 """Fractional heatmap regression (FHR): points to heatmaps and back, without rounding.
 
-`encode` draws a Gaussian at the *unrounded* place of each point. `decode` finds it again: the brightest cell,
-then a closed-form step to a fraction of that cell. `decode_logits` does the same for maps kept as logarithms
+`encode` draws a Gaussian at the *unrounded* position of each point. `decode` reads it back: the brightest
+cell, then a closed-form step to a fraction of that cell. `decode_logits` does the same for maps of logarithms
 (the output of a network trained with softmax and cross-entropy). Numpy arrays and torch tensors, on any
 device, go through the same code by way of the array-API standard; a batch needs no loop.
 
@@ -22,10 +22,10 @@ from steadyface.errors import ConfigError
 METHODS = ("argmax", "quarter", "fhr", "fhr_symmetric", "least_squares", "dark")
 DEFAULT_METHOD = "dark"
 
-_LOWEST = -1e30  # stands for the logarithm of nothing; finite, so that differences stay finite
-_CELL = 0.5  # half a side: a three-point step has no business outside the brightest cell
+_LOWEST = -1e30  # stands for the logarithm of 0; finite, so that differences stay finite
+_CELL = 0.5  # half a side: a three-point step stays within the brightest cell
 _NEIGHBOURHOOD = 1.5  # noise can raise a neighbour of the true peak; a wider fit may correct that
-_VARIANCE_RANGE = (0.05, 100.0)  # cells²; what a peak's curvature can be trusted to tell
+_VARIANCE_RANGE = (0.05, 100.0)  # cells²; range in which the curvature of a peak is trusted
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Decoded:
 
     Args:
         points: (…, L, 2) x, y in px of the heatmap.
-        scores: (…, L) in [0, 1]; 0 where the map holds no evidence. `decode`: the peak's height;
-            `decode_logits`: the share of the softmax's mass that lies around the peak.
+        scores: (…, L) in [0, 1]; 0 for a map without evidence. `decode`: the peak's height;
+            `decode_logits`: the fraction of the softmax's mass around the peak.
         covariances: (…, L, 2, 2) px² of the heatmap: the inverse curvature of the log-peak, which for a
             Gaussian peak is its covariance.
     """
@@ -48,7 +48,7 @@ class Decoded:
 def encode(
     points: Float[Any, "*batch 2"], size: tuple[int, int], sigma: float, *, rounded: bool = False
 ) -> Float[Any, "*batch h w"]:
-    """Draw each point as a Gaussian of peak 1 at its exact, unrounded place.
+    """Draw each point as a Gaussian of peak 1 at its exact, unrounded position.
 
     Equation: H(c) = exp(-‖c - c₀‖² / 2σ²).
     Source: Tai et al. 2019, Eq. (1).
@@ -81,9 +81,9 @@ def encode(
 def decode(heatmaps: Any, *, sigma: float, method: str = DEFAULT_METHOD, reach: int = 1) -> Decoded:
     """Find each map's point to a fraction of a cell.
 
-    Whatever a map holds (NaN, infinities, negatives, zeros, a peak on the border), the answer is finite,
-    lies in the brightest cell (`fhr`) or at most one cell further, and scores 0 where there is no evidence
-    (nothing positive, or flat).
+    For any map (NaN, infinities, negatives, zeros, a peak on the border) the result is finite, lies in the
+    brightest cell (`fhr`) or at most one cell further, and has score 0 without evidence (nothing positive, or
+    flat).
 
     Source: Tai et al. 2019, Eq. (3)-(4). Differs from it in: the sign at the last row and column, where the
     printed formula returns -c₀; neighbours that are not positive are never used; the step is clamped.
@@ -126,11 +126,11 @@ def decode(heatmaps: Any, *, sigma: float, method: str = DEFAULT_METHOD, reach: 
 def decode_logits(
     logits: Any, *, sigma: float, method: str = DEFAULT_METHOD, reach: int = 1, finite: bool = False
 ) -> Decoded:
-    """`decode` for maps kept as log values up to a constant, without leaving the logarithm.
+    """Decode maps of log values, known up to a constant, without leaving the logarithm.
 
-    Scores are the share of softmax(logits) within the window of ⌈3σ⌉ cells around the peak: the network's own
-    probability that the point is there. NaN and infinite cells count as nothing; `finite` promises that there
-    are none, which saves the looking.
+    Scores are the fraction of softmax(logits) within ⌈3σ⌉ cells of the peak: the network's own probability
+    that the point is there. NaN and infinite cells count as 0; `finite` promises that there are none, which
+    saves a pass over the maps.
 
     >>> import numpy as np
     >>> logits = np.log(encode(np.array([[5.3, 6.8]]), (16, 16), sigma=1.0)) + 7.0
@@ -153,7 +153,7 @@ def decode_logits(
 
 @dataclass(frozen=True)
 class _Peak:
-    """The brightest cell of each map and the square patch around it."""
+    """Brightest cell of each map and the square patch around it."""
 
     x: Any  # (…) integer cell
     y: Any
@@ -237,7 +237,7 @@ def _refine(
 
 
 def _along(axis: int, logs: Any, usable: Any) -> tuple[Any, Any]:
-    """The line of cells through the peak along one axis of the patch."""
+    """Line of cells through the peak along one axis of the patch."""
     centre = logs.shape[-1] // 2
     if axis == -1:
         return logs[..., centre, :], usable[..., centre, :]
@@ -298,10 +298,10 @@ def _least_squares(xp: Any, logs: Any, usable: Any, sigma: float) -> tuple[Any, 
 
 
 def _dark(xp: Any, logs: Any, usable: Any, sigma: float) -> tuple[Any, Any]:
-    """Newton's method on the logarithm of the map blurred with its own width, from the brightest cell on.
+    """Newton's method on the logarithm of the map blurred with its own width, from the brightest cell.
 
-    With m and C the mean (from the current place u) and covariance of the map under a Gaussian window on u,
-    the gradient of the log of the blurred map is m/σ² and its Hessian (C - σ²)/σ⁴; hence the step
+    With m and C the mean (from the current position u) and covariance of the map under a Gaussian window on
+    u, the gradient of the log of the blurred map is m/σ² and its Hessian (C - σ²)/σ⁴; hence the step
     (1 - C/σ²)⁻¹ m. A second step makes the result independent of which of two equal cells was the brightest.
     """
     values = xp.where(usable, xp.exp(logs), 0.0)
@@ -315,11 +315,11 @@ def _dark(xp: Any, logs: Any, usable: Any, sigma: float) -> tuple[Any, Any]:
 
 
 def _newton_step(xp: Any, values: Any, offsets: Any, sigma: float) -> Any:
-    """(1 - C/σ²)⁻¹ m, or nothing where the blurred map is not curved like a peak.
+    """Step (1 - C/σ²)⁻¹ m, or 0 where the blurred map is not curved like a peak.
 
     Args:
         values: (…, n, n) the map around the peak.
-        offsets: (…, 2, n) of its columns and of its rows from the current place.
+        offsets: (…, 2, n) of its columns and of its rows from the current position.
     """
     window = xp.exp(offsets**2 / (-2 * sigma**2))
     powers = xp.stack([window, window * offsets, window * offsets**2], axis=-1)
@@ -375,7 +375,7 @@ def _as_float(heatmaps: Any) -> tuple[Any, Any]:
 
 
 def _radius(method: str, sigma: float, reach: int) -> int:
-    """How many cells around the peak a decoder looks at."""
+    """Number of cells around the peak that a decoder reads."""
     _check_sigma(sigma)
     if reach < 1:
         raise ConfigError(f"reach must be at least 1 cell, got {reach}")

@@ -21,7 +21,7 @@ _ROWS = 3
 
 
 def as_rgb(image: np.ndarray) -> Frame:
-    """An image as RGB uint8 (H, W, 3): grey is repeated, alpha is dropped, RGB stays the same array.
+    """Convert to RGB uint8 (H, W, 3): grey is repeated, alpha is dropped, RGB stays the same array.
 
     Args:
         image: uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
@@ -38,7 +38,7 @@ def as_rgb(image: np.ndarray) -> Frame:
 
 
 def read_image(path: str | Path) -> Frame:
-    """Read an image as RGB uint8 (H, W, 3), turned as its EXIF data say; grey and alpha become plain RGB.
+    """Read an image as RGB uint8 (H, W, 3), turned by its EXIF orientation; grey and alpha become RGB.
 
     Raises:
         DataError: missing, empty, or not an image.
@@ -73,13 +73,13 @@ def crop_region(
     """Cut a square region out of an image and bring it to `size` × `size` px.
 
     A region much larger than the crop is first averaged over whole blocks, so that no detail aliases; the
-    rest is one bilinear warp, never rounded to pixels. Outside the image lies black.
+    rest is one bilinear warp, without rounding to pixels. Pixels outside the image are black.
 
     Args:
         image: RGB uint8.
         region: in image px.
         size: side of the crop, px.
-        border: OpenCV's border mode (training fills the outside in other ways too).
+        border: OpenCV's border mode; training uses others too.
 
     Returns:
         The crop, and the map from image px to crop px.
@@ -97,7 +97,7 @@ def crop_region(
 def _average_blocks(
     image: Frame, region: Region, block: int, border: int
 ) -> tuple[UInt8[np.ndarray, "rows columns 3"], Affine]:
-    """The part of the image under the region, averaged over block × block px, and the map to its px."""
+    """Average the part of the image under the region over block × block px; also the map to its px."""
     height, width = image.shape[:2]
     low = np.floor(region.corners.min(axis=0)).astype(int) - 2 * block
     high = np.ceil(region.corners.max(axis=0)).astype(int) + 2 * block
@@ -113,10 +113,9 @@ def _average_blocks(
 
 
 def resize_to(image: Frame, side: int) -> tuple[UInt8[np.ndarray, "rows columns 3"], Affine]:
-    """Bring an image's longer side to `side` px; the cost hardly grows with the image.
+    """Resize so that the longer side has `side` px; the cost hardly grows with the image.
 
-    Of an image many times as large only every k-th row is read, so that at least `_ROWS` of them are averaged
-    into each of the result's.
+    From a much larger image only every k-th row is read, at least `_ROWS` for each row of the result.
 
     Args:
         image: RGB uint8.

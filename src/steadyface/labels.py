@@ -1,6 +1,6 @@
-"""Pseudo-labels: faces that nobody annotated, labelled by a trained network for another to learn from.
+"""Pseudo-labels: faces without annotation, labelled by a trained network to train another.
 
-Each face is seen plain and mirrored at three scales; where those views disagree, it is left out.
+Each face is predicted plain and mirrored at three scales; if these views disagree, it is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from steadyface.tracking import Tracker
 from steadyface.video import open_frames
 
 LARGEST_SPREAD = 0.02
-"""How far the views of a face may lie apart, in shares of its size, for it to be kept."""
+"""Largest spread of the views of a face that is kept, relative to its size."""
 
 _SCALES = (0.88, 1.0, 1.12)
 _SMALLEST = 56.0  # px of a face's box
@@ -34,11 +34,11 @@ _SIDE = 300  # px of the written image, at most
 
 @dataclass(frozen=True)
 class Label:
-    """What several views of one face agree on.
+    """Mean of several views of one face.
 
     Args:
         points: (68, 2) mean over the views, image px.
-        spread: how far the views lie apart: standard deviation of a point, in shares of the face's size.
+        spread: standard deviation of a point over the views, relative to the face's size.
     """
 
     points: Points
@@ -51,7 +51,7 @@ def label_face(landmarker: Landmarker, image: Frame, region: Region) -> Label:
     Args:
         landmarker: the teacher.
         image: RGB uint8.
-        region: of the face, image px; it is centred anew on the points before they are averaged.
+        region: of the face, image px; the views are centred on the points that it gives.
     """
     first = landmarker.predict_regions(image, [region])[0].points
     centred = Region.around_points(first, region.roll)
@@ -79,7 +79,7 @@ def write_labels(source: Path, out: Path, tracker: Tracker, every: int = 12) -> 
             or a video, an image, or a folder of images, tracked.
         out: folder; made if missing.
         tracker: finds the faces of clips, and its landmarker labels them.
-        every: how many frames of a clip lie between labelled ones.
+        every: every so many frames of a clip are labelled.
 
     Returns:
         Counts of faces kept and seen.
@@ -126,7 +126,7 @@ def _faces_of_clip(source: Path, tracker: Tracker, every: int) -> Iterator[tuple
 
 
 def _write(stem: Path, image: Frame, points: Points) -> None:
-    """The face's surroundings and its points, as 300-W would have them."""
+    """Write the face's surroundings and its points, as in 300-W."""
     region = Region.around_points(points, margin=_MARGIN)
     crop, to_crop = crop_region(image, region, min(_SIDE, round(region.side)))
     write_image(stem.with_name(f"{stem.name}.jpg"), crop)

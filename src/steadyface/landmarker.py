@@ -1,4 +1,4 @@
-"""An image and a face's place in it → 68 points, by a bundled ONNX network."""
+"""Landmarks of faces whose regions are known, by an ONNX network."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from steadyface.models import DEFAULT_MODEL, open_model
 
 @dataclass(frozen=True)
 class Landmarks:
-    """The points of one face or, with a leading axis, of several.
+    """Points of one face or, with a leading axis, of several.
 
     Args:
         points: (…, 68, 2) x, y in image px.
-        scores: (…, 68) in [0, 1]: the network's own probability that the point is where it says.
+        scores: (…, 68) in [0, 1]: the network's own probability that the point is right.
         covariances: (…, 68, 2, 2) image px²: the spread of each heatmap's peak.
     """
 
@@ -43,15 +43,15 @@ class Landmarks:
 
 
 class Landmarker:
-    """Finds the 68 points of faces whose boxes are known.
+    """Predict the 68 points of faces whose boxes are known.
 
     Args:
         weights: name of a bundled model (`models.bundled_models()`) or path of an exported `.onnx` file.
-            `compact` and `tiny` alone mean their 8 bits on the CPU, their float32 on CUDA.
+            `compact` and `tiny` mean their int8 form on the CPU and float32 on CUDA.
         decoder: one of `heatmap.METHODS`; None takes the one inside the model's graph.
         device: `cpu`, `cuda`, or `auto` (CUDA where ONNX Runtime has it).
-        threads: of the network on the CPU; None takes one for a small bundled network, else as many as ONNX
-            Runtime takes. With 1, a `Tracker` keeps to one thread altogether.
+        threads: of the network on the CPU; None takes one for a small bundled network, else the default of
+            ONNX Runtime. With 1, a `Tracker` uses one thread in all.
 
     Raises:
         WeightsError: no such model, or not a landmark model of this package.
@@ -77,7 +77,7 @@ class Landmarker:
         self._decodes_inside = self.decoder == metadata["method"]
 
     def predict(self, image: np.ndarray, box: np.ndarray | Sequence[float]) -> Landmarks:
-        """The points of one face.
+        """Predict the points of one face.
 
         Args:
             image: RGB uint8 (H, W, 3).
@@ -97,7 +97,7 @@ class Landmarker:
         return self.predict_regions(image, [Region.around_box(box)])[0]
 
     def predict_regions(self, image: np.ndarray, regions: Sequence[Region]) -> Landmarks:
-        """The points of several faces in one run of the network.
+        """Predict the points of several faces in one run of the network.
 
         Args:
             image: RGB uint8 (H, W, 3).
@@ -114,7 +114,7 @@ class Landmarker:
         return _to_image(self.predict_crops(np.stack(crops)), maps)
 
     def predict_crops(self, crops: Crops) -> Landmarks:
-        """The points of ready crops (RGB, `input_size` px a side), in crop px."""
+        """Predict the points of ready crops (RGB, `input_size` px a side), in crop px."""
         if self._decodes_inside:
             return Landmarks(*self._session.run(["points", "scores", "covariances"], {"crops": crops}))
         logits = self.predict_logits(crops)
@@ -123,7 +123,7 @@ class Landmarker:
         return Landmarks(change_grid(read.points, scale), read.scores, read.covariances * scale**2)
 
     def predict_logits(self, crops: Crops) -> Float[np.ndarray, "faces landmarks h w"]:
-        """The log-heatmaps of ready crops, before any decoding."""
+        """Predict the log-heatmaps of ready crops, without decoding."""
         return self._session.run(["logits"], {"crops": crops})[0]
 
 

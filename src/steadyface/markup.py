@@ -1,7 +1,7 @@
 """The 68-point markup of iBUG / Multi-PIE, and the 7-point subsets.
 
 Points are numbered from 0. *Right* and *left* are the subject's own; in an unmirrored picture the right eye
-lies left. No other module knows what a landmark's number means.
+lies left. Only this module knows the meaning of a landmark's number.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ EARS = [0, 16]
 NOSE_TIP = 30
 
 OUTER_EYE_CORNERS = (36, 45)
-"""The inter-ocular distance is measured between these (points 37 and 46 when counted from 1)."""
+"""Points between which the inter-ocular distance is measured (37 and 46 when counted from 1)."""
 
 
 def _edges() -> np.ndarray:
@@ -65,10 +65,10 @@ def _flip() -> np.ndarray:
 
 
 FLIP = _flip()
-"""(68,) after mirroring an image, point i is found where point FLIP[i] was."""
+"""(68,): in a mirrored image, point i lies where point FLIP[i] was."""
 
 SEVEN = np.array([36, 39, 42, 45, 30, 48, 54])
-"""The seven points shared with other markups: eye corners (4), tip of the nose, mouth corners (2)."""
+"""Seven points shared with other markups: eye corners (4), tip of the nose, mouth corners (2)."""
 
 SEVEN_TALKING_FACE = np.array([27, 29, 34, 32, 67, 48, 54])
 """The same seven points in FGNET's own 68-point markup of the Talking Face video."""
@@ -78,13 +78,13 @@ FGNET_TO_IBUG: dict[int, int] = {
     41: 33,  # base of the nose
     **{i: i for i in (48, 49, 50, 51, 52, 53, 54, 57)},  # outer lips
 }
-"""Points of FGNET's markup that lie where a point of iBUG's does: in the median within 1.5 % of the
+"""Points of FGNET's markup that coincide with one of iBUG's: in the median within 1.5 % of the
 inter-ocular distance of what a network trained on iBUG's markup finds, for children and adults alike. Other
 points are spaced differently, lie beside their namesake (the tip of the nose by 2.8 %) or have none."""
 
 
 def corners(group: str) -> tuple[int, int]:
-    """The two ends of a closed contour (one of `CLOSED_GROUPS`), that on the subject's right first.
+    """Two ends of a closed contour (one of `CLOSED_GROUPS`), that on the subject's right first.
 
     >>> corners("right_eye")
     (36, 39)
@@ -94,7 +94,7 @@ def corners(group: str) -> tuple[int, int]:
 
 
 def facing(group: str) -> tuple[Int[np.ndarray, "pairs"], Int[np.ndarray, "pairs"]]:
-    """The upper and the lower points of a closed contour that face each other, from the subject's right.
+    """Upper and lower points of a closed contour that are opposite each other, from the subject's right.
 
     The two corners are in no pair.
 
@@ -107,7 +107,7 @@ def facing(group: str) -> tuple[Int[np.ndarray, "pairs"], Int[np.ndarray, "pairs
 
 
 def _per_point(shares: dict[str, tuple[float, ...]]) -> np.ndarray:
-    """(68,) the shares of some groups' points, in drawing order; 0 for all others."""
+    """(68,): values of some groups' points, in drawing order; 0 for all others."""
     values = np.zeros(COUNT)
     for group, of_group in shares.items():
         values[GROUPS[group]] = of_group
@@ -121,7 +121,7 @@ JAW_DROP = _per_point(
         "inner_lips": (0.3, -0.05, -0.06, -0.05, 0.3, 0.92, 1, 0.92),
     }
 )
-"""(68,) how far down a dropping jaw takes each point: 1 for the middle of the lower lip, below 0 for up."""
+"""(68,): downward motion of each point when the jaw drops; 1 for the middle of the lower lip."""
 
 NOSE_DEPTH = _per_point({"nose_bridge": (0.2, 0.4, 0.7, 1.0), "nose_base": (0.3, 0.5, 0.6, 0.5, 0.3)})
-"""(68,) how far each point stands out of the face because it is on the nose: 1 for the tip."""
+"""(68,): height of each point of the nose above the face; 1 for the tip."""

@@ -1,4 +1,4 @@
-"""What 68 points say about a face: where the head is and looks, how open eyes and mouth are."""
+"""Measures of a face from its 68 points: head pose, openness of eyes and mouth, blinks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PARTS: dict[str, tuple[tuple[int, int, int], ...]] = {
         *((0, 36, 25), (-7, 35, 27)),
     ),
 }
-"""mm from the tip of the nose: towards the subject's left, down, and back."""
+"""mm from the tip of the nose: to the subject's left, down, and back."""
 
 
 def _mean_face() -> Float[np.ndarray, "68 3"]:
@@ -61,7 +61,7 @@ _RIGID = np.flatnonzero(np.abs(markup.JAW_DROP) <= 0.1)
 
 @dataclass(frozen=True)
 class HeadPose:
-    """Place and turn of heads before the camera; its axes: x right, y down, z away from it.
+    """Position and rotation of heads in camera coordinates: x right, y down, z away from the camera.
 
     Args:
         rotation: (…, 3) radians about x, y and z, R = Rx Ry Rz: a head that nods down, turns to the image's
@@ -74,14 +74,14 @@ class HeadPose:
 
 
 def head_pose(points: FaceBatch, width: float, height: float, focal: float | None = None) -> HeadPose:
-    """Where heads are and how they are turned, with all heads taken for `MEAN_FACE`.
+    """Estimate head pose, with `MEAN_FACE` as the shape of every head.
 
     Equation: the R, t that minimise Σ_i ‖x_i - π(R·X_i + t)‖², π(X) = f·(X, Y)/Z + c, over the points that an
     opening mouth leaves in place.
     Source: Terzakis and Lourakis 2020 (SQPnP), in OpenCV; axes of OpenFace (Baltrušaitis et al. 2018).
 
-    Lengths are as right as the assumptions: a smaller head than the average, or a longer lens than the one
-    assumed, looks further away than it is. Angles hardly depend on either.
+    Lengths depend on the assumptions: a head smaller than the average, or a lens longer than assumed, seems
+    further away than it is. Angles hardly depend on either.
 
     Args:
         points: image px.
@@ -89,7 +89,7 @@ def head_pose(points: FaceBatch, width: float, height: float, focal: float | Non
         focal: focal length, px; None takes the image's longer side, a view of 53°, about a phone's.
 
     Returns:
-        NaN for a face that allows no solution.
+        Poses; NaN for a face without a solution.
 
     >>> camera = MEAN_FACE + [0, 0, 600]
     >>> points = 640 * camera[:, :2] / camera[:, 2:] + [319.5, 239.5]
@@ -106,7 +106,7 @@ def head_pose(points: FaceBatch, width: float, height: float, focal: float | Non
 
 
 def _solve(points: FacePoints, camera: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "2 3"]:
-    """Rotation angles and translation of one face."""
+    """Solve for the rotation angles and translation of one face."""
     chosen = points[_RIGID]
     if not np.isfinite(chosen).all() or not np.ptp(chosen, axis=0).all():
         return np.full((2, 3), np.nan)
@@ -116,14 +116,14 @@ def _solve(points: FacePoints, camera: Float[np.ndarray, "3 3"]) -> Float[np.nda
 
 
 def _angles(matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
-    """The angles about x, y and z of R = Rx Ry Rz."""
+    """Angles about x, y and z of R = Rx Ry Rz."""
     about_x = np.arctan2(-matrix[1, 2], matrix[2, 2])
     about_y = np.arcsin(np.clip(matrix[0, 2], -1, 1))
     return np.array([about_x, about_y, np.arctan2(-matrix[0, 1], matrix[0, 0])])
 
 
 def eye_aspect_ratio(points: FaceBatch, eye: str) -> Float[np.ndarray | np.floating, "*batch"]:
-    """How open an eye is: its height over its width, about 0.3 when open and below 0.2 in a blink.
+    """Openness of an eye: its height over its width, about 0.3 when open and below 0.2 in a blink.
 
     Equation: (‖p2 - p6‖ + ‖p3 - p5‖) / (2 ‖p1 - p4‖), p1 and p4 the corners.
     Source: Soukupová and Čech 2016, Eq. (1).
@@ -139,7 +139,7 @@ def eye_aspect_ratio(points: FaceBatch, eye: str) -> Float[np.ndarray | np.float
 
 
 def mouth_aspect_ratio(points: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
-    """How open the mouth is: its inner height over its inner width; 0 when the lips meet.
+    """Openness of the mouth: its inner height over its inner width; 0 when the lips meet.
 
     Equation: (‖p61 - p67‖ + ‖p62 - p66‖ + ‖p63 - p65‖) / (3 ‖p60 - p64‖), points counted from 0.
     Source: the eye's aspect ratio of Soukupová and Čech 2016, for the inner lips.
@@ -154,7 +154,7 @@ def mouth_aspect_ratio(points: FaceBatch) -> Float[np.ndarray | np.floating, "*b
 
 
 def _openness(points: FaceBatch, group: str) -> Float[np.ndarray | np.floating, "*batch"]:
-    """Mean distance of the points that face each other over that of the corners; NaN without width."""
+    """Mean distance of opposite points over that of the corners; NaN without width."""
     upper, lower = markup.facing(group)
     right, left = markup.corners(group)
     height = np.linalg.norm(points[..., upper, :] - points[..., lower, :], axis=-1).mean(axis=-1)
@@ -163,24 +163,24 @@ def _openness(points: FaceBatch, group: str) -> Float[np.ndarray | np.floating, 
 
 
 CLOSED = 0.65
-"""Share of the open level below which a blink begins to count."""
+"""Fraction of the open level below which eyes count as closed."""
 
 OPEN = 0.8
-"""Share of the open level above which the eyes are open again."""
+"""Fraction of the open level above which eyes count as open."""
 
 LONGEST = 0.8
-"""Seconds from open to open: what takes longer is no blink but a look down or closed eyes."""
+"""Longest blink, s from open to open; longer than that is a look down or closed eyes."""
 
-_LEVEL = 3.0  # s around each moment, over which its open level is the median
+_LEVEL = 3.0  # s: window of the median that is the open level
 
 
 @dataclass(frozen=True)
 class Blink:
-    """Eyes that close and open again.
+    """One closing and opening of the eyes.
 
     Args:
         start, end: last moment open before and first moment open after it, s.
-        depth: largest loss of openness, as a share of the open level.
+        depth: largest loss of openness, as a fraction of the open level.
     """
 
     start: float
@@ -189,10 +189,9 @@ class Blink:
 
 
 def open_level(openness: Float[np.ndarray, "frames"], seconds: Times) -> Float[np.ndarray, "frames"]:
-    """The openness that is usual for this person around each moment: the running median over 3 s.
+    """Usual openness of these eyes around each moment: the running median over 3 s.
 
-    It goes along where the head nods or turns, which changes how open the eyes look, and a blink is too short
-    to move it.
+    It follows nods and turns of the head, which change the look of the eyes; a blink is too short to move it.
     """
     if len(openness) < 3:
         return np.full(len(openness), np.median(openness) if len(openness) else np.nan)
@@ -204,11 +203,11 @@ def open_level(openness: Float[np.ndarray, "frames"], seconds: Times) -> Float[n
 def find_blinks(openness: Float[np.ndarray, "frames"], seconds: Times) -> list[Blink]:
     """Find blinks: from open (0.8 of the open level) to below 0.65 of it, and to open again within 0.8 s.
 
-    The two thresholds keep a tremble around one of them from being counted as several blinks.
+    Two thresholds instead of one keep noise around a threshold from counting as several blinks.
 
     Args:
-        openness: of the eyes in successive frames, say their mean `measures.eye_aspect_ratio`.
-        seconds: their timestamps.
+        openness: of the eyes in successive frames, such as the mean `eye_aspect_ratio` of both.
+        seconds: of the frames.
     """
     known = ~np.isnan(openness)
     openness, seconds = openness[known], seconds[known]

@@ -1,7 +1,7 @@
-"""How far landmarks are from the truth, how steadily they move, and which faces are found. Numpy only.
+"""Metrics of accuracy, steadiness and detection, in numpy.
 
 Errors carry their normaliser in their name; `interocular` is the distance of the outer eye corners in the
-truth. Points are (…, 68, 2) in any one pixel frame; results in % unless said.
+truth. Points are (…, 68, 2) in one pixel frame; results are in % unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from steadyface.arrays import Boxes, FaceBatch, FaceSequence, PointBatch, PointS
 from steadyface.geometry import face_size, iou
 
 _RESTING = 0.002  # of the inter-ocular distance a frame: slower landmarks count as resting
-_FOUND, _NEITHER, _FALSE = 1, 0, -1  # what a detected box may be
+_FOUND, _NEITHER, _FALSE = 1, 0, -1  # marks of a detected box
 
 
 def interocular(points: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
@@ -51,7 +51,7 @@ def nrmse_interpupil(points: FaceBatch, truth: FaceBatch) -> Float[np.ndarray | 
 
 
 def nrmse_box(points: FaceBatch, truth: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
-    """`nrmse_interocular` over √(width · height) of the true points' box, which profiles do not shrink.
+    """`nrmse_interocular` over √(width · height) of the true points' box, which does not shrink in profile.
 
     Source: Zafeiriou et al. 2017 (Menpo).
     """
@@ -63,10 +63,10 @@ def nrmse_without_offsets(
     truth: PointSequence,
     eyes: Float[np.ndarray, "frames 2"],
 ) -> float:
-    """NRMSE in % after each point's mean error was taken away; NaN without a frame that has both.
+    """NRMSE in % after each point's mean error is subtracted; NaN if no frame has both.
 
-    Where the truth is in another markup, whose points mean other places, this is what varies. It uses the
-    truth, so it is no result that a tracker could reach.
+    It compares with a truth in another markup, whose points are defined at other positions. It uses the
+    truth, so no tracker can reach it.
 
     Args:
         points, truth: px of the same frame of reference; NaN where there is none.
@@ -78,7 +78,7 @@ def nrmse_without_offsets(
 
 
 def in_face(vectors: PointSequence, eyes: Float[np.ndarray, "frames 2"]) -> PointSequence:
-    """Image vectors in a frame that moves, turns and scales with the eyes; `eyes` is its x axis, of length 1.
+    """Express image vectors in a frame that turns and scales with the eyes; `eyes` is its unit x axis.
 
     >>> in_face(np.array([[[0.0, 3.0]]]), np.array([[0.0, 2.0]]))
     array([[[1.5, 0. ]]])
@@ -89,9 +89,9 @@ def in_face(vectors: PointSequence, eyes: Float[np.ndarray, "frames 2"]) -> Poin
 
 
 def ced(errors: Float[np.ndarray, "n"], thresholds: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-    """Cumulative error distribution: share of errors up to each threshold, in %; `auc` is the area below it.
+    """Cumulative error distribution: fraction of errors up to each threshold, %; `auc` is the area below it.
 
-    As in `failure_rate` and `auc`, a NaN stands for a face that was not found: it is above every threshold.
+    As in `failure_rate` and `auc`, NaN means a face that was not found; it is above every threshold.
 
     >>> ced(np.array([1.0, 3.0, np.inf, 2.0]), np.array([0.5, 2.0, 8.0]))
     array([ 0., 50., 75.])
@@ -100,7 +100,7 @@ def ced(errors: Float[np.ndarray, "n"], thresholds: Float[np.ndarray, "m"]) -> F
 
 
 def failure_rate(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
-    """Share of errors that are not within the threshold, in %; so is NaN, which stands for no face.
+    """Fraction of errors above the threshold, in %; NaN, a face that was not found, is above.
 
     >>> failure_rate(np.array([1.0, 9.0, np.inf, np.nan]))
     75.0
@@ -111,8 +111,8 @@ def failure_rate(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> floa
 def auc(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
     """Area under the cumulative error curve up to the threshold, in % of the largest area possible.
 
-    Exact: the curve is the step function of the errors themselves, in no bins. A face that was not found may
-    stand as an infinite error or as NaN.
+    Exact: the curve is the step function of the errors, without bins. A face that was not found is an
+    infinite error or NaN.
 
     Equation: (100 / T) · ∫₀ᵀ F(e) de = 100 · mean_i max(0, 1 - e_i / T), F(e) the share of errors up to e.
     Source: Tai et al. 2019, Experimental Setup ("AUC").
@@ -128,7 +128,7 @@ def auc(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
 
 
 def rmse(points: PointBatch, truth: PointBatch) -> Float[np.ndarray | np.floating, "*batch"]:
-    """Root of the mean squared error per coordinate of each face, in the points' px: it grows with the face.
+    """Root of the mean squared error per coordinate of each face, in the points' px; it grows with the face.
 
     Equation: √(Σ_i ‖x_i - p_i‖² / 2M), M landmarks.
     Source: Tai et al. 2019, Table 2 ("RMSE"); the 2M is that of the authors' code.
@@ -140,7 +140,7 @@ def rmse(points: PointBatch, truth: PointBatch) -> Float[np.ndarray | np.floatin
 
 
 def scale_groups(interocular: Float[np.ndarray, "n"], count: int = 5) -> Int[np.ndarray, "n"]:
-    """Group faces by size, from 0 (the smallest) on, into groups of equal count (± 1 where it must be).
+    """Group faces by size, from 0 (the smallest) on, into groups of equal count (± 1).
 
     Source: Tai et al. 2019, Table 2: fifths of the faces by inter-ocular distance.
 
@@ -156,7 +156,7 @@ def scale_groups(interocular: Float[np.ndarray, "n"], count: int = 5) -> Int[np.
 
 
 def mean_known(values: Float[np.ndarray, "n *rest"]) -> Float[np.ndarray | np.floating, "*rest"]:
-    """Mean along the first axis of what is not NaN; NaN where nothing is.
+    """Mean along the first axis of the values that are not NaN; NaN if all are.
 
     >>> mean_known(np.array([[1.0, np.nan], [3.0, np.nan]]))
     array([ 2., nan])
@@ -171,7 +171,7 @@ def stability(
     truth: PointSequence,
     normaliser: Float[np.ndarray, "frames"],
 ) -> float:
-    """How much landmarks move other than the truth does, in % of the normaliser; 0 is perfect.
+    """Motion of landmarks that differs from the true motion, in % of the normaliser; 0 is perfect.
 
     Equation: 100 · mean_t mean_i ‖Δx_i(t) - Δp_i(t)‖ / d(t), Δx(t) = x(t) - x(t-1).
     Source: Tai et al. 2019, Ablation Study ("stability").
@@ -206,10 +206,10 @@ def turn_error(
     truth: PointSequence,
     still: Float[np.ndarray, "frames"],
 ) -> Float[np.ndarray, "landmarks"]:
-    """Mean angle between each landmark's motion and the true one, degrees; NaN if it never moves.
+    """Mean angle between the motion of each landmark and the true one, degrees; NaN if it never moves.
 
-    Source: Tai et al. 2019, Figure 3 (c). Differs from it in: a landmark that stays where it is,
-    or truly moves by less than 0.2 % of `still`, has no direction in that frame, which is left out.
+    Source: Tai et al. 2019, Figure 3 (c). Differs from it in: frames in which a
+    landmark does not move, or truly moves by less than 0.2 % of `still`, are left out: no direction there.
 
     Args:
         points, truth: image px.
@@ -227,7 +227,7 @@ def turn_error(
 
 
 def shaking(points: FaceSequence) -> Float[np.ndarray, "bends 68"]:
-    """How far each landmark is off the middle of its neighbours in time, in % of the inter-ocular distance.
+    """Distance of each landmark from the middle of its neighbours in time, in % of the inter-ocular distance.
 
     Equation: 100 · ‖x_i(t) - ½(x_i(t-1) + x_i(t+1))‖ / d(t), for all frames but the first and the last.
     """
@@ -236,10 +236,10 @@ def shaking(points: FaceSequence) -> Float[np.ndarray, "bends 68"]:
 
 
 def jitter(points: FaceSequence) -> float:
-    """Shaking of a sequence without known truth, in % of the inter-ocular distance.
+    """Shaking of a sequence, without its truth, in % of the inter-ocular distance.
 
-    Equation: median_t mean_i of `shaking`. A steady motion has none; the median keeps cuts and lost frames
-    out. NaN for fewer than three frames.
+    Equation: median_t mean_i of `shaking`. Uniform motion has none; the median ignores cuts and lost frames.
+    NaN for fewer than three frames.
     """
     return float(np.median(shaking(points).mean(axis=-1))) if len(points) >= 3 else float("nan")
 
@@ -249,16 +249,16 @@ def delay(
     truth: PointSequence,
     still: Float[np.ndarray, "frames"],
 ) -> float:
-    """By how many frames the points lag behind the truth; ½ is half a frame, NaN that it never moves.
+    """Delay of the points behind the truth, in frames; NaN if the truth never moves.
 
-    Equation: -Σ_t v(t)·(x(t) - p(t)) / Σ_t ‖v(t)‖² over frames with ‖v‖² above the guard, where
+    Equation: -Σ_t v(t)·(x(t) - p(t)) / Σ_t ‖v(t)‖² over frames with ‖v‖² above a threshold, where
     v(t) = p(t) - p(t-1).
     Source: Tai et al. 2019, Eq. (12). Differs from it in: one least-squares lag for the whole sequence, since
     v⁺ = vᵀ/‖v‖² explodes where the face rests; and in its sign (a lag is positive).
 
     Args:
         points, truth: image px.
-        still: inter-ocular distance per frame, px; slower than 0.2 % of it a landmark counts as resting.
+        still: inter-ocular distance per frame, px; below 0.2 % of it a frame, a landmark rests.
     """
     velocity = np.diff(truth, axis=0)
     error = (points - truth)[1:]
@@ -269,10 +269,10 @@ def delay(
 
 
 def lag(points: FaceSequence, raw: FaceSequence) -> float:
-    """By how many frames filtered points are behind the raw ones; `delay` where the truth is not known.
+    """Delay of filtered points behind the raw ones, in frames; `delay` for an unknown truth.
 
-    The raw points' own noise would pass for a lag of whatever follows it less. They are therefore smoothed
-    first, over two frames to each side alike, which delays nothing. NaN where no point moves faster than
+    Noise of the raw points would count as a lag of any filter that removes it. They are therefore smoothed
+    first, over two frames on either side, which adds no delay. NaN where no point moves faster than
     0.2 % of the inter-ocular distance a frame, or for fewer than six frames.
     """
     shares = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
@@ -284,12 +284,12 @@ def lag(points: FaceSequence, raw: FaceSequence) -> float:
 
 @dataclass(frozen=True)
 class Detections:
-    """The boxes found in one image beside its faces, all x0, y0, x1, y1 in px of that image.
+    """Boxes found in one image and its true faces, all x0, y0, x1, y1 in px of that image.
 
     Args:
-        boxes, scores: what was found, in any order.
+        boxes, scores: of the detector, in any order.
         truth: the faces.
-        counted: which of them have to be found; to find one of the others is neither right nor wrong.
+        counted: true for faces that must be found; finding another is neither right nor wrong.
     """
 
     boxes: Float[np.ndarray, "found 4"]
@@ -300,10 +300,10 @@ class Detections:
 
 @dataclass(frozen=True)
 class DetectionCurve:
-    """What a detector misses and what it invents, at each threshold at which either changes.
+    """Faces missed and false boxes at each threshold at which either changes.
 
     Args:
-        thresholds: least score of a box that counts, falling; at the first, infinity, none does.
+        thresholds: lowest score of a box that counts, descending; the first is infinity.
         missed: faces not found, in %.
         false_per_image: boxes that are no face, per image.
     """
@@ -313,23 +313,22 @@ class DetectionCurve:
     false_per_image: Float[np.ndarray, "n"]
 
     def missed_at(self, false_per_image: float) -> float:
-        """Faces not found, in %, at the lowest threshold with at most so many false boxes per image."""
+        """Faces not found, in %, at the lowest threshold with at most this many false boxes per image."""
         return float(self.missed[self.false_per_image <= false_per_image][-1])
 
 
 def detection_curve(images: Sequence[Detections], least_overlap: float = 0.5) -> DetectionCurve:
-    """Match found boxes with faces, and count what is missed and what is false at every threshold.
+    """Match found boxes with faces, and count missed faces and false boxes at every threshold.
 
-    In each image, the best score first, a box takes that face not yet taken which it overlaps most, by at
-    least `least_overlap`. One that gets none is false, unless it overlaps by as much a face that does not
-    count.
+    In each image, in order of score, a box takes the free face that it overlaps most, by at least
+    `least_overlap`. A box without a face is false, unless it overlaps a face that does not count.
 
     Source: Jain and Learned-Miller 2010 (FDDB), the discrete score. Differs from it in: a greedy matching in
     place of the best one, as in the later benchmarks.
 
     Args:
-        images: at least one face in them counts.
-        least_overlap: intersection over union from which on a box and a face are the same.
+        images: with at least one face that counts.
+        least_overlap: lowest intersection over union at which a box matches a face.
 
     >>> face = np.array([[0.0, 0.0, 10.0, 10.0]])
     >>> found = Detections(np.vstack([face, face + 50]), np.array([0.6, 0.9]), face, np.array([True]))
@@ -348,7 +347,7 @@ def detection_curve(images: Sequence[Detections], least_overlap: float = 0.5) ->
 
 
 def _match(image: Detections, least_overlap: float) -> Int[np.ndarray, "found"]:
-    """Whether each box finds a face, is false, or counts neither way."""
+    """Mark each box: it finds a face, is false, or does not count."""
     shares = iou(image.boxes, image.truth)
     near = shares >= least_overlap
     marks = np.where((near & ~image.counted).any(axis=1), _NEITHER, _FALSE)

@@ -1,4 +1,4 @@
-"""The networks inside the package: what is known of each, and how an ONNX file is opened."""
+"""Bundled networks: their files, their cards, and sessions of ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEVICES = ("auto", "cpu", "cuda")
 _WEIGHTS = Path(str(files("steadyface") / "weights"))
 _CARDS = "cards.json"
 _KIND = "steadyface."
-_WORTH_SPLITTING = 0.5  # GFLOP: of a smaller network the parts cost more to hand out than they save
+_WORTH_SPLITTING = 0.5  # GFLOP: below this, splitting a network among threads costs more than it saves
 
 onnxruntime.disable_telemetry_events()  # for programs that have imported onnxruntime before steadyface
 
@@ -32,10 +32,10 @@ _NOT_A_MODEL = (
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known of a bundled file; measured and written by `tools/cards.py`.
+    """Size, cost and accuracy of a bundled landmark network; measured and written by `tools/cards.py`.
 
     Args:
-        name: as `Landmarker` and `--weights` take it; its end says with what the network computes.
+        name: for `Landmarker` and `--weights`; its suffix names the precision.
         input_size, map_size: sides of crop and heatmaps, px.
         parameters: number of them.
         gflop: of one crop through the network; a multiplication and an addition count as two.
@@ -61,14 +61,14 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class FinderCard:
-    """What is known of the bundled face finder; measured and written by `tools/cards.py`.
+    """Size, cost and accuracy of the bundled face finder; measured and written by `tools/cards.py`.
 
     Args:
         side: longer side of the frame that it searches, px.
         parameters: number of them.
         gflop: of one frame of `side` × `side` px.
         recall, false_per_photo: on the photographs that training holds out: annotated faces found, in %, and
-            boxes that are no face, per photograph.
+            false boxes, per photograph.
         licence: of the weights.
     """
 
@@ -91,13 +91,13 @@ def bundled_models() -> list[str]:
 
 
 def model_cards() -> list[ModelCard]:
-    """The cards of all bundled models, by name."""
+    """Read the cards of all bundled models, in order of name."""
     cards = _read_cards()
     return [ModelCard(name=name, **cards[name]) for name in bundled_models()]
 
 
 def finder_card() -> FinderCard:
-    """The card of the bundled finder."""
+    """Read the card of the bundled finder."""
     return FinderCard(**_read_cards()[FINDER])
 
 
@@ -106,11 +106,11 @@ def _read_cards() -> dict[str, dict[str, Any]]:
 
 
 def model_path(weights: str | Path, precision: str = "int8") -> Path:
-    """The file of a bundled model's name (`FINDER` too), or the path itself.
+    """Path of a bundled model by name (`FINDER` too), or the given path itself.
 
     Args:
         weights: `compact` stands for `compact-int8` or `compact-float32`, and so on.
-        precision: which of them.
+        precision: `int8` or `float32`, for a bare name.
 
     Raises:
         WeightsError: neither a name nor a file.
@@ -127,14 +127,14 @@ def model_path(weights: str | Path, precision: str = "int8") -> Path:
 def open_model(
     weights: str | Path, kind: str, device: str = "auto", threads: int | None = None
 ) -> tuple[Path, Any, dict[str, str]]:
-    """The file of a model of this package, an ONNX Runtime session of it, and its metadata.
+    """Open a model of this package: its path, an ONNX Runtime session, and its metadata.
 
     Args:
         weights: a bundled model's name or an exported `.onnx` file. A bare name takes the 8 bits on the CPU
             and float32 on CUDA.
         kind: `landmarks` or `finder`.
         device: one of `DEVICES`; `auto` takes CUDA where ONNX Runtime has it.
-        threads: on the CPU; None takes one for a small bundled network, else what ONNX Runtime takes.
+        threads: on the CPU; None takes one for a small bundled network, else the default of ONNX Runtime.
 
     Raises:
         WeightsError: no such file, or not a model of that kind.
@@ -150,7 +150,7 @@ def open_model(
 
 
 def model_kind(weights: str | Path) -> str | None:
-    """`landmarks` or `finder`, or None for an ONNX file that is not this package's.
+    """Kind of a model: `landmarks` or `finder`, or None for an ONNX file of another origin.
 
     Raises:
         WeightsError: no such file, or not ONNX.
@@ -161,7 +161,7 @@ def model_kind(weights: str | Path) -> str | None:
 
 
 def _enough_threads(path: Path) -> int | None:
-    """One for a bundled network that is not worth splitting."""
+    """One thread for a bundled network that is too small to split, else None."""
     card = _read_cards().get(path.stem) if path.parent == _WEIGHTS else None
     return 1 if card is not None and card["gflop"] < _WORTH_SPLITTING else None
 

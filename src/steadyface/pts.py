@@ -1,4 +1,4 @@
-"""`.pts` files: the landmark annotations of 300-W, 300-VW and the Talking Face video."""
+"""`.pts` files: landmark annotations of 300-W, 300-VW and the Talking Face video."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_pts(path: str | Path, count: int | None = 68, one_based: bool = True) -
 
     Args:
         path: text with the lines `version: 1`, `n_points: N`, `{`, N lines `x y`, `}`.
-        count: the number of points the file has to hold; None takes any.
+        count: number of points that the file must hold; None takes any.
         one_based: the file counts pixels from 1 (300-W); False for Talking Face, which counts from 0.
 
     Returns:
@@ -42,10 +42,10 @@ def read_pts(path: str | Path, count: int | None = 68, one_based: bool = True) -
 def read_face(
     path: str | Path, eyes: tuple[int, int] = OUTER_EYE_CORNERS, one_based: bool = True
 ) -> FacePoints:
-    """Read the 68 points of a face, which must have a size.
+    """Read the 68 points of a face and check that it has a size.
 
-    Every error is measured in distances of the outer eye corners: an annotation without one, such as that of
-    zeros, would make all others count for nothing.
+    Errors are divided by the distance of the outer eye corners, so an annotation of zeros would turn the mean
+    of all others into infinity.
 
     Args:
         path, one_based: as of `read_pts`.

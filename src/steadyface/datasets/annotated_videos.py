@@ -17,7 +17,7 @@ from steadyface.video import VideoFrame, open_frames
 
 
 def _expand(listed: str) -> tuple[str, ...]:
-    """The numbers of a list with ranges.
+    """Expand a list of numbers with ranges.
 
     >>> _expand("007 505-507")
     ('007', '505', '506', '507')
@@ -51,13 +51,13 @@ SCENARIOS: dict[int | str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class AnnotatedVideo:
-    """A video of one face, and what was annotated on its frames.
+    """Video of one face with annotated frames.
 
-    Iterating gives every frame, and its points, (68, 2) in 0-based image px, or None where it has none. It
+    Iterating yields every frame with its points, (68, 2) in 0-based image px, or None without annotation. It
     can be repeated, and raises:
 
-    - DataError: as of `points`; or naming an annotation that comes after damage to the video, which may have
-      cost frames, or, at the end, one that lies beyond the last frame: then no frame's points can be trusted.
+    - DataError: as of `points`; or an annotation comes after damage to the video, which may have lost frames,
+      or lies beyond the last frame: frames and annotations then do not match.
     - VideoError: the video is missing or cannot be read.
 
     Args:
@@ -90,14 +90,14 @@ class AnnotatedVideo:
                 count = frame.index + 1
                 path = left.pop(frame.index, None)
                 if path is not None and frames.damage:
-                    raise DataError(path, f"which frame it is of is uncertain: {frames.damage}")
+                    raise DataError(path, f"its frame is uncertain: {frames.damage}")
                 yield frame, None if path is None else self._read(path)
             if left:
                 problem = f"beyond the last frame: {self.source} ends after {count} frames"
                 raise DataError(left[min(left)], "; ".join(filter(None, [problem, frames.damage])))
 
     def points(self) -> dict[int, Points]:
-        """The points of the annotated frames by the frame's index (from 0), ascending; opens no video.
+        """Read the points of the annotated frames, by index of the frame from 0; opens no video.
 
         Returns:
             (68, 2) each, 0-based image px.
@@ -109,7 +109,7 @@ class AnnotatedVideo:
         return {index: self._read(path) for index, path in self._paths().items()}
 
     def _paths(self) -> dict[int, Path]:
-        """The `.pts` files by index of their frame, ascending."""
+        """Find the `.pts` files, by index of their frame, ascending."""
         paths = _by_number(self.annotations.glob("*.pts"), self.prefix)
         if not paths:
             raise DataError(self.annotations, "no .pts files")
@@ -122,10 +122,10 @@ class AnnotatedVideo:
 
 
 def find_300vw(root: str | Path, scenario: int | str) -> list[AnnotatedVideo]:
-    """The videos of a part of 300-VW that are there, as `root/NNN/vid.avi` and `root/NNN/annot/000001.pts`.
+    """Find the videos of a part of 300-VW: `root/NNN/vid.avi` and `root/NNN/annot/000001.pts`.
 
-    Frames whose annotation is known to be wrong (`BROKEN_FRAMES`) count as not annotated.
-    A video without a folder is left out: compare with `SCENARIOS`. Without `vid.avi`, points can be read.
+    Frames whose annotation is known to be wrong (`BROKEN_FRAMES`) count as not annotated. A video without a
+    folder is left out: compare with `SCENARIOS`. Points can be read without `vid.avi`.
 
     Args:
         root: the folder of all videos.
@@ -133,7 +133,7 @@ def find_300vw(root: str | Path, scenario: int | str) -> list[AnnotatedVideo]:
 
     Raises:
         ConfigError: an unknown scenario.
-        DataError: no video is there.
+        DataError: no video was found.
     """
     if scenario not in SCENARIOS:
         raise ConfigError.choice("scenario of 300-VW", scenario, SCENARIOS)
@@ -154,9 +154,9 @@ def find_300vw(root: str | Path, scenario: int | str) -> list[AnnotatedVideo]:
 
 
 def talking_face(root: str | Path) -> AnnotatedVideo:
-    """The Talking Face video, as `root/images/franck_00000.jpg` and `root/points/franck_00000.pts`.
+    """Find the Talking Face video: `root/images/franck_00000.jpg` and `root/points/franck_00000.pts`.
 
-    Its 68 points are FGNET's, not those of `markup`; any successive frames of it will do.
+    Its 68 points are FGNET's, not those of `markup`. Any successive frames of it are accepted.
 
     Raises:
         DataError: there are no images or no `.pts` files; one is not named as a frame; an image is missing
@@ -179,7 +179,7 @@ def talking_face(root: str | Path) -> AnnotatedVideo:
 
 
 def _by_number(paths: Iterable[Path], prefix: str) -> dict[int, Path]:
-    """Files by the number in their names, ascending.
+    """Sort files by the number in their names.
 
     Raises:
         DataError: a name is not `prefix` + number, or two have one number.

@@ -1,4 +1,4 @@
-"""Frames of 300-VW whose annotation is known to be wrong, by video, numbered from 1 as their `.pts` are.
+"""Frames of 300-VW whose annotation is known to be wrong, by video, numbered from 1 like their `.pts`.
 
 Source: the converter of open-mmlab/mmpose (pull request 2998). The test videos of the three scenarios hold
 62,846, 32,872 and 27,687 frames; without these 62,135, 32,805 and 26,338 are left.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 def _numbers(listed: str) -> frozenset[int]:
-    """The numbers of a list with ranges.
+    """Expand a list of numbers with ranges.
 
     >>> sorted(_numbers("7 10-12"))
     [7, 10, 11, 12]
@@ -74,4 +74,4 @@ _LISTED = {
 }
 
 BROKEN_FRAMES = {video: _numbers(listed) for video, listed in _LISTED.items()}
-"""Video → its frames."""
+"""Video → numbers of its broken frames."""

@@ -1,4 +1,4 @@
-"""Whole photographs with a box around every face: a folder with a `faces.json`."""
+"""Photographs with a box around every face: a folder with a `faces.json`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ INDEX = "faces.json"
 
 @dataclass(frozen=True)
 class FaceBox:
-    """A face of a photograph.
+    """Face of a photograph.
 
     Args:
         box: x0, y0, x1, y1 tight around the face's 68 points, image px.
-        annotated: marked by a person; otherwise found by another detector.
+        annotated: marked by a person; otherwise by a detector.
     """
 
     box: Box
@@ -27,7 +27,7 @@ class FaceBox:
 
 
 def read_boxes(folder: str | Path) -> dict[str, list[FaceBox]]:
-    """The faces of each photograph of a folder, by file name, from its `faces.json`.
+    """Read the faces of each photograph of a folder, by file name, from its `faces.json`.
 
     The file holds NAME → list of {"box": [x0, y0, x1, y1], "by": "annotation" or the detector's name}.
 

@@ -27,7 +27,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "ibug": ("ibug",),
     "private": ("300W/01_Indoor", "300W/02_Outdoor"),
 }
-"""The folders of each part, as the original archives unpack."""
+"""Folders of each part, as in the original archives."""
 
 TRAIN_PARTS = ("lfpw-train", "helen-train", "afw")
 
@@ -36,21 +36,21 @@ Box = tuple[float, float, float, float]
 
 @runtime_checkable
 class FaceSample(Protocol):
-    """One face that crops can be made of."""
+    """Annotated face that crops are made of."""
 
     @property
     def photo(self) -> str:
-        """Name of what has to be held out together."""
+        """Name of the group that is held out together."""
 
     @property
     def points_path(self) -> Path:
-        """The file of its annotation."""
+        """File of its annotation."""
 
     def load(self) -> tuple[Frame, Points]:
-        """The image (RGB uint8) and its points, (68, 2) in 0-based image px, NaN where not annotated."""
+        """Load the image (RGB uint8) and its points, (68, 2) in 0-based image px, NaN where not annotated."""
 
     def region(self, points: Points) -> Region:
-        """The upright square of the plain crop, image px."""
+        """Upright square of the plain crop, image px."""
 
 
 AnyFace = TypeVar("AnyFace", bound=FaceSample)
@@ -61,11 +61,11 @@ class Sample:
     """One annotated face.
 
     Args:
-        image_path: its image; None where there is none, which `load` refuses.
+        image_path: its image; None if there is none, which `load` refuses.
         points_path: its `.pts`.
         part: of the data set.
-        box: (x0, y0, x1, y1) of the face as a detector or a protocol gives it, 0-based image px, about as
-            tight as a box of the 68 points; None leaves the points' own box.
+        box: (x0, y0, x1, y1) of the face from a detector or a protocol, 0-based image px, about as
+            tight as a box of the 68 points; None takes the box of the points.
     """
 
     image_path: Path | None
@@ -80,7 +80,7 @@ class Sample:
         return name.rsplit("_", 1)[0] if self.part.startswith(("afw", "helen")) else name
 
     def load(self) -> tuple[Frame, Points]:
-        """The image (RGB uint8) and its points, (68, 2) in 0-based image px.
+        """Load the image (RGB uint8) and its points, (68, 2) in 0-based image px.
 
         Raises:
             DataError: one of the two is missing or broken, with path and line, or the points' box lies wholly
@@ -101,14 +101,14 @@ class Sample:
         return image, points
 
     def region(self, points: Points) -> Region:
-        """The upright square of the plain crop, image px: around `box` if given, else around the points."""
+        """Upright square of the plain crop, image px: around `box` if given, else around the points."""
         return Region.around_points(points) if self.box is None else Region.around_box(np.array(self.box))
 
 
 def find_samples(root: str | Path, parts: Sequence[str]) -> list[Sample]:
-    """The annotated faces of the named parts under a 300-W folder, sorted; a missing part holds none.
+    """Find the annotated faces of the named parts under a 300-W folder, sorted; a missing part has none.
 
-    Nothing is opened: what is broken is found by `Sample.load`. `count_parts` says which parts are missing.
+    No file is opened: `Sample.load` finds broken ones. `count_parts` shows missing parts.
 
     Raises:
         ConfigError: an unknown part.
@@ -125,7 +125,7 @@ def find_samples(root: str | Path, parts: Sequence[str]) -> list[Sample]:
 
 
 def count_parts(samples: Iterable[Sample], parts: Sequence[str]) -> dict[str, int]:
-    """How many samples each of the named parts has, in that order; 0 for a part that is missing.
+    """Count the samples of each named part, in that order; 0 for a missing part.
 
     >>> count_parts([Sample(None, Path("1_1.pts"), "afw")], ["afw", "ibug"])
     {'afw': 1, 'ibug': 0}
@@ -135,7 +135,7 @@ def count_parts(samples: Iterable[Sample], parts: Sequence[str]) -> dict[str, in
 
 
 def find_folder(root: str | Path) -> list[Sample]:
-    """The annotated faces of any folder of images with `.pts` files of the same names, sorted.
+    """Find the annotated faces of any folder of images with `.pts` files of the same names, sorted.
 
     Raises:
         DataError: none there.
@@ -147,17 +147,17 @@ def find_folder(root: str | Path) -> list[Sample]:
 
 
 def without_points(folder: Path) -> list[Path]:
-    """The images of a folder that have no `.pts` of the same name, sorted; none if there is no folder."""
+    """Find the images of a folder that have no `.pts` of the same name, sorted; none without the folder."""
     images = (path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
     return sorted(path for path in images if not path.with_suffix(".pts").exists())
 
 
 def with_boxes(samples: Iterable[Sample], path: str | Path) -> list[Sample]:
-    """The same samples with the boxes of a JSON file: {name of the `.pts` without suffix: [x0, y0, x1, y1]}.
+    """Give samples the boxes of a JSON file: {name of the `.pts` without suffix: [x0, y0, x1, y1]}.
 
     Args:
-        samples: no two different ones of one name, which the file could not tell apart.
-        path: of the file; boxes as of `Sample.box`. Names of no sample are passed over.
+        samples: with different names, by which the file tells them apart.
+        path: of the file; boxes as of `Sample.box`. Names without a sample are ignored.
 
     Raises:
         DataError: the file is missing or of another form, a box is not four finite numbers with x0 < x1 and
@@ -179,24 +179,24 @@ def with_boxes(samples: Iterable[Sample], path: str | Path) -> list[Sample]:
 def load_samples(
     samples: Iterable[Sample], on_bad: Callable[[DataError], object] | None = None
 ) -> list[tuple[Frame, Points]]:
-    """The images (RGB uint8) and points ((68, 2), 0-based image px) of samples; see `load_each`."""
+    """Load the images (RGB uint8) and points ((68, 2), 0-based image px) of samples; see `load_each`."""
     return [(image, points) for _, image, points in load_each(samples, on_bad)]
 
 
 def load_each(
     samples: Iterable[AnyFace], on_bad: Callable[[DataError], object] | None = None
 ) -> Iterator[tuple[AnyFace, Frame, Points]]:
-    """Load samples one after another, and refuse or leave out the bad ones.
+    """Load samples one after another; refuse bad ones or leave them out.
 
     Args:
-        samples: to load; none give none.
-        on_bad: is told why a sample cannot be used, which is then left out; None refuses the first such.
+        samples: to load.
+        on_bad: is called with the error of a bad sample, which is left out; None raises the first.
 
     Yields:
         The sample, its image (RGB uint8), and its points, (68, 2) in 0-based image px.
 
     Raises:
-        DataError: a sample cannot be used and there is no `on_bad`; or, at the end, not one could be.
+        DataError: a sample is bad and there is no `on_bad`; or, at the end, all are.
     """
     loaded, bad = 0, None
     for sample in samples:

@@ -1,1 +1,1 @@
-"""Rendered scenes in which every landmark's path is known."""
+"""Rendered scenes in which the path of every landmark is known."""

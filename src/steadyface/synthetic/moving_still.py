@@ -1,4 +1,4 @@
-"""Synthetic motion: a still under a camera whose path is known exactly, and so is every landmark's."""
+"""Still image under a moving camera: the path of every landmark is known exactly."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from steadyface.video import VideoFrame
 
 @dataclass(frozen=True)
 class MovingStill:
-    """A still seen by a hand-held camera: slow sway, a little roll and zoom, and sensor noise.
+    """Still image seen by a hand-held camera: slow sway, some roll and zoom, and sensor noise.
 
     Args:
         still: RGB uint8.
-        centre: the place the camera looks at, px of the still.
+        centre: point that the camera looks at, px of the still.
         zoom: frame px per still px, on average.
         width, height: of the frames, px.
         fps: frames per second.
@@ -43,7 +43,7 @@ class MovingStill:
         return round(self.seconds * self.fps)
 
     def to_frame(self, seconds: float) -> Affine:
-        """The map from px of the still to px of the frame at a time."""
+        """Map from px of the still to px of the frame at a time."""
 
         def sway(period: float, phase: float = 0.0) -> float:
             return math.sin(2 * math.pi * seconds / period + phase)
@@ -58,10 +58,10 @@ class MovingStill:
         return Affine(np.column_stack([linear, target - linear @ np.array(self.centre)]))
 
     def mean_face(self, points: PointSequence, seconds: Times) -> PointSequence:
-        """Points measured in frames, made to move exactly as the camera did.
+        """Replace measured points by their mean, moved exactly like the camera.
 
-        All measurements are brought back to the still, where nothing moves, averaged there, and sent forth
-        again: what is left of their difference from the measurements is noise and lag, not a constant error.
+        The measurements are mapped back to the still, where nothing moves, averaged there, and mapped to the
+        frames again. Their difference from the measurements is noise and lag, without a constant error.
 
         Args:
             points: px of the frames.

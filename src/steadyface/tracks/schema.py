@@ -14,7 +14,7 @@ Columns = dict[str, np.ndarray]
 """An array per name of `COLUMNS`, all with one entry a row."""
 
 KIND = "a file of tracks"
-"""What messages about files call them."""
+"""Name of such a file in messages."""
 
 COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "frame": ("int64", ()),

@@ -1,7 +1,7 @@
-"""What moves how: each landmark's displacement when a face blinks, talks, turns or raises its brows.
+"""Displacement of each landmark when a face blinks, talks, turns or raises its brows.
 
-All points are px along the face's own axes (x from eye to eye, y down to the chin, the middle at 0), in the
-still's scale, and so are the displacements, each at its full size.
+Points and displacements are px of the still along the face's own axes: x from eye to eye, y down to the
+chin, 0 in the middle. Each displacement has its full size.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from steadyface import markup
 from steadyface.arrays import Points
 from steadyface.metrics import interocular
 
-_PARTED = {"right_eye": 0.03, "left_eye": 0.03, "inner_lips": 0.015}  # least gap, in shares of the width
+_PARTED = {"right_eye": 0.03, "left_eye": 0.03, "inner_lips": 0.015}  # smallest gap, relative to the width
 _LOWER_LID_RISES = 0.12  # of the eye's opening
 _NARROWING = 0.15  # of the mouth's corners, each, over the drop
-_BULGE, _NOSE = 0.6, 0.25  # depth of the face, and of the nose's tip on top, in shares of half its width
+_BULGE, _NOSE = 0.6, 0.25  # depth of the face, and of the tip of the nose on it, relative to half its width
 
 
 def contour_width(points: Float[np.ndarray, "points 2"], group: str) -> float:
-    """From corner to corner of a closed contour, in the points' px."""
+    """Distance of the corners of a closed contour, in the points' px."""
     first, last = markup.corners(group)
     return float(np.linalg.norm(points[last] - points[first]))
 
 
 def parted(points: Points) -> Points:
-    """The points with lids and lips at least a little apart."""
+    """Part lids and lips that touch, by the smallest gap."""
     points = points.copy()
     for group, share in _PARTED.items():
         upper, lower = markup.facing(group)
@@ -40,7 +40,7 @@ def parted(points: Points) -> Points:
 
 
 def blink(points: Points) -> Points:
-    """The lower lids rise a little, the upper ones come down on them but for the least gap."""
+    """Close the eyes: the lower lids rise a little, the upper ones come down to the smallest gap."""
     closed = points.copy()
     for group in ("right_eye", "left_eye"):
         upper, lower = markup.facing(group)
@@ -52,13 +52,13 @@ def blink(points: Points) -> Points:
 
 
 def _lower_contour(points: Points, group: str) -> Float[np.ndarray, "2 knots"]:
-    """x and y of a closed contour's lower side from corner to corner, x rising."""
+    """x and y of the lower side of a closed contour, corner to corner, by increasing x."""
     knots = points[[*markup.corners(group), *markup.facing(group)[1]]]
     return knots[knots[:, 0].argsort()].T
 
 
 def mouth(points: Points, drop: float) -> Points:
-    """The jaw goes down by `drop` mouth widths, and the lips with it; the mouth's corners go in."""
+    """Open the mouth: jaw and lips go down by `drop` mouth widths, the corners of the mouth go in."""
     moved = np.zeros_like(points)
     moved[:, 1] = markup.JAW_DROP
     lips = [*markup.GROUPS["outer_lips"], *markup.GROUPS["inner_lips"]]
@@ -69,7 +69,7 @@ def mouth(points: Points, drop: float) -> Points:
 
 
 def closing(points: Points, mouth: Points) -> float:
-    """The share of the mouth's displacement which, turned around, closes open lips to a fifth; at most ½."""
+    """Fraction of the mouth's displacement that, reversed, closes open lips to a fifth; at most ½."""
     upper, lower = markup.facing("inner_lips")
     opens = mouth[lower, 1] - mouth[upper, 1]
     if not opens.all():
@@ -78,10 +78,10 @@ def closing(points: Points, mouth: Points) -> float:
 
 
 def parallax(points: Points, angle: float, axis: int) -> Points:
-    """What a turn of the head, in radians, adds to one coordinate: depth·sin(angle).
+    """Turn the head by an angle in radians: one coordinate moves by depth·sin(angle).
 
-    The depth is that of a paraboloid with a nose. Lids and lips that face each other have the same: no turn
-    closes what is nearly closed already.
+    The depth is that of a paraboloid with a nose. Opposite points of lids and lips have the same depth, so
+    that no turn closes eyes or mouth.
     """
     half = np.ptp(points, axis=0) / 2
     depth = _BULGE * (1 - ((points / half) ** 2 / [1.0, 1.5]).sum(axis=-1)) + _NOSE * markup.NOSE_DEPTH
@@ -94,7 +94,7 @@ def parallax(points: Points, angle: float, axis: int) -> Points:
 
 
 def brows(points: Points, lift: float) -> Points:
-    """Both brows go up by `lift` distances of the outer eye corners."""
+    """Raise both brows by `lift` distances of the outer eye corners."""
     moved = np.zeros_like(points)
     both = [*markup.GROUPS["right_brow"], *markup.GROUPS["left_brow"]]
     moved[both, 1] = -lift * float(interocular(points))

@@ -1,4 +1,4 @@
-"""The face as a linear model: a mesh over the still, and a displacement of it per degree of freedom."""
+"""Linear model of a face: a mesh over the still, and a displacement of it per degree of freedom."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from steadyface.synthetic.talking_still import expressions
 
 Vertices = Float[np.ndarray, "vertices 2"]
 
-_RINGS = ((1.4, 0.5), (2.2, 0.0))  # radius in half faces, share of the nearest landmark's displacement
+_RINGS = ((1.4, 0.5), (2.2, 0.0))  # radius in half faces, fraction of the nearest landmark's displacement
 _RING_COUNT = 20
 _LEAST_AREA = 0.02  # of a triangle, over its area in the still
 
 
 @dataclass(frozen=True)
 class Face:
-    """A mesh over the still and its displacements.
+    """Mesh over the still and its displacements.
 
     Args:
-        rest: the landmarks, then the rings; px of the still.
-        modes: each vertex's displacement at weight 1, px of the still: blink, mouth, yaw, pitch, brows.
+        rest: landmarks, then the rings; px of the still.
+        modes: displacement of each vertex at weight 1, px of the still: blink, mouth, yaw, pitch, brows.
         triangles: vertices of each.
         closing: the mouth's most negative weight, at which open lips have nearly closed; ≥ 0.
     """
@@ -41,7 +41,7 @@ class Face:
 
     @classmethod
     def of_points(cls, points: Points, *, mouth: float, yaw: float, pitch: float, brows: float) -> Face:
-        """The mesh of annotated points (px of the still), moved by as much as `TalkingStill`'s fields say."""
+        """Build the mesh of annotated points (px of the still); sizes of motion as of `TalkingStill`."""
         axes = _Axes.of_points(points)
         local = expressions.parted(axes.to_local(points))
         modes = np.stack(
@@ -61,30 +61,30 @@ class Face:
         return face._tied()._without_folds()
 
     def shape(self, weights: Float[np.ndarray, "*times modes"]) -> Float[np.ndarray, "*times vertices 2"]:
-        """The vertices, px of the still, when each displacement has a weight."""
+        """Move the vertices by the weighted displacements; px of the still."""
         return self.rest + np.tensordot(weights, self.modes, axes=1)
 
     def areas(
         self, vertices: Float[np.ndarray, "*times vertices 2"]
     ) -> Float[np.ndarray, "*times triangles"]:
-        """Twice the signed area of each triangle, px²."""
+        """Compute twice the signed area of each triangle, px²."""
         a, b, c = np.moveaxis(vertices[..., self.triangles, :], -2, 0)
         first, second = b - a, c - a
         return first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
 
     def _tied(self) -> Face:
-        """A vertex on the place of another is in no triangle: it moves like the nearest that is."""
+        """Move a vertex that coincides with another, and so is in no triangle, like the nearest that is."""
         used = np.unique(self.triangles)
         nearest = used[np.linalg.norm(self.rest[:, None] - self.rest[used], axis=-1).argmin(axis=1)]
         return replace(self, modes=self.modes[:, nearest])
 
     def _without_folds(self) -> Face:
-        """Each displacement, one after the other, as large as keeps all triangles' orientation."""
+        """Shrink each displacement in turn until every triangle keeps its orientation."""
         spans = [(0, 0.5, 1), (-self.closing, 0, 0.5, 1), (-1, 0, 1), (-1, 0, 1), (0, 1)]
         return reduce(lambda face, count: face._limited(count, spans), range(len(spans)), self)
 
     def _limited(self, mode: int, spans: list[tuple[float, ...]]) -> Face:
-        """With this mode's displacement no larger than goes with all extremes of those before it."""
+        """Shrink one displacement until no triangle folds at any extreme of those before it."""
         corners = np.array(list(product(*spans[: mode + 1])))
         weights = np.pad(corners, ((0, 0), (0, len(spans) - mode - 1)))
         for gain in np.linspace(1, 0, 21):
@@ -99,7 +99,7 @@ class Face:
 
 @dataclass(frozen=True)
 class _Axes:
-    """A face's own axes in the still: x from eye to eye, y down to the chin, the box's middle at 0."""
+    """Axes of a face in the still: x from eye to eye, y down to the chin, 0 in the middle of the box."""
 
     centre: Float[np.ndarray, "2"]
     directions: Float[np.ndarray, "2 2"]
@@ -122,7 +122,7 @@ class _Axes:
 def _rings(
     points: Points,
 ) -> tuple[Vertices, Int[np.ndarray, "anchors"], Float[np.ndarray, "anchors"]]:
-    """Anchors around the face: where, the landmark nearest to each, and the share it moves with that."""
+    """Anchors around the face: positions, nearest landmarks, and fractions of their displacements."""
     turns = 2 * np.pi * np.arange(_RING_COUNT) / _RING_COUNT
     circle = np.column_stack([np.cos(turns), np.sin(turns)]) * np.ptp(points, axis=0) / 2
     rings = np.concatenate([radius * circle for radius, _ in _RINGS])

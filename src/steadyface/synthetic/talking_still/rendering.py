@@ -1,4 +1,4 @@
-"""How it is drawn: where in the source each pixel comes from, the dark of an opened mouth, noise and JPEG."""
+"""Rendering: warp by triangles, dark inside of an opened mouth, noise and JPEG."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from steadyface.synthetic.talking_still.expressions import contour_width
 
 Map = Float[np.ndarray, "height width"]
 
-_DARKNESS = 0.85  # of the inside of a mouth that the still shows closed
+_DARKNESS = 0.85  # of the inside of a mouth that is closed in the still
 _NORMAL = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16))  # quantiles of the normal distribution
 
 
 def averaged(still: Frame, scale: float) -> tuple[UInt8[np.ndarray, "rows columns 3"], Affine]:
-    """The still, averaged over whole blocks where it is to shrink by 2 or more, and the map to its px."""
+    """Average the still over whole blocks if it shrinks by 2 or more; also the map to its px."""
     block = int(1 / scale)
     if block < 2:
         return still, Affine.scaling(1.0)
@@ -30,7 +30,7 @@ def averaged(still: Frame, scale: float) -> tuple[UInt8[np.ndarray, "rows column
 
 
 def whole_map(back: Affine, width: int, height: int) -> tuple[Map, Map]:
-    """x and y in the source of every pixel of a frame, under one affine map back."""
+    """x and y in the source of every pixel of a frame, by one affine map."""
     columns, rows = np.arange(width)[None], np.arange(height)[:, None]
     x, y = ((a * columns).astype(np.float32) + (b * rows + c).astype(np.float32) for a, b, c in back.matrix)
     return x, y
@@ -42,9 +42,9 @@ def draw_triangles(
     corners: Float[np.ndarray, "triangles 3 2"],
     corners_source: Float[np.ndarray, "triangles 3 2"],
 ) -> None:
-    """Write the source's coordinates into the pixels whose centres each triangle holds, edges included.
+    """Write coordinates of the source into the pixels whose centres lie in a triangle, edges included.
 
-    Neighbours agree on their common edge, so that the order does not matter.
+    Neighbours agree on their common edge, so the order does not matter.
 
     Args:
         x, y: of every pixel, px of the source; changed in place.
@@ -75,7 +75,7 @@ def _spans(
     Float[np.ndarray, "spans"],
     Float[np.ndarray, "spans"],
 ]:
-    """Where triangles meet rows of pixels: the triangle, the row, and the line's left and right end."""
+    """Intersect triangles with rows of pixels: triangle, row, left and right end of each span."""
     low = np.clip(np.ceil(corners[..., 1].min(axis=1)), 0, height).astype(int)
     high = np.clip(np.floor(corners[..., 1].max(axis=1)) + 1, 0, height).astype(int)
     counts = np.maximum(high - low, 0)
@@ -95,26 +95,26 @@ def _spans(
 def _affine_maps(
     corners: Float[np.ndarray, "triangles 3 2"], targets: Float[np.ndarray, "triangles 3 2"]
 ) -> tuple[Float[np.ndarray, "triangles 2 2"], Float[np.ndarray, "triangles 2"]]:
-    """The linear part and the shift of the map that takes each triangle to its target."""
+    """Linear part and shift of the map from each triangle to its target."""
     edges, edges_target = (np.diff(points, axis=1).mT for points in (corners, targets))
     linear = edges_target @ np.linalg.inv(edges)
     return linear, targets[:, 0] - (linear @ corners[:, 0, :, None])[..., 0]
 
 
 def mouth_gap(points: Points) -> float:
-    """How far the lips are apart, in shares of the mouth's width."""
+    """Gap between the lips, relative to the width of the mouth."""
     upper, lower = markup.facing("inner_lips")
     gaps = np.linalg.norm(points[lower] - points[upper], axis=-1)
     return float(gaps.mean()) / contour_width(points, "inner_lips")
 
 
 def darken_mouth(image: Frame, points: Points, rest_gap: float) -> None:
-    """Make the mouth dark inside where closed lips have opened, and the warp shows but stretched lip.
+    """Darken the inside of a mouth that was closed in the still, where the warp shows stretched lips.
 
     Args:
         image: changed in place.
         points: landmarks in it, px.
-        rest_gap: the still's `mouth_gap`; from 6 % on there is a mouth's inside to see.
+        rest_gap: `mouth_gap` of the still; from 0.06 on the still shows the inside of the mouth.
     """
     opened = 1 - rest_gap / max(mouth_gap(points), rest_gap)
     dark = _DARKNESS * opened * max(1 - rest_gap / 0.06, 0.0)
@@ -132,9 +132,9 @@ def darken_mouth(image: Frame, points: Points, rest_gap: float) -> None:
 
 
 def with_noise(image: Frame, deviation: float, rng: np.random.Generator) -> Frame:
-    """The image with Gaussian noise of that standard deviation, grey levels.
+    """Add Gaussian noise of that standard deviation, in grey levels.
 
-    Levels are whole in the end, so that a draw is one of 65,536 quantiles, rounded: within ± 4.3 deviations.
+    Grey levels are integers, so a draw is one of 65,536 rounded quantiles, within ± 4.3 deviations.
     """
     levels = np.round(deviation * _NORMAL).astype(np.int16)
     drawn = rng.integers(len(levels), size=image.shape, dtype=np.uint16)
@@ -142,7 +142,7 @@ def with_noise(image: Frame, deviation: float, rng: np.random.Generator) -> Fram
 
 
 def through_jpeg(image: Frame, quality: int) -> Frame:
-    """The image as it comes out of a JPEG of that quality, 1 to 100."""
+    """Encode and decode as a JPEG of that quality, 1 to 100."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return cv2.cvtColor(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)

@@ -1,4 +1,4 @@
-"""The scene: an annotated still as a living head, seen frame by frame, with every landmark's path known."""
+"""Scene of an annotated still as a moving head, with the path of every landmark."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ _EXPOSURES = 5
 
 @dataclass(frozen=True)
 class TalkingStill:
-    """An annotated still as a living head: it rests and moves, turns, blinks, raises its brows and talks.
+    """Annotated still as a moving head: it rests, turns, blinks, raises its brows and talks.
 
-    All motion is a smooth function of time, drawn by `seed`. Landmarks that an annotation puts on or behind
-    each other (closed lids, closed lips) are parted by 3 % of the eye's and 1.5 % of the mouth's width, so
-    that there is something to open; `rest` holds them. Where the full motion would fold the picture of this
-    face, the part that folds it is made smaller.
+    All motion is a smooth function of time, drawn by `seed`. Closed lids and lips, whose landmarks coincide
+    or overlap, are parted by 3 % of the width of the eye and 1.5 % of that of the mouth, so they can open;
+    `rest` holds the result. Motion that would fold the mesh is made smaller.
 
     Args:
         still: RGB uint8.
@@ -39,14 +38,14 @@ class TalkingStill:
         fps: frames per second.
         seconds: length.
         seed: of all that is random.
-        shift: how far the head moves to each side, in shares of the face's size (`geometry.face_size`).
+        shift: motion of the head to each side, relative to `geometry.face_size`.
         roll, yaw, pitch: largest angles, degrees.
-        zoom: how much the face grows and shrinks, as a share.
+        zoom: largest relative change of the face's size.
         blinks: per minute on average; the time between two varies by ± 43 %. 0 for none.
-        mouth: how far the lower lip goes down while talking, in shares of the mouth's width.
-        brows: how far they go up now and then, in shares of the distance of the outer eye corners.
+        mouth: motion of the lower lip in speech, relative to the width of the mouth.
+        brows: motion of raised brows, relative to the distance of the outer eye corners.
         noise: standard deviation of the sensor noise, grey levels.
-        shutter: share of the frame time over which motion blurs; 0 for none. The truth is mid-exposure.
+        shutter: exposure relative to the frame time, which blurs motion; 0 for none. Truth is mid-exposure.
         quality: of a JPEG that each frame passes through, 1 to 100; None for none.
     """
 
@@ -77,7 +76,7 @@ class TalkingStill:
         return (self.frame(index) for index in range(len(self)))
 
     def frame(self, index: int) -> VideoFrame:
-        """The frame of that index, the same in whatever order frames are taken."""
+        """Render one frame; the order of calls does not matter."""
         seconds = index / self.fps
         image = self._exposed(seconds)
         if self.noise:
@@ -88,15 +87,15 @@ class TalkingStill:
 
     @property
     def rest(self) -> Points:
-        """(68, 2) px of the still: the landmarks before anything moves, as annotated but parted."""
+        """(68, 2) px of the still: the annotated landmarks, with closed lids and lips parted."""
         return self._face.rest[: markup.COUNT]
 
     def truth(self, seconds: float) -> Points:
-        """(68, 2) px of the frame: where every landmark of `rest` is at a time."""
+        """(68, 2) px of the frame: true position of every landmark at a time."""
         return self._vertices(seconds)[: markup.COUNT]
 
     def to_frame(self, seconds: float) -> Affine:
-        """The head's part of the motion: from px of the still to px of the frame at a time."""
+        """Map of the head's shift, roll and zoom: from px of the still to px of the frame at a time."""
         x, y, roll, grow = self._script.head(seconds)[:4]
         scale, angle = self._scale * (1 + self.zoom * grow), math.radians(self.roll) * roll
         cos, sin = scale * math.cos(angle), scale * math.sin(angle)

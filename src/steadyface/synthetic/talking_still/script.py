@@ -1,4 +1,4 @@
-"""What happens when: moves of the head, blinks, talk and raised brows, as smooth functions of time."""
+"""Moves of the head, blinks, speech and raised brows, as smooth functions of time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class Events:
-    """What happens now and then: its beginnings and lengths in s, and how strong each is."""
+    """Events that come and go: starts and lengths in s, and sizes."""
 
     starts: Float[np.ndarray, "events"]
     lengths: Float[np.ndarray, "events"]
@@ -26,7 +26,7 @@ class Events:
         lengths: tuple[float, float],
         sizes: tuple[float, float] = (1.0, 1.0),
     ) -> Events:
-        """Events that follow one another after pauses, from 0 to `until`, each number uniform in a range."""
+        """Draw events with pauses between, from 0 to `until`; each number is uniform in its range."""
         rows, time = [], 0.0
         while time < until:
             pause, length, size = (rng.uniform(*span) for span in (pauses, lengths, sizes))
@@ -35,11 +35,11 @@ class Events:
         return cls(*np.array(rows).reshape(-1, 3).T)
 
     def phases(self, seconds: float) -> Float[np.ndarray, "events"]:
-        """Of each event: 0 before, 1 after, uniform between."""
+        """Phase of each event: 0 before, 1 after, linear between."""
         return np.clip((seconds - self.starts) / self.lengths, 0.0, 1.0)
 
     def bump(self, seconds: float, skew: float = 1.0) -> float:
-        """Smoothly from 0 to the event's size and back; a `skew` below 1 rises faster than it falls.
+        """Rise smoothly from 0 to the event's size and return; a `skew` below 1 rises faster than it falls.
 
         Equation: size·(1 - (1 - sin²(π·phase^skew))³).
         """
@@ -56,7 +56,7 @@ class Waves:
 
     @classmethod
     def drawn(cls, rng: np.random.Generator, channels: int, waves: int = 4) -> Waves:
-        """Periods of 2 to 6 s of the head's own clock, which runs up to 6.4 times as fast as time."""
+        """Draw periods of 2 to 6 s of the head's own clock, which runs up to 6.4 times as fast as time."""
         shape = (channels, waves)
         return cls(np.exp(rng.uniform(math.log(2), math.log(6), shape)), rng.uniform(0, 2 * np.pi, shape))
 
@@ -67,9 +67,9 @@ class Waves:
 
 @dataclass(frozen=True)
 class Script:
-    """All that happens in one clip.
+    """All motion of one clip.
 
-    The head's path is a wander along a clock of its own, which nearly stands still while the head rests.
+    The head follows smooth waves along a clock of its own, which nearly stops while the head rests.
     """
 
     wander: Waves
@@ -81,7 +81,7 @@ class Script:
 
     @classmethod
     def drawn(cls, seed: int, seconds: float, blinks: float) -> Script:
-        """Every part from its own stream of numbers, so that one does not change the others."""
+        """Draw every part from its own random stream, so that one does not change the others."""
         rngs = [np.random.default_rng([seed, part]) for part in range(1, 7)]
         until = seconds + 1.0
         talks = Events.drawn(rngs[3], until, pauses=(0.4, 1.5), lengths=(1.0, 3.0), sizes=(0.6, 1.0))
@@ -95,23 +95,23 @@ class Script:
         )
 
     def head(self, seconds: float) -> Float[np.ndarray, "6"]:
-        """x, y, roll, growth, yaw and pitch, in shares of their largest values, within ± 1."""
+        """x, y, roll, zoom, yaw and pitch, relative to their largest values, within ± 1."""
         return self.wander(self._clock(seconds))
 
     def weights(self, seconds: float, closing: float) -> Float[np.ndarray, "5"]:
-        """Of each of the face's displacements: blink, mouth (from -closing), yaw, pitch, brows."""
+        """Weights of the face's displacements: blink, mouth (from -closing), yaw, pitch, brows."""
         yaw, pitch = self.head(seconds)[4:]
         blink, brows = self.blinks.bump(seconds, skew=0.6), self.raises.bump(seconds)
         return np.array([blink, self._mouth(seconds, closing), yaw, pitch, brows])
 
     def _clock(self, seconds: float) -> float:
-        """2 % of real time, and on top sin² of a move's phase, integrated: starts and ends without a jerk."""
+        """Integrate 2 % of real time plus sin² of the phase of each move, which starts and ends smoothly."""
         phase = self.moves.phases(seconds)
         run = phase / 2 - np.sin(2 * np.pi * phase) / (4 * np.pi)
         return 0.02 * seconds + float(self.moves.sizes * self.moves.lengths @ run)
 
     def _mouth(self, seconds: float, closing: float) -> float:
-        """Within a burst, sin² at the syllables' rate, of which no two are alike; fast ones are small."""
+        """Open by sin² at the rate of syllables, which differ in size; fast ones are small."""
         rate, phase = self.syllables.T
         beat = np.pi * rate * (seconds - self.talks.starts)
         opening = np.sin(beat) ** 2 * (0.7 + 0.3 * np.sin(0.74 * beat + phase)) * np.sqrt(2 / rate)
@@ -120,7 +120,7 @@ class Script:
 
 
 def _moves(rng: np.random.Generator, until: float) -> Events:
-    """Rests of 0.45 to 0.9 times the move that follows; speeds from 0.8 to 6.4, mostly slow."""
+    """Draw moves with rests of 0.45 to 0.9 times their length, and speeds from 0.8 to 6.4, mostly slow."""
     rows, time = [], 0.0
     while time < until:
         length, rest, speed = rng.uniform(0.7, 1.8), rng.uniform(0.45, 0.9), 0.8 * 8 ** rng.uniform() ** 2
@@ -130,11 +130,11 @@ def _moves(rng: np.random.Generator, until: float) -> Events:
 
 
 def _blinks(rng: np.random.Generator, until: float, per_minute: float) -> Events:
-    """Of 0.25 to 0.4 s, one every 2 to 5 s at 17 a minute, the first one early; 94 to 100 % deep."""
+    """Draw blinks of 0.25 to 0.4 s and 94 to 100 %, at 17 a minute one every 2 to 5 s, the first early."""
     if not per_minute:
         return Events(*np.zeros((3, 0)))
     period = 60 / per_minute
     pauses = (max(period * 4 / 7 - 0.325, 0.0), max(period * 10 / 7 - 0.325, 0.1))
-    until += 2 * period  # what the first one's early start takes away at the end
+    until += 2 * period  # for the time that the early first one takes from the end
     later = Events.drawn(rng, until, pauses, lengths=(0.25, 0.4), sizes=(0.94, 1.0))
     return replace(later, starts=later.starts - later.starts[0] + rng.uniform(0.1, 0.5) * period)
