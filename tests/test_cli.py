@@ -200,6 +200,8 @@ def test_bad_usage_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["--nonsense"], ["track", "a.mp4", "--fps", "many"], ["dance"]):
         code, _, err = run(capsys, *arguments)
         assert (code, len(err)) == (2, 1), arguments
+    code, _, err = run(capsys, "track", "a.mp4", "--stabilzer", "sta")
+    assert (code, err) == (2, ["steadyface: there is no option --stabilzer (see steadyface --help)"])
 
 
 def test_unwritable_output(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        complain(f"{error}  (see steadyface --help)")
+        complain(f"{error} (see steadyface --help)")
         code = 2
     except SteadyfaceError as error:
         complain(str(error))

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import CycloptsError, Parameter
 
 from steadyface.cli.terminal import complain, interrupted_once, show_progress
 from steadyface.clips import ClipSummary, check_names, display_name, track_clip
@@ -18,7 +18,7 @@ from steadyface.pipeline import TrackingOptions, build
 def _no_option(kind: object, source: Path) -> None:
     """Refuse an input that was meant as an option; a lone hyphen is standard input."""
     if str(source).startswith("-") and str(source) != "-":
-        raise ValueError("there is no such option")
+        raise CycloptsError(msg=f"there is no option {source}")
 
 
 def track(
