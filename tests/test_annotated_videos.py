@@ -155,7 +155,7 @@ class TestIteration:
     def test_after_a_lost_frame_no_points_are_given(self, tmp_path: Path) -> None:
         lose_a_frame(make_video(tmp_path / "114", [0, 1, 3]) / "vid.avi", 2)
         shown = []
-        with pytest.raises(DataError, match=r"000004\.pts: which frame it is of is uncertain: .*damaged"):
+        with pytest.raises(DataError, match=r"000004\.pts: its frame is uncertain: .*damaged"):
             shown.extend(find_300vw(tmp_path, 1)[0])
         (tmp_path / "114" / "annot" / "000004.pts").unlink()
         assert len(list(find_300vw(tmp_path, 1)[0])) == FRAMES - 1
