@@ -22,11 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
+from steadyface.arrays import Frame
 from steadyface.datasets.extra import PARTS, find_extra
 from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_samples, hold_out
 from steadyface.detector import FaceFinder
 from steadyface.geometry import bounding_box, box_of_pixels, iou
-from steadyface.images import Frame, read_image
+from steadyface.images import read_image
 from steadyface.landmarker import Landmarker
 from steadyface.training.extra import HELD_OUT_ONE_IN, MEASURES, eye_openness
 

@@ -21,9 +21,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from steadyface.arrays import Frame
 from steadyface.demo import portrait
 from steadyface.geometry import Region, bounding_box
-from steadyface.images import Frame
 from steadyface.landmarker import Landmarker
 from steadyface.models import bundled_models
 from steadyface.tracking import Tracker

@@ -26,8 +26,8 @@ import numpy as np
 import psutil
 from playwright.sync_api import sync_playwright
 
+from steadyface.arrays import Frame
 from steadyface.demo import portrait
-from steadyface.images import Frame
 from steadyface.video import VideoFrame, open_frames
 
 WIDTH, HEIGHT, FRAMES, WARM_UP = 640, 480, 300, 5

@@ -54,13 +54,13 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from steadyface import markup, metrics
+from steadyface.arrays import Frame
 from steadyface.datasets.annotated_videos import talking_face
 from steadyface.datasets.three_hundred_w import Sample, find_samples
 from steadyface.errors import DataError
 from steadyface.evaluation.known_motion import RESTING_SPEED
 from steadyface.fitting.sequences import with_constant_bias
 from steadyface.geometry import bounding_box, iou
-from steadyface.images import Frame
 from steadyface.markup import FLIP, OUTER_EYE_CORNERS, SEVEN, SEVEN_TALKING_FACE
 from steadyface.synthetic.talking_still import TalkingStill
 from steadyface.video import VideoFrame, VideoReader, VideoWriter, open_frames

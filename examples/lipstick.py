@@ -15,7 +15,7 @@ import numpy as np
 
 import steadyface
 from steadyface import markup
-from steadyface.images import Frame
+from steadyface.arrays import Frame
 from steadyface.video import VideoReader, VideoWriter
 
 STRENGTH, SHIFT = 0.45, 4  # share of the colour; OpenCV fills polygons at 1/16 px

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from steadyface.arrays import Crop
-from steadyface.arrays import Frame as Frame
+from steadyface.arrays import Crop, Frame
 from steadyface.errors import ConfigError, DataError
 from steadyface.files import read_bytes, write_bytes
 from steadyface.geometry import Affine, Region

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from steadyface import heatmap, metrics
+from steadyface.arrays import Box, FacePoints, FaceStack
 from steadyface.datasets.three_hundred_w import PARTS, Sample, find_folder, find_samples, without_points
 from steadyface.evaluation import published
 from steadyface.evaluation.inputs import CHR, FAILURE, FHR, Found, Item, Network, first_root
@@ -37,7 +38,6 @@ SCALES = ("very small", "small", "medium", "large", "very large")
 LEAST_IOU = 0.3
 """Intersection over union of a found box with the true one from which on it is the annotated face's."""
 
-Points = Float[np.ndarray, "faces 68 2"]
 
 _AROUND = 7  # cells to each side of the peak that a mean heatmap shows
 
@@ -279,9 +279,7 @@ def find_300w(data: Path, parts: Sequence[str]) -> Path:
     return first_root(data, ["300w"], [folder for part in parts for folder in PARTS[part]])
 
 
-def _found_box(
-    boxes: Float[np.ndarray, "n 4"], truth: Float[np.ndarray, "68 2"]
-) -> Float[np.ndarray, "4"] | None:
+def _found_box(boxes: Float[np.ndarray, "n 4"], truth: FacePoints) -> Box | None:
     """The found box of the annotated face, image px; None if it was not found."""
     shares = iou(boxes, bounding_box(truth)[None])[:, 0]
     return boxes[shares.argmax()] if shares.max(initial=0) >= LEAST_IOU else None
@@ -319,7 +317,7 @@ def _members(parts: np.ndarray) -> Iterator[tuple[str, Bool[np.ndarray, "n"]]]:
         yield from ((name, parts == name) for name in names)
 
 
-def _errors(points: Points, truth: Points) -> Float[np.ndarray, "n"]:
+def _errors(points: FaceStack, truth: FaceStack) -> Float[np.ndarray, "n"]:
     """NRMSE of each face, % of the inter-ocular distance; infinite where it was not found."""
     return np.nan_to_num(metrics.nrmse_interocular(points, truth), nan=np.inf)
 
@@ -327,8 +325,8 @@ def _errors(points: Points, truth: Points) -> Float[np.ndarray, "n"]:
 def _row(
     reading: Reading,
     part: str,
-    points: Points,
-    truth: Points,
+    points: FaceStack,
+    truth: FaceStack,
     scores: Float[np.ndarray, "faces"],
     scale: Int[np.ndarray, "faces"] | None,
 ) -> ImageRow:

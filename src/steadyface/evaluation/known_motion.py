@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from scipy.signal import find_peaks
 
 from steadyface import markup, metrics
+from steadyface.arrays import FaceSequence
 from steadyface.datasets.three_hundred_w import Sample, find_samples
 from steadyface.evaluation.images import find_300w
 from steadyface.evaluation.inputs import BoxSource, Found, Item, Network
@@ -30,8 +31,6 @@ from steadyface.evaluation.trajectories import (
 )
 from steadyface.fitting.sequences import follow_known, with_constant_bias
 from steadyface.synthetic.talking_still import TalkingStill
-
-Points = Float[np.ndarray, "frames 68 2"]
 
 STILLS = 24
 """Faces of HELEN test that are set in motion."""
@@ -197,7 +196,7 @@ class _Clip:
     blink_depths: list[float]
 
 
-def _clip(points: Points, truth: Points, biased: Points) -> _Clip:
+def _clip(points: FaceSequence, truth: FaceSequence, biased: FaceSequence) -> _Clip:
     eyes = np.asarray(metrics.interocular(truth))
     jitter, speed = (
         100 * np.linalg.norm(np.diff(path, axis=0), axis=-1).mean(axis=-1) / eyes[1:]
@@ -236,7 +235,7 @@ def _mean(values: Sequence[float] | Float[np.ndarray, "n"]) -> float:
     return float(metrics.mean_known(np.array(values, float)))
 
 
-def _blink_depths(points: Points, truth: Points) -> list[float]:
+def _blink_depths(points: FaceSequence, truth: FaceSequence) -> list[float]:
     """How far the eyes close over how far they truly do, for each true blink."""
     true, shown = _openness(truth), _openness(points)
     blinks, _ = find_peaks(-true, prominence=_LEAST_CLOSING * np.median(true))
@@ -244,7 +243,7 @@ def _blink_depths(points: Points, truth: Points) -> list[float]:
     return [float(np.ptp(shown[near]) / np.ptp(true[near])) for near in around]
 
 
-def _openness(points: Points) -> Float[np.ndarray, "frames"]:
+def _openness(points: FaceSequence) -> Float[np.ndarray, "frames"]:
     """Distance of the lids over the inter-ocular distance, mean of both eyes."""
     gaps = []
     for group in ("right_eye", "left_eye"):

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface import files
+from steadyface.arrays import FaceSequence, Times
 from steadyface.errors import DataError
 
 RUN = "run.json"
@@ -92,12 +93,12 @@ class Prediction:
     rows: tuple[Reading, ...]
     points: Float[np.ndarray, "rows frames 68 2"]
     scores: Float[np.ndarray, "rows frames 68"]
-    truth: Float[np.ndarray, "frames 68 2"]
-    seconds: Float[np.ndarray, "frames"]
+    truth: FaceSequence
+    seconds: Times
     group: str = ""
     heatmap: Float[np.ndarray, "n n"] = field(default_factory=lambda: np.zeros((0, 0)))
 
-    def points_by(self, reading: Reading) -> Float[np.ndarray, "frames 68 2"]:
+    def points_by(self, reading: Reading) -> FaceSequence:
         """Points of one way of reading, image px."""
         return self.points[self.rows.index(reading)]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from steadyface import metrics
+from steadyface.arrays import FaceStack
 from steadyface.files import read_arrays
 from steadyface.geometry import CROP_MARGIN, Affine, bounding_box
 
@@ -72,8 +72,8 @@ def outside_checks(folder: str | Path) -> list[Check]:
 
 def _check(
     name: str,
-    points: Float[np.ndarray, "faces 68 2"],
-    truth: Float[np.ndarray, "faces 68 2"],
+    points: FaceStack,
+    truth: FaceStack,
     published: tuple[float | None, float | None, float | None],
     note: str = "",
 ) -> Check:
@@ -82,9 +82,7 @@ def _check(
     return Check(name, float(errors.mean()), auc, failure, published, note)
 
 
-def _from_crops(
-    points: Float[np.ndarray, "faces 68 2"], truth: Float[np.ndarray, "faces 68 2"]
-) -> Float[np.ndarray, "faces 68 2"]:
+def _from_crops(points: FaceStack, truth: FaceStack) -> FaceStack:
     """Points in px of the authors' crops → image px."""
     placed = []
     for face, box in zip(points, bounding_box(truth), strict=True):
@@ -96,6 +94,6 @@ def _from_crops(
     return np.array(placed)
 
 
-def _read(path: Path, keys: tuple[str, ...]) -> dict[str, Float[np.ndarray, "faces 68 2"]]:
+def _read(path: Path, keys: tuple[str, ...]) -> dict[str, FaceStack]:
     arrays = read_arrays(path, "reference predictions", keys)
     return {key: array.astype(float) for key, array in arrays.items()}

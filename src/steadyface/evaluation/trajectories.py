@@ -8,15 +8,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from steadyface import metrics
+from steadyface.arrays import FaceSequence
 from steadyface.evaluation.inputs import CHR, FHR
 from steadyface.evaluation.predictions import Prediction, Reading
 from steadyface.evaluation.results import Results
 from steadyface.stabilizer import DEFAULT_STABILIZER, KINDS, CausalFilter, Smoother, load_stabilizer
-
-Points = Float[np.ndarray, "frames 68 2"]
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class MovingResults(Results):
     trajectory: Excerpt | None = None
 
 
-def trajectories(prediction: Prediction, decoder: Reading) -> Iterator[tuple[Method, Points]]:
+def trajectories(prediction: Prediction, decoder: Reading) -> Iterator[tuple[Method, FaceSequence]]:
     """Raw points by each decoder, then what each stabiliser makes of those of `decoder`."""
     for method, reading in ((RAW_CHR, CHR), (RAW_FHR, FHR), (RAW, decoder)):
         if reading in prediction.rows:
@@ -143,7 +141,9 @@ def trajectories(prediction: Prediction, decoder: Reading) -> Iterator[tuple[Met
         yield Method(stabilizer=smoother.kind, offline=True), stabilised(smoother.smooth)
 
 
-def _where_found(stabilise: Any, points: Points, seconds: np.ndarray, scores: np.ndarray) -> Points:
+def _where_found(
+    stabilise: Any, points: FaceSequence, seconds: np.ndarray, scores: np.ndarray
+) -> FaceSequence:
     """Stabilise each run of frames with a face; after a loss it starts anew."""
     found = ~np.isnan(points).any(axis=(1, 2))
     out = np.full_like(points, np.nan)
@@ -154,7 +154,7 @@ def _where_found(stabilise: Any, points: Points, seconds: np.ndarray, scores: np
     return out
 
 
-def landmark_errors(truth: Points, outputs: Mapping[Method, Points]) -> dict[Method, np.ndarray]:
+def landmark_errors(truth: FaceSequence, outputs: Mapping[Method, FaceSequence]) -> dict[Method, np.ndarray]:
     """Size and direction of wrong motion of each landmark, (2, 68), by method; NaN without a step."""
     eyes = np.asarray(metrics.interocular(truth))
     return {
@@ -178,7 +178,7 @@ def mean_landmark_errors(videos: Sequence[Mapping[Method, np.ndarray]]) -> list[
 
 
 def excerpt(
-    name: str, prediction: Prediction, outputs: Mapping[Method, Points], tip: int, truth_tip: int
+    name: str, prediction: Prediction, outputs: Mapping[Method, FaceSequence], tip: int, truth_tip: int
 ) -> Excerpt:
     """Cut out the frames in which the tip of the nose moves fastest.
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface import markup, metrics
+from steadyface.arrays import FaceSequence, Frame
 from steadyface.datasets.annotated_videos import SCENARIOS, AnnotatedVideo, find_300vw, talking_face
 from steadyface.datasets.broken_frames import BROKEN_FRAMES
 from steadyface.errors import DataError
@@ -32,7 +33,6 @@ from steadyface.evaluation.trajectories import (
     trajectories,
 )
 from steadyface.geometry import bounding_box
-from steadyface.images import Frame
 from steadyface.pipeline import TrackingOptions, build
 
 NUMBERS = (1, 2, 3)
@@ -40,7 +40,6 @@ NUMBERS = (1, 2, 3)
 
 ALL_POINTS, SEVEN_POINTS = 68, 7
 
-Points = Float[np.ndarray, "frames 68 2"]
 Chosen = Float[np.ndarray, "frames chosen 2"]
 
 _ARCHIVE = "300VW_Dataset_2015_12_14"  # the folder that 300-VW unpacks to
@@ -245,7 +244,7 @@ class VideoBenchmark(Benchmark):
         )
 
     def _compared(
-        self, points: Points, truth: Points, count: int
+        self, points: FaceSequence, truth: FaceSequence, count: int
     ) -> tuple[Chosen, Chosen, Float[np.ndarray, "frames 2"]]:
         """Points and truth to compare, and the true vector from the right to the left outer eye corner."""
         if count == ALL_POINTS:

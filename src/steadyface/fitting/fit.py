@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 from scipy.optimize import minimize
 
+from steadyface.arrays import PointSequence, ScoreSequence
 from steadyface.errors import ConfigError
 from steadyface.files import read_json, reading, write_text
 from steadyface.fitting.loss import LossWeights, loss
@@ -37,9 +37,9 @@ class Pair:
         fps: frames per second.
     """
 
-    raw: Float[np.ndarray, "frames landmarks 2"]
-    truth: Float[np.ndarray, "frames landmarks 2"]
-    scores: Float[np.ndarray, "frames landmarks"] | None = None
+    raw: PointSequence
+    truth: PointSequence
+    scores: ScoreSequence | None = None
     fps: float = 30.0
 
 

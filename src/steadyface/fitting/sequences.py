@@ -23,6 +23,7 @@ from scipy.ndimage import median_filter
 from scipy.signal import savgol_filter
 
 from steadyface import markup
+from steadyface.arrays import FacePoints, FaceSequence
 from steadyface.datasets.annotated_videos import AnnotatedVideo
 from steadyface.datasets.three_hundred_w import Sample
 from steadyface.errors import ConfigError, DataError
@@ -42,7 +43,6 @@ _STILL_SECONDS, _STILL_FPS = 20 / 3, 30.0
 _JUMP = 0.15  # of face size a frame: a cut, or a track that went astray
 _WINDOW, _ORDER = 9, 3  # of the polynomial that makes a clip's motion smooth: it keeps a third of a second
 
-Points = Float[np.ndarray, "frames 68 2"]
 Report = Callable[[str], None]
 
 
@@ -155,8 +155,8 @@ def _of_still(sample: Sample, landmarker: Landmarker) -> Iterator[Pair]:
 
 
 def follow_known(
-    frames: Iterable[VideoFrame], first: Float[np.ndarray, "68 2"], landmarker: Landmarker
-) -> tuple[Points, Float[np.ndarray, "frames 68"]]:
+    frames: Iterable[VideoFrame], first: FacePoints, landmarker: Landmarker
+) -> tuple[FaceSequence, Float[np.ndarray, "frames 68"]]:
     """Raw points and scores of the tracker on a face whose place in the first frame is known.
 
     Raises:
@@ -175,7 +175,7 @@ def follow_known(
     return np.array(points, float), np.array(scores, float)
 
 
-def with_constant_bias(truth: Points, raw: Points) -> Points:
+def with_constant_bias(truth: FaceSequence, raw: FaceSequence) -> FaceSequence:
     """The truth moved by each raw landmark's own mean error, as it turns and grows with the head.
 
     What a landmark is always off by in a face is no jitter, and nothing that a stabiliser could take away.
@@ -208,7 +208,7 @@ def _of_clip(clip: Path, lenders: list[Pair], landmarker: Landmarker) -> Iterato
             yield Pair(part + error, part, scores, fps)
 
 
-def _motions(clip: Path, landmarker: Landmarker) -> Iterator[tuple[Points, float]]:
+def _motions(clip: Path, landmarker: Landmarker) -> Iterator[tuple[FaceSequence, float]]:
     """Smooth paths of the faces in a clip, each unbroken and at least `CLIP` frames long."""
     tracker = Tracker(landmarker, stabilizer="none")
     runs: dict[int, list[tuple[int, np.ndarray]]] = {}

@@ -21,9 +21,9 @@ import cv2
 import numpy as np
 
 from steadyface import markup
+from steadyface.arrays import Frame
 from steadyface.errors import ConfigError
 from steadyface.heatmap import METHODS
-from steadyface.images import Frame
 from steadyface.stabilizer.choice import STABILIZERS, choose_stabilizer
 from steadyface.tracking import TrackedFace
 

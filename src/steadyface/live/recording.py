@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from steadyface.arrays import Frame
 from steadyface.errors import DataError
 from steadyface.files import writing
-from steadyface.images import Frame
 from steadyface.pipeline import add_rows
 from steadyface.tracking import TrackedFace
 from steadyface.tracks import Meta, TracksBuilder

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from steadyface import markup, metrics
+from steadyface.arrays import FaceSequence
 from steadyface.measures import Blink, eye_aspect_ratio, find_blinks, mouth_aspect_ratio
 from steadyface.tracks import Tracks
 
@@ -86,7 +87,7 @@ class FaceFigures:
         seconds = self.tracks.seconds
         return sum(float(seconds[run[-1]] - seconds[run[0]]) + frame for run in self.runs)
 
-    def _shaking(self, points: Float[np.ndarray, "frames 68 2"]) -> Float[np.ndarray, "frames 68"]:
+    def _shaking(self, points: FaceSequence) -> Float[np.ndarray, "frames 68"]:
         shaking = np.full((len(points), markup.COUNT), np.nan)
         for run in self.runs:
             if len(run) >= 3:

@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.arrays import Frame, Times
 from steadyface.drawing.panels import Picture
 from steadyface.drawing.strokes import COLOURS
 from steadyface.drawing.styles import draw_contours
 from steadyface.geometry import Region
-from steadyface.images import Frame, crop_region
+from steadyface.images import crop_region
 from steadyface.report.charts import clock
 from steadyface.report.figures import FaceFigures
 from steadyface.video import VideoFrame
@@ -71,7 +72,7 @@ def worst_moments(figures: FaceFigures, frames: int) -> list[Moment]:
 
 def _highest(
     values: Float[np.ndarray, "frames"],
-    seconds: Float[np.ndarray, "frames"],
+    seconds: Times,
     count: int,
     apart_from: Sequence[int],
 ) -> list[int]:
