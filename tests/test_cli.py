@@ -438,8 +438,8 @@ def test_models_lists_what_is_bundled(capsys: pytest.CaptureFixture[str]) -> Non
     code, out, err = run(capsys, "models")
     assert (code, err) == (0, [])
     landmarks, finder = out.split("\n\n")
-    assert [line.split()[0] for line in landmarks.splitlines()[1:-2]] == bundled_models()
-    assert [line.split()[0] for line in finder.splitlines()[1:]] == ["finder"]
+    assert [line.split()[0] for line in landmarks.splitlines()[2:-2]] == bundled_models()
+    assert [line.split()[0] for line in finder.splitlines()[2:]] == ["finder"]
     assert "research" in out
     assert "default: compact" in out
 

@@ -46,7 +46,7 @@ def predict(
 
 
 def score(predictions: Path) -> int:
-    """Print the figures of saved predictions and write results.json, without running a network.
+    """Print the figures of predictions as Markdown tables and write results.json; no network runs.
 
     Parameters
     ----------

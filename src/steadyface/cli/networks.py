@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from steadyface.cli.terminal import import_extra
+from steadyface.cli.terminal import import_extra, print_table
 from steadyface.errors import ConfigError
 
 
@@ -15,19 +15,33 @@ def models() -> int:
     """List the bundled networks: size, cost, accuracy and licence."""
     from steadyface.models import DEFAULT_MODEL, FINDER, finder_card, model_cards
 
-    print("name             input, px  heatmap, px  parameters  GFLOP    MB  HELEN NRMSE  over 8 %  licence")
-    for card in model_cards():
-        size = f"{card.name:<16} {card.input_size:>9} {card.map_size:>12} {card.parameters / 1e6:>9.2f} M"
-        cost = f"{card.gflop:>6.2f} {card.megabytes:>5.1f}"
-        print(f"{size} {cost} {card.helen_nrmse:>10.2f} % {card.helen_failure:>7.2f} %  {card.licence}")
+    size = ("parameters", "GFLOP", "MB")
+    print_table(
+        ("name", "input, px", "heatmap, px", *size, "HELEN NRMSE", "over 8 %", "licence"),
+        [
+            (
+                *(card.name, f"{card.input_size}", f"{card.map_size}"),
+                *_cost(card.parameters, card.gflop, card.megabytes),
+                *(f"{card.helen_nrmse:.2f} %", f"{card.helen_failure:.2f} %", card.licence),
+            )
+            for card in model_cards()
+        ],
+    )
     print(f"default: {DEFAULT_MODEL}; a bare name is its int8 form on a CPU, float32 on CUDA")
     print("to use another: steadyface track clip.mp4 --weights NAME")
     finder = finder_card()
-    print("\nname              side, px  parameters  GFLOP    MB  faces found  false boxes/photo  licence")
-    cost = f"{finder.parameters / 1e6:>9.2f} M {finder.gflop:>6.2f} {finder.megabytes:>5.1f}"
-    found = f"{finder.recall:>10.2f} % {finder.false_per_photo:>18.3f}"
-    print(f"{FINDER:<16} {finder.side:>9} {cost} {found}  {finder.licence}")
+    cost = _cost(finder.parameters, finder.gflop, finder.megabytes)
+    found = (f"{finder.recall:.2f} %", f"{finder.false_per_photo:.3f}")
+    print()
+    print_table(
+        ("name", "side, px", *size, "faces found", "false boxes/photo", "licence"),
+        [(FINDER, f"{finder.side}", *cost, *found, finder.licence)],
+    )
     return 0
+
+
+def _cost(parameters: int, gflop: float, megabytes: float) -> tuple[str, str, str]:
+    return f"{parameters / 1e6:.2f} M", f"{gflop:.2f}", f"{megabytes:.1f}"
 
 
 def train(

@@ -4,20 +4,43 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 from steadyface.errors import MissingExtraError
+
+_ONE_LINE = 1_000  # characters, more than a row has
 
 
 def complain(problem: str) -> None:
     """Print one line to the error stream."""
     print(f"steadyface: {' '.join(problem.split())}", file=sys.stderr)
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, numbers to the right.
+
+    On a terminal heads and texts are broken between words to fit the width; elsewhere a row is one line.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    for i, (head, *cells) in enumerate(zip(heads, *rows, strict=True)):
+        numbers = all(cell[:1] in "-0123456789" for cell in cells)
+        parts = [*head.split(), *(cells if numbers or i == 0 else " ".join(cells).split())]
+        table.add_column(head, justify="right" if numbers else "left", min_width=max(map(len, parts)))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console()
+    least = console.measure(table).minimum if console.is_terminal else _ONE_LINE
+    console.width = max(console.width, least)
+    console.print(table)
 
 
 def import_extra(module: str, extra: str):  # type: ignore[no-untyped-def]

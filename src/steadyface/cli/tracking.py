@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
 
-from steadyface.cli.terminal import complain, interrupted_once, show_progress
+from steadyface.cli.terminal import complain, interrupted_once, print_table, show_progress
 from steadyface.clips import ClipSummary, check_names, display_name, track_clip
 from steadyface.drawing import Overlay, check_style
 from steadyface.errors import ConfigError, SteadyfaceError
@@ -112,8 +112,13 @@ def demo(*, out: Path = Path("steadyface-demo")) -> int:
 
     result = run_demo(out)
     print(result.summary, *(f"  {file}" for file in result.summary.files), sep="\n")
-    print("\nagainst the known motion    error %   stability %   delay, frames")
-    for name, value in (("raw", result.raw), ("stabilised", result.stabilised)):
-        print(f"{name:<25} {value.error:9.3f} {value.stability:13.3f} {value.delay:15.2f}")
+    print()
+    print_table(
+        ("against the known motion", "error %", "stability %", "delay, frames"),
+        [
+            (name, f"{value.error:.3f}", f"{value.stability:.3f}", f"{value.delay:.2f}")
+            for name, value in (("raw", result.raw), ("stabilised", result.stabilised))
+        ],
+    )
     print("(% of the inter-ocular distance; the network's constant error does not show here)")
     return 0
