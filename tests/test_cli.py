@@ -22,6 +22,7 @@ from talking_scenes import shut_face
 import steadyface
 from steadyface import clips, pipeline
 from steadyface.cli import main
+from steadyface.cli.terminal import print_table
 from steadyface.demo import portrait
 from steadyface.fitting import sequences
 from steadyface.fitting.fit import Pair
@@ -442,6 +443,24 @@ def test_models_lists_what_is_bundled(capsys: pytest.CaptureFixture[str]) -> Non
     assert [line.split()[0] for line in finder.splitlines()[2:]] == ["finder"]
     assert "research" in out
     assert "default: compact" in out
+
+
+def test_a_table_keeps_its_numbers_and_words_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a narrow terminal, which breaks heads and texts between words."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "30")
+    print_table(("name", "HELEN NRMSE", "licence"), [("compact-float32", "2.99 %", "research only")])
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    words = [line.split() for line in plain.splitlines() if "─" not in line]
+    assert words == [
+        ["HELEN"],
+        ["name", "NRMSE", "licence"],
+        ["compact-float32", "2.99", "%", "research"],
+        ["only"],
+    ]
 
 
 def test_label_writes_training_data(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -289,7 +289,7 @@ def test_what_they_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["score", half], "run.json: not a run's description"),
         (["score", old], "run.json: lacks 'weights': run steadyface predict again"),
         (["score", tmp_path / "no"], "no: no predictions of steadyface predict"),
-        (["report", old], "old holds predictions without figures: run steadyface score"),
+        (["evaluate-report", old], "old holds predictions without figures: run steadyface score"),
     ):
         code, printed, err = run(capsys, *arguments)
         assert (code, printed, len(err)) == (1, "", 1), arguments

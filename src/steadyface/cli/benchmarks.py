@@ -46,7 +46,7 @@ def predict(
 
 
 def score(predictions: Path) -> int:
-    """Print the figures of predictions as Markdown tables and write results.json; no network runs.
+    """Print the figures of predictions as Markdown and write results.json.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
+from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -30,15 +31,22 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     On a terminal heads and texts are broken between words to fit the width; elsewhere a row is one line.
     """
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-    for i, (head, *cells) in enumerate(zip(heads, *rows, strict=True)):
+    console = Console()
+    if not console.is_terminal:
+        console.width = _ONE_LINE
+    columns = list(zip(heads, *rows, strict=True))
+    narrow = sum(2 + max(map(len, column)) for column in columns) > console.width
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    least = 0
+    for i, (head, *cells) in enumerate(columns):
         numbers = all(cell[:1] in "-0123456789" for cell in cells)
-        parts = [*head.split(), *(cells if numbers or i == 0 else " ".join(cells).split())]
-        table.add_column(head, justify="right" if numbers else "left", min_width=max(map(len, parts)))
+        whole = cells if numbers or i == 0 else " ".join(cells).split()
+        word = max(map(len, [*head.split(), *whole]))
+        justify: Literal["left", "right"] = "right" if numbers else "left"
+        table.add_column(head, justify=justify, width=word if narrow else None)
+        least += 2 + word
     for row in rows:
         table.add_row(*map(Text, row))
-    console = Console()
-    least = console.measure(table).minimum if console.is_terminal else _ONE_LINE
     console.width = max(console.width, least)
     console.print(table)
 
