@@ -1,12 +1,12 @@
-"""What each part of the stabiliser is good for: fitted without it, on the same sequences, and compared.
+"""Ablations of the stabiliser: fit it without each of its parts, on the same sequences, and compare.
 
     steadyface predict talking-face --data DATA --out PREDICTIONS
     python benchmarks/ablations.py SEQUENCES PREDICTIONS
 
-SEQUENCES is a folder made by `steadyface make-sequences`. Every variant is fitted
-anew, by 150 evaluations and 4 polishing iterations, on a third of the sequences that are not held out. NRMSE
-and stability in % of the inter-ocular distance and delay in frames, on the sequences held out (68 points) and
-on Talking Face (7 points). After Table 3 and Figure 6 of Tai et al. 2019.
+SEQUENCES is a folder made by `steadyface make-sequences`. Every variant is fitted anew, by 150 evaluations
+and 4 polishing iterations, on a third of the sequences that are not held out. NRMSE and stability are in % of
+the inter-ocular distance and delay in frames, on the sequences held out (68 points) and on Talking Face (7
+points). After Table 3 and Figure 6 of Tai et al. 2019.
 """
 
 from __future__ import annotations

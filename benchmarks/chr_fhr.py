@@ -1,4 +1,4 @@
-"""What fractional heatmaps (FHR) gain over conventional ones (CHR), by face scale and by map size.
+"""Gain of fractional heatmaps (FHR) over conventional ones (CHR), by face scale and by map size.
 
     python benchmarks/chr_fhr.py DATA FHR_CHECKPOINT [CHR_CHECKPOINT]
 

@@ -221,7 +221,7 @@ def eye_lines(truth: np.ndarray) -> np.ndarray:
 
 
 def follow(running: Running, frames: Iterable[VideoFrame]) -> dict[str, np.ndarray]:
-    """What each contender makes of a sequence: (frames, 68, 2) px, NaN where it has no face."""
+    """Track a sequence by each contender: (frames, 68, 2) px, NaN where it has no face."""
     points: dict[str, list[np.ndarray]] = {name: [] for name in running}
     for contender in running.values():
         contender.start()

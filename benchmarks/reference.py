@@ -1,4 +1,4 @@
-"""Other people's predictions by our metrics, beside what they published: a check that cannot be tuned.
+"""Check our metrics on predictions by others against the errors that they published.
 
     python benchmarks/reference.py DATA
 

@@ -138,7 +138,7 @@ class ImageResults(Results):
         return [Headline(f"NRMSE, {self.title}", percent(row.nrmse_interocular, 2), "; ".join(text))]
 
     def tables(self) -> list[str]:
-        """The tables of all results, and RMSE by face size."""
+        """Format the tables of all results, and RMSE by face size."""
         eyes = ["inter-ocular distance", *(number(value, 2) for value in self.interocular_px_by_scale)]
         lines = [
             [row.label, *(number(value, 3) for value in row.rmse_px_by_scale)]
@@ -154,30 +154,26 @@ class ImageBenchmark(Benchmark):
     """A benchmark of annotated images.
 
     Args:
-        parts: of 300-W; None for any folder of images with `.pts`.
+        parts: of 300-W; none for any folder of images with `.pts`.
         faces: number in the whole test set; 0 where it is not known.
     """
 
     noun: ClassVar[str] = "image"
     results: ClassVar[type[Results]] = ImageResults
 
-    parts: tuple[str, ...] | None
+    parts: tuple[str, ...] = ()
     faces: int = 0
 
     def find(self, data: Path) -> Found[Sample]:
         """Find the annotated faces under DATA/300w, or in DATA itself."""
-        if self.parts is None:
-            samples, folders, missing = find_folder(data), [data], []
-        else:
-            root = find_300w(data, self.parts)
-            samples = find_samples(root, self.parts)
-            names = [name for part in self.parts for name in PARTS[part]]
-            folders = [root / name for name in names]
-            there = {sample.points_path.parent for sample in samples}
-            missing = [f"300-W {name}" for name in names if root / name not in there]
-        for folder in folders:
-            inside = "" if self.parts is None else f"{folder.relative_to(root)}/"
-            missing += [f"{inside}{path.name}: no .pts" for path in without_points(folder)]
+        names = [name for part in self.parts for name in PARTS[part]] or [""]
+        root = find_300w(data, self.parts) if self.parts else data
+        samples = find_samples(root, self.parts) if self.parts else find_folder(root)
+        there = {sample.points_path.parent for sample in samples}
+        missing = []
+        for name in names:
+            missing += [] if root / name in there else [f"300-W {name}"]
+            missing += [f"{Path(name, path.name)}: no .pts" for path in without_points(root / name)]
         items = [Item(f"{sample.part}_{sample.points_path.stem}", sample, sample.part) for sample in samples]
         return Found(items, missing)
 
@@ -225,36 +221,27 @@ class ImageBenchmark(Benchmark):
         parts = np.array([prediction.group for prediction in loaded])
         eyes = np.asarray(metrics.interocular(truth))
         scale = metrics.scale_groups(eyes)
-        points = {
-            reading: np.concatenate([prediction.points_by(reading) for prediction in loaded])
-            for reading in loaded[0].rows
-        }
-        scores = {
-            reading: np.array([prediction.scores_by(reading).mean() for prediction in loaded])
-            for reading in points
-        }
-        errors = {reading: _errors(found, truth) for reading, found in points.items()}
+        rows: list[ImageRow] = []
+        errors: dict[str, dict[str, float]] = {name: {} for name in named}
+        heatmaps = None
+        for reading in loaded[0].rows:
+            points = np.concatenate([prediction.points_by(reading) for prediction in loaded])
+            scores = np.array([prediction.scores_by(reading).mean() for prediction in loaded])
+            own = _errors(points, truth)
+            for part, chosen in _members(parts):
+                by_scale = None if part else _by_scale(np.asarray(metrics.rmse(points, truth)), scale)
+                rows.append(_row(reading, part, points[chosen], truth[chosen], scores[chosen], by_scale))
+            for name, error in zip(named, own, strict=True):
+                errors[name][reading.value] = float(error)
+            if reading is scope.run.decoder:
+                heatmaps = _mean_heatmaps(loaded, own)
         return ImageResults(
             **vars(scope),
             benchmark=self,
-            rows=[
-                _row(
-                    reading,
-                    part,
-                    points[reading][chosen],
-                    truth[chosen],
-                    scores[reading][chosen],
-                    None if part else scale,
-                )
-                for part, chosen in _members(parts)
-                for reading in points
-            ],
-            errors={
-                name: {reading.value: float(errors[reading][i]) for reading in points}
-                for i, name in enumerate(named)
-            },
+            rows=sorted(rows, key=lambda row: row.part),
+            errors=errors,
             interocular_px_by_scale=_by_scale(eyes, scale),
-            heatmaps=_mean_heatmaps(loaded, errors[scope.run.decoder]),
+            heatmaps=heatmaps,
         )
 
 
@@ -271,7 +258,7 @@ FULL = ImageBenchmark(
 HELEN = ImageBenchmark(
     name="300w-helen", title="HELEN test", parts=("helen-test",), faces=published.HELEN_FACES
 )
-FOLDER = ImageBenchmark(name="folder", title="a folder of images with .pts", parts=None)
+FOLDER = ImageBenchmark(name="folder", title="a folder of images with .pts")
 
 
 def find_300w(data: Path, parts: Sequence[str]) -> Path:
@@ -328,10 +315,9 @@ def _row(
     points: FaceStack,
     truth: FaceStack,
     scores: Float[np.ndarray, "faces"],
-    scale: Int[np.ndarray, "faces"] | None,
+    rmse_px_by_scale: list[float] | None,
 ) -> ImageRow:
     errors = _errors(points, truth)
-    rmse = np.asarray(metrics.rmse(points, truth))
     return ImageRow(
         items=len(truth),
         found=int(np.isfinite(errors).sum()),
@@ -344,8 +330,8 @@ def _row(
         score=_mean(scores),
         nrmse_interpupil=_mean(metrics.nrmse_interpupil(points, truth)),
         nrmse_box=_mean(metrics.nrmse_box(points, truth)),
-        rmse_px=_mean(rmse),
-        rmse_px_by_scale=None if scale is None else _by_scale(rmse, scale),
+        rmse_px=_mean(metrics.rmse(points, truth)),
+        rmse_px_by_scale=rmse_px_by_scale,
     )
 
 

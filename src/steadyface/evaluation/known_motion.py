@@ -53,7 +53,7 @@ class Scene:
     seed: int
 
     def render(self) -> TalkingStill:
-        """The moving face.
+        """Set the face in motion.
 
         Raises:
             DataError: the still cannot be used.
@@ -236,7 +236,7 @@ def _mean(values: Sequence[float] | Float[np.ndarray, "n"]) -> float:
 
 
 def _blink_depths(points: FaceSequence, truth: FaceSequence) -> list[float]:
-    """How far the eyes close over how far they truly do, for each true blink."""
+    """Shown over true closing of the eyes, for each true blink."""
     true, shown = _openness(truth), _openness(points)
     blinks, _ = find_peaks(-true, prominence=_LEAST_CLOSING * np.median(true))
     around = [slice(max(middle - _BLINK, 0), middle + _BLINK + 1) for middle in blinks]

@@ -1,7 +1,7 @@
-"""The figures that others published, as they were printed. No other module holds one.
+"""Published figures, as printed; no other module holds one.
 
-All of Tables 1 to 6 of Tai et al. 2019, with the columns that the paper itself cites, and later methods on
-the same test set. In % of the outer eye corners' distance unless said.
+Tables 1 to 6 of Tai et al. 2019 with the columns that the paper cites, and later methods on the same test
+sets. In % of the distance of the outer eye corners unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ CHR, FHR, FHR_STA = "CHR (2016)", "FHR", "FHR+STA"
 PAPER = "Tai et al., Towards Highly Accurate and Stable Face Alignment for High-Resolution Videos, AAAI 2019"
 
 TRAINING_FACES = 3148
-"""Of LFPW, HELEN and AFW, on which the paper's network was trained. Source: Experimental Setup."""
+"""Training faces of the paper: LFPW, HELEN and AFW. Source: Experimental Setup."""
 
 PRIVATE_FACES = 600
-"""Of the 300-W private test. Source: Experimental Setup."""
+"""Size of the 300-W private test. Source: Experimental Setup."""
 
 HELEN_FACES = 330
-"""Of HELEN test, half of 300-W's common test; the paper does not report it alone."""
+"""Size of HELEN test, part of 300-W's common test; the paper does not report it alone."""
 
 TALKING_FACE_FRAMES = 5000
-"""Of the Talking Face video. Source: Experimental Setup."""
+"""Length of the Talking Face video. Source: Experimental Setup."""
 
 PRIVATE_TEST: dict[str, Accuracy] = {
     "SDM (2013)": Accuracy(5.83, 36.3, 13.0),
@@ -73,7 +73,7 @@ PRIVATE_TEST_LATER: dict[str, Accuracy] = {
     "HRNet-W18": Accuracy(3.85),
     "SPIGA (2022)": Accuracy(3.43, 57.2, 0.67),
 }
-"""The same test, by methods that the paper does not know.
+"""300-W private test, by later methods.
 
 Source: HRNet-W18 as later tables cite it; SPIGA as our metrics find it in the predictions that its authors
 published.
@@ -101,7 +101,7 @@ VIDEOS_68: dict[str, tuple[Steadiness, Steadiness, Steadiness]] = {
 """300-VW test, 68 points, scenarios 1 to 3. Source: Table 3."""
 
 ABLATIONS = tuple(VIDEOS_68)[2:]
-"""The rows of Table 3 whose stabiliser was fitted by another loss."""
+"""Rows of Table 3 with a stabiliser fitted by another loss."""
 
 VIDEOS_7: dict[str, tuple[Steadiness, Steadiness, Steadiness]] = {
     "REDnet (2016)": (Steadiness(8.03, 10.3), Steadiness(10.1, 9.64), Steadiness(16.5, 15.9)),

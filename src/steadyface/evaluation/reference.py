@@ -1,4 +1,4 @@
-"""Outside checks: other people's predictions, whose published errors our metrics have to give again."""
+"""Outside checks: our metrics on predictions by others must give the published errors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ CROP = 256
 
 @dataclass(frozen=True)
 class Check:
-    """A published model's predictions by our metrics.
+    """Figures of a published model's predictions by our metrics.
 
     Args:
         name: of the model and the test set.
         nrmse, auc, failure: as computed here; %.
         published: the same as published, None where nothing was.
-        note: where a difference comes from, as far as is known.
+        note: source of a difference, as far as it is known.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Check:
 
 
 def outside_checks(folder: str | Path) -> list[Check]:
-    """The checks on a folder with `300w_private.npz` and `300w_helen_test.npz`.
+    """Run the checks on a folder with `300w_private.npz` and `300w_helen_test.npz`.
 
     The FHR authors left points in their crops, not the crops. These are taken to be squares around the centre
     of the true points' box, ⌊1.3 · max(w, h)⌋ + 1 px wide. No rounding of box, centre or side that was tried
@@ -65,7 +65,7 @@ def outside_checks(folder: str | Path) -> list[Check]:
             _from_crops(shifted, truth),
             truth,
             (3.80, 55.9, 1.33),
-            "chosen by the result: it says how far a lost half pixel goes, and is no measurement",
+            "chosen by the result: it shows the effect of a lost half pixel, and is no measurement",
         ),
     ]
 

@@ -80,7 +80,7 @@ class Row(ABC):
 
 @dataclass(frozen=True)
 class Fact:
-    """A circumstance of a measurement, for people; `gap` where it takes something from the figures' worth."""
+    """A circumstance of a measurement, for people; `gap` if the figures are over less because of it."""
 
     name: str
     text: str
@@ -202,10 +202,10 @@ class Results(Scope, ABC):
 
     @abstractmethod
     def headlines(self) -> list[Headline]:
-        """The main figures."""
+        """Choose the main figures."""
 
     def facts(self) -> list[Fact]:
-        """What the figures were measured on, and how."""
+        """List what the figures were measured on, and how."""
         run = self.run
         return [
             Fact("used", self.amount),
@@ -220,12 +220,12 @@ class Results(Scope, ABC):
         ]
 
     def tables(self) -> list[str]:
-        """A Markdown table per group of items and set of points, each below a line with its title."""
+        """Format a Markdown table per group of items and set of points, each below a line with its title."""
         blocks = groupby(self.rows, key=lambda row: (row.group_title, row.points_title))
         return [self._table(list(rows)) for _, rows in blocks]
 
     def as_text(self) -> str:
-        """The tables and the facts, as `steadyface score` prints them."""
+        """Format the tables and the facts, as `steadyface score` prints them."""
         return "\n\n".join([*self.tables(), "\n".join(f"{fact.name}: {fact.text}" for fact in self.facts())])
 
     def save(self, path: str | Path) -> None:

@@ -237,7 +237,7 @@ def _no_results(benchmark: Benchmark) -> str:
 
 
 def _gaps(results: Results, label: str) -> list[str]:
-    """What a result lacks."""
+    """Notes on what a result lacks."""
     gaps = (("missing", results.lacking), ("left out", results.left_out))
     return [
         f"{results.title}, {label}, is over {results.amount}: {gap} {text}." for gap, text in gaps if text
@@ -245,7 +245,7 @@ def _gaps(results: Results, label: str) -> list[str]:
 
 
 def _not_found(results: Results, label: str, rows: Sequence[Row], noun: str) -> list[str]:
-    """Where the rows lack faces, by group of items."""
+    """Note on rows that lack faces, by group of items."""
     worst: dict[str, Row] = {}
     for row in rows:
         if row.found < row.of:

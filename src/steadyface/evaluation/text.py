@@ -117,7 +117,7 @@ def _marked(text: str) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A floating table for LaTeX with the package booktabs, and its notes below."""
+    """Format as a floating LaTeX table with the package booktabs, and the notes below."""
     heads = table.columns[1:]
     lines = [
         "% needs \\usepackage{booktabs}",

@@ -133,7 +133,8 @@ class VideoResults(MovingResults):
     def headlines(self) -> list[Headline]:
         """NRMSE on each scenario with the default stabiliser, or stability on the seven points."""
         if self.benchmark.scenarios:
-            return [self._headline(row) for row in self._scenario_rows()]
+            rows = [(i, self.row(STA, scenario)) for i, scenario in enumerate(NUMBERS)]
+            return [self._headline(row, published.VIDEOS_68[published.FHR_STA][i]) for i, row in rows if row]
         sta, raw, fhr = (self.row(method, points=SEVEN_POINTS) for method in (STA, RAW, RAW_FHR))
         if sta is None or raw is None:
             return []
@@ -144,18 +145,13 @@ class VideoResults(MovingResults):
         value = percent(sta.stability_interocular, 3)
         return [Headline(f"Stability, {self.title}, 7 points", value, "; ".join(text))]
 
-    def _scenario_rows(self) -> list[VideoRow]:
-        return [row for scenario in NUMBERS if (row := self.row(STA, scenario))]
-
-    def _headline(self, row: VideoRow) -> Headline:
-        paper = published.VIDEOS_68[published.FHR_STA][NUMBERS.index(row.scenario or NUMBERS[0])]
-        text = [
-            counted(row.items, "video"),
-            f"stability {number(row.stability_interocular, 2)}",
-            f"the paper's FHR+STA {number(paper.nrmse, 2)} and {number(paper.stability, 2)}",
-        ]
+    def _headline(self, row: VideoRow, theirs: published.Steadiness) -> Headline:
+        text = (
+            f"{counted(row.items, 'video')}; stability {number(row.stability_interocular, 2)}; "
+            f"the paper's FHR+STA {number(theirs.nrmse, 2)} and {number(theirs.stability, 2)}"
+        )
         title = f"NRMSE, {self.title}, {row.group_title}"
-        return Headline(title, percent(row.nrmse_interocular, 2), "; ".join(text))
+        return Headline(title, percent(row.nrmse_interocular, 2), text)
 
 
 @dataclass(frozen=True, kw_only=True)

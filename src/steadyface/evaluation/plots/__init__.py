@@ -67,7 +67,7 @@ class Plot:
 
     @cached_property
     def svg(self) -> str:
-        """The figure as SVG; without a date, so that the same results make the same file."""
+        """SVG of the figure, without a date: the same results make the same file."""
         text = io.StringIO()
         with style():
             self.figure.savefig(text, format="svg", metadata=_NO_METADATA)

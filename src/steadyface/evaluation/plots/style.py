@@ -96,14 +96,14 @@ def measured(results: Results) -> str:
 
 
 def new_figure(height: float) -> Any:
-    """A blank figure, `height` inches high; within `style`."""
+    """Make a blank figure, `height` inches high; within `style`."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(_WIDTH, height), layout="constrained")
 
 
 def style() -> Any:
-    """The context in which figures are drawn and written.
+    """Open the context in which figures are drawn and written.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

@@ -118,7 +118,7 @@ def turn_error(results: Sequence[Results]) -> Drawn:
 
 
 def _by_landmark(results: Sequence[Results]) -> tuple[Moving, list[LandmarkErrors]]:
-    """The first result with errors of STA and of raw points; the FHR decoder's where they are there."""
+    """Choose the first result with errors of STA and of raw points, if possible the FHR decoder's."""
     for chosen in _preferred(results, VIDEOS, MOTION):
         curves = {each.method: each for each in chosen.by_landmark}
         raw = curves.get(RAW_FHR, curves.get(RAW))
