@@ -252,6 +252,41 @@ def test_other_files_are_refused(tmp_path: Path, suffix: str, content: bytes) ->
         Tracks.load(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frame": [float("nan")]},
+        {"frame": [1e300]},
+        {"face": [0, 1]},
+        {"points": [[[0.0, 1.0]]]},
+        {"points": [["a"]]},
+        {"scores": None},
+        {"meta": [1, 2]},
+    ],
+    ids=str,
+)
+def test_a_file_of_another_shape_is_one_line(tmp_path: Path, change: dict[str, object]) -> None:
+    path = make_tracks(1).save(tmp_path / "bad.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(DataError, match=rf"^{path}: not a file of tracks: [^\n]+$"):
+        Tracks.load(path)
+
+
+@pytest.mark.parametrize("line", ["1,\x00", '"' + "1" * 200_000, "1,2,3", "a"])
+def test_a_csv_with_a_broken_line_is_one_line(tmp_path: Path, line: str) -> None:
+    path = make_tracks(1).save(tmp_path / "bad.csv")
+    path.write_text(f"{path.read_text()}{line}\n")
+    with pytest.raises(DataError, match=rf"^{path}: not a file of tracks: [^\n]+$"):
+        Tracks.load(path)
+
+
+def test_a_folder_of_pts_that_fails_leaves_no_part(tmp_path: Path) -> None:
+    (tmp_path / "clip.pts").touch()
+    with pytest.raises(DataError, match=r"clip\.pts: cannot be written: File exists"):
+        make_tracks(4).save(tmp_path / "clip.pts")
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.pts"]
+
+
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         Tracks.load(tmp_path / "none.npz")

@@ -163,7 +163,7 @@ class PredictionFolder:
     def skipped(self) -> dict[str, str]:
         """Items that could not be predicted, with the reasons."""
         paths = sorted((self.root / _ITEMS).glob(f"*{_SKIPPED}"))
-        return {path.stem: path.read_text(encoding="utf-8") for path in paths}
+        return {path.stem: files.read_bytes(path).decode(errors="replace") for path in paths}
 
     def names(self) -> list[str]:
         """Items that were predicted."""
