@@ -9,7 +9,6 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.signal import savgol_filter
 
 from steadyface.arrays import PointBatch, PointSequence, ScoreSequence, Times
 from steadyface.errors import ConfigError
@@ -239,6 +238,8 @@ class SavitzkyGolay(Baseline, Smoother):
     def run(self, points: Clips, scores: ClipScores | None = None, frames: float = 1.0) -> Clips:
         window = min(self.window, len(points) - 1 + len(points) % 2)
         order = min(self.order, window - 1)
+        from scipy.signal import savgol_filter  # half a second, which only this filter needs
+
         return savgol_filter(points, window, order, axis=0) if len(points) else points
 
 
