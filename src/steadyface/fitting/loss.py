@@ -1,4 +1,4 @@
-"""What a good stabiliser minimises: close to the truth, no lag, smooth.
+"""Loss of a stabiliser: distance from the truth, delay, roughness.
 
 All lengths are in percent of face size and all squared norms are divided by the number of landmarks M, on
 which the weights λ depend.

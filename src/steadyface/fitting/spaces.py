@@ -1,4 +1,4 @@
-"""Where to search for a stabiliser's parameters: what a vector of free numbers stands for, where to begin."""
+"""Search spaces of a stabiliser's parameters: free numbers → stabiliser, and starting points."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Vector = Float[np.ndarray, "N"]
 
 @dataclass(frozen=True)
 class Space:
-    """Where to search: what a vector of free numbers stands for, and where to begin; or a list to try."""
+    """Search space: a map from free numbers to a stabiliser with starting points, or a list of candidates."""
 
     build: Callable[[Vector], Stabilizer] | None = None
     starts: tuple[Vector, ...] = ()
@@ -52,7 +52,7 @@ def space(
     basis: str,
     raw_numbers: bool,
 ) -> Space:
-    """Where to search for a stabiliser of a kind; see `fit.fit` for the arguments.
+    """Return the search space of a kind of stabiliser; see `fit.fit` for the arguments.
 
     Raises:
         ConfigError: an unknown kind.

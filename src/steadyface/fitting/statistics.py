@@ -1,4 +1,4 @@
-"""What sequences with their truth say of noise and motion before any search."""
+"""Statistics of noise and motion in sequences with known truth."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Clips:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the sequences say without any search; lengths in percent of face size.
+    """Statistics of sequences; lengths in percent of face size.
 
     Args:
         noise: (D, D) N, covariance of the network's errors that change from frame to frame.

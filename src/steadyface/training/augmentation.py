@@ -16,7 +16,7 @@ from steadyface.images import crop_region
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a training crop may stray from the plain one.
+    """Ranges of the random variation of a training crop.
 
     Args:
         scale: standard deviation of log₂ of the region's side.

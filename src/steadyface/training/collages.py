@@ -54,7 +54,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Collage:
-    """How far a training frame may stray from the photograph.
+    """Ranges of the random variation of a training frame.
 
     Args:
         natural: probability of the whole photograph at about its own framing.
@@ -193,7 +193,7 @@ class FacePhotos:
         return Region(float(x), float(y), side, roll)
 
     def _background(self, rng: np.random.Generator) -> Crop:
-        """What shows where no photograph is: another one without its faces, one colour, or noise."""
+        """Return a background: another photograph without its faces, one colour, or noise."""
         size, kind = self.size, rng.random()
         if kind < 0.6:
             photo = self.photos[int(rng.integers(len(self.photos)))]

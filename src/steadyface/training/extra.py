@@ -82,7 +82,7 @@ def _ear_to_nose(points: FaceStack, truth: FaceStack) -> float:
 
 
 def _openness(points: FaceStack, truth: FaceStack) -> float:
-    """How open eyes are that are closed: the median in % of their width, which should be 0."""
+    """Return the median openness of closed eyes, % of their width; ideally 0."""
     return 100 * float(np.median(eye_openness(points)))
 
 

@@ -30,7 +30,7 @@ Report = Callable[[str], None]
 
 @runtime_checkable
 class Task(Protocol):
-    """What a run teaches to what, and how good that has become.
+    """Task of a training run: network, samples, loss and validation.
 
     Attributes:
         measure: the error by which the best epoch is chosen, one of those that `validate` returns.
@@ -42,7 +42,7 @@ class Task(Protocol):
 
     @property
     def samples(self) -> Sized:
-        """What is trained on; sample (epoch, i) is a tuple of arrays, always the same."""
+        """Training samples; sample (epoch, i) is a tuple of arrays, always the same."""
 
     def loss(self, net: nn.Module, batch: Sequence[Tensor]) -> Float[Tensor, ""]:
         """The loss of a batch of samples; `net` is `self.net` as Fabric wraps it."""
@@ -227,4 +227,4 @@ def _log(path: Path, epoch: int, values: dict[str, float]) -> None:
 
 
 def _silent(line: str) -> None:
-    """What processes other than the first report."""
+    """Report nothing, in processes other than the first."""
