@@ -102,7 +102,7 @@ def decode(
 
 
 def gain(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """How much better each figure has become; all are errors but the AUC, of which more is better."""
+    """Return the gain of each figure; all are errors, except the AUC."""
     less = before - after
     less[1] = after[1] - before[1]
     return less

@@ -1,4 +1,4 @@
-"""What a second worker gains: frames/s of `steadyface.corpus` with one worker and with two.
+"""Gain of a second worker: frames/s of `steadyface.corpus` with one worker and with two.
 
     python benchmarks/corpus.py [CLIP ...] [--clips 40] [--seconds 6] [--rounds 3] [--weights compact]
 

@@ -1,4 +1,4 @@
-"""How precisely each decoder finds a point in a noisy heatmap.
+"""Precision of each decoder on noisy heatmaps.
 
     python benchmarks/decoders.py [CENTRES]
 

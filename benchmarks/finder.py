@@ -172,7 +172,7 @@ def views(faces: list[tuple[Photo, np.ndarray]], view: View) -> list[tuple[Frame
 
 
 def match(boxes: np.ndarray, truth: np.ndarray, counted: np.ndarray) -> tuple[Detections, np.ndarray]:
-    """What was found in one image, and of each face found by how much its best box overlaps it."""
+    """Match the boxes found in one image to its faces, with the best overlap of each face found."""
     best = iou(truth[counted], boxes).max(axis=1, initial=0)
     scores = np.arange(len(boxes), 0, -1.0)  # best first
     return Detections(boxes, scores, truth, counted), best[best >= LEAST_OVERLAP]

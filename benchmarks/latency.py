@@ -1,4 +1,4 @@
-"""How long one face takes, beside dlib's 68-point predictor: median ms of 15 rounds of 20 calls.
+"""Latency of one face, beside dlib's 68-point predictor: median ms of 15 rounds of 20 calls.
 
     python benchmarks/latency.py [WEIGHTS ...]
 

@@ -1,4 +1,4 @@
-"""How fast the live page is, in a real browser: frames/s, delay, frames dropped, memory.
+"""Speed of the live page in a real browser: frames/s, delay, frames dropped, memory.
 
     python benchmarks/live.py [SECONDS] [CLIP]
 

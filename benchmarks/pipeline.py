@@ -1,4 +1,4 @@
-"""What it gains that reading and drawing run beside the tracker: frames/s of `steadyface track`.
+"""Gain of reading and drawing beside the tracker: frames/s of `steadyface track`.
 
     python benchmarks/pipeline.py CLIP ... [--rounds 3] [--frames 120]
 

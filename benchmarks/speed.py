@@ -1,4 +1,4 @@
-"""Where the time goes, and how it grows with pixels, faces and length; beside a FAN-4-sized hourglass.
+"""Time of each stage, by pixels, faces and length; beside a FAN-4-sized hourglass.
 
     python benchmarks/speed.py [CLIP] [--weights compact tiny] [--frames 60] [--rounds 3]
 

@@ -51,7 +51,7 @@ for row, frame in enumerate(DATA["frames"]):
 
 
 def animation(tracks: steadyface.Tracks) -> dict[str, object]:
-    """What the script needs: the head's place and roll, and the points in a frame that goes along with it."""
+    """Return the head's position and roll, and the points in a frame that moves with it."""
     points = tracks.points.astype(float)
     unit = float(np.median(interocular(points)))
     right, left = (points[:, corner] for corner in markup.OUTER_EYE_CORNERS)

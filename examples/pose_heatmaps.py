@@ -56,7 +56,7 @@ def figures(count: int, rng: np.random.Generator) -> Float[np.ndarray, "count 17
 def draw(
     joints: Float[np.ndarray, "count 17 2"], rng: np.random.Generator
 ) -> Float[np.ndarray, "count 17 h w"]:
-    """What a network would show of them: a peak at each joint and a lesser one at its counterpart."""
+    """Draw heatmaps as a network would: a peak at each joint and a lower one at its counterpart."""
     maps = heatmap.encode(joints, (ROWS, COLUMNS), SIGMA)
     height = rng.uniform(0.5, 1.0, (*joints.shape[:2], 1, 1))
     ghost = rng.uniform(0.0, 0.3, height.shape) * (np.arange(17) != OTHER_SIDE)[:, None, None]

@@ -39,7 +39,7 @@ def message(index: int, seconds: float | None = None, width: int = scenes.WIDTH)
 
 
 def decoded(index: int) -> np.ndarray:
-    """What the server makes of it."""
+    """Decode it as the server does."""
     return cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg(index), np.uint8), 1), cv2.COLOR_BGR2RGB)
 
 

@@ -59,7 +59,7 @@ def path(life: TalkingStill, per_second: float = 30.0) -> np.ndarray:
 
 
 def moments(life: TalkingStill) -> dict[str, float]:
-    """When each thing is at its strongest."""
+    """Return the time at which each expression is strongest."""
     times = np.arange(150) / 30
     weights = np.stack([life._script.weights(float(time), 0.0) for time in times])
     blink, mouth, yaw, pitch, _ = np.abs(weights).T

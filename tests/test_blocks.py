@@ -1,4 +1,4 @@
-"""What the networks for CPUs are built of."""
+"""Building blocks of the CPU networks."""
 
 from __future__ import annotations
 

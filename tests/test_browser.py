@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(not EXAMPLE.is_dir(), reason="examples/ is not p
 
 
 def run_node(script: str, given: object) -> Any:
-    """What a module's `answer(given)` returns; NaN goes as null."""
+    """Return the result of a module's `answer(given)`; NaN goes as null."""
     module = f"""
         import {{ readFileSync }} from "node:fs";
         const given = JSON.parse(readFileSync(0, "utf-8"));

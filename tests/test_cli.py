@@ -484,7 +484,7 @@ def test_train_says_what_it_cannot_use(tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.fixture(scope="module")
 def raw(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Tracks:
-    """What there is to be made steady."""
+    """Return raw points to stabilise."""
     out = tmp_path_factory.mktemp("raw")
     with pytest.raises(SystemExit):
         main(["track", str(clip), "--out", str(out), "--stabilizer", "none", "--no-overlay", "--quiet"])

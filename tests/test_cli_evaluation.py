@@ -35,7 +35,7 @@ WEIGHTS = ("--weights", TINY)
 def evaluated(
     capsys: pytest.CaptureFixture[str], protocol: str, data: Path, out: Path
 ) -> tuple[str, Results]:
-    """What `evaluate` prints, and the results that it writes."""
+    """Run `evaluate`; return its text and the results that it writes."""
     code, printed, err = run(capsys, "evaluate", protocol, "--data", data, "--out", out, *WEIGHTS)
     assert (code, err) == (0, [])
     return printed, load_results(out / "results.json")
@@ -52,7 +52,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def killed(three: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run leaves that is killed at the second video, and half a file of that one."""
+    """Leave the state of a run killed at the second video, with half a file of that one."""
     out = tmp_path_factory.mktemp("killed")
     video, aside = three / "124" / "vid.avi", three / "124" / "aside"
     video.rename(aside)
@@ -244,7 +244,7 @@ class Test300W:
     def test_the_private_tests_folder_is_not_taken_for_that_of_all(
         self, good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Where case does not count, `300w` is the private test's `300W`."""
+        """On case-insensitive file systems, `300w` is the private test's `300W`."""
         root = tmp_path / "data"
         shutil.copytree(good, root)
         (root / "300W").rename(root / "300w")

@@ -85,7 +85,7 @@ def pasted(
 
 
 class TestBundledFinder:
-    """What the portrait's landmarks say of the boxes."""
+    """Boxes against the portrait's landmarks."""
 
     VIEWS: ClassVar[dict[str, Callable[[np.ndarray], tuple[np.ndarray, Affine]]]] = {
         "as it is": lambda image: (image, Affine.scaling(1.0)),

@@ -52,7 +52,7 @@ STABILITY = {
 
 
 def common(protocol: str, count: int, weights: str = "compact", **values: Any) -> dict[str, Any]:
-    """What all results have, over `count` items."""
+    """Return the fields that all results have, over `count` items."""
     run = Run(protocol, weights, "0123456789abcdef" * 4, Reading.DARK, "0.1.0")
     errors = {f"item_{i}": {"raw": 3.0} for i in range(count)}
     return {"run": run, "skipped": {}, "missing": [], "errors": errors} | values

@@ -84,7 +84,7 @@ def simulate(theta: STA, seed: int, frames: int = 80, clips: int = 30) -> list[P
 
 
 def gains(theta: STA) -> np.ndarray:
-    """How far the place goes along with a new frame, along each direction, once the first is forgotten."""
+    """Return the steady-state gain of the position along each direction."""
     memory = theta.begin(FACE)
     for _ in range(300):
         memory, _ = theta.advance(memory, Measurement(FACE))

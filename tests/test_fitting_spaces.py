@@ -1,4 +1,4 @@
-"""What the free numbers of a fit stand for: always a stabiliser, and the paper's where it begins."""
+"""Free numbers of a fit always give a stabiliser, and the paper's at its starting point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sequences say of noise and motion: on simulated ones, what was put in."""
+"""Statistics of simulated sequences recover the noise and motion of the simulation."""
 
 from __future__ import annotations
 

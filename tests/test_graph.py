@@ -1,4 +1,4 @@
-"""What the finder's graph reads from maps is what was drawn into them."""
+"""The finder's graph decodes the boxes that were drawn into the maps."""
 
 from __future__ import annotations
 

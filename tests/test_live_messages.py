@@ -1,4 +1,4 @@
-"""What page and server say to each other, checked against a second description of it."""
+"""Messages between page and server, checked against a second description of the format."""
 
 from __future__ import annotations
 

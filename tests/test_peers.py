@@ -1,4 +1,4 @@
-"""What of the comparison with other trackers can be checked without them."""
+"""Parts of the comparison with other trackers that need none of them."""
 
 from __future__ import annotations
 

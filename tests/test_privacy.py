@@ -25,7 +25,7 @@ sealed = pytest.mark.skipif(not offline.can_seal(), reason="no network namespace
 
 @dataclass(frozen=True)
 class Places:
-    """Where a command may leave files: the home folder and the temporary one, both empty, and its own."""
+    """Folders in which a command may leave files: home and temporary, both empty, and its own."""
 
     home: Path
     scratch: Path

@@ -72,7 +72,7 @@ def written(tracks: Tracks, tmp_path: Path, **options: object) -> str:
 
 
 def tiles(outline: Outline) -> dict[str, str]:
-    """What each tile is about → its figure in large print."""
+    """Return each tile's title → its figure."""
     return dict(re.findall(r"\n(.+)\n(.+)\n", "\n" + "\n\n".join(_pairs(outline)) + "\n"))
 
 

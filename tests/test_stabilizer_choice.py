@@ -1,4 +1,4 @@
-"""Which stabiliser a name, a file or an object asks for, and when it runs."""
+"""Choice of a stabiliser by name, file or object, causal or offline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is missing, thrown off or another shot: what gets through, and what does not."""
+"""Rejection of missing landmarks, outliers and other shots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a talking still does: its life is smooth and of the promised kind."""
+"""The motion of a talking still is smooth and within its documented ranges."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def samples(collage: Collage = PLAIN, size: int = SIZE, seed: int = 0) -> FacePh
 
 
 def coloured(canvas: np.ndarray) -> np.ndarray:
-    """Which px are more than half the oval's."""
+    """Mark the px that are more than half the oval's."""
     return (canvas[..., 0] > 145) & (canvas[..., 1] < 60) & (canvas[..., 2] > 120)
 
 

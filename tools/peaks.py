@@ -1,4 +1,4 @@
-"""What a network's heatmaps look like around their peaks, on easy and on hard faces.
+"""Average heatmaps around their peaks, on easy and on hard faces.
 
     python tools/peaks.py DATA CHECKPOINT        writes docs/peaks.png
 
