@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import typing
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import scenes
 from steadyface import metrics
 from steadyface.errors import ConfigError, VideoError
 from steadyface.pipeline import (
+    TrackingKeywords,
     TrackingOptions,
     TrackingRun,
     add_rows,
@@ -52,6 +55,15 @@ def test_known_motion_is_followed() -> None:
     assert metrics.nrmse_interocular(tracks.points.astype(float), truth).mean() < 1.5
     assert metrics.stability(tracks.points.astype(float), truth, eyes) < metrics.stability(raw, truth, eyes)
     assert abs(metrics.delay(tracks.points.astype(float), truth, eyes)) < 0.5
+
+
+def test_keywords_are_the_options() -> None:
+    """Type checkers see each option of `track` with the type that it has."""
+    hints = typing.get_type_hints(TrackingOptions)
+    options = {field.name: hints[field.name] for field in fields(TrackingOptions)}
+    assert typing.get_type_hints(TrackingKeywords) == {
+        name: hint for name, hint in options.items() if name != "stabilizer"
+    }
 
 
 def test_the_future_does_not_change_the_past() -> None:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from steadyface._version import __version__
 from steadyface.detector import Detector, choose_detector
@@ -74,6 +74,22 @@ class TrackingOptions:
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"threads must be at least 1, got {self.threads}")
         check_span(self.start, self.end)
+
+
+class TrackingKeywords(TypedDict, total=False):
+    """Fields of `TrackingOptions` as keywords of `track`, beside `stabilizer`."""
+
+    lag: int | None
+    decoder: str | None
+    max_faces: int
+    min_face: float | None
+    detector: str | Path | None
+    weights: str | Path
+    device: str
+    threads: int | None
+    fps: float
+    start: float
+    end: float | None
 
 
 @dataclass(frozen=True)
@@ -211,7 +227,7 @@ def track(
     source: str | Path | Iterable[VideoFrame],
     *,
     stabilizer: str | Stabilizer = DEFAULT_STABILIZER,
-    **options: Any,
+    **options: Unpack[TrackingKeywords],
 ) -> Tracks:
     """Track all faces of a video, an image, a folder of images, a camera or a pipe.
 
