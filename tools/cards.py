@@ -1,6 +1,6 @@
 """Measure the bundled networks and write what `steadyface models` lists: src/steadyface/weights/cards.json.
 
-    python tools/cards.py DATA
+    PYTHONPATH=benchmarks python tools/cards.py DATA
 
 DATA holds 300w/helen/testset and faces. Needs the extra `train`, which counts parameters and operations.
 """

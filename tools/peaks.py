@@ -62,7 +62,7 @@ def main(data: str, checkpoint: str) -> None:
     for name, mean in means.items():
         x, y = spread(mean, steps)
         print(f"{name:<9} height {mean.max():.3f} of the map, width {x:.2f} × {y:.2f} cells")
-    out = Path(__file__).with_name("peaks.png")
+    out = Path(__file__).parents[1] / "docs" / "peaks.png"
     plot(means, steps, out)
     print(out.name)
 

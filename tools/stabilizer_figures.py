@@ -24,7 +24,7 @@ from steadyface.fitting.sequences import follow_known, with_constant_bias
 from steadyface.markup import GROUPS
 from steadyface.synthetic.talking_still import TalkingStill
 
-HERE = Path(__file__).parent
+DOCS = Path(__file__).parents[1] / "docs"
 LOWER_LIP = 57
 TRACED = 90  # frames
 COLOURS = {"raw": "C1", "second-order": "C3", "one-euro": "C4", "sta": "C2"}
@@ -72,7 +72,7 @@ def plot_loss() -> None:
     for axis in axes:
         axis.set_aspect("equal")
         axis.set_xlabel("% of face size")
-    figure.savefig(HERE / "stabilizer_loss.png", dpi=100)
+    figure.savefig(DOCS / "stabilizer_loss.png", dpi=100)
 
 
 def plot_landmarks(outputs: dict[str, np.ndarray], truth: np.ndarray) -> None:
@@ -97,7 +97,7 @@ def plot_landmarks(outputs: dict[str, np.ndarray], truth: np.ndarray) -> None:
     for axis in axes:
         axis.legend(frameon=False, ncols=2, loc="upper right")
         axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(HERE / "stabilizer_landmarks.png", dpi=100)
+    figure.savefig(DOCS / "stabilizer_landmarks.png", dpi=100)
 
 
 def plot_trace(outputs: dict[str, np.ndarray], truth: np.ndarray, seconds: np.ndarray) -> None:
@@ -120,7 +120,7 @@ def plot_trace(outputs: dict[str, np.ndarray], truth: np.ndarray, seconds: np.nd
     for axis in (path, away):
         axis.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
         axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(HERE / "stabilizer_trace.png", dpi=100)
+    figure.savefig(DOCS / "stabilizer_trace.png", dpi=100)
 
 
 if __name__ == "__main__":

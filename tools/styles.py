@@ -28,7 +28,7 @@ def main() -> None:
     shown = replace(face, points=points, box=bounding_box(points))
     drawn = [draw_faces(crop, [shown], style) for style in ("points", "contours", "mesh")]
     drawn.append(draw_faces(crop, [replace(shown, held=True)]))
-    out = Path(__file__).with_name("styles.jpg")
+    out = Path(__file__).parents[1] / "docs" / "styles.jpg"
     write_image(out, np.hstack(drawn))
     print(out.name)
 

@@ -44,7 +44,7 @@ def main() -> None:
     for axes in (path, shaking):
         axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
         axes.spines[["top", "right"]].set_visible(False)
-    out = Path(__file__).with_name("trajectories.png")
+    out = Path(__file__).parents[1] / "docs" / "trajectories.png"
     figure.savefig(out, dpi=110)
     print(out.name)
 
