@@ -50,9 +50,9 @@ class CoherenceConfig:
             bend to fit an occluder.
     """
 
-    own: float = 0.1
-    own_brows: float = 0.2
-    own_lips: float = 0.4
+    own: float = 0.07
+    own_brows: float = 0.15
+    own_lips: float = 0.25
     own_lids: float = 0.6
     limit: float = 14.0
     shift: float = 1.5

@@ -142,7 +142,10 @@ def _search(
     levels: int,
     config: FlowConfig,
 ) -> tuple[Float[np.ndarray, "n 2"], Bool[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-    """Ends of the search, whether each was found, and the mean absolute difference that is left."""
+    """Ends of the search, whether each was found, and the mean absolute difference that is left.
+
+    OpenCV leaves anything in what it has not found; here that is the guess.
+    """
     end, found, left = cv2.calcOpticalFlowPyrLK(
         first,
         second,
@@ -153,7 +156,8 @@ def _search(
         criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, config.iterations, config.precision),
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
-    return end, found[:, 0] == 1, left[:, 0]
+    reached = found == 1
+    return np.where(reached, end, guess), reached[:, 0], np.where(reached, left, 0)[:, 0]
 
 
 def _with_exposure_of(like: Grey, grey: Grey) -> Grey:
