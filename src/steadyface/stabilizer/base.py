@@ -9,7 +9,7 @@ or 60 frames/s and over gaps.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from steadyface.arrays import PointBatch, Points, PointSequence, Scores, ScoreSequence, Times
 from steadyface.errors import ConfigError
+from steadyface.motion import Displacements
 from steadyface.stabilizer.outliers import Screened, screen_frame, screen_sequence
 
 Clips = Float[np.ndarray, "frames *clips landmarks 2"]
@@ -33,12 +34,15 @@ class Measurement(NamedTuple):
         unit: px per percent of face size; (…, 1) where faces differ.
         frames: time since the last measurement, in frames at the stabiliser's own rate.
         scores: (…, landmarks) in [0, 1], the network's own; None where they are not known.
+        displacements: of one face since the last frame, from the filter's last output; None without a
+            picture.
     """
 
     points: PointBatch
     unit: float | Float[np.ndarray, "*batch 1"] = 1.0
     frames: float = 1.0
     scores: Float[np.ndarray, "*batch landmarks"] | None = None
+    displacements: Displacements | None = None
 
 
 class State(NamedTuple):
@@ -106,12 +110,26 @@ class CausalFilter(Stabilizer):
     def advance(self, memory: Any, measurement: Measurement) -> tuple[Any, PointBatch]:
         """Memory after the next frame, and its output (image px)."""
 
+    def coast(
+        self, memory: Any, points: Points, size: float, displacements: Displacements | None
+    ) -> tuple[Any, Points]:
+        """Memory and output after a frame without usable points.
+
+        Args:
+            memory: after the last frame.
+            points: the last output, image px.
+            size: of the face, px.
+            displacements: since the last frame; only some methods use them, and the output repeats otherwise.
+        """
+        return memory, points
+
     def step(
         self,
         state: State | None,
         points: Points,
         dt: float | None = None,
         scores: Scores | None = None,
+        motion: Displacements | None = None,
     ) -> tuple[State | None, Points]:
         """Filter one frame of one face.
 
@@ -120,6 +138,8 @@ class CausalFilter(Stabilizer):
             points: (landmarks, 2) raw points, image px; NaN where a landmark is missing.
             dt: seconds since the last frame, 0 if negative; None means one frame at `fps`.
             scores: (landmarks,) in [0, 1], for those methods that trust some landmarks more than others.
+            motion: displacements of the skin since the last frame, measured from `state.points`, for those
+                methods that use them (`sta`); None without a picture.
 
         Returns:
             The new state (None while no complete frame has been seen) and the stabilised points, image px.
@@ -127,11 +147,15 @@ class CausalFilter(Stabilizer):
         points = np.asarray(points, float)
         frames = 1.0 if dt is None else max(0.0, dt) * self.fps
         screened = screen_frame(None if state is None else state.screened, points, frames)
-        state = self._next_state(state, screened, scores)
+        state = self._next_state(state, screened, scores, motion)
         return state, points if state is None else state.points
 
     def filter(
-        self, points: PointSequence, seconds: Times | None = None, scores: ScoreSequence | None = None
+        self,
+        points: PointSequence,
+        seconds: Times | None = None,
+        scores: ScoreSequence | None = None,
+        motion: Sequence[Displacements | None] | None = None,
     ) -> PointSequence:
         """Filter a whole sequence: `step` on each frame in turn.
 
@@ -139,12 +163,13 @@ class CausalFilter(Stabilizer):
             points: (frames, landmarks, 2) raw points, image px; NaN where a landmark is missing.
             seconds: (frames,) timestamps; None means one frame after another at `fps`.
             scores: (frames, landmarks) in [0, 1].
+            motion: displacements from the frame before to each frame, as for `step`.
 
         Returns:
             (frames, landmarks, 2) image px; the input before the first complete frame.
         """
         outputs = np.array(points, float)
-        for output, state in zip(outputs, self.states(points, seconds, scores), strict=True):
+        for output, state in zip(outputs, self.states(points, seconds, scores, motion), strict=True):
             if state is not None:
                 output[...] = state.points
         return outputs
@@ -154,7 +179,11 @@ class CausalFilter(Stabilizer):
         return [self.filter(points) for points in sequences]
 
     def states(
-        self, points: PointSequence, seconds: Times | None = None, scores: ScoreSequence | None = None
+        self,
+        points: PointSequence,
+        seconds: Times | None = None,
+        scores: ScoreSequence | None = None,
+        motion: Sequence[Displacements | None] | None = None,
     ) -> Iterator[State | None]:
         """State after each frame of a sequence; None before the first complete frame.
 
@@ -164,7 +193,9 @@ class CausalFilter(Stabilizer):
         frames = 1.0 if seconds is None else np.maximum(np.diff(seconds, prepend=seconds[:1]), 0.0) * self.fps
         state = None
         for t, screened in enumerate(screen_sequence(points, frames)):
-            state = self._next_state(state, screened, None if scores is None else scores[t])
+            state = self._next_state(
+                state, screened, None if scores is None else scores[t], None if motion is None else motion[t]
+            )
             yield state
 
     def run(self, points: Clips, scores: ClipScores | None = None, frames: float = 1.0) -> Clips:
@@ -180,14 +211,16 @@ class CausalFilter(Stabilizer):
         state: State | None,
         screened: Screened | None,
         scores: Scores | None,
+        motion: Displacements | None,
     ) -> State | None:
         if screened is None:
             return None
         if state is None or screened.restarts:
             return State(screened.points, self.begin(screened.points), screened)
         if screened.rejected:
-            return State(state.points, state.memory, screened)
-        measurement = Measurement(screened.points, screened.size / 100, screened.elapsed, scores)
+            memory, output = self.coast(state.memory, state.points, screened.size, motion)
+            return State(output, memory, screened)
+        measurement = Measurement(screened.points, screened.size / 100, screened.elapsed, scores, motion)
         memory, output = self.advance(state.memory, measurement)
         return State(output, memory, screened)
 

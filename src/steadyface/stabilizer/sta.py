@@ -7,12 +7,13 @@ from the past outputs, a Gaussian likelihood of the new points, the posterior's 
 
 Source: Tai et al. 2019, Eq. (5)-(10). Differs from it in: the mean moves on by a damped velocity; the prior's
 covariance is that of the last posterior, moved on, in place of the scatter of past outputs; each direction
-has a mixture of its own; an uncertain landmark counts less.
+has a mixture of its own; an uncertain landmark counts less. Where the displacements of the skin are measured
+in the picture (`motion`), they are one more likelihood, and the landmarks stick to the skin (`picture`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import ClassVar, NamedTuple
 
@@ -22,10 +23,12 @@ from jaxtyping import Float
 from steadyface.arrays import PointBatch, Points, PointSequence, ScoreSequence, Times
 from steadyface.errors import ConfigError
 from steadyface.geometry import face_size
+from steadyface.motion import Displacements
 from steadyface.stabilizer.base import CausalFilter, Measurement, OneOfMany, Smoother, State
 from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
 from steadyface.stabilizer.outliers import repeat_over_rejected, screen_sequence, unbroken_runs
 from steadyface.stabilizer.paper import flatten
+from steadyface.stabilizer.picture import PictureModel, Skin, anchor_skin, begin_skin, move_skin
 
 Flat = Float[np.ndarray, "*batch D"]
 
@@ -46,6 +49,7 @@ class Belief(NamedTuple):
         expected: (2, …, D) `mean` as predicted before the frame was measured.
         prior: (3, K, …, D) predicted covariances of the components.
         mean_map: (2, 2, …, D) Φ, which led from the mean before to `expected`.
+        skin: the landmarks' own belief, once a picture has been seen.
     """
 
     mean: Float[np.ndarray, "2 *batch D"]
@@ -54,6 +58,7 @@ class Belief(NamedTuple):
     expected: Float[np.ndarray, "2 *batch D"]
     prior: Float[np.ndarray, "3 K *batch D"]
     mean_map: Float[np.ndarray, "2 2 ..."]
+    skin: Skin | None = None
 
 
 class Prediction(NamedTuple):
@@ -83,6 +88,7 @@ class STA(CausalFilter, Smoother):
             D = 2·68, coordinates in order x₀, y₀, x₁, …
         doubts: (D / 2,) each landmark's usual 1 - score (geometric mean).
         trust: κ ≥ 0: a landmark's variance grows as (1 - score)^κ; 0 ignores scores.
+        picture: how displacements measured in the picture are taken in, where there are any.
     """
 
     kind: ClassVar[str] = "sta"
@@ -94,6 +100,7 @@ class STA(CausalFilter, Smoother):
     basis: Float[np.ndarray, "D D"]
     doubts: Float[np.ndarray, "landmarks"]
     trust: float
+    picture: PictureModel = field(default=PictureModel(), kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -136,7 +143,37 @@ class STA(CausalFilter, Smoother):
         Source: Tai et al. 2019, Eq. (6)-(10); Kalman 1960; Bar-Shalom and Tse 1975 for the last.
         """
         prediction = _predict(self, round(measurement.frames, 6), memory.mean.ndim - 2)
-        return self._condition(memory, measurement, prediction)
+        belief, points = self._condition(memory, measurement, prediction)
+        if measurement.displacements is None and memory.skin is None:
+            return belief, points
+        skin = self._stick(memory, points, measurement)
+        return belief._replace(skin=skin), skin.points
+
+    def coast(
+        self, memory: Belief, points: Points, size: float, displacements: Displacements | None
+    ) -> tuple[Belief, Points]:
+        if displacements is None:
+            return memory, points
+        noise, unit = self._relative_noise, size / 100
+        skin = memory.skin or begin_skin(self.picture, points, noise, unit)
+        skin = move_skin(self.picture, skin, displacements, None, noise, unit, 1.0)
+        return memory._replace(skin=skin), skin.points
+
+    def _stick(self, before: Belief, points: Points, measurement: Measurement) -> Skin:
+        """Points on the skin: the picture's displacements, anchored by the network's points.
+
+        `points` are those without a picture. Their step carries what the picture leaves open.
+        """
+        model, unit, displacements = self.picture, float(measurement.unit), measurement.displacements
+        noise = self._relative_noise
+        last = (before.mean[0] @ self._back).reshape(points.shape)
+        skin = before.skin or begin_skin(model, last, noise, unit)
+        if measurement.scores is not None:
+            noise = noise * (doubt(measurement.scores) / self.doubts) ** self.trust
+        step = None if skin.coasted else points - last
+        skin = move_skin(model, skin, displacements, step, noise, unit, measurement.frames)
+        valid = None if displacements is None else displacements.valid
+        return anchor_skin(model, skin, measurement.points, valid, noise, unit)
 
     def _condition(
         self, before: Belief, measurement: Measurement, prediction: Prediction
@@ -254,6 +291,12 @@ class STA(CausalFilter, Smoother):
     def _back(self) -> Float[np.ndarray, "D D"]:
         """From coordinates along the directions to points: the directions themselves are its rows."""
         return np.linalg.inv(self.basis)
+
+    @cached_property
+    def _relative_noise(self) -> Float[np.ndarray, "landmarks"]:
+        """Variance of the network's error at each landmark over the geometric mean of all."""
+        own = (self._back**2).sum(axis=0).reshape(-1, 2).mean(axis=1)
+        return own / np.exp(np.log(own).mean())
 
     @cached_property
     def _noise_of_landmarks(self) -> Float[np.ndarray, "landmarks D"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +23,7 @@ from steadyface.stabilizer.baselines import (
     SecondOrder,
 )
 from steadyface.stabilizer.paper import PaperSTA
+from steadyface.stabilizer.picture import PictureModel
 from steadyface.stabilizer.sta import STA
 
 VERSION = 2
@@ -94,8 +95,11 @@ def _read(path: Path) -> Stabilizer:
             raise WeightsError.at(path, f"version {version}, this steadyface reads version {VERSION}")
         kind = KINDS[values.pop("kind")]
         names = {field.name for field in fields(kind)}
-        if set(values) != names:
-            raise WeightsError.at(path, f"keys differ: {sorted(set(values) ^ names)}")
+        needed = {field.name for field in fields(kind) if field.default is MISSING} | {"fps", "fitted"}
+        if differ := (set(values) - names) | (needed - set(values)):
+            raise WeightsError.at(path, f"keys differ: {sorted(differ)}")
+        if "picture" in values:
+            values["picture"] = PictureModel(**values["picture"])
         arrays: dict[str, Any] = {
             name: np.array(value, float) if isinstance(value, list) else value
             for name, value in values.items()

@@ -1,0 +1,221 @@
+"""Points that stick to the skin: displacements measured in the picture, filtered with the network's points.
+
+The network's points are right on average and shake; the picture's displacements hardly shake and add up to a
+drift. Each landmark has a Gaussian belief of its own about where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from steadyface import markup
+from steadyface.arrays import Points
+from steadyface.errors import ConfigError
+from steadyface.motion import Displacements
+from steadyface.motion.matrices import IDENTITY, apply, inverse, squared_length
+
+Covariances = Float[np.ndarray, "landmarks 2 2"]
+Each = Float[np.ndarray, "landmarks"]
+
+
+@dataclass(frozen=True)
+class PictureModel:
+    """Parameters of the filter; lengths are standard deviations in percent of face size.
+
+    Args:
+        slip: how far a point comes off the skin in a frame. Increasing it pulls points to the network's
+            sooner, which shakes more.
+        anchor: error of the network's points. Increasing it holds on to the skin longer, also where
+            points have come off it.
+        step: error of the change of the points as filtered without a picture. Increasing it relies on the
+            picture alone, also where that is covered.
+        step_lips, step_lids: the same there.
+        wrong: probability that a displacement that the picture gives is wrong all the same. Increasing it
+            follows sudden steps of the points sooner, among them wrong ones.
+        wrong_lips, wrong_lids: the same there.
+        wrong_by: how far it is off then.
+        loose: probability that a point has come off the skin. Increasing it brings points back sooner
+            that were dragged along, and lets the network drag them along sooner.
+        loose_by: how far it is off then.
+        hidden: by how many anchors' variances the network's error grows as the face is covered: a network
+            that sees half a face shifts the other half too. Increasing it follows the picture alone then.
+    """
+
+    slip: float = 0.01
+    anchor: float = 1.0
+    step: float = 0.2
+    step_lips: float = 0.2
+    step_lids: float = 0.13
+    wrong: float = 1e-4
+    wrong_lips: float = 0.1
+    wrong_lids: float = 0.5
+    wrong_by: float = 0.6
+    loose: float = 5e-3
+    loose_by: float = 1.5
+    hidden: float = 5.0
+
+    def __post_init__(self) -> None:
+        lengths = self.anchor, self.step, self.step_lips, self.step_lids, self.wrong_by, self.loose_by
+        shares = self.wrong, self.wrong_lips, self.wrong_lids, self.loose
+        fits = min(lengths) > 0 and min(shares) > 0 and max(shares) < 1 and min(self.slip, self.hidden) >= 0
+        if not fits:
+            raise ConfigError("picture: lengths must be positive, and probabilities above 0 and below 1")
+
+
+class Skin(NamedTuple):
+    """Belief about where each landmark is.
+
+    Args:
+        points: image px.
+        covariance: image px².
+        coasted: whether the newest frame had no usable points, and the picture alone moved these.
+    """
+
+    points: Points
+    covariance: Covariances
+    coasted: bool = False
+
+
+def begin_skin(model: PictureModel, points: Points, noise: Each, unit: float) -> Skin:
+    """Begin at points that are as uncertain as the network's.
+
+    Args:
+        model: parameters.
+        points: image px.
+        noise: each landmark's variance over the usual one.
+        unit: px per percent of face size.
+    """
+    return Skin(points, _isotropic(noise * (model.anchor * unit) ** 2))
+
+
+def move_skin(
+    model: PictureModel,
+    skin: Skin,
+    displacements: Displacements | None,
+    step: Points | None,
+    noise: Each,
+    unit: float,
+    frames: float,
+) -> Skin:
+    """Move the points on to the next frame.
+
+    Equation: the displacement d has a prior from the picture, N(m, E), or with probability ε, N(m, E + w²):
+    skin that folds, as lids do, shows no displacement. The points' own step s = d + N(0, D) decides. The
+    mean and the covariance of that mixture are taken for a Gaussian, and are added to the point's.
+    Exact but for this; the step's error is taken to be independent of that of the points (it is not:
+    both are the network's, so the step counts little).
+
+    Args:
+        model: parameters.
+        skin: belief after the last frame.
+        displacements: as measured in the picture; None where there is none, and the step is all.
+        step: (landmarks, 2) change of the points as filtered without a picture, px; None if not known.
+        noise: each landmark's variance over the usual one.
+        unit: px per percent of face size.
+        frames: time since the last frame, in frames.
+    """
+    groups = _groups(model, len(skin.points))
+    own = _isotropic(noise * (groups.step * unit) ** 2)
+    if displacements is None:
+        moved = np.zeros_like(skin.points) if step is None else step
+        spread = own
+    elif step is None:
+        moved, spread = displacements.displacement, displacements.covariance
+    else:
+        own = own * _hidden(model, displacements.valid)
+        change, spread = _mixture(
+            displacements.covariance,
+            own,
+            step - displacements.displacement,
+            groups.wrong,
+            model.wrong_by * unit,
+        )
+        moved = displacements.displacement + change
+    slip = frames * (model.slip * unit) ** 2 * IDENTITY
+    return Skin(skin.points + moved, skin.covariance + spread + slip, coasted=step is None)
+
+
+def anchor_skin(
+    model: PictureModel,
+    skin: Skin,
+    points: Points,
+    valid: Bool[np.ndarray, "landmarks"] | None,
+    noise: Each,
+    unit: float,
+) -> Skin:
+    """Condition on the network's points.
+
+    Equation: z = x + N(0, R); with probability ε the point has come off the skin and its prior is wider.
+    The mean and the covariance of the mixture are kept.
+
+    Args:
+        model: parameters.
+        skin: belief before they are known.
+        points: (landmarks, 2) z, image px.
+        valid: of the displacements.
+        noise: each landmark's variance over the usual one.
+        unit: px per percent of face size.
+    """
+    error = _isotropic(noise * (model.anchor * unit) ** 2)
+    if valid is not None:
+        error = error * _hidden(model, valid)
+    loose = np.full(len(points), model.loose)
+    change, covariance = _mixture(skin.covariance, error, points - skin.points, loose, model.loose_by * unit)
+    return Skin(skin.points + change, covariance)
+
+
+def _mixture(
+    prior: Covariances, noise: Covariances, surprise: Points, share: Each, wider: float
+) -> tuple[Points, Covariances]:
+    """Mean and covariance, given a measurement, of a zero-mean mixture of N(0, P) and N(0, P + w²).
+
+    Args:
+        prior: P.
+        noise: covariance of the measurement.
+        surprise: the measurement.
+        share: probability of the wider component.
+        wider: w.
+    """
+    priors = np.stack([prior, prior + wider**2 * IDENTITY])
+    totals = priors + noise
+    precisions = inverse(totals)
+    logs = -0.5 * (squared_length(surprise, precisions) + np.log(np.linalg.det(totals)))
+    weight = 1 / (1 + (1 - share) / share * np.exp(np.clip(logs[0] - logs[1], -50, 50)))
+    gains = priors @ precisions
+    means = apply(gains, np.broadcast_to(surprise, gains.shape[:-1]))
+    covariances = priors - gains @ priors
+    weights = np.stack([1 - weight, weight])[..., None]
+    apart = means[1] - means[0]
+    covariance = (weights[..., None] * covariances).sum(axis=0)
+    covariance += (weight * (1 - weight))[:, None, None] * (apart[:, :, None] * apart[:, None])
+    return (weights * means).sum(axis=0), (covariance + covariance.mT) / 2
+
+
+class _Groups(NamedTuple):
+    step: Each
+    wrong: Each
+
+
+@lru_cache(maxsize=8)
+def _groups(model: PictureModel, count: int) -> _Groups:
+    """Each landmark's parameters; those of the jaw for all in another markup than that of 68."""
+    step, wrong = np.full(count, model.step), np.full(count, model.wrong)
+    if count == markup.COUNT:
+        lids = [i for eye in ("right_eye", "left_eye") for side in markup.facing(eye) for i in side]
+        lips = [*markup.GROUPS["outer_lips"], *markup.GROUPS["inner_lips"]]
+        step[lips], wrong[lips] = model.step_lips, model.wrong_lips
+        step[lids], wrong[lids] = model.step_lids, model.wrong_lids
+    return _Groups(step, wrong)
+
+
+def _hidden(model: PictureModel, valid: Bool[np.ndarray, "landmarks"]) -> float:
+    return 1 + model.hidden * (1 - float(valid.mean()))
+
+
+def _isotropic(variances: Each) -> Covariances:
+    return variances[:, None, None] * IDENTITY
