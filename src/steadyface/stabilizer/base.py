@@ -189,10 +189,8 @@ class CausalFilter(Stabilizer):
 
         Args: as for `filter`.
         """
-        points = np.asarray(points, float)
-        frames = 1.0 if seconds is None else np.maximum(np.diff(seconds, prepend=seconds[:1]), 0.0) * self.fps
         state = None
-        for t, screened in enumerate(screen_sequence(points, frames)):
+        for t, screened in enumerate(self._screen(points, seconds)):
             state = self._next_state(
                 state, screened, None if scores is None else scores[t], None if motion is None else motion[t]
             )
@@ -205,6 +203,13 @@ class CausalFilter(Stabilizer):
             memory, output = self.advance(memory, measurement)
             outputs.append(output)
         return np.stack(outputs)
+
+    def _screen(self, points: PointSequence, seconds: Times | None) -> Iterator[Screened | None]:
+        """Reject outliers in a sequence, given as to `filter`."""
+        points = np.asarray(points, float)
+        if seconds is None:
+            return screen_sequence(points)
+        return screen_sequence(points, np.maximum(np.diff(seconds, prepend=seconds[:1]), 0.0) * self.fps)
 
     def _next_state(
         self,

@@ -47,11 +47,14 @@ def passage(damping: float | Float[np.ndarray, "*shape"], frames: float) -> Pass
     decay = -np.log(damping) * frames
     lost = -np.expm1(-decay)
     h, kept = frames * exprel(-decay), 1 - lost
-    zero, one = np.zeros_like(h), np.ones_like(h)
-    series = np.polyval([1 / 7, 1 / 6, 1 / 5, 1 / 4, 1 / 3], lost)
-    closed = (decay - lost - lost**2 / 2) / np.maximum(lost, _SLOW / 2) ** 3
-    return Passage(
-        np.array([[one, h], [zero, kept]]),
-        np.array([[one, 2 * h, h**2], [zero, kept, h * kept], [zero, zero, kept**2]]),
-        np.array([h**3 * np.where(decay < _SLOW, series, closed), h**2 / 2, h * (1 - lost / 2)]),
-    )
+    squared = h * h
+    mean_map = np.zeros((2, 2, *h.shape))
+    mean_map[0, 0], mean_map[0, 1], mean_map[1, 1] = 1, h, kept
+    covariance_map = np.zeros((3, 3, *h.shape))
+    covariance_map[0] = np.ones_like(h), 2 * h, squared
+    covariance_map[1, 1], covariance_map[1, 2], covariance_map[2, 2] = kept, h * kept, kept * kept
+    series = 1 / 3 + lost * (1 / 4 + lost * (1 / 5 + lost * (1 / 6 + lost / 7)))
+    closed = (decay - lost - lost * lost / 2) / np.maximum(lost, _SLOW / 2) ** 3
+    growth = np.empty((3, *h.shape))
+    growth[:] = squared * h * np.where(decay < _SLOW, series, closed), squared / 2, h * (1 - lost / 2)
+    return Passage(mean_map, covariance_map, growth)

@@ -13,6 +13,7 @@ in the picture (`motion`), they are one more likelihood, and the landmarks stick
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import ClassVar, NamedTuple
@@ -26,7 +27,7 @@ from steadyface.geometry import face_size
 from steadyface.motion import Displacements
 from steadyface.stabilizer.base import CausalFilter, Measurement, OneOfMany, Smoother, State
 from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
-from steadyface.stabilizer.outliers import repeat_over_rejected, screen_sequence, unbroken_runs
+from steadyface.stabilizer.outliers import Screened, repeat_over_rejected, screen_sequence, unbroken_runs
 from steadyface.stabilizer.paper import flatten
 from steadyface.stabilizer.picture import PictureModel, Skin, anchor_skin, begin_skin, move_skin
 
@@ -68,11 +69,13 @@ class Prediction(NamedTuple):
         mean_map: (2, 2, …, D) Φ.
         covariance_map: (3, 3, …, D) ΦCΦᵀ of a stacked covariance.
         growth: (3, K, …, D) growth of each component's covariance.
+        log_alphas: (K, …, D) logarithm of the components' prior probabilities.
     """
 
     mean_map: Float[np.ndarray, "2 2 ..."]
     covariance_map: Float[np.ndarray, "3 3 ..."]
     growth: Float[np.ndarray, "3 K ..."]
+    log_alphas: Float[np.ndarray, "K ..."]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +126,7 @@ class STA(CausalFilter, Smoother):
             raise ConfigError(f"parameters of {self.kind} out of range")
 
     def begin(self, points: PointBatch) -> Belief:
-        position = flatten(points) @ self.basis
-        one, zero = np.ones_like(position), np.zeros_like(position)
-        mean = np.stack([position, zero])
-        first_speed = _FIRST_FRAMES * self.pushes.max(axis=0)
-        covariance = np.stack([self.noise * one, zero, first_speed * one])
-        weights = self.alphas.reshape(-1, *(1,) * position.ndim) * one
-        prior = np.stack([covariance] * len(weights), axis=1)
-        return Belief(mean, covariance, weights, mean, prior, _predict(self, 0.0, position.ndim - 1).mean_map)
+        return self._begin(flatten(points) @ self.basis)
 
     def advance(self, memory: Belief, measurement: Measurement) -> tuple[Belief, PointBatch]:
         """Predict and condition, along each direction alone.
@@ -143,7 +139,9 @@ class STA(CausalFilter, Smoother):
         Source: Tai et al. 2019, Eq. (6)-(10); Kalman 1960; Bar-Shalom and Tse 1975 for the last.
         """
         prediction = _predict(self, round(measurement.frames, 6), memory.mean.ndim - 2)
-        belief, points = self._condition(memory, measurement, prediction)
+        observed, noise = flatten(measurement.points) @ self.basis, self._noise_of(measurement.scores)
+        belief = self._condition(memory, observed, noise, measurement.unit, prediction)
+        points = self._points_at(belief.mean[0])
         if measurement.displacements is None and memory.skin is None:
             return belief, points
         skin = self._stick(memory, points, measurement)
@@ -166,7 +164,7 @@ class STA(CausalFilter, Smoother):
         """
         model, unit, displacements = self.picture, float(measurement.unit), measurement.displacements
         noise = self._relative_noise
-        last = (before.mean[0] @ self._back).reshape(points.shape)
+        last = self._points_at(before.mean[0])
         skin = before.skin or begin_skin(model, last, noise, unit)
         if measurement.scores is not None:
             noise = noise * (doubt(measurement.scores) / self.doubts) ** self.trust
@@ -175,31 +173,28 @@ class STA(CausalFilter, Smoother):
         valid = None if displacements is None else displacements.valid
         return anchor_skin(model, skin, measurement.points, valid, noise, unit)
 
-    def _condition(
-        self, before: Belief, measurement: Measurement, prediction: Prediction
-    ) -> tuple[Belief, PointBatch]:
-        expected = _sum(prediction.mean_map * before.mean, 1)
-        prior = prediction.growth + _sum(prediction.covariance_map * before.covariance, 1)[:, None]
-        noise = self._noise_of(measurement.scores)
-        total = prior[0] + noise
-        gains = prior[:2] / total
-        surprise = flatten(measurement.points) @ self.basis - expected[0]
-        squared = surprise * surprise / measurement.unit**2
-        distance = squared / total
-        alphas = self.alphas.reshape(-1, *(1,) * squared.ndim)
-        weights = np.exp(-0.5 * (distance - np.minimum.reduce(distance))) * (alphas / np.sqrt(total))
-        weights /= _sum(weights)
-        weighted = weights * gains
-        gain = _sum(weighted, 1)
-        # The components' covariances P - Sggᵀ, whose first row is Γg, and the scatter of their means.
-        scatter = _sum(weighted.take(ROWS, 0) * gains.take(COLUMNS, 0), 1) - gain.take(ROWS, 0) * gain.take(
-            COLUMNS, 0
-        )
-        covariance = squared * scatter
-        covariance[:2] += noise * gain
-        covariance[2] += _sum(weights * prior[2] - weighted[1] * prior[1])
-        belief = Belief(expected + gain * surprise, covariance, weights, expected, prior, prediction.mean_map)
-        return belief, (belief.mean[0] @ self._back).reshape(measurement.points.shape)
+    def filter(
+        self,
+        points: PointSequence,
+        seconds: Times | None = None,
+        scores: ScoreSequence | None = None,
+        motion: Sequence[Displacements | None] | None = None,
+    ) -> PointSequence:
+        """`CausalFilter.filter`; without a picture all frames go to the directions and back at once."""
+        if motion is not None:
+            return super().filter(points, seconds, scores, motion)
+        screened = list(self._screen(points, seconds))
+        positions = np.zeros((len(points), len(self.noise)))
+        for position, belief in zip(positions, self._beliefs(screened, scores), strict=True):
+            if belief is not None:
+                position[...] = belief.mean[0]
+        filtered = self._points_at(positions)
+        outputs = np.array(points, float)
+        for t, frame in enumerate(screened):
+            if frame is not None:
+                outputs[t] = frame.points if frame.restarts else filtered[t]
+        repeat_over_rejected(outputs, screened)
+        return outputs
 
     def smooth(
         self,
@@ -215,13 +210,12 @@ class STA(CausalFilter, Smoother):
         Source: Rauch, Tung and Striebel 1965; Kim 1994 for mixtures.
         """
         self.check_lag(lag)
-        states = list(self.states(points, seconds, scores))
-        screened = [None if state is None else state.screened for state in states]
+        screened = list(self._screen(points, seconds))
+        beliefs = list(self._beliefs(screened, scores))
         outputs = np.array(points, float)
         for run in unbroken_runs(screened):
-            beliefs = [state.memory for t in run if (state := states[t])]
-            positions = _smoothed_positions(beliefs, len(run) if lag is None else lag)
-            outputs[run] = (positions @ self._back).reshape(len(run), *outputs.shape[1:])
+            believed = [belief for t in run if (belief := beliefs[t]) is not None]
+            outputs[run] = self._points_at(_smoothed_positions(believed, len(run) if lag is None else lag))
         repeat_over_rejected(outputs, screened)
         return outputs
 
@@ -237,8 +231,7 @@ class STA(CausalFilter, Smoother):
         run = next(unbroken_runs([state.screened for state in states]), [])
         if states[0].screened.rejected or len(run) < 2:
             return states[0].points
-        positions = _smoothed_positions([states[t].memory for t in run], len(run))
-        return (positions[0] @ self._back).reshape(states[0].points.shape)
+        return self._points_at(_smoothed_positions([states[t].memory for t in run], len(run))[0])
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
         """`CausalFilter.filter_all`, some sequences of about one length side by side."""
@@ -266,10 +259,12 @@ class STA(CausalFilter, Smoother):
         frames = np.maximum(np.diff(times, axis=0), 1).astype(float)
         abreast = np.stack([points[time] for (points, _), time in zip(runs, times.T, strict=True)], axis=1)
         units = np.maximum(face_size(abreast), 1.0)[..., None] / 100
-        belief = self.begin(abreast[0])
+        observed = flatten(abreast) @ self.basis
+        belief = self._begin(observed[0])
         for t in range(1, longest):
-            measurement = Measurement(abreast[t], units[t])
-            belief, abreast[t] = self._condition(belief, measurement, self._predict_each(frames[t - 1]))
+            prediction = self._predict_each(frames[t - 1])
+            belief = self._condition(belief, observed[t], self.noise, units[t], prediction)
+            abreast[t] = self._points_at(belief.mean[0])
         for row, (points, run) in enumerate(runs):
             points[run] = abreast[: len(run), row]
 
@@ -279,6 +274,66 @@ class STA(CausalFilter, Smoother):
             return _predict(self, float(frames[0]), 1)
         each = [_predict(self, time, 0) for time in frames.tolist()]
         return Prediction(*(np.stack(parts, axis=-2) for parts in zip(*each, strict=True)))
+
+    def _beliefs(
+        self, screened: list[Screened | None], scores: ScoreSequence | None
+    ) -> Iterator[Belief | None]:
+        """Belief after each frame; that before it if the frame is rejected."""
+        missing = np.zeros((len(self.doubts), 2))
+        points = np.array([missing if frame is None else frame.points for frame in screened])
+        observed = points.reshape(-1, len(self.noise)) @ self.basis
+        noises = np.broadcast_to(self._noise_of(scores), observed.shape)
+        belief = None
+        for frame, along, noise in zip(screened, observed, noises, strict=True):
+            if frame is not None and (belief is None or frame.restarts):
+                belief = self._begin(along)
+            elif frame is not None and belief is not None and not frame.rejected:
+                prediction = _predict(self, round(frame.elapsed, 6), 0)
+                belief = self._condition(belief, along, noise, frame.size / 100, prediction)
+            yield belief
+
+    def _begin(self, observed: Flat) -> Belief:
+        """Belief after the first frame, given along the directions."""
+        one, zero = np.ones_like(observed), np.zeros_like(observed)
+        mean = np.stack([observed, zero])
+        first_speed = _FIRST_FRAMES * self.pushes.max(axis=0)
+        covariance = np.stack([self.noise * one, zero, first_speed * one])
+        weights = self.alphas.reshape(-1, *(1,) * observed.ndim) * one
+        prior = np.stack([covariance] * len(weights), axis=1)
+        return Belief(mean, covariance, weights, mean, prior, _predict(self, 0.0, observed.ndim - 1).mean_map)
+
+    def _condition(
+        self,
+        before: Belief,
+        observed: Flat,
+        noise: Float[np.ndarray, "... D"],
+        unit: float | Float[np.ndarray, "*batch 1"],
+        prediction: Prediction,
+    ) -> Belief:
+        """Belief after another frame, given along the directions; see `advance`."""
+        mean_map, covariance_map, growth, log_alphas = prediction
+        expected = np.einsum("ij...,j...->i...", mean_map, before.mean)
+        prior = growth + np.einsum("ij...,j...->i...", covariance_map, before.covariance)[:, None]
+        total = prior[0] + noise
+        gains = prior[:2] / total
+        surprise = observed - expected[0]
+        squared = surprise * surprise / unit**2
+        logs = log_alphas - 0.5 * (np.log(total) + squared / total)
+        weights = np.exp(logs - np.maximum.reduce(logs))
+        weights /= _sum(weights)
+        weighted = weights * gains
+        gain = _sum(weighted, 1)
+        # The scatter of the components' means, then their own covariances P - Sggᵀ, whose first row is Γg.
+        scatter = _sum(weighted.take(ROWS, 0) * gains.take(COLUMNS, 0), 1)
+        scatter -= gain.take(ROWS, 0) * gain.take(COLUMNS, 0)
+        covariance = squared * scatter
+        covariance[:2] += noise * gain
+        covariance[2] += _sum(weights * prior[2] - weighted[1] * prior[1])
+        return Belief(expected + gain * surprise, covariance, weights, expected, prior, mean_map)
+
+    def _points_at(self, positions: Flat) -> PointBatch:
+        """Points of positions along the directions, (…, D) → (…, landmarks, 2)."""
+        return (positions @ self._back).reshape(*positions.shape[:-1], len(self.doubts), 2)
 
     def _noise_of(self, scores: Float[np.ndarray, "*batch landmarks"] | None) -> Float[np.ndarray, "... D"]:
         """Γ for landmarks of these scores: along each direction the mean of the landmarks that make it up."""
@@ -316,7 +371,10 @@ def _predict(stabilizer: STA, frames: float, batch: int) -> Prediction:
     """Prediction over `frames` frames, with `batch` axes before the last."""
     mean_map, covariance_map, growth = passage(stabilizer.damping, frames)
     parts = mean_map, covariance_map, growth[:, None] * stabilizer.pushes
-    return Prediction(*(part.reshape(*part.shape[:2], *(1,) * batch, -1) for part in parts))
+    inner = (1,) * batch
+    log_alphas = np.log(stabilizer.alphas).reshape(-1, *inner, 1) * np.ones(len(stabilizer.noise))
+    mean_map, covariance_map, growth = (part.reshape(*part.shape[:2], *inner, -1) for part in parts)
+    return Prediction(mean_map, covariance_map, growth, log_alphas)
 
 
 def _smoothed_positions(beliefs: list[Belief], lag: int) -> Float[np.ndarray, "frames D"]:
