@@ -131,6 +131,19 @@ def darken_mouth(image: Frame, points: Points, rest_gap: float) -> None:
     window[:] = np.round(window * (1 - dark * mask[..., None]))
 
 
+def mean_colour(image: Frame, corners: Float[np.ndarray, "corners 2"]) -> Float[np.ndarray, "3"]:
+    """Mean RGB inside a convex polygon (px); that of the whole image where the polygon is outside."""
+    inside = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillConvexPoly(inside, np.round(corners).astype(np.int32), 1)
+    return np.array(cv2.mean(image, inside if inside.any() else None)[:3])
+
+
+def exposed(image: Frame, stops: float) -> Frame:
+    """Change the exposure; the sRGB levels are taken to be linear light to the power of 1/2.2."""
+    levels = 255 * (np.arange(256) / 255) * 2.0 ** (stops / 2.2)
+    return np.asarray(cv2.LUT(image, np.round(levels).clip(0, 255).astype(np.uint8)))
+
+
 def with_noise(image: Frame, deviation: float, rng: np.random.Generator) -> Frame:
     """Add Gaussian noise of that standard deviation, in grey levels.
 

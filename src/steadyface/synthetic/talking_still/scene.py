@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
 import numpy as np
+from jaxtyping import Bool
 
 from steadyface import markup
 from steadyface.arrays import Frame, Points
 from steadyface.geometry import Affine, bounding_box, face_size
 from steadyface.metrics import interocular
+from steadyface.synthetic.occluder import Occluder, OccluderKind, crossing
 from steadyface.synthetic.talking_still import rendering
 from steadyface.synthetic.talking_still.face import Face, Vertices
 from steadyface.synthetic.talking_still.script import Script
 from steadyface.video import VideoFrame
 
 _EXPOSURES = 5
+_CHEEKS = (1, 3, 13, 15)  # landmarks around both cheeks and the nose
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class TalkingStill:
         noise: standard deviation of the sensor noise, grey levels.
         shutter: exposure relative to the frame time, which blurs motion; 0 for none. Truth is mid-exposure.
         quality: of a JPEG that each frame passes through, 1 to 100; None for none.
+        exposure: how far the exposure swings to each side, in stops; 0 for not at all.
+        occluder: an object in front of the face; see `crossed_by`.
     """
 
     still: Frame
@@ -68,6 +73,8 @@ class TalkingStill:
     noise: float = 3.0
     shutter: float = 0.0
     quality: int | None = None
+    exposure: float = 0.0
+    occluder: Occluder | None = None
 
     def __len__(self) -> int:
         return round(self.seconds * self.fps)
@@ -93,6 +100,24 @@ class TalkingStill:
     def truth(self, seconds: float) -> Points:
         """(68, 2) px of the frame: true position of every landmark at a time."""
         return self._vertices(seconds)[: markup.COUNT]
+
+    def covered(self, seconds: float) -> Bool[np.ndarray, "68"]:
+        """Landmarks that the occluder hides at a time."""
+        if self.occluder is None:
+            return np.zeros(markup.COUNT, bool)
+        return self.occluder.covers(self.truth(seconds), seconds)
+
+    def crossed_by(self, kind: OccluderKind, start: float = 1.0, seconds: float = 1.0) -> TalkingStill:
+        """The same scene with an object that crosses the face.
+
+        Args:
+            kind: of object; `seed` draws its texture and its way.
+            start: time at which it reaches the face.
+            seconds: time from there until it has left the face.
+        """
+        face = self.truth(start + seconds / 2)
+        skin = rendering.mean_colour(self.still, self.points[list(_CHEEKS)])
+        return replace(self, occluder=crossing(kind, face, skin, self.seed, start, seconds))
 
     def to_frame(self, seconds: float) -> Affine:
         """Map of the head's shift, roll and zoom: from px of the still to px of the frame at a time."""
@@ -143,4 +168,8 @@ class TalkingStill:
         method = cv2.INTER_CUBIC if self._scale > to_source.scale else cv2.INTER_LINEAR
         image = cv2.remap(source, x, y, method, borderMode=cv2.BORDER_REFLECT_101)
         rendering.darken_mouth(image, vertices[: markup.COUNT], rendering.mouth_gap(self.rest))
+        if self.occluder is not None:
+            self.occluder.draw(image, seconds)
+        if self.exposure:
+            return rendering.exposed(image, self.exposure * self._script.light(seconds))
         return image

@@ -78,11 +78,12 @@ class Script:
     talks: Events
     syllables: Float[np.ndarray, "bursts 2"]
     raises: Events
+    lights: Waves
 
     @classmethod
     def drawn(cls, seed: int, seconds: float, blinks: float) -> Script:
         """Draw every part from its own random stream, so that one does not change the others."""
-        rngs = [np.random.default_rng([seed, part]) for part in range(1, 7)]
+        rngs = [np.random.default_rng([seed, part]) for part in range(1, 8)]
         until = seconds + 1.0
         talks = Events.drawn(rngs[3], until, pauses=(0.4, 1.5), lengths=(1.0, 3.0), sizes=(0.6, 1.0))
         return cls(
@@ -92,11 +93,16 @@ class Script:
             talks=talks,
             syllables=rngs[4].uniform((2.0, 0.0), (5.0, 2 * np.pi), (len(talks.starts), 2)),
             raises=Events.drawn(rngs[5], until, pauses=(1.5, 5.0), lengths=(0.6, 1.5), sizes=(0.4, 1.0)),
+            lights=Waves.drawn(rngs[6], channels=1),
         )
 
     def head(self, seconds: float) -> Float[np.ndarray, "6"]:
         """x, y, roll, zoom, yaw and pitch, relative to their largest values, within ± 1."""
         return self.wander(self._clock(seconds))
+
+    def light(self, seconds: float) -> float:
+        """Exposure relative to its largest change, within ± 1; its periods are half those of `Waves`."""
+        return float(self.lights(2 * seconds)[0])
 
     def weights(self, seconds: float, closing: float) -> Float[np.ndarray, "5"]:
         """Weights of the face's displacements: blink, mouth (from -closing), yaw, pitch, brows."""
