@@ -24,7 +24,7 @@ def predict(
     ----------
     protocol
         300w-private, 300w-common, 300w-challenge, 300w-full, 300w-helen, folder (any with .pts), 300vw,
-        talking-face or known-motion.
+        talking-face, known-motion, occlusion or zoom-roll.
     data
         Folder that holds 300w/, 300vw/ (or 300VW_Dataset_2015_12_14/) or talking_face/, or the data set's
         own folder.
@@ -76,7 +76,7 @@ def evaluate(
     ----------
     protocol
         300w-private, 300w-common, 300w-challenge, 300w-full, 300w-helen, folder (any with .pts), 300vw,
-        talking-face or known-motion.
+        talking-face, known-motion, occlusion or zoom-roll.
     data
         Folder that holds 300w/, 300vw/ (or 300VW_Dataset_2015_12_14/) or talking_face/, or the data set's
         own folder.

@@ -12,16 +12,22 @@ from steadyface.errors import ConfigError, DataError, VideoError
 from steadyface.evaluation.images import CHALLENGE, COMMON, FOLDER, FULL, HELEN, PRIVATE
 from steadyface.evaluation.inputs import Network
 from steadyface.evaluation.known_motion import MOTION
+from steadyface.evaluation.occlusion import OCCLUSION
 from steadyface.evaluation.predictions import PlannedRun, PredictionFolder, Run
 from steadyface.evaluation.results import Benchmark, Results, Scope, from_json
 from steadyface.evaluation.videos import TALKING, VIDEOS
+from steadyface.evaluation.zoom_roll import ZOOM_ROLL
 from steadyface.models import DEFAULT_MODEL
 
 BENCHMARKS: dict[str, Benchmark] = {
-    each.name: each for each in (PRIVATE, COMMON, CHALLENGE, FULL, HELEN, FOLDER, VIDEOS, TALKING, MOTION)
+    each.name: each
+    for each in (
+        *(PRIVATE, COMMON, CHALLENGE, FULL, HELEN, FOLDER),
+        *(VIDEOS, TALKING, MOTION, OCCLUSION, ZOOM_ROLL),
+    )
 }
-"""By name. Those of 300-W and known motion read DATA/300w, or DATA itself; 300-VW and the Talking Face video
-DATA/300vw and DATA/talking_face."""
+"""By name. Those of 300-W and of rendered scenes read DATA/300w, or DATA itself; 300-VW and the Talking Face
+video DATA/300vw and DATA/talking_face."""
 
 Progress = Callable[[int, int], object]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -13,11 +12,9 @@ from scipy.signal import find_peaks
 
 from steadyface import markup, metrics
 from steadyface.arrays import FaceSequence
-from steadyface.datasets.three_hundred_w import Sample, find_samples
-from steadyface.evaluation.images import find_300w
-from steadyface.evaluation.inputs import BoxSource, Found, Item, Network
-from steadyface.evaluation.predictions import Prediction, Reading
-from steadyface.evaluation.results import Benchmark, Column, Headline, Results, Row, Scope, percent
+from steadyface.evaluation.predictions import Prediction
+from steadyface.evaluation.results import Column, Headline, Results, Row, Scope, percent
+from steadyface.evaluation.scenes import SceneBenchmark
 from steadyface.evaluation.text import number
 from steadyface.evaluation.trajectories import (
     RAW,
@@ -29,8 +26,7 @@ from steadyface.evaluation.trajectories import (
     mean_landmark_errors,
     trajectories,
 )
-from steadyface.fitting.sequences import follow_known, with_constant_bias
-from steadyface.synthetic.talking_still import TalkingStill
+from steadyface.fitting.sequences import with_constant_bias
 
 STILLS = 24
 """Faces of HELEN test that are set in motion."""
@@ -38,27 +34,9 @@ STILLS = 24
 RESTING_SPEED = 0.1
 """Speed below which a face rests, % of the inter-ocular distance a frame."""
 
-_FIRST_SEED = 1000
-_PART = ("helen-test",)
 _TIP = 30  # landmark: the tip of the nose
 _BLINK = 10  # frames to each side of the moment when the eyes are most closed
 _LEAST_CLOSING = 0.35  # of the median openness: a smaller closing of the lids is no blink
-
-
-@dataclass(frozen=True)
-class Scene:
-    """An annotated still that is made to move; `seed` draws its motion."""
-
-    sample: Sample
-    seed: int
-
-    def render(self) -> TalkingStill:
-        """Set the face in motion.
-
-        Raises:
-            DataError: the still cannot be used.
-        """
-        return TalkingStill(*self.sample.load(), seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,32 +97,10 @@ class MotionResults(MovingResults):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MotionBenchmark(Benchmark):
+class MotionBenchmark(SceneBenchmark):
     """The benchmark of known motion, in full HD."""
 
-    noun: ClassVar[str] = "clip"
     results: ClassVar[type[Results]] = MotionResults
-
-    box: BoxSource = BoxSource.TRUTH_AT_START
-
-    def find(self, data: Path) -> Found[Scene]:
-        """Choose stills of HELEN test at equal steps."""
-        samples = find_samples(find_300w(data, _PART), _PART)
-        chosen = samples[:: max(1, len(samples) // STILLS)][:STILLS]
-        items = [
-            Item(sample.points_path.stem, Scene(sample, _FIRST_SEED + i)) for i, sample in enumerate(chosen)
-        ]
-        missing = [f"{STILLS - len(items)} of {STILLS} stills"] if len(items) < STILLS else []
-        return Found(items, missing)
-
-    def predict(self, item: Item[Scene], network: Network) -> Prediction:
-        """Track the face by the network's own decoder, without a stabiliser."""
-        scene = item.source.render()
-        seconds = np.arange(len(scene)) / scene.fps
-        truth = np.stack([scene.truth(float(time)) for time in seconds])
-        raw, scores = follow_known(scene, truth[0], network.landmarker)
-        rows = (Reading(network.landmarker.decoder),)
-        return Prediction(rows, raw[None], scores[None], truth, seconds, item.group)
 
     def score(self, predictions: Iterable[tuple[str, Prediction]], scope: Scope) -> MotionResults:
         """Compute a row per method."""
@@ -173,7 +129,7 @@ class MotionBenchmark(Benchmark):
 
 
 MOTION = MotionBenchmark(
-    name="known-motion", title=f"exactly known motion in full HD, {STILLS} HELEN test faces"
+    name="known-motion", title=f"exactly known motion in full HD, {STILLS} HELEN test faces", stills=STILLS
 )
 
 

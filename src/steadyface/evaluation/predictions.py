@@ -8,11 +8,12 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from steadyface import files
 from steadyface.arrays import FaceSequence, Times
 from steadyface.errors import DataError
+from steadyface.markup import COUNT
 
 RUN = "run.json"
 _ITEMS, _SUFFIX, _SKIPPED = "items", ".npz", ".skipped"
@@ -88,6 +89,7 @@ class Prediction:
         group: part of the data set that the item belongs to.
         heatmap: of an image, the mean of its 68 heatmaps, each moved so that its peak is in the middle and
             scaled so that the peak is 1; (0, 0) for a video.
+        covered: (frames, 68) landmarks that an object is known to hide; (0, 68) where nothing is known.
     """
 
     rows: tuple[Reading, ...]
@@ -97,6 +99,7 @@ class Prediction:
     seconds: Times
     group: str = ""
     heatmap: Float[np.ndarray, "n n"] = field(default_factory=lambda: np.zeros((0, 0)))
+    covered: Bool[np.ndarray, "known 68"] = field(default_factory=lambda: np.zeros((0, COUNT), bool))
 
     def points_by(self, reading: Reading) -> FaceSequence:
         """Points of one way of reading, image px."""
@@ -176,7 +179,7 @@ class PredictionFolder:
             DataError: missing, or not such a file.
         """
         path = self._path(name)
-        arrays = files.read_arrays(path, "a prediction", [each.name for each in fields(Prediction)])
+        arrays = files.read_arrays(path, "a prediction")
         with files.reading(path, "a prediction"):
             rows, group = arrays.pop("rows"), str(arrays.pop("group"))
             return Prediction(tuple(map(Reading, rows.tolist())), **arrays, group=group)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.ndimage import median_filter
 from scipy.signal import savgol_filter
 
@@ -175,7 +175,9 @@ def follow_known(
     return np.array(points, float), np.array(scores, float)
 
 
-def with_constant_bias(truth: FaceSequence, raw: FaceSequence) -> FaceSequence:
+def with_constant_bias(
+    truth: FaceSequence, raw: FaceSequence, measured: Bool[np.ndarray, "frames"] | None = None
+) -> FaceSequence:
     """The truth moved by each raw landmark's own mean error, as it turns and grows with the head.
 
     What a landmark is always off by in a face is no jitter, and nothing that a stabiliser could take away.
@@ -186,11 +188,13 @@ def with_constant_bias(truth: FaceSequence, raw: FaceSequence) -> FaceSequence:
     Args:
         truth: p, px of the frames.
         raw: z, px of the frames.
+        measured: frames τ over which the error is measured; None for all.
     """
+    frames = np.ones(len(raw), bool) if measured is None else measured
     exact, error = (values[..., 0] + 1j * values[..., 1] for values in (truth, raw - truth))
     centred = exact - exact.mean(axis=1, keepdims=True)
     turn = (centred @ centred[0].conj() / (abs(centred[0]) ** 2).sum())[:, None]
-    biased = exact + turn * (error / turn).mean(axis=0)
+    biased = exact + turn * (error / turn)[frames].mean(axis=0)
     return np.stack([biased.real, biased.imag], axis=-1)
 
 

@@ -1,4 +1,4 @@
-"""Opaque objects that cross a face on a straight line, with the exact pixels and landmarks that they cover."""
+"""Opaque objects that cross a face on a straight line, and the exact pixels and landmarks they cover."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ class Occluder:
             part[:] = _warped(self.opacity, to_window, part, cv2.BORDER_CONSTANT) >= 0.5
         return covered
 
-    def covers(self, points: Points, seconds: float) -> Bool[np.ndarray, "68"]:
-        """Landmarks (px of the frame) on which the object is opaque by at least half."""
+    def covers(self, points: Float[np.ndarray, "n 2"], seconds: float) -> Bool[np.ndarray, "n"]:
+        """Points (px of the frame) on which the object is opaque by at least half."""
         x, y = self.to_frame(seconds).inverse(points).astype(np.float32).T
         opacity = cv2.remap(self.opacity, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         return np.asarray(opacity)[:, 0] >= 0.5
@@ -150,7 +150,9 @@ def _canvas(eyes: float, width: float, height: float) -> Opacity:
     return np.zeros((round(height * eyes), round(width * eyes)), np.float32)
 
 
-def _texture(shape: tuple[int, ...], channels: int, rng: np.random.Generator) -> Picture:
+def _texture(
+    shape: tuple[int, ...], channels: int, rng: np.random.Generator
+) -> Float[np.ndarray, "rows columns channels"]:
     """Noise of several grains, each channel by itself, about within ± 1."""
     rows, columns = shape
     out = np.zeros((rows, columns, channels), np.float32)
