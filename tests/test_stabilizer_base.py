@@ -251,6 +251,15 @@ class TestSmoothing:
             require_smoother(stabilizer)
 
 
+@every
+def test_a_kind_has_no_method_that_it_cannot_do(stabilizer: Stabilizer) -> None:
+    causal, smoother = isinstance(stabilizer, CausalFilter), isinstance(stabilizer, Smoother)
+    expected = {"savitzky-golay": (False, True), "sta": (True, True)}
+    assert (causal, smoother) == expected.get(stabilizer.kind, (True, False))
+    assert hasattr(stabilizer, "step") == hasattr(stabilizer, "filter") == causal
+    assert hasattr(stabilizer, "smooth") == smoother
+
+
 class TestLostFrames:
     @every
     def test_a_lost_frame_repeats_the_last_output(self, stabilizer: Stabilizer) -> None:

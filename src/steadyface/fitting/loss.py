@@ -61,15 +61,15 @@ def distance_loss(outputs: Sequence, truth: Sequence) -> Losses:
 
 
 def delay_loss(outputs: Sequence, truth: Sequence) -> Losses:
-    """mean_t (v⁺(x - p))², v = p(t) - p(t-1): the squared share of the last move that is still missing.
+    """mean_t (v⁺(x - p))², v = p(t) - p(t-1): the squared ratio of the last move that is still missing.
 
     Source: Tai et al. 2019, Eq. (12), second term. Differs from it in: v⁺ = vᵀ/(‖v‖² + ε) with
     ε = M·(0.2 % of face size)², since the plain pseudo-inverse explodes where the face rests.
     """
     velocity, error = np.diff(truth, axis=0), (outputs - truth)[1:]
-    guard = truth.shape[-2] * _RESTING**2
-    share = (velocity * error).sum(axis=(-1, -2)) / ((velocity**2).sum(axis=(-1, -2)) + guard)
-    return (share**2).mean(axis=0)
+    least = truth.shape[-2] * _RESTING**2
+    ratio = (velocity * error).sum(axis=(-1, -2)) / ((velocity**2).sum(axis=(-1, -2)) + least)
+    return (ratio**2).mean(axis=0)
 
 
 def smooth_loss(outputs: Sequence, midpoint: float) -> Losses:

@@ -37,7 +37,7 @@ from steadyface.tracking import Tracker, TrackerConfig
 from steadyface.video import VideoFrame, open_frames
 
 CLIP = 100
-"""Frames below which a run is not worth keeping; `fit` cuts clips of this length."""
+"""Frames below which a run is dropped; `fit` cuts clips of this length."""
 
 _STILL_SECONDS, _STILL_FPS = 20 / 3, 30.0
 _JUMP = 0.15  # of face size a frame: a cut, or a track that went astray
@@ -157,7 +157,7 @@ def _of_still(sample: Sample, landmarker: Landmarker) -> Iterator[Pair]:
 def follow_known(
     frames: Iterable[VideoFrame], first: FacePoints, landmarker: Landmarker
 ) -> tuple[FaceSequence, Float[np.ndarray, "frames 68"]]:
-    """Raw points and scores of the tracker on a face whose place in the first frame is known.
+    """Raw points and scores of the tracker on a face whose position in the first frame is known.
 
     Raises:
         DataError: it loses the face.

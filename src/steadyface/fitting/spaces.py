@@ -140,21 +140,21 @@ def _paper_space(found: Statistics, known: dict[str, Any], components: int, basi
 
     def build(free: Vector) -> PaperSTA:
         free = np.clip(free, -_LIMIT, _LIMIT)
-        shares, heights = free[1 : 1 + 2 * components - 1], free[2 * components :].reshape(-1, 2)
+        mixing, heights = free[1 : 1 + 2 * components - 1], free[2 * components :].reshape(-1, 2)
         curves = [level * np.exp(np.clip(a + b * slopes, -3 * _LIMIT, 3 * _LIMIT)) for a, b in heights]
         return PaperSTA(
             gamma=float(expit(free[0])),
-            alphas=softmax(np.append(0.0, shares[: components - 1])),
-            betas=expit(shares[components - 1 :]),
+            alphas=softmax(np.append(0.0, mixing[: components - 1])),
+            betas=expit(mixing[components - 1 :]),
             noise=curves[0],
             walks=np.stack(curves[1:]),
             basis=vectors,
             **known,
         )
 
-    shares = [0.0] * (2 * components - 1)
+    mixing = [0.0] * (2 * components - 1)
     starts = [
-        [gamma, *shares, 0.0, 0.0, *[x for k in range(components) for x in (low + 4.0 * k, 1.0)]]
+        [gamma, *mixing, 0.0, 0.0, *[x for k in range(components) for x in (low + 4.0 * k, 1.0)]]
         for gamma, low in ((0.0, -2.0), (-3.0, 0.0))
     ]
     return Space(build, tuple(np.array(start) for start in starts))

@@ -55,7 +55,10 @@ class Trend(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class MovingAverage(Baseline, CausalFilter):
-    """x(t) = mean of z(t), …, z(t-n+1), n = `frames`: (n-1)/2 frames late. It takes no notice of time."""
+    """The mean of the last n = `frames` points, (n-1)/2 frames late; it ignores time.
+
+    Equation: x(t) = mean of z(t), …, z(t-n+1).
+    """
 
     kind: ClassVar[str] = "moving-average"
     ranges: ClassVar = {"frames": (1, 1e9)}
@@ -73,9 +76,10 @@ class MovingAverage(Baseline, CausalFilter):
 
 @dataclass(frozen=True, eq=False)
 class FirstOrder(Baseline, CausalFilter):
-    """x(t) = w·z(t) + (1-w)·x(t-1), w = `weight`, 1-(1-w)ᶠ after f frames: (1-w)/w frames late.
+    """Exponential smoothing, (1-w)/w frames late, w = `weight`.
 
-    Source: exponential smoothing, Brown 1959.
+    Equation: x(t) = w·z(t) + (1-w)·x(t-1); after f frames w becomes 1-(1-w)ᶠ.
+    Source: Brown 1959.
     """
 
     kind: ClassVar[str] = "first-order"
@@ -92,7 +96,7 @@ class FirstOrder(Baseline, CausalFilter):
 
 @dataclass(frozen=True, eq=False)
 class SecondOrder(Baseline, CausalFilter):
-    """A level and a trend: not late behind steady motion, but it overshoots where motion ends.
+    """Smoothing of level and trend: no delay in steady motion, but overshoot where motion ends.
 
     Equation: x(t) = w·z(t) + (1-w)(x(t-1) + b(t-1)), b(t) = g(x(t) - x(t-1)) + (1-g)b(t-1), with w = `weight`
     and g = `trend` per frame.
@@ -165,7 +169,7 @@ class ConstantVelocity(Baseline, CausalFilter):
 
 @dataclass(frozen=True, eq=False)
 class OneEuro(Baseline, CausalFilter):
-    """A low-pass filter whose cutoff rises with a point's speed: steady at rest, prompt in motion.
+    """A low-pass filter whose cutoff rises with a point's speed.
 
     Equation: v ← v + a(d)((z - x)/dt - v), then x ← x + a(m + b|v|)(z - x), a(f) = 2πf·dt / (1 + 2πf·dt).
     Source: Casiez, Roussel and Vogel 2012, Algorithm 1. Differs from it in: |v| is a point's, not a

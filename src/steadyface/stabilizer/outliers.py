@@ -35,8 +35,8 @@ class OutlierConfig:
             lips, but lets larger errors through.
         settled: motion of an outlier beside the others below which it counts as staying where it is.
         patience: frames for which an outlier must stay before it is followed.
-        few: share of outliers up to which a jump of the others is a cut.
-        many: share of outliers above which a frame is rejected.
+        few: ratio of outliers up to which a jump of the others is a cut.
+        many: ratio of outliers above which a frame is rejected.
         agreement: frames for which a rejected shape must stay before it is taken for another face.
         longest_frames: time, in frames, beyond which no threshold grows further.
     """
@@ -111,18 +111,18 @@ def screen_frame(last: Screened | None, points: Points, frames: float = 1.0) -> 
     followed = before > CONFIG.patience
     outlier = missing | (distance > np.where(followed, CONFIG.settled, CONFIG.outlier) * limit)
     raw = np.where(missing[:, None], last.points + common, points)
-    share = np.count_nonzero(outlier) / len(outlier)
-    if jumped and share <= CONFIG.few:
+    ratio_off = np.count_nonzero(outlier) / len(outlier)
+    if jumped and ratio_off <= CONFIG.few:
         return _restart(raw, elapsed)
     moved = raw - last.raw
     stays = ~missing & (_lengths(moved - _median(moved)) <= CONFIG.settled * limit)
     count = np.where(outlier, np.where(stays, before + 1, 1), 0)
-    if share > CONFIG.many:
+    if ratio_off > CONFIG.many:
         if np.mean((count == 0) | (count > CONFIG.agreement)) >= 1 - CONFIG.few:
             return _restart(raw, elapsed)
         return last._replace(raw=raw, outlier_frames=count, restarts=False, rejected=True, elapsed=elapsed)
-    ratio = np.minimum(1.0, CONFIG.pace * limit / np.maximum(distance, 1e-12))
-    allowed = np.where(outlier & (count <= CONFIG.patience), 0.0, ratio)
+    kept = np.minimum(1.0, CONFIG.pace * limit / np.maximum(distance, 1e-12))
+    allowed = np.where(outlier & (count <= CONFIG.patience), 0.0, kept)
     plausible = last.points + common + allowed[:, None] * alone
     return Screened(plausible, _size(plausible), raw, count if count.any() else None, elapsed=elapsed)
 

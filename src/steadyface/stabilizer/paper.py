@@ -1,6 +1,6 @@
 """STA in the paper's form: a Gaussian-mixture prior from past outputs, a Gaussian likelihood of the points.
 
-What is normalised, and why: see `filtering`. All variances are in (percent of face size)².
+See `base` for units. All variances are in (percent of face size)².
 
 Source: Tai et al. 2019, Eq. (5)-(10). Differs from it in: the basis has eigenvectors as columns (the printed
 VᵀΓV is right only for rows); the argmax of a mixture, which has no closed form, is read in one of three ways.
@@ -27,7 +27,7 @@ _LEAST = 1e-12  # (percent of face size)²: a prior variance of zero would make 
 
 
 class Memory(NamedTuple):
-    """The past outputs, summed up; arrays may carry leading axes (several sequences at once).
+    """Weighted moments of the past outputs; arrays may carry leading axes (several sequences at once).
 
     Args:
         mean: (…, D) μ, their weighted mean, px.
@@ -42,12 +42,12 @@ class Memory(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PaperSTA(CausalFilter):
-    """Θ of the paper, and its step.
+    """Stabiliser in the paper's form.
 
     Args:
         gamma: γ, weight of a past output per frame of age, in [0, 1].
         alphas: (K,) α_k, prior probabilities of the components, summing to 1.
-        betas: (K,) β_k in [0, 1], share of the fixed covariance in component k.
+        betas: (K,) β_k in [0, 1], ratio of the fixed covariance in component k.
         noise: (D,) Γ_n, variance of the network's error along each basis vector.
         walks: (K, D) Γ_k, fixed variance of component k along each basis vector.
         basis: (D, D) U, orthonormal columns; D = 2·68, coordinates in order x₀, y₀, x₁, …
@@ -93,12 +93,12 @@ class PaperSTA(CausalFilter):
         return Memory(flat, np.zeros(shape), 1.0)
 
     def advance(self, memory: Memory, measurement: Measurement) -> tuple[Memory, PointBatch]:
-        """The closed-form step.
+        """Condition the prior on the new points, in closed form.
 
         Equation: with r = Uᵀ(z - μ), P_k = β_kΓ_k + (1 - β_k)C and S_k = P_k + Γ_n,
         log w_k = log α_k - ½(log |S_k| + rᵀS_k⁻¹r), m_k = P_k S_k⁻¹ r, x = μ + U Σ_k w_k m_k. Then, with
         s ← γˡs after l frames, w = 1/(1 + s) and δ = Uᵀ(x - μ): μ ← μ + wUδ, C ← (1 - w)(C + wδδᵀ),
-        s ← 1 + s. Γ_k counts l² times, as does the way of a face that moves on.
+        s ← 1 + s. Γ_k counts l² times, since the path of a moving face grows with time.
         Source: Tai et al. 2019, Eq. (6)-(10).
         """
         residual = (flatten(measurement.points) - memory.mean) @ self.basis
@@ -118,7 +118,7 @@ class PaperSTA(CausalFilter):
     def _posterior(
         self, spread: np.ndarray, residual: Flat, measurement: Measurement
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of each component: log-weight (K, …), mean (K, …, D) and covariance, all in U's basis."""
+        """Log-weight (K, …), mean (K, …, D) and covariance of each component, in U's basis."""
         squared = measurement.unit**2
         per_component = (-1, *(1,) * (spread.ndim - 1 if self.full else spread.ndim))
         betas = self.betas.reshape(*per_component, 1) if self.full else self.betas.reshape(per_component)
@@ -142,19 +142,19 @@ class PaperSTA(CausalFilter):
 
 
 def flatten(points: PointBatch) -> Flat:
-    """(…, landmarks, 2) → (…, D)."""
+    """Reshape (…, landmarks, 2) to (…, D), coordinates in order x₀, y₀, x₁, …."""
     return np.asarray(points, float).reshape(*points.shape[:-2], -1)
 
 
 def _read(logs: np.ndarray, means: np.ndarray, spreads: np.ndarray, reading: str) -> Flat:
-    """One point for a mixture of Gaussians."""
+    """Choose one point of a mixture of Gaussians: its mean, its heaviest component's mean, or its mode."""
     if len(logs) == 1:
         return means[0]
     if reading == "heaviest":
         return np.take_along_axis(means, logs.argmax(axis=0)[None, ..., None], axis=0)[0]
-    shares = _softmax(logs)
+    weights = _softmax(logs)
     if reading == "mean":
-        return (shares[..., None] * means).sum(axis=0)
+        return (weights[..., None] * means).sum(axis=0)
     if spreads.ndim > means.ndim:
         precisions = np.linalg.inv(spreads + _LEAST * np.eye(spreads.shape[-1]))
         return _highest_mode(logs, means, precisions)
@@ -178,9 +178,9 @@ def _highest_mode(logs: np.ndarray, means: np.ndarray, precisions: np.ndarray) -
     for start in means:
         x = start
         for _ in range(_MODE_STEPS):
-            shares = _softmax(density(x))[..., None]
+            weights = _softmax(density(x))[..., None]
             newer = np.linalg.solve(
-                (shares[..., None] * precisions).sum(0), (shares * pulls).sum(0)[..., None]
+                (weights[..., None] * precisions).sum(0), (weights * pulls).sum(0)[..., None]
             )
             moved, x = np.abs(newer[..., 0] - x).max(), newer[..., 0]
             if moved < 1e-10:
@@ -192,5 +192,5 @@ def _highest_mode(logs: np.ndarray, means: np.ndarray, precisions: np.ndarray) -
 
 
 def _softmax(logs: np.ndarray) -> np.ndarray:
-    shares = np.exp(logs - logs.max(axis=0))
-    return shares / shares.sum(axis=0)
+    weights = np.exp(logs - logs.max(axis=0))
+    return weights / weights.sum(axis=0)

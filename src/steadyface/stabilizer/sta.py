@@ -83,7 +83,7 @@ class STA(CausalFilter, Smoother):
     """Θ of the default stabiliser, and its step. All variances are in (percent of face size)².
 
     Args:
-        damping: (D,) share of the velocity along each direction that is left after a frame, in (0, 1).
+        damping: (D,) ratio of the velocity along each direction that is left after a frame, in (0, 1).
         alphas: (K,) prior probabilities of the components, summing to 1.
         noise: (D,) variance of the network's error along each direction, for landmarks of usual score.
         pushes: (K, D) by how much component k makes the variance of the velocity grow a frame.
