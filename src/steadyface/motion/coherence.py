@@ -37,7 +37,7 @@ _FIRST, _SECOND = (
 
 @dataclass(frozen=True)
 class CoherenceConfig:
-    """How alike the landmarks of a face move; percent of face size between two frames.
+    """Model of how alike the landmarks of a face move; percent of face size between two frames.
 
     Args:
         own: standard deviation of a landmark's motion beyond the common one, for the jaw and nose.
@@ -169,7 +169,7 @@ def _fit(
 
 
 def _patterns(points: Points) -> Float[np.ndarray, "landmarks 9"]:
-    """What each unit of the common motion adds to each landmark."""
+    """Return the displacement of each landmark per unit of each common motion."""
     x, y = ((points - points.mean(axis=0)) / face_size(points)).T
     brows = np.zeros(len(points))
     brows[[*markup.GROUPS["right_brow"], *markup.GROUPS["left_brow"]]] = 1.0

@@ -1,4 +1,4 @@
-"""Where to cut the crops of two frames, so that a face moves as little as possible from one to the other."""
+"""Regions of the crops of two frames, chosen so that a face moves as little as possible between them."""
 
 from __future__ import annotations
 
