@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import scenes
 
+from steadyface import metrics
+from steadyface.demo import portrait
 from steadyface.detector import FaceFinder
 from steadyface.errors import ConfigError
 from steadyface.geometry import bounding_box
@@ -45,9 +47,9 @@ class Recorder(CausalFilter):
     def advance(self, memory: None, measurement: Measurement) -> tuple[None, np.ndarray]:
         return None, measurement.points
 
-    def step(self, state, points, dt=None, scores=None):  # type: ignore[no-untyped-def]
+    def step(self, state, points, dt=None, scores=None, motion=None):  # type: ignore[no-untyped-def]
         self.calls.append((dt, scores))
-        return super().step(state, points, dt, scores)
+        return super().step(state, points, dt, scores, motion)
 
 
 def test_the_detector_rests_while_a_face_is_tracked() -> None:
@@ -153,3 +155,29 @@ def test_bad_arguments() -> None:
     tracker.step(scenes.frames(1)[0], seconds=1.0)
     with pytest.raises(ConfigError, match="backwards"):
         tracker.step(scenes.frames(1)[0], seconds=1.0)
+
+
+def test_measured_motion_steadies_without_drift() -> None:
+    """A moving camera before the portrait, whose motion is known: measured in the picture, points shake less."""
+    scene = replace(portrait(), seconds=1.2, noise=6.0)
+    shaking, distance = {}, {}
+    for motion in (True, False):
+        tracker = Tracker(motion=motion, config=TrackerConfig(max_faces=1))
+        faces = [tracker.step(frame.image, frame.seconds)[0] for frame in scene]
+        points = np.array([face.points for face in faces], float)
+        raw = np.array([face.raw_points for face in faces], float)
+        truth = scene.mean_face(raw, np.arange(len(scene)) / scene.fps)
+        eyes = np.asarray(metrics.interocular(truth))
+        shaking[motion] = metrics.stability(points[5:], truth[5:], eyes[5:])
+        distance[motion] = float(metrics.nrmse_interocular(points, truth).mean())
+    assert shaking[True] < 0.7 * shaking[False]
+    assert distance[True] < float(metrics.nrmse_interocular(raw, truth).mean())
+
+
+def test_a_stabiliser_without_use_for_motion_gets_none() -> None:
+    frames = list(scenes.timed(scenes.frames(4)))
+    outputs = []
+    for motion in (True, False):
+        tracker = Tracker(stabilizer="one-euro", motion=motion)
+        outputs.append([faces[0].points for _, faces in follow(frames, tracker)])
+    np.testing.assert_array_equal(*outputs)

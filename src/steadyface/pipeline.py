@@ -35,6 +35,9 @@ class TrackingOptions:
             a .json file written by `steadyface fit-stabilizer`.
         lag: Number of later frames that each point may depend on, with sta. Left out: none, or all with
             sta-offline.
+        motion: Measure in the picture how far the skin has moved, for sta. Left on, points shake least and
+            follow at once; without it, only the network's points are filtered, and about a millisecond a face
+            and frame is saved.
         decoder: Method that reads points from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or
             dark. Left out: the one built into the network.
         max_faces: Most faces at a time, largest first. A larger number follows more people, but takes time
@@ -57,6 +60,7 @@ class TrackingOptions:
 
     stabilizer: str = DEFAULT_STABILIZER
     lag: int | None = None
+    motion: bool = True
     decoder: str | None = None
     max_faces: int = TrackerConfig.max_faces
     min_face: float | None = None
@@ -80,6 +84,7 @@ class TrackingKeywords(TypedDict, total=False):
     """Fields of `TrackingOptions` as keywords of `track`, beside `stabilizer`."""
 
     lag: int | None
+    motion: bool
     decoder: str | None
     max_faces: int
     min_face: float | None
@@ -125,6 +130,7 @@ class Pipeline:
             "decoder": self.tracker.landmarker.decoder,
             "stabilizer": self.stabilizer.name,
             "lag": self.stabilizer.lag,
+            "motion": None if self.options.motion else False,
             "max_faces": self.options.max_faces,
             "min_face": self.options.min_face,
             "detector": Path(self.options.detector).name if self.options.detector else None,
@@ -164,6 +170,7 @@ def build(
         or choose_detector(options.detector, min_face=options.min_face, device=device, threads=threads),
         stabilizer=choice.causal or "none",
         config=TrackerConfig(max_faces=options.max_faces),
+        motion=options.motion,
     )
     return Pipeline(options, tracker, choice)
 

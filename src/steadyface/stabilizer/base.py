@@ -98,9 +98,12 @@ class Stabilizer(ABC):
 class CausalFilter(Stabilizer):
     """A stabiliser whose output depends on the past alone.
 
-    A method defines `begin` and `advance`. A missing landmark (NaN) and an outlier move with the others; a
-    frame without landmarks or with many outliers repeats the last output; a cut starts anew (`outliers`).
+    A method defines `begin` and `advance`; `uses_motion` says whether it takes displacements measured in the
+    picture. A missing landmark (NaN) and an outlier move with the others; a frame without landmarks or with
+    many outliers repeats the last output; a cut starts anew (`outliers`).
     """
+
+    uses_motion: ClassVar[bool] = False
 
     @abstractmethod
     def begin(self, points: PointBatch) -> Any:

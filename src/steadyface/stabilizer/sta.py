@@ -96,6 +96,7 @@ class STA(CausalFilter, Smoother):
 
     kind: ClassVar[str] = "sta"
     fixed_lag: ClassVar[bool] = True
+    uses_motion: ClassVar[bool] = True
     damping: Float[np.ndarray, "D"]
     alphas: Float[np.ndarray, "K"]
     noise: Float[np.ndarray, "D"]

@@ -15,6 +15,7 @@ from steadyface.stabilizer import State
 from steadyface.tracking.appearance import Appearance, Observation, appearance_distance, describe
 from steadyface.tracking.config import AppearanceConfig, MotionConfig, TrackerConfig
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
+from steadyface.tracking.skin import FaceView
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Track:
         velocity: (2,) running mean of its points' velocity, px/s.
         last_appearance: its last unoccluded descriptor.
         stabilizer_state: state of the causal filter.
+        view: crop of the last frame, for measuring displacements; None if they are not measured.
 
         verified_seconds: time of the finder's last check.
         miss_count: failed checks in successive frames.
@@ -87,6 +89,7 @@ class Track:
     velocity: Float[np.ndarray, "2"] = field(default_factory=lambda: np.zeros(2))
     last_appearance: Appearance | None = None
     stabilizer_state: State | None = None
+    view: FaceView | None = None
 
     verified_seconds: float = -math.inf
     miss_count: int = 0
@@ -238,6 +241,7 @@ class Track:
         seconds: float,
         points: FacePoints,
         state: State | None,
+        view: FaceView | None,
         config: TrackerConfig,
     ) -> Track:
         """Update what the last frame shows.
@@ -247,6 +251,7 @@ class Track:
             seconds: time of the frame.
             points: (68, 2) stabilised, image px.
             state: of the stabiliser after it.
+            view: crop of the frame.
             config: gains of velocity and region.
         """
         raw_points, scores = observation.points, observation.landmarks.scores
@@ -262,6 +267,7 @@ class Track:
             velocity=velocity,
             last_appearance=observation.appearance if observation.unoccluded else self.last_appearance,
             stabilizer_state=state,
+            view=view,
         )
 
 

@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import Boxes, FaceStack, Frame
+from steadyface.arrays import Boxes, FacePoints, FaceStack, Frame
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
 from steadyface.geometry import Region, bounding_box, iou
 from steadyface.images import as_rgb
 from steadyface.landmarker import Landmarker, Landmarks
+from steadyface.motion import Displacements
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import choose_stabilizer
 from steadyface.tracking.appearance import Observation, observe, points_of
@@ -23,6 +24,7 @@ from steadyface.tracking.matching import assign, find_occluder, near_others, sam
 from steadyface.tracking.prefetch import LandmarkPrefetcher, Regions
 from steadyface.tracking.roi import face_region
 from steadyface.tracking.shots import CutDetector
+from steadyface.tracking.skin import FaceView, first_view, next_view
 from steadyface.tracking.track import Match, Track, TrackedFace
 from steadyface.tracking.verifier import FaceVerifier, is_face
 from steadyface.video import VideoFrame
@@ -45,6 +47,7 @@ class Tracker:
         stabilizer: name or file as for `choose_stabilizer`, of a causal filter; or a `Stabilizer`.
         config: settings; None means the defaults.
         fps: frame rate that is assumed where `step` gets no time.
+        motion: measure in the picture how far the skin has moved, if the stabiliser takes that (`sta` does).
 
     Raises:
         ConfigError: `fps` is not positive, or the stabiliser is unknown or sees the future.
@@ -57,6 +60,7 @@ class Tracker:
         stabilizer: str | Stabilizer = DEFAULT_STABILIZER,
         config: TrackerConfig | None = None,
         fps: float = 25.0,
+        motion: bool = True,
     ) -> None:
         if not fps > 0:
             raise ConfigError(f"fps must be positive, got {fps}")
@@ -71,6 +75,7 @@ class Tracker:
         self.stabilizer = choice.causal
         self.stabilizer_name = choice.name
         self.config, self.fps = config or TrackerConfig(), fps
+        self._measures_motion = motion and self.stabilizer is not None and self.stabilizer.uses_motion
         finder = self.detector if isinstance(self.detector, FaceFinder) else None
         self._verifier = FaceVerifier(finder or FaceFinder(device=device, threads=threads), self.config)
         self._cuts = CutDetector(self.config.cuts)
@@ -118,7 +123,7 @@ class Tracker:
         matches = self._verify(frame, matches, seconds)
         if self._detection_due(matches, seconds):
             matches = self._detect(frame, matches, seconds)
-        faces = self._update(matches, seconds)
+        faces = self._update(frame, matches, seconds)
         room = self.config.max_faces - len(faces)
         return sorted([*faces, *self._coast(seconds)[:room]], key=lambda face: face.face_id)
 
@@ -195,7 +200,7 @@ class Tracker:
         found = observe(frame, landmarks, self.config, known)
         return self._identify(matches, found, seconds) if found else matches
 
-    def _update(self, matches: list[Match], seconds: float) -> list[TrackedFace]:
+    def _update(self, frame: Frame, matches: list[Match], seconds: float) -> list[TrackedFace]:
         """Update the tracks; recognition only learns from faces that no other one can hide."""
         occluders = {track.occluder for track in self._lost}
         near = near_others(points_of([observation for _, observation in matches]), self.config.occlusion)
@@ -204,12 +209,24 @@ class Tracker:
             if not may_be_hidden and track.face_id not in occluders:
                 track = track.learn(observation, seconds, self.config)
             points, state = observation.points, track.stabilizer_state
+            view, displacements = self._measure_motion(frame, track, points)
             if self.stabilizer is not None:
                 elapsed = None if state is None else seconds - track.last_seconds
-                state, points = self.stabilizer.step(state, points, elapsed, observation.landmarks.scores)
-            tracks.append(track.update(observation, seconds, points, state, self.config))
+                scores = observation.landmarks.scores
+                state, points = self.stabilizer.step(state, points, elapsed, scores, displacements)
+            tracks.append(track.update(observation, seconds, points, state, view, self.config))
         self._tracks = sorted(tracks, key=lambda track: track.face_id)
         return [track.last for track in self._tracks if track.last is not None]
+
+    def _measure_motion(
+        self, frame: Frame, track: Track, raw_points: FacePoints
+    ) -> tuple[FaceView | None, Displacements | None]:
+        """View the face, and compare with the view before, for a stabiliser that takes displacements."""
+        if not self._measures_motion:
+            return None, None
+        if track.view is None or track.last is None:
+            return first_view(frame, raw_points), None
+        return next_view(frame, track.view, track.last.points, track.last.raw_points, raw_points)
 
     def _coast(self, seconds: float) -> list[TrackedFace]:
         """Show the last shapes of the faces lost less than `grace_seconds` ago, latest first."""

@@ -1,0 +1,61 @@
+"""Displacements of a tracked face's landmarks, frame by frame: crops that follow it, and what they show."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+
+from steadyface.arrays import FacePoints, Frame
+from steadyface.geometry import Region
+from steadyface.images import crop_region
+from steadyface.motion import (
+    Displacements,
+    FaceCrop,
+    face_region,
+    follow_region,
+    measure_displacements,
+    robust_similarity,
+)
+
+_SIZE = 224  # px of the crop: smaller ones lose a third of the precision, larger ones cost twice the time
+
+
+class FaceView(NamedTuple):
+    """A face as one frame shows it, for comparison with the next frame.
+
+    Args:
+        region: square of the frame, image px.
+        crop: grey crop of it.
+    """
+
+    region: Region
+    crop: FaceCrop
+
+
+def view_face(frame: Frame, region: Region) -> FaceView:
+    """Cut a face out of a frame."""
+    crop, to_crop = crop_region(frame, region, _SIZE)
+    return FaceView(region, FaceCrop(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), to_crop))
+
+
+def first_view(frame: Frame, raw_points: FacePoints) -> FaceView:
+    """View a face that has just been found; raw points in image px."""
+    return view_face(frame, face_region(raw_points))
+
+
+def next_view(
+    frame: Frame, before: FaceView, points: FacePoints, last_raw: FacePoints, raw: FacePoints
+) -> tuple[FaceView, Displacements]:
+    """View a face in the next frame, and measure how its landmarks moved since the last.
+
+    Args:
+        frame: the next frame.
+        before: view in the last frame.
+        points: (68, 2) stabilised in the last frame, image px; their displacements are measured.
+        last_raw, raw: (68, 2) of the network in the last and in this frame, image px. They say roughly how
+            the face moved.
+    """
+    region, expected = follow_region(before.region, points, robust_similarity(last_raw, raw))
+    view = view_face(frame, region)
+    return view, measure_displacements(before.crop, view.crop, points, expected)
