@@ -406,7 +406,8 @@ def test_help_explains_every_option_of_tracking(command: str, capsys: pytest.Cap
     assert code == 0
     for option in fields(TrackingOptions):
         flag = f"--{option.name.replace('_', '-')}"
-        assert re.search(rf"{flag} [A-Z|]+ +\w", out), flag
+        value = f"--no-{flag[2:]}" if isinstance(option.default, bool) else "[A-Z|]+"
+        assert re.search(rf"{flag} {value} +\w", out), flag
 
 
 def test_a_command_is_imported_only_when_it_runs() -> None:

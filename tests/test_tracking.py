@@ -158,7 +158,7 @@ def test_bad_arguments() -> None:
 
 
 def test_measured_motion_steadies_without_drift() -> None:
-    """A moving camera before the portrait, whose motion is known: measured in the picture, points shake less."""
+    """A moving camera before the portrait: with its motion measured in the picture, points shake less."""
     scene = replace(portrait(), seconds=1.2, noise=6.0)
     shaking, distance = {}, {}
     for motion in (True, False):

@@ -23,7 +23,7 @@ from steadyface.motion.matrices import IDENTITY, apply, inverse, squared_length
 Covariances = Float[np.ndarray, "landmarks 2 2"]
 
 _FREEDOM = 4.0  # of Student's distribution of a landmark's deviation from the others
-_ROUNDS = 4  # of reweighting
+_ROUNDS = 3  # of reweighting
 _FIRST, _SECOND = (
     np.array(part)
     for part in zip(
