@@ -37,7 +37,7 @@ class Elsewhere(Smoother):
         return points + AWAY
 
 
-def build_with(stabilizer: Stabilizer, motion: bool = True) -> Pipeline:
+def build_with(stabilizer: Stabilizer, motion: bool = False) -> Pipeline:
     return build(TrackingOptions(motion=motion), landmarker=landmarker(), stabilizer=stabilizer)
 
 

@@ -94,8 +94,8 @@ class TestOffline:
 
     def test_no_lag_is_causal(self) -> None:
         frames = scenes.timed(scenes.frames(7))
-        causal = track(frames, motion=False)
-        none = track(frames, lag=0, motion=False)
+        causal = track(frames)
+        none = track(frames, lag=0)
         np.testing.assert_array_equal(none.points, causal.points)
         again = causal.smoothed(load_stabilizer(), lag=0)
         # What is smoothed is the table's float32, of which a step at 500 px is 6e-5.

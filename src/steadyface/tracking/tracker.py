@@ -60,7 +60,7 @@ class Tracker:
         stabilizer: str | Stabilizer = DEFAULT_STABILIZER,
         config: TrackerConfig | None = None,
         fps: float = 25.0,
-        motion: bool = True,
+        motion: bool = False,
     ) -> None:
         if not fps > 0:
             raise ConfigError(f"fps must be positive, got {fps}")
