@@ -50,7 +50,7 @@ class TalkingStill:
         noise: standard deviation of the sensor noise, grey levels.
         shutter: exposure relative to the frame time, which blurs motion; 0 for none. Truth is mid-exposure.
         quality: of a JPEG that each frame passes through, 1 to 100; None for none.
-        exposure: how far the exposure swings to each side, in stops; 0 for not at all.
+        exposure: largest change of the exposure to each side, in stops; 0 for none.
         occluder: an object in front of the face; see `crossed_by`.
     """
 
@@ -111,7 +111,7 @@ class TalkingStill:
         """The same scene with an object that crosses the face.
 
         Args:
-            kind: of object; `seed` draws its texture and its way.
+            kind: of object; `seed` draws its texture, its side and its angle.
             start: time at which it reaches the face.
             seconds: time from there until it has left the face.
         """
