@@ -7,8 +7,7 @@ from the past outputs, a Gaussian likelihood of the new points, the posterior's 
 
 Source: Tai et al. 2019, Eq. (5)-(10). Differs from it in: the mean moves on by a damped velocity; the prior's
 covariance is that of the last posterior, moved on, in place of the scatter of past outputs; each direction
-has a mixture of its own; an uncertain landmark counts less. Where the displacements of the skin are measured
-in the picture (`motion`), they are one more likelihood, and the landmarks stick to the skin (`picture`).
+has its own mixture; uncertain landmarks count less; measured motion (`picture`) is one more likelihood.
 """
 
 from __future__ import annotations
