@@ -73,8 +73,8 @@ def animation(tracks: steadyface.Tracks) -> dict[str, object]:
 
 def main(source: str, out: str, face: str = "0") -> None:
     tracks = steadyface.Tracks.load(source)
-    if int(face) not in tracks.faces:
-        raise ConfigError(f"face {face} is not in {source}, which holds {tracks.faces}")
+    if int(face) not in tracks.face_ids:
+        raise ConfigError(f"face {face} is not in {source}, which holds {tracks.face_ids}")
     data = json.dumps(animation(tracks.of_face(int(face))))
     Path(out).write_text(SCRIPT.replace("{data}", data), encoding="utf-8")
     print(out)

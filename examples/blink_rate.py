@@ -22,7 +22,7 @@ from steadyface.tracks import FORMATS
 def main(source: str) -> None:
     saved = Path(source).suffix.removeprefix(".") in FORMATS
     tracks = steadyface.Tracks.load(source) if saved else steadyface.track(source)
-    for face in tracks.faces:
+    for face in tracks.face_ids:
         rows = tracks.of_face(face).without_held()
         points = rows.points.astype(float)
         openness = np.mean([eye_aspect_ratio(points, eye) for eye in ("right_eye", "left_eye")], axis=0)

@@ -126,7 +126,7 @@ def drawn(page: Any, colour: tuple[int, int, int]) -> bool:
 
 def test_the_points_fit_the_face(filming: Any, tmp_path: Path) -> None:
     tracks = record(filming, tmp_path / "live.csv")
-    assert tracks.faces == [0]
+    assert tracks.face_ids == [0]
     assert tracks.meta["size"] == [640, 480]
     assert (np.diff(tracks.seconds) > 0).all()
     (face,) = Tracker(Landmarker(threads=1), stabilizer="none").step(FRAMES[0])

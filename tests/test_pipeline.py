@@ -47,7 +47,7 @@ def test_known_motion_is_followed() -> None:
     scene = scenes.scene(2.0)
     tracks = track(scene)
     assert len(tracks) == len(scene)
-    assert tracks.faces == [0]
+    assert tracks.face_ids == [0]
     raw = tracks.raw_points.astype(float)
     truth = scene.mean_face(raw, tracks.seconds)
     eyes = metrics.interocular(truth)
@@ -194,7 +194,7 @@ def test_real_clips_show_their_faces(data_dir: Path) -> None:
     for name, frames in expected.items():
         tracks = track(data_dir / "videos" / name)
         assert len(tracks) == frames, name
-        assert tracks.faces == [0][:frames], name
+        assert tracks.face_ids == [0][:frames], name
 
 
 def test_a_real_face_that_is_gone_is_dropped(data_dir: Path) -> None:

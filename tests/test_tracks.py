@@ -47,6 +47,40 @@ def same(one: Tracks, other: Tracks) -> bool:
     return columns and types and one.meta == other.meta
 
 
+def test_tables_are_equal_if_rows_and_meta_are() -> None:
+    tracks, again = make_tracks(30), make_tracks(30)
+    assert tracks == again
+    for name in COLUMNS:
+        changed = getattr(tracks, name).copy()
+        changed[7] = ~changed[7] if changed.dtype == bool else changed[7] + 1
+        assert tracks != replace(tracks, **{name: changed}), name
+    assert tracks != replace(tracks, meta={})
+    assert tracks != make_tracks(29)
+    assert tracks != tracks.points.tolist()
+    unknown = np.where(tracks.scores < 0.5, np.nan, tracks.scores)
+    assert replace(tracks, scores=unknown) == replace(tracks, scores=unknown.copy())
+
+
+def test_the_repr_is_one_short_line() -> None:
+    assert repr(make_tracks(2500)) == "Tracks(2500 rows, 1251 frames, faces 0 1, clip.mp4)"
+    assert repr(replace(make_tracks(0), meta={})) == "Tracks(0 rows, 0 frames)"
+    many = replace(make_tracks(100), face=np.arange(100))
+    assert repr(many) == "Tracks(100 rows, 51 frames, faces 0 1 2 3 4 5 6 7 …, clip.mp4)"
+
+
+def test_faces_and_frames_part_the_rows() -> None:
+    tracks = make_tracks(31)
+    faces, frames = list(tracks.faces()), list(tracks.frames())
+    assert [part.face_ids for part in faces] == [[0], [1]]
+    assert faces[1] == tracks.of_face(1)
+    assert [int(part.frame[0]) for part in frames] == sorted(set(tracks.frame.tolist()))
+    assert all(len(set(part.frame.tolist())) == 1 for part in frames)
+    together = {name: np.concatenate([getattr(part, name) for part in frames]) for name in COLUMNS}
+    assert Tracks(**together, meta=tracks.meta) == tracks
+    empty = make_tracks(0)
+    assert [*empty.faces(), *empty.frames()] == []
+
+
 @pytest.mark.parametrize("suffix", ["npz", "csv", "parquet", "json"])
 @pytest.mark.parametrize("rows", [0, 1, 120])
 def test_save_and_load_are_inverse(tmp_path: Path, suffix: str, rows: int) -> None:
@@ -60,7 +94,7 @@ def test_builder_keeps_order_over_blocks() -> None:
     tracks = make_tracks()
     assert len(tracks) == 2500
     assert np.all(np.diff(tracks.frame) >= 0)
-    assert tracks.faces == [0, 1]
+    assert tracks.face_ids == [0, 1]
     assert len(tracks.of_face(1)) == 1250
 
 
@@ -327,8 +361,8 @@ class TestSmoothed:
     def test_each_face_alone(self, sta: Stabilizer, lag: int | None) -> None:
         tracks = moving_faces(every(0, 20), every(0.2, 20))
         whole = tracks.smoothed(sta, lag)
-        assert whole.faces == [0, 1]
-        for face in whole.faces:
+        assert whole.face_ids == [0, 1]
+        for face in whole.face_ids:
             assert same(whole.of_face(face), tracks.of_face(face).smoothed(sta, lag))
 
     def test_it_is_what_the_stabiliser_makes_of_the_raw_points(self, sta: Stabilizer) -> None:

@@ -158,7 +158,7 @@ def track_clip(
         source=frames.path,
         frames=run.frame_count,
         frames_with_face=run.frames_with_face,
-        faces=len(result.tracks.faces),
+        faces=len(result.tracks.face_ids),
         seconds=time.monotonic() - began,
         jitter_raw=result.jitter_raw,
         jitter=result.jitter,

@@ -68,7 +68,7 @@ class Worker:
             **before,
             "options": self._asked,
             "frames_with_face": len(np.unique(tracks.frame[~tracks.held])),
-            "faces": len(tracks.faces),
+            "faces": len(tracks.face_ids),
         }
         told = {"damage": damage and damage.replace(str(path), source), "corpus": own}
         tracks = replace(tracks, meta=tracks.meta | told)

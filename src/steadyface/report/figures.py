@@ -108,7 +108,7 @@ def runs_of(frames: Int[np.ndarray, "rows"]) -> list[Int[np.ndarray, "_"]]:
 def figures_of(tracks: Tracks) -> list[FaceFigures]:
     """Compute the figures of every identity, the one seen longest first."""
     seen, held = tracks.without_held(), tracks.held_only()
-    faces = [FaceFigures(face, seen.of_face(face), held.of_face(face)) for face in seen.faces]
+    faces = [FaceFigures(face, seen.of_face(face), held.of_face(face)) for face in seen.face_ids]
     return sorted(faces, key=lambda face: -len(face.tracks))
 
 

@@ -20,11 +20,14 @@ from steadyface.tracks.formats.tabular import to_flat
 from steadyface.tracks.schema import COLUMNS, Columns, Meta
 
 _GAP = 0.5  # s: a face that was lost for longer starts a new run
+_LISTED = 8  # identities in a repr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tracks:
     """All faces of all frames; a row is one face in one frame, in order of frame and then face.
+
+    Two tables are equal if their rows and their meta are.
 
     Args:
         frame: (N,) number of the frame, from 0.
@@ -51,10 +54,48 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tracks):
+            return NotImplemented
+        pairs = ((getattr(self, name), getattr(other, name)) for name in COLUMNS)
+        return self.meta == other.meta and all(
+            np.array_equal(one, another, equal_nan=one.dtype.kind == "f") for one, another in pairs
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Describe in one line, for instance `Tracks(250 rows, 125 frames, faces 0 1, clip.mp4)`."""
+        ids = self.face_ids
+        listed = " ".join(map(str, ids[:_LISTED])) + (" …" if len(ids) > _LISTED else "")
+        parts = [
+            f"{len(self)} rows",
+            f"{len(np.unique(self.frame))} frames",
+            f"faces {listed}" if ids else "",
+        ]
+        return f"Tracks({', '.join([part for part in [*parts, self.meta.get('source')] if part])})"
+
     @property
-    def faces(self) -> list[int]:
+    def face_ids(self) -> list[int]:
         """List the identities, in order of appearance."""
         return list(dict.fromkeys(self.face.tolist()))
+
+    def faces(self) -> Iterator[Tracks]:
+        """Yield the rows of each identity, in order of appearance.
+
+        >>> for face in tracks.faces():  # doctest: +SKIP
+        ...     print(face.face[0], face.seconds[0], face.points.shape)
+        """
+        return (self.of_face(face) for face in self.face_ids)
+
+    def frames(self) -> Iterator[Tracks]:
+        """Yield the rows of each frame that has any, one row a face.
+
+        >>> for frame in tracks.frames():  # doctest: +SKIP
+        ...     print(frame.frame[0], frame.face, frame.points.shape)
+        """
+        starts = np.flatnonzero(np.diff(self.frame, prepend=-1))
+        return (self._at(rows) for rows in np.split(np.arange(len(self)), starts[1:]) if len(rows))
 
     def of_face(self, face: int) -> Tracks:
         """Select the rows of one identity."""
@@ -82,8 +123,7 @@ class Tracks:
     def _runs(self) -> Iterator[Tracks]:
         """Yield the runs in which a face is seen in at least three successive frames."""
         seen = self.without_held()
-        for face in seen.faces:
-            rows = seen.of_face(face)
+        for rows in seen.faces():
             for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows.frame) != 1) + 1):
                 if len(run) >= 3:
                     yield rows._at(run)
@@ -100,7 +140,7 @@ class Tracks:
         """
         smoother = require_smoother(stabilizer, lag)
         points = self.points.copy()
-        for face in self.faces:
+        for face in self.face_ids:
             rows = np.flatnonzero((self.face == face) & ~self.held)
             for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > _GAP) + 1):
                 raw, scores = self.raw_points[run].astype(float), self.scores[run].astype(float)
