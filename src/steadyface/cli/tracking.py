@@ -84,6 +84,8 @@ def track(
                 summary = ClipSummary.failed(source, f"interrupted in {name}", interrupted=True)
             except SteadyfaceError as error:
                 summary = ClipSummary.failed(source, str(error))
+            except Exception as error:  # noqa: BLE001  a fault at one input must not cost the others
+                summary = ClipSummary.failed(source, f"{name}: {type(error).__name__}: {error}")
             _print_summary(summary, quiet, json)
             problems += summary.problems
             if summary.interrupted:

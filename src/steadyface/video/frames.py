@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from steadyface.arrays import Frame
-from steadyface.errors import ConfigError
+from steadyface.errors import ConfigError, SteadyfaceError, VideoError
 
 DEFAULT_FPS = 25.0
 """Frame rate of image folders, and of streams that name none."""
@@ -62,7 +62,12 @@ class Frames:
         return self
 
     def __next__(self) -> VideoFrame:
-        return next(self._frames)
+        try:
+            return next(self._frames)
+        except (StopIteration, SteadyfaceError):
+            raise
+        except Exception as error:  # codecs and file systems raise anything
+            raise unreadable(self.path, error) from error
 
     def __enter__(self) -> Frames:
         return self
@@ -81,6 +86,12 @@ class Frames:
     def close(self) -> None:
         """End the iterator."""
         self._frames = iter(())
+
+
+def unreadable(path: Path, error: Exception) -> VideoError:
+    """Error of one line for whatever a library raises while it reads."""
+    reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+    return VideoError(path, f"cannot be read: {' '.join(reason.split())}")
 
 
 def check_span(start: float, end: float | None) -> None:

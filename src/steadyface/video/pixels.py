@@ -8,12 +8,14 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import Type
 from av.video.reformatter import VideoReformatter
 from jaxtyping import Int, UInt8
 
 from steadyface.arrays import Frame
 
 _LARGE = 1920 * 1088  # px
+_SIDE_DATA_KINDS = 64  # FFmpeg's kinds of side data have numbers below this; 8.1 has 33
 _PQ = 16  # FFmpeg's number of the transfer function of SMPTE ST 2084
 _SCREEN_WHITE = 203.0  # cd/m²: of graphics and a white page, ITU-R BT.2408
 _BRIGHTEST = 1000.0  # cd/m²: becomes 255
@@ -61,6 +63,29 @@ def _pq_to_screen() -> UInt8[np.ndarray, "256"]:
 
 
 _PQ_TO_SCREEN = _pq_to_screen()
+
+
+def display_matrix(frame: Any) -> Int[np.ndarray, "2 2"] | None:
+    """Display matrix of a decoded frame for `upright`; None where it has none."""
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV refuses a frame with side data of a kind that it does not know, such as EXIF
+        data = _without_unknown_side_data(frame).side_data.get("DISPLAYMATRIX")
+    return None if data is None else np.frombuffer(data, np.int32)[[0, 1, 3, 4]].reshape(2, 2)
+
+
+def _without_unknown_side_data(frame: Any) -> Any:
+    """Copy of a frame that has only side data of the kinds in PyAV's list."""
+    known = {kind.value for kind in Type}
+    unknown = sorted(set(range(_SIDE_DATA_KINDS)) - known)
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+    )
+    removing = [graph.add("sidedata", f"mode=delete:type={kind}") for kind in unknown]
+    graph.link_nodes(source, *removing, graph.add("buffersink")).configure()
+    graph.vpush(frame)
+    return graph.vpull()
 
 
 def upright(image: Frame, matrix: Int[np.ndarray, "2 2"]) -> UInt8[np.ndarray, "shown_height shown_width 3"]:

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
-from av.container import InputContainer
 
-from steadyface.errors import VideoError
+from steadyface.errors import SteadyfaceError, VideoError
 from steadyface.images import SUFFIXES
 from steadyface.video.container import (
     STDIN,
@@ -27,9 +25,9 @@ from steadyface.video.container import (
     stream_duration,
     video_stream,
 )
-from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span
+from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span, unreadable
 from steadyface.video.pictures import ImageSequence
-from steadyface.video.pixels import Deinterlacer, RgbConverter, is_large, upright
+from steadyface.video.pixels import Deinterlacer, RgbConverter, display_matrix, is_large, upright
 
 _MISSING = 0.5
 """Seconds before its announced end from which a stream that stops counts as damaged."""
@@ -60,6 +58,8 @@ class VideoReader(Frames):
         ConfigError: end is not after start.
     """
 
+    _container: Any = None
+
     def __init__(self, source: str | Path, start: float = 0.0, end: float | None = None) -> None:
         check_span(start, end)
         self._source, self.start, self.end = source, start, end
@@ -68,15 +68,18 @@ class VideoReader(Frames):
         self._camera = camera_number(source)
         self._live = is_live(source)
         self.path = Path(source_name(source)) if self._live else Path(source)
-        self._open()
         try:
+            self._open()
             frames = self._read()
             first = next(frames, None)
             if first is None:
                 raise VideoError(self.path, self._why_nothing())
-        except VideoError:
-            self._container.close()
+        except SteadyfaceError:
+            self.close()
             raise
+        except Exception as error:  # codecs and file systems raise anything
+            self.close()
+            raise unreadable(self.path, error) from error
         finally:
             if self._pipe is not None and self._pipe.interrupted:
                 raise KeyboardInterrupt
@@ -91,20 +94,17 @@ class VideoReader(Frames):
     def close(self) -> None:
         """Close the file and end the iterator."""
         super().close()
-        self._container.close()
+        if self._container is not None:
+            self._container.close()
 
     def _open(self) -> None:
         if self._pipe is not None:
-            self._container: InputContainer = open_pipe(self._pipe)
+            self._container = open_pipe(self._pipe)
         elif self._camera is not None:
             self._container = open_camera(self._camera)
         else:
             self._container = open_file(self._source)
-        try:
-            self._describe()
-        except VideoError:
-            self._container.close()
-            raise
+        self._describe()
 
     def _describe(self) -> None:
         """Find the video stream, and set the attributes that it announces."""
@@ -219,10 +219,7 @@ class VideoReader(Frames):
             self._damaged("a frame decodes only in part")
         if self._count == 0:  # asking every frame for its side data would keep it until the garbage collector
             self._to_rgb = RgbConverter(frame.width, frame.height)
-            matrix = frame.side_data.get("DISPLAYMATRIX")
-            self._turn = (
-                None if matrix is None else np.frombuffer(matrix, np.int32)[[0, 1, 3, 4]].reshape(2, 2)
-            )
+            self._turn = display_matrix(frame)
         try:
             image = self._to_rgb(frame)
         except (av.error.FFmpegError, ValueError) as error:
