@@ -57,6 +57,7 @@ def test_track_writes_what_it_promises(
     assert (code, err) == (0, [])
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "portrait.csv",
+        "portrait.meta.json",
         "portrait.npz",
         "portrait.overlay.mp4",
     ]
@@ -72,7 +73,13 @@ def test_track_writes_what_it_promises(
         "box": (12, 4),
         "held": (12,),
     }
-    assert shapes == rows | {"points": (12, 68, 2), "raw_points": (12, 68, 2), "meta": ()}
+    frames = {
+        "timeline_frame": (12,),
+        "timeline_seconds": (12,),
+        "timeline_size": (12, 2),
+        "timeline_file": (12,),
+    }
+    assert shapes == rows | frames | {"points": (12, 68, 2), "raw_points": (12, 68, 2), "meta": ()}
     meta = Tracks.load(tmp_path / "portrait.npz").meta
     assert meta["source"] == "portrait.mp4"
     assert (meta["size"], meta["fps"]) == ([scenes.WIDTH, scenes.HEIGHT], scenes.FPS)

@@ -111,6 +111,9 @@ def test_a_recording_is_a_table(running: Running, tab: ClientConnection, tmp_pat
     assert reply.status_code == 200
     assert "steadyface.csv" in reply.headers["content-disposition"]
     (tmp_path / "live.csv").write_bytes(reply.content)
+    about = running.get(saved["meta"])
+    assert "steadyface.meta.json" in about.headers["content-disposition"]
+    (tmp_path / "live.meta.json").write_bytes(about.content)
     tracks = Tracks.load(tmp_path / "live.csv")
     for name in ("points", "raw_points", "scores"):
         assert np.array_equal(getattr(tracks, name), faces[name])

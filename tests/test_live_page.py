@@ -105,6 +105,9 @@ def record(page: Any, path: Path, rows: int = 12) -> Tracks:
     with page.expect_download() as download:
         page.click("#record")
     download.value.save_as(path)
+    with page.expect_download() as download:
+        page.click("#message a")
+    download.value.save_as(path.with_suffix(".meta.json"))
     return Tracks.load(path)
 
 

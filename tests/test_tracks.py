@@ -44,7 +44,8 @@ def make_tracks(rows: int = 2500) -> Tracks:
 def same(one: Tracks, other: Tracks) -> bool:
     columns = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in COLUMNS)
     types = all(getattr(one, name).dtype == getattr(other, name).dtype for name in COLUMNS)
-    return columns and types and one.meta == other.meta
+    frames = zip(one.timeline.values().values(), other.timeline.values().values(), strict=True)
+    return columns and types and one.meta == other.meta and all(np.array_equal(*pair) for pair in frames)
 
 
 def test_tables_are_equal_if_rows_and_meta_are() -> None:
@@ -87,7 +88,8 @@ def test_save_and_load_are_inverse(tmp_path: Path, suffix: str, rows: int) -> No
     tracks = make_tracks(rows)
     path = tracks.save(tmp_path / f"clip.{suffix}")
     assert same(Tracks.load(path), tracks)
-    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    beside = {"clip.meta.json"} if suffix == "csv" else set()
+    assert {entry.name for entry in tmp_path.iterdir()} == {path.name} | beside
 
 
 def test_builder_keeps_order_over_blocks() -> None:
@@ -101,7 +103,6 @@ def test_builder_keeps_order_over_blocks() -> None:
 def test_csv_has_the_names_of_openface(tmp_path: Path) -> None:
     path = make_tracks(3).save(tmp_path / "clip.csv")
     with path.open() as file:
-        file.readline()
         names = next(csv.reader(file))
     assert names[:6] == ["frame", "face_id", "timestamp", "confidence", "success", "x_0"]
     assert {"x_67", "y_0", "y_67"} <= set(names)
@@ -113,7 +114,6 @@ def test_success_is_0_where_a_face_is_held(tmp_path: Path, suffix: str) -> None:
     path = tracks.save(tmp_path / f"clip.{suffix}")
     if suffix == "csv":
         with path.open() as file:
-            file.readline()
             success = [row["success"] for row in csv.DictReader(file)]
     else:
         success = parquet.read_table(path)["success"].to_pylist()
@@ -129,6 +129,152 @@ def test_files_from_before_there_were_held_rows_still_load(tmp_path: Path) -> No
     (tmp_path / "old.json").write_text(json.dumps({"meta": tracks.meta, **columns}))
     for suffix in ("npz", "json"):
         assert same(Tracks.load(tmp_path / f"old.{suffix}"), tracks)
+
+
+def test_csv_with_its_meta_in_a_comment_still_loads(tmp_path: Path) -> None:
+    """The form of early versions."""
+    tracks = make_tracks(30)
+    path = tracks.save(tmp_path / "clip.csv")
+    (tmp_path / "clip.meta.json").unlink()
+    assert Tracks.load(path).meta == {}
+    path.write_text(f"# {json.dumps(tracks.meta)}\n{path.read_text()}")
+    assert same(Tracks.load(path), tracks)
+
+
+def gappy_tracks() -> Tracks:
+    """Six images of two sizes in a folder; nobody is in the first, the third and the last."""
+    builder = TracksBuilder()
+    for frame in range(6):
+        size = (640, 480) if frame < 3 else (48, 64)
+        builder.add_frame(frame, frame / 25 + 0.1, size, f"image {frame}.png")
+        if frame not in (0, 2, 5):
+            points = MEAN_FACE[:, :2] + [32, 32]
+            row = {"points": points, "raw_points": points, "scores": np.ones(68), "box": bounding_box(points)}
+            builder.add(frame=frame, seconds=frame / 25 + 0.1, face=frame % 2, **row)
+    return builder.finish({"size": [640, 480], "fps": 25.0})
+
+
+class TestEveryFrameHasARow:
+    @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+    def test_pandas_reads_it_plainly(self, tmp_path: Path, suffix: str) -> None:
+        pandas = pytest.importorskip("pandas")
+        path = gappy_tracks().save(tmp_path / f"clip.{suffix}")
+        table = pandas.read_csv(path) if suffix == "csv" else pandas.read_parquet(path)
+        assert table.frame.tolist() == [0, 1, 2, 3, 4, 5]
+        np.testing.assert_allclose(table.timestamp, np.arange(6) / 25 + 0.1)
+        assert table.success.tolist() == [0, 1, 0, 1, 1, 0]
+        assert table.face_id.tolist() == [-1, 1, -1, 1, 0, -1]
+        assert table.confidence.tolist() == [0, 1, 0, 1, 1, 0]
+        assert table.file.tolist() == [f"image {frame}.png" for frame in range(6)]
+        assert table.width.tolist() == [640] * 3 + [48] * 3
+        nobody = table.face_id == -1
+        numbers = [f"{prefix}{axis}_{i}" for prefix in ("", "raw_") for axis in "xy" for i in range(68)]
+        assert table.loc[nobody, [*numbers, *MEASURES, "score_0", "box_x0"]].isna().all(axis=None)
+        assert table.loc[~nobody, [*numbers, *MEASURES]].notna().all(axis=None)
+
+    @pytest.mark.parametrize("suffix", ["npz", "csv", "parquet", "json"])
+    def test_the_frames_are_kept(self, tmp_path: Path, suffix: str) -> None:
+        tracks = gappy_tracks()
+        loaded = Tracks.load(tracks.save(tmp_path / f"clip.{suffix}"))
+        assert same(loaded, tracks)
+        assert len(loaded.timeline) == 6
+        assert len(loaded.of_face(1).timeline) == 6
+
+    @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+    def test_only_frames_with_a_face_on_request(self, tmp_path: Path, suffix: str) -> None:
+        tracks = gappy_tracks()
+        loaded = Tracks.load(tracks.save(tmp_path / f"clip.{suffix}", all_frames=False))
+        assert loaded.timeline.frame.tolist() == loaded.frame.tolist() == [1, 3, 4]
+        assert tracks.to_pandas(all_frames=False).frame.tolist() == [1, 3, 4]
+
+    def test_files_that_list_no_frames_have_those_of_their_rows(self, tmp_path: Path) -> None:
+        tracks = gappy_tracks()
+        values = {name: getattr(tracks, name) for name in COLUMNS}
+        np.savez(tmp_path / "old.npz", **values, meta=np.array(json.dumps(tracks.meta)))
+        timeline = Tracks.load(tmp_path / "old.npz").timeline
+        assert timeline.frame.tolist() == [1, 3, 4]
+        assert timeline.size.tolist() == [[640, 480]] * 3
+
+    def test_a_row_of_a_frame_that_is_not_listed_is_refused(self, tmp_path: Path) -> None:
+        path = gappy_tracks().save(tmp_path / "bad.json")
+        values = json.loads(path.read_text())
+        values["frame"][0] = 77
+        path.write_text(json.dumps(values))
+        with pytest.raises(DataError, match="a row of a frame that is not listed"):
+            Tracks.load(path)
+
+
+def test_points_outside_the_picture_are_flagged(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    tracks = gappy_tracks()
+    small = np.array([48, 64])
+    corner = tracks.points.copy()
+    corner[:, 0], corner[:, 1], corner[:, 2], corner[:, 3] = [-0.5, -0.5], [-0.6, 5], [47.4, 63.4], [47.6, 5]
+    tracks = replace(tracks, points=corner)
+    inside = tracks.inside()
+    assert inside[:, :4].tolist() == [[True, False, True, True], *[[True, False, True, False]] * 2]
+    expected = ((corner[1:] >= -0.5) & (corner[1:] < small - 0.5)).all(axis=-1)
+    assert np.array_equal(inside[1:], expected)
+    table = pandas.read_csv(tracks.save(tmp_path / "clip.csv"))
+    written = table.loc[table.face_id >= 0, [f"inside_{i}" for i in range(68)]].to_numpy()
+    assert np.array_equal(written, inside.astype(int))
+    with pytest.raises(ConfigError, match="size of the frames is not known"):
+        make_tracks(3).inside()
+
+
+OPENFACE_HEADER = (
+    "frame,face_id,timestamp,confidence,success,pose_Tx,pose_Ty,pose_Tz,pose_Rx,pose_Ry,pose_Rz"
+    + "".join(f",x_{i}" for i in range(68))
+    + "".join(f",y_{i}" for i in range(68))
+)
+"""First line of a file by `FeatureExtraction -pose -2Dfp` of OpenFace 2.2."""
+
+
+def test_openface_has_its_header_its_order_and_its_numbers(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    tracks = gappy_tracks()
+    path = tracks.save(tmp_path / "clip.openface.csv")
+    assert path.read_text().splitlines()[0] == OPENFACE_HEADER
+    table = pandas.read_csv(path)
+    assert table.frame.tolist() == [1, 2, 3, 4, 5, 6]
+    assert table.success.tolist() == [0, 1, 0, 1, 1, 0]
+    assert table.face_id.tolist() == [0, 1, 0, 1, 0, 0]
+    assert (table.loc[table.success == 0].drop(columns=["frame", "timestamp"]) == 0).all(axis=None)
+    np.testing.assert_array_equal(table.loc[table.success == 1, "x_8"], tracks.points[:, 8, 0])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["clip.openface.csv"]
+
+
+def blinking_tracks() -> Tracks:
+    """A face whose eyes close at .8 s and at 2 s, and one that never blinks."""
+    builder = TracksBuilder()
+    for frame in range(75):
+        builder.add_frame(frame, frame / 25, (640, 480))
+        for face in range(2):
+            points = MEAN_FACE[:, :2] + [200 + 200 * face, 200]
+            if face and 18 <= frame % 30 <= 20:
+                for eye in (36, 42):
+                    for upper, lower in ((1, 5), (2, 4)):
+                        points[[eye + upper, eye + lower], 1] = points[[eye + upper, eye + lower], 1].mean()
+            row = {"points": points, "raw_points": points, "scores": np.ones(68), "box": bounding_box(points)}
+            builder.add(frame=frame, seconds=frame / 25, face=face, **row)
+    return builder.finish({"size": [640, 480], "fps": 25.0})
+
+
+def test_blinks_are_a_table(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.read_csv(blinking_tracks().save(tmp_path / "clip.blinks.csv"))
+    assert table.columns.tolist() == ["face_id", "onset", "offset", "depth"]
+    assert table.face_id.tolist() == [1, 1]
+    # The last open frame before and the first after: 17 and 21 of every 30.
+    np.testing.assert_allclose(table.onset, [17 / 25, 47 / 25])
+    np.testing.assert_allclose(table.offset, [21 / 25, 51 / 25])
+    assert (table.depth > 0.9).all()
+
+
+def test_a_name_that_ends_like_another_format_is_no_obstacle(tmp_path: Path) -> None:
+    tracks = make_tracks(30)
+    path = tracks.save(tmp_path / "clip.blinks.csv", format="csv")
+    assert same(Tracks.load(path), tracks)
 
 
 def test_held_rows_have_no_pts_file(tmp_path: Path) -> None:
@@ -180,7 +326,7 @@ class TestEveryToolReadsIt:
     def test_pandas_reads_the_csv(self, tmp_path: Path) -> None:
         pandas = pytest.importorskip("pandas")
         tracks = make_tracks(40)
-        table = pandas.read_csv(tracks.save(tmp_path / "clip.csv"), comment="#")
+        table = pandas.read_csv(tracks.save(tmp_path / "clip.csv"))
         for name, column in expected_columns(tracks).items():
             np.testing.assert_array_equal(table[name].to_numpy(column.dtype), column, name)
 
@@ -219,7 +365,7 @@ class TestMeasures:
         pandas = pytest.importorskip("pandas")
         tracks = face_tracks([1280, 720])
         path = tracks.save(tmp_path / f"clip.{suffix}")
-        table = pandas.read_csv(path, comment="#") if suffix == "csv" else pandas.read_parquet(path)
+        table = pandas.read_csv(path) if suffix == "csv" else pandas.read_parquet(path)
         # Points are rounded to float32: 3e-5 px at 700 px, of 200 px of face.
         np.testing.assert_allclose(table["pose_Ry"], 0.1 * np.arange(5), atol=1e-3)
         np.testing.assert_allclose(table["pose_Tz"], 600, rtol=1e-3)
@@ -271,7 +417,7 @@ def test_jitter_ignores_held_rows() -> None:
 
 
 def test_unknown_format_lists_the_known(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="npz, csv, parquet, json, pts"):
+    with pytest.raises(ConfigError, match="npz, csv, parquet, json, pts, openface, blinks"):
         make_tracks(1).save(tmp_path / "clip.xls")
     with pytest.raises(ConfigError, match="npz, csv, parquet, json"):
         Tracks.load(tmp_path / "clip.pts")

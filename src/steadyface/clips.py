@@ -16,7 +16,8 @@ from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.files import make_folder
 from steadyface.pipeline import Pipeline, TrackingRun, tracked_faces
 from steadyface.tracking import TrackedFace
-from steadyface.tracks import FORMATS, Tracks
+from steadyface.tracks import Tracks
+from steadyface.tracks.formats import check_formats, ending
 from steadyface.video import Frames, VideoFrame, VideoWriter, is_live, read_ahead, source_name, write_behind
 
 Progress = Callable[[int, int | None], None]
@@ -100,6 +101,7 @@ def track_clip(
     pipeline: Pipeline,
     *,
     formats: Sequence[str] = ("npz",),
+    all_frames: bool = True,
     overlay: bool = True,
     drawing: Drawing = Overlay,
     progress: Progress | None = None,
@@ -116,17 +118,17 @@ def track_clip(
         out: folder; made if missing.
         pipeline: from `pipeline.build`; its options say which part of the source is tracked.
         formats: some of `tracks.FORMATS`.
+        all_frames: as of `Tracks.save`.
         overlay: write the video with the faces drawn in.
         drawing: makes the pictures of the overlay.
         progress: called after every frame that is tracked, and after every frame that is drawn afterwards.
 
     Raises:
-        ConfigError: unknown format; or an overlay that would have to read a pipe or camera twice.
+        ConfigError: unknown format, or one whose extra is missing; or an overlay that would have to read a
+            pipe or camera twice.
         VideoError, DataError: the source cannot be opened, or the output cannot be written.
     """
-    for name in formats:
-        if name not in FORMATS:
-            raise ConfigError.choice("format", name, FORMATS)
+    check_formats(formats)
     draw_later = overlay and pipeline.stabilizer.offline is not None
     if draw_later and is_live(source):
         raise ConfigError(f"{source_name(source)} cannot be read twice for its overlay: add --no-overlay")
@@ -140,7 +142,7 @@ def track_clip(
         run, frames, _overlay(drawn, frames, drawing) if overlay and not draw_later else None, progress
     )
     raw = run.take_table()
-    result, again = _despite_ctrl_c(lambda: _finish(raw, pipeline, base, formats))
+    result, again = _despite_ctrl_c(lambda: _finish(raw, pipeline, base, formats, all_frames))
     if again and not ended.interrupted:
         ended = _Ended(f"interrupted after {frames.path}", interrupted=True)
     problems, interrupted = _problems(frames, run, ended, result.files), ended.interrupted
@@ -234,13 +236,16 @@ class _Result:
     delay: float
 
 
-def _finish(tracks: Tracks, pipeline: Pipeline, base: Path, formats: Sequence[str]) -> _Result:
+def _finish(
+    tracks: Tracks, pipeline: Pipeline, base: Path, formats: Sequence[str], all_frames: bool
+) -> _Result:
     """Smooth, write every format that can be written, and measure."""
     tracks = pipeline.smooth(tracks)
     files, failures = [], []
     for name in formats:
         try:
-            files.append(tracks.save(base.with_name(f"{base.name}.{name}")))
+            path = base.with_name(f"{base.name}{ending(name)}")
+            files.append(tracks.save(path, name, all_frames))
         except SteadyfaceError as error:
             failures.append(str(error))
     return _Result(

@@ -270,7 +270,9 @@ def follow(frames: Iterable[VideoFrame], tracker: Tracker) -> Iterator[tuple[Vid
 
 
 def add_rows(rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace]) -> None:
-    """Append a frame's faces to a table."""
+    """Append a frame and its faces to a table."""
+    height, width = frame.image.shape[:2]
+    rows.add_frame(frame.index, frame.seconds, (width, height), frame.file)
     for face in faces:
         rows.add(
             frame=frame.index,

@@ -13,6 +13,7 @@ from steadyface.clips import ClipSummary, check_names, display_name, track_clip
 from steadyface.drawing import Overlay, check_style
 from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.pipeline import TrackingOptions, build
+from steadyface.tracks.formats import check_formats
 
 
 def _no_option(kind: object, source: Path) -> None:
@@ -25,6 +26,7 @@ def track(
     *inputs: Annotated[Path, Parameter(negative=(), allow_leading_hyphen=True, validator=_no_option)],
     out: Path = Path("steadyface-out"),
     format: str = "npz",
+    all_frames: bool = True,
     overlay: bool = True,
     style: str = "contours",
     inset: bool = False,
@@ -45,7 +47,9 @@ def track(
     out
         Folder for the results.
     format
-        One or several of npz, csv, parquet, json, pts, separated by commas.
+        One or several of npz, csv, parquet, json, pts, openface and blinks, separated by commas.
+    all_frames
+        In csv and parquet, write a row for each frame, also without a face.
     overlay
         Also write the video with the faces drawn in.
     style
@@ -61,6 +65,7 @@ def track(
         raise ConfigError("nothing to track: name at least one video, image or folder of images")
     drawing = partial(Overlay, style=check_style(style), inset=inset)
     formats = [name.strip() for name in format.split(",")]
+    check_formats(formats)
     check_names(inputs)
     pipeline = build(options)
     problems: list[str] = []
@@ -74,6 +79,7 @@ def track(
                         out,
                         pipeline,
                         formats=formats,
+                        all_frames=all_frames,
                         overlay=overlay,
                         drawing=drawing,
                         progress=progress,

@@ -76,8 +76,14 @@ class Conversation:
                 return {"type": "recording"}
             case {"type": "save"}:
                 saved = self._session.stop_recording()
-                path = f"/recordings/{saved.name}.csv"
-                return {"type": "saved", "path": path, "rows": saved.rows, "problem": saved.problem}
+                path, meta = (f"/recordings/{saved.name}.{suffix}" for suffix in ("csv", "meta.json"))
+                return {
+                    "type": "saved",
+                    "path": path,
+                    "meta": meta,
+                    "rows": saved.rows,
+                    "problem": saved.problem,
+                }
             case request:
                 raise ConfigError(f"unknown request {str(request)[:80]}")
 

@@ -22,6 +22,7 @@ from steadyface.live.conversation import Conversation
 from steadyface.live.guard import LocalOnly
 from steadyface.live.messages import MOST_BYTES
 from steadyface.live.session import Networks, Session
+from steadyface.tracks.formats.tabular import meta_path
 
 HOST = "127.0.0.1"
 MOST_SESSIONS = 4
@@ -75,9 +76,16 @@ def make_app(networks: Networks, port: int) -> FastAPI:
 
     @app.get("/recordings/{name}.csv")
     async def recording(name: str) -> FileResponse:
+        return FileResponse(recorded(name), media_type="text/csv", filename="steadyface.csv")
+
+    @app.get("/recordings/{name}.meta.json")
+    async def meta(name: str) -> FileResponse:
+        return FileResponse(meta_path(recorded(name)), filename="steadyface.meta.json")
+
+    def recorded(name: str) -> Path:
         for session in sessions:
             if name in session.recorded:
-                return FileResponse(session.recorded[name], media_type="text/csv", filename="steadyface.csv")
+                return session.recorded[name]
         raise HTTPException(404, "no such recording: it is deleted when its tab is closed")
 
     app.mount("/", StaticFiles(directory=_PAGE, html=True))

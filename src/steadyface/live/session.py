@@ -16,6 +16,7 @@ from steadyface.live.messages import CAUSAL_STABILIZERS, Answer, read_frame, wri
 from steadyface.live.recording import Recording
 from steadyface.live.steadiness import LastSecond
 from steadyface.pipeline import Pipeline, TrackingOptions, build
+from steadyface.tracks.formats.tabular import meta_path
 
 _LONGEST_NAME = 100
 
@@ -136,6 +137,7 @@ class Session:
             raise ConfigError("a recording is running already")
         for path in self.recorded.values():
             path.unlink(missing_ok=True)
+            meta_path(path).unlink(missing_ok=True)
         self.recorded.clear()
         meta = self._pipeline.meta(Path(source[:_LONGEST_NAME]).name, 0)
         self._recording = Recording(Path(self._folder.name) / f"{secrets.token_urlsafe(16)}.csv", meta)

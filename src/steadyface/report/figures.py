@@ -12,6 +12,7 @@ from steadyface import markup, metrics
 from steadyface.arrays import FaceSequence
 from steadyface.measures import Blink, eye_aspect_ratio, find_blinks, mouth_aspect_ratio
 from steadyface.tracks import Tracks
+from steadyface.tracks.timeline import runs_of
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,6 @@ class FaceFigures:
             if len(run) >= 3:
                 shaking[run[1:-1]] = metrics.shaking(points[run].astype(float))
         return shaking
-
-
-def runs_of(frames: Int[np.ndarray, "rows"]) -> list[Int[np.ndarray, "_"]]:
-    """Rows of each run of successive numbers.
-
-    >>> runs_of(np.array([3, 4, 7]))
-    [array([0, 1]), array([2])]
-    """
-    parts = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) != 1) + 1)
-    return [part for part in parts if len(part)]
 
 
 def figures_of(tracks: Tracks) -> list[FaceFigures]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from steadyface.report.charts import clock, time_labels
-from steadyface.report.figures import FaceFigures, runs_of
+from steadyface.report.figures import FaceFigures
 from steadyface.tracks import Tracks
+from steadyface.tracks.timeline import runs_of
 
 _LANES = 40
 _JOINED = 0.001  # of the clip's length: a shorter gap is too narrow to see

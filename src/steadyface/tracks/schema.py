@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from steadyface.tracks.timeline import ClipTimeline
 
 Meta = dict[str, Any]
 """JSON values by name: version, source, size, fps, frames, weights and options."""
@@ -27,6 +29,14 @@ COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "held": ("bool", ()),
 }
 """Name of each column → type and shape of one row."""
+
+
+class Table(NamedTuple):
+    """Content of a file of tracks: columns of the rows, frames of the clip, and meta."""
+
+    columns: Columns
+    timeline: ClipTimeline
+    meta: Meta
 
 
 def as_columns(values: Mapping[str, Any]) -> Columns:

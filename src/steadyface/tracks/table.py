@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from steadyface.errors import MissingExtraError
+from steadyface.errors import ConfigError, MissingExtraError
 from steadyface.geometry import bounding_box
 from steadyface.metrics import jitter, lag
 from steadyface.stabilizer import Stabilizer
 from steadyface.stabilizer.base import require_smoother
 from steadyface.tracks import formats
-from steadyface.tracks.formats.tabular import to_flat
-from steadyface.tracks.schema import COLUMNS, Columns, Meta
+from steadyface.tracks.formats.tabular import inside, to_flat
+from steadyface.tracks.schema import COLUMNS, Columns, Meta, Table
+from steadyface.tracks.timeline import ClipTimeline
 
 _GAP = 0.5  # s: a face that was lost for longer starts a new run
 _LISTED = 8  # identities in a repr
@@ -39,6 +40,10 @@ class Tracks:
         box: (N, 4) float32 x0, y0, x1, y1 of the stabilised points, image px.
         held: (N,) bool, true where the face is lost and the row repeats its last shape.
         meta: version, source, size, fps, frames, weights and options.
+        timeline: frames of the clip, also those without a face; None lists the frames of the rows.
+
+    Raises:
+        ValueError: a row's frame is not in the timeline.
     """
 
     frame: Int[np.ndarray, "rows"]
@@ -50,6 +55,13 @@ class Tracks:
     box: Float[np.ndarray, "rows 4"]
     held: Bool[np.ndarray, "rows"]
     meta: Meta = field(default_factory=dict)
+    timeline: ClipTimeline = None  # type: ignore[assignment]  # filled in below
+
+    def __post_init__(self) -> None:
+        if self.timeline is None:
+            size = self.meta.get("size")
+            object.__setattr__(self, "timeline", ClipTimeline.of_rows(self.frame, self.seconds, size))
+        self.timeline.places(self.frame)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -102,7 +114,8 @@ class Tracks:
         return self._at(np.flatnonzero(self.face == face))
 
     def _at(self, rows: Int[np.ndarray, "chosen"]) -> Tracks:
-        return Tracks(**{name: getattr(self, name)[rows] for name in COLUMNS}, meta=self.meta)
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return Tracks(**columns, meta=self.meta, timeline=self.timeline)
 
     def without_held(self) -> Tracks:
         """Select the rows in which the face was seen."""
@@ -111,6 +124,17 @@ class Tracks:
     def held_only(self) -> Tracks:
         """Select the rows in which the face is lost and its last shape held."""
         return self._at(np.flatnonzero(self.held))
+
+    def inside(self) -> Bool[np.ndarray, "rows 68"]:
+        """Whether each point lies inside the picture: not every point of a face at its border does.
+
+        Raises:
+            ConfigError: the frames' size is not known.
+        """
+        size = self.timeline.size[self.timeline.places(self.frame)]
+        if not size.all():
+            raise ConfigError("the size of the frames is not known: these tracks come from an older file")
+        return inside(self.points, size)
 
     def jitter(self, column: str = "points") -> float:
         """Average `metrics.jitter` of `points` or `raw_points` over runs of successive frames, by length."""
@@ -150,8 +174,11 @@ class Tracks:
                 points[held] = points[rows[np.maximum(np.searchsorted(rows, held) - 1, 0)]]
         return replace(self, points=points, box=bounding_box(points))
 
-    def to_pandas(self) -> Any:
-        """Convert to a pandas DataFrame with the columns of the `.csv`; `meta` is in its `attrs`.
+    def to_pandas(self, all_frames: bool = True) -> Any:
+        """Convert to a pandas DataFrame with the rows and columns of the `.csv`; `meta` is in its `attrs`.
+
+        Args:
+            all_frames: add a row for each frame without a face, whose `face_id` is -1.
 
         Raises:
             MissingExtraError: pandas is not installed.
@@ -160,21 +187,26 @@ class Tracks:
             import pandas
         except ImportError as error:
             raise MissingExtraError("pandas", "pandas") from error
-        frame = pandas.DataFrame(to_flat(self._columns(), self.meta))
+        frame = pandas.DataFrame(to_flat(self._table(all_frames)))
         frame.attrs.update(self.meta)
         return frame
 
-    def save(self, path: str | Path) -> Path:
-        """Write as the type that the path's suffix names: .npz, .csv, .parquet, .json or .pts.
+    def save(self, path: str | Path, format: str | None = None, all_frames: bool = True) -> Path:
+        """Write as the type that the path's ending names, such as .npz, .csv, .parquet, .json or .pts.
 
-        For `.pts` the path becomes a folder with one file per face and frame, none for a held row. The path
-        names a whole file, or none.
+        For `.pts` the path becomes a folder with one file per face and frame, none for a held row. Beside
+        NAME.csv, its meta is written to NAME.meta.json. The path names a whole file, or none.
+
+        Args:
+            path: of the file.
+            format: one of `FORMATS`; None goes by the ending.
+            all_frames: in .csv and .parquet, also write a row for each frame without a face.
 
         Raises:
-            ConfigError: unknown suffix.
+            ConfigError: unknown ending or format.
             DataError: the file cannot be written (a missing folder, no permission, a full disk).
         """
-        formats.write(path := Path(path), self._columns(), self.meta)
+        formats.write(path := Path(path), self._table(all_frames), format)
         return path
 
     @classmethod
@@ -185,11 +217,13 @@ class Tracks:
             ConfigError: another suffix.
             DataError: missing, or not a file of tracks.
         """
-        columns, meta = formats.read(Path(path))
-        return cls(**columns, meta=meta)
+        columns, timeline, meta = formats.read(Path(path))
+        return cls(**columns, meta=meta, timeline=timeline)
 
-    def _columns(self) -> Columns:
-        return {name: getattr(self, name) for name in COLUMNS}
+    def _table(self, all_frames: bool) -> Table:
+        columns: Columns = {name: getattr(self, name) for name in COLUMNS}
+        timeline = self.timeline if all_frames else self.timeline.with_rows(self.frame)
+        return Table(columns, timeline, self.meta)
 
 
 class TracksBuilder:
@@ -200,9 +234,26 @@ class TracksBuilder:
     def __init__(self) -> None:
         self._blocks: dict[str, list[np.ndarray]] = {name: [] for name in COLUMNS}
         self._rows = 0
+        self._frames: list[tuple[int, float, tuple[int, int], str]] = []
 
     def __len__(self) -> int:
         return self._rows
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames given to `add_frame`."""
+        return len(self._frames)
+
+    def add_frame(self, frame: int, seconds: float, size: tuple[int, int], file: str = "") -> None:
+        """List a frame, before its rows, if it has any.
+
+        Args:
+            frame: number, larger than those before.
+            seconds: time in the stream.
+            size: width and height, px.
+            file: name of its image file, in a folder of images.
+        """
+        self._frames.append((frame, seconds, size, file))
 
     def add(self, **row: Any) -> None:
         """Append one row, given by column name; `held` is false unless given."""
@@ -216,14 +267,18 @@ class TracksBuilder:
 
     def finish(self, meta: Meta) -> Tracks:
         """Return the table and empty the builder."""
-        columns = {}
+        columns: dict[str, Any] = {}
         for name, (dtype, shape) in COLUMNS.items():
             blocks = self._blocks.pop(name)
             self._blocks[name] = []
             columns[name] = np.concatenate([np.empty((0, *shape), dtype), *blocks])[: self._rows]
             blocks.clear()
-        self._rows = 0
-        return Tracks(**columns, meta=meta)
+        frames, self._frames, self._rows = self._frames, [], 0
+        if not frames:
+            return Tracks(**columns, meta=meta)
+        names = ("frame", "seconds", "size", "file")
+        timeline = ClipTimeline.from_values(dict(zip(names, zip(*frames, strict=True), strict=True)))
+        return Tracks(**columns, meta=meta, timeline=timeline)
 
 
 def _average(weighted: list[tuple[float, int]]) -> float:

@@ -23,11 +23,13 @@ class VideoFrame:
         index: number among the frames that are read, from 0.
         seconds: presentation time since the start of the source; strictly increasing.
         image: RGB uint8 (H, W, 3), upright: a phone's display rotation is applied.
+        file: name of its file, in a folder of images; else empty.
     """
 
     index: int
     seconds: float
     image: Frame
+    file: str = ""
 
 
 class Frames:

@@ -51,8 +51,9 @@ class ImageSequence(Frames):
         self._frames = self._read(chosen)
 
     def _read(self, images: list[tuple[int, Path]]) -> Iterator[VideoFrame]:
+        folder = self.path.is_dir()
         for index, (number, path) in enumerate(images):
-            yield VideoFrame(index, number / self.fps, read_image(path))
+            yield VideoFrame(index, number / self.fps, read_image(path), path.name if folder else "")
 
 
 def _first_at(seconds: float, fps: float) -> int:

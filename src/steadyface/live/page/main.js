@@ -285,6 +285,8 @@ link.addEventListener("saved", ({ detail }) => {
   const anchor = Object.assign(document.createElement("a"), { href: detail.path, download: "steadyface.csv" });
   anchor.click();
   say(`Saved ${detail.rows} ${detail.rows === 1 ? "row" : "rows"}. Points are in px of the tracked frames, ${pipeline.size}.`);
+  const about = { href: detail.meta, download: "steadyface.meta.json", textContent: "Save how they were made" };
+  byId("message").append(" ", Object.assign(document.createElement("a"), about));
   if (detail.problem) complain(detail.problem);
 });
 window.addEventListener("beforeunload", (event) => {

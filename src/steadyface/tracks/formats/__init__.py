@@ -1,51 +1,106 @@
-"""File formats of tracks, one module per family; the suffix of a path chooses.
+"""File formats of tracks, one module per family; the end of a path's name chooses.
 
 - `columns`: `.npz` and `.json`, the columns as they are.
 - `tabular`: `.csv` and `.parquet`, one number a column, in the names of OpenFace.
+- `openface`: `.openface.csv`, exactly OpenFace's columns.
 - `pts`: a folder of annotations, to be written only.
+- `intervals`: `.blinks.csv`, to be written only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from steadyface.errors import ConfigError
 from steadyface.tracks.formats.columns import read_json, read_npz, write_json, write_npz
+from steadyface.tracks.formats.intervals import write_blinks
+from steadyface.tracks.formats.openface import write_openface
 from steadyface.tracks.formats.pts import write_folder
-from steadyface.tracks.formats.tabular import read_csv, read_parquet, write_csv, write_parquet
-from steadyface.tracks.schema import Columns, Meta
+from steadyface.tracks.formats.tabular import (
+    import_pyarrow,
+    read_csv,
+    read_parquet,
+    write_csv,
+    write_parquet,
+)
+from steadyface.tracks.schema import Table
 
-_WRITERS: dict[str, Callable[[Path, Columns, Meta], None]] = {
-    "npz": write_npz,
-    "csv": write_csv,
-    "parquet": write_parquet,
-    "json": write_json,
-    "pts": write_folder,
+
+@dataclass(frozen=True)
+class Format:
+    """A format of files of tracks.
+
+    Args:
+        ending: of the names of its files, or of its folders.
+        write: writes a table to a path.
+        read: reads it again; None for a format that is only written.
+        check: raises `MissingExtraError` where an optional dependency is missing.
+    """
+
+    ending: str
+    write: Callable[[Path, Table], None]
+    read: Callable[[Path], Table] | None = None
+    check: Callable[[], object] | None = None
+
+
+_FORMATS = {
+    "npz": Format(".npz", write_npz, read_npz),
+    "csv": Format(".csv", write_csv, read_csv),
+    "parquet": Format(".parquet", write_parquet, read_parquet, import_pyarrow),
+    "json": Format(".json", write_json, read_json),
+    "pts": Format(".pts", write_folder),
+    "openface": Format(".openface.csv", write_openface),
+    "blinks": Format(".blinks.csv", write_blinks),
 }
-_READERS: dict[str, Callable[[Path], tuple[Columns, Meta]]] = {
-    "npz": read_npz,
-    "csv": read_csv,
-    "parquet": read_parquet,
-    "json": read_json,
-}
 
-FORMATS = tuple(_WRITERS)
-"""Suffixes that tracks can be written as."""
+FORMATS = tuple(_FORMATS)
+"""Names of the formats that tracks can be written in."""
 
 
-def write(path: Path, columns: Columns, meta: Meta) -> None:
-    """Write a table as the type that the suffix names.
+def check_formats(names: Iterable[str]) -> None:
+    """Refuse formats that cannot be written here, before any work is done for them.
 
     Raises:
-        ConfigError: unknown suffix.
+        ConfigError: an unknown name.
+        MissingExtraError: an optional dependency of one is not installed.
+    """
+    for name in names:
+        check = _named(name).check
+        if check is not None:
+            check()
+
+
+def ending(name: str) -> str:
+    """End of the names of a format's files, such as `.openface.csv`.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    return _named(name).ending
+
+
+def write(path: Path, table: Table, name: str | None = None) -> None:
+    """Write a table in a format.
+
+    Args:
+        path: of the file.
+        table: content.
+        name: of the format; None takes the one with the longest ending that the path has.
+
+    Raises:
+        ConfigError: no such format.
         MissingExtraError: `.parquet` without pyarrow.
         DataError: the file cannot be written.
     """
-    _WRITERS[_suffix(path)](path, columns, meta)
+    if name is None:
+        fitting = [each for each, format in _FORMATS.items() if path.name.lower().endswith(format.ending)]
+        name = max(fitting, key=lambda each: len(_FORMATS[each].ending), default=_suffix(path))
+    _named(name).write(path, table)
 
 
-def read(path: Path) -> tuple[Columns, Meta]:
+def read(path: Path) -> Table:
     """Read a table as the type that the suffix names.
 
     Raises:
@@ -53,14 +108,18 @@ def read(path: Path) -> tuple[Columns, Meta]:
         MissingExtraError: `.parquet` without pyarrow.
         DataError: the file is missing, or not one of tracks.
     """
-    suffix = _suffix(path)
-    if suffix not in _READERS:
-        raise ConfigError.choice("format to load", suffix, _READERS)
-    return _READERS[suffix](path)
+    format = _FORMATS.get(_suffix(path))
+    if format is None or format.read is None:
+        readable = [name for name, format in _FORMATS.items() if format.read is not None]
+        raise ConfigError.choice("format to load", _suffix(path), readable)
+    return format.read(path)
+
+
+def _named(name: str) -> Format:
+    if name not in _FORMATS:
+        raise ConfigError.choice("format", name, FORMATS)
+    return _FORMATS[name]
 
 
 def _suffix(path: Path) -> str:
-    suffix = path.suffix.removeprefix(".").lower()
-    if suffix not in FORMATS:
-        raise ConfigError.choice("format", suffix, FORMATS)
-    return suffix
+    return path.suffix.removeprefix(".").lower()

@@ -3,41 +3,66 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from steadyface import files
 from steadyface.files import reading
-from steadyface.tracks.schema import COLUMNS, KIND, Columns, Meta, as_columns, as_meta
+from steadyface.tracks.schema import COLUMNS, KIND, Columns, Meta, Table, as_columns, as_meta
+from steadyface.tracks.timeline import ClipTimeline
+
+_TIMELINE = "timeline_"
+"""Prefix of the names of a timeline's arrays."""
 
 
-def write_npz(path: Path, columns: Columns, meta: Meta) -> None:
-    """Write uncompressed arrays, and `meta` as a string of JSON."""
-    files.write_arrays(path, {**columns, "meta": np.array(json.dumps(meta))}, compress=False)
+def write_npz(path: Path, table: Table) -> None:
+    """Write uncompressed arrays, those of the timeline as `timeline_…`, and `meta` as a string of JSON."""
+    timeline = {f"{_TIMELINE}{name}": values for name, values in table.timeline.values().items()}
+    meta = np.array(json.dumps(table.meta))
+    files.write_arrays(path, {**table.columns, **timeline, "meta": meta}, compress=False)
 
 
-def read_npz(path: Path) -> tuple[Columns, Meta]:
+def read_npz(path: Path) -> Table:
     """Read what `write_npz` wrote; arrays of other names are left out."""
     arrays = files.read_arrays(path, KIND)
     with reading(path, KIND):
         meta = as_meta(json.loads(str(arrays["meta"])))
-        return as_columns({name: arrays[name] for name in COLUMNS if name in arrays}), meta
+        columns = as_columns({name: arrays[name] for name in COLUMNS if name in arrays})
+        timeline = {
+            name.removeprefix(_TIMELINE): values
+            for name, values in arrays.items()
+            if name.startswith(_TIMELINE)
+        }
+        return _table(columns, timeline, meta)
 
 
-def write_json(path: Path, columns: Columns, meta: Meta) -> None:
-    """Write one object of lists, one entry a row, and `meta`."""
-    lists = {name: exact(columns[name]).tolist() for name in COLUMNS}
-    files.write_text(path, json.dumps({"meta": meta, **lists}))
+def write_json(path: Path, table: Table) -> None:
+    """Write one object of lists, one entry a row, with `timeline`, one entry a frame, and `meta`."""
+    lists = {name: exact(table.columns[name]).tolist() for name in COLUMNS}
+    timeline = {name: values.tolist() for name, values in table.timeline.values().items()}
+    files.write_text(path, json.dumps({"meta": table.meta, "timeline": timeline, **lists}))
 
 
-def read_json(path: Path) -> tuple[Columns, Meta]:
+def read_json(path: Path) -> Table:
     """Read what `write_json` wrote."""
     values = files.read_json(path, KIND)
     with reading(path, KIND):
-        return as_columns(values), as_meta(values["meta"])
+        return _table(as_columns(values), values.get("timeline"), as_meta(values["meta"]))
 
 
 def exact(values: np.ndarray) -> np.ndarray:
     """Widen float32 to float64, so that text holds every digit."""
     return values.astype(float) if values.dtype == np.float32 else values
+
+
+def _table(columns: Columns, timeline: Mapping[str, Any] | None, meta: Meta) -> Table:
+    """Put a file's parts together; an early version lists only the frames that rows name."""
+    if not timeline:
+        frames = ClipTimeline.of_rows(columns["frame"], columns["seconds"], meta.get("size"))
+    else:
+        frames = ClipTimeline.from_values(timeline)
+        frames.places(columns["frame"])
+    return Table(columns, frames, meta)

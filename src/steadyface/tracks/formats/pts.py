@@ -7,11 +7,11 @@ from pathlib import Path
 
 from steadyface.files import writing
 from steadyface.pts import write_pts
-from steadyface.tracks.schema import Columns, Meta
+from steadyface.tracks.schema import Table
 
 
-def write_folder(path: Path, columns: Columns, meta: Meta) -> None:
-    """Write `PATH/000012_face0.pts` for each row whose face is seen; `meta` has no place there.
+def write_folder(path: Path, table: Table) -> None:
+    """Write `PATH/000012_face0.pts` for each row whose face is seen; nothing else has a place there.
 
     The files are written beside and then moved in, so that the folder holds no half-written one; `.pts` files
     of an earlier run are removed.
@@ -19,6 +19,7 @@ def write_folder(path: Path, columns: Columns, meta: Meta) -> None:
     Raises:
         DataError: a file cannot be written.
     """
+    columns = table.columns
     part = path.with_name(f"{path.name}.part")
     try:
         with writing(path):

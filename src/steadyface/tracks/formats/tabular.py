@@ -4,64 +4,106 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from steadyface import markup
+from steadyface import files, markup
 from steadyface.errors import MissingExtraError
 from steadyface.files import atomic_write, reading
 from steadyface.measures import HeadPose, eye_aspect_ratio, head_pose, mouth_aspect_ratio
 from steadyface.tracks.formats.columns import exact
-from steadyface.tracks.schema import COLUMNS, KIND, Columns, Meta, as_columns, as_meta
+from steadyface.tracks.schema import COLUMNS, KIND, Columns, Meta, Table, as_columns, as_meta
+from steadyface.tracks.timeline import ClipTimeline
+
+NOBODY = -1
+"""`face_id` of the row of a frame without a face."""
 
 _META = b"steadyface"
 """Key of `meta` in a Parquet file's own."""
 
+_FILE = "file"
+"""The only column that is text."""
 
-def write_csv(path: Path, columns: Columns, meta: Meta) -> None:
-    """Write `meta` as a comment in the first line, then a header, then a line per row."""
-    flat = to_flat(columns, meta)
+
+def meta_path(path: Path) -> Path:
+    """Path of the meta that belongs to a table: `clip.meta.json` beside `clip.csv`."""
+    return path.with_name(f"{path.stem}.meta.json")
+
+
+def write_csv(path: Path, table: Table) -> None:
+    """Write a header and a line per row, a missing number as an empty cell; `meta` goes to `meta_path`."""
+    write_rows(path, to_flat(table))
+    files.write_text(meta_path(path), json.dumps(table.meta, indent=1))
+
+
+def write_rows(path: Path, flat: Mapping[str, np.ndarray]) -> None:
+    """Write columns as a CSV file; NaN is an empty cell."""
     with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        file.write(f"# {json.dumps(meta)}\n")
         writer = csv.writer(file)
         writer.writerow(flat)
-        writer.writerows(zip(*flat.values(), strict=True))
+        writer.writerows(zip(*map(_cells, flat.values()), strict=True))
 
 
-def read_csv(path: Path) -> tuple[Columns, Meta]:
-    """Read what `write_csv` wrote; columns of other names are left out."""
+def read_csv(path: Path) -> Table:
+    """Read what `write_csv` wrote; columns of other names are left out.
+
+    Early versions wrote `meta` as a comment in the first line. Without it, and without a file beside, `meta`
+    is empty.
+    """
     with reading(path, KIND), path.open(newline="", encoding="utf-8") as file:
         first = file.readline()
-        if not first.startswith("# "):
-            raise ValueError("the first line is not a comment with the options")
+        if first.startswith("#"):
+            meta = as_meta(json.loads(first[1:]))
+        else:
+            meta = read_meta(meta_path(path))
+            file.seek(0)
         rows = csv.reader(file)
         names = next(rows)
-        table = np.array(list(rows), dtype=float).reshape(-1, len(names))
-        return _from_flat(dict(zip(names, table.T, strict=True))), as_meta(json.loads(first[2:]))
+        cells = list(zip(*rows, strict=True)) or [()] * len(names)
+        flat = {name: _numbers(name, column) for name, column in zip(names, cells, strict=True)}
+        return _from_flat(flat, meta)
 
 
-def write_parquet(path: Path, columns: Columns, meta: Meta) -> None:
+def read_meta(path: Path) -> Meta:
+    """Read the meta beside a table; empty where there is none.
+
+    Raises:
+        DataError: it is broken.
+    """
+    if not path.exists():
+        return {}
+    with reading(path, "the meta of tracks"):
+        return as_meta(files.read_json(path, "the meta of tracks"))
+
+
+def write_parquet(path: Path, table: Table) -> None:
     """Write a Parquet table; `meta` is in the metadata of its schema."""
-    pyarrow, parquet = _pyarrow()
-    table = pyarrow.table(to_flat(columns, meta)).replace_schema_metadata({_META: json.dumps(meta)})
+    pyarrow, parquet = import_pyarrow()
+    rows = pyarrow.table(to_flat(table)).replace_schema_metadata({_META: json.dumps(table.meta)})
     with atomic_write(path) as part:
-        parquet.write_table(table, part)
+        parquet.write_table(rows, part)
 
 
-def read_parquet(path: Path) -> tuple[Columns, Meta]:
+def read_parquet(path: Path) -> Table:
     """Read what `write_parquet` wrote; columns of other names are left out."""
-    _, parquet = _pyarrow()
+    _, parquet = import_pyarrow()
     with reading(path, KIND):
         table = parquet.read_table(path)
         flat = {name: table[name].to_numpy() for name in table.column_names}
-        return _from_flat(flat), as_meta(json.loads((table.schema.metadata or {})[_META]))
+        return _from_flat(flat, as_meta(json.loads((table.schema.metadata or {})[_META])))
 
 
-def to_flat(columns: Columns, meta: Meta) -> dict[str, np.ndarray]:
-    """Spread the columns: OpenFace's names first, then what OpenFace lacks, then measures of the points."""
+def to_flat(table: Table) -> dict[str, np.ndarray]:
+    """Spread the columns: OpenFace's names first, then what OpenFace lacks, then measures of the points.
+
+    A frame without a face has one row: `face_id` is `NOBODY`, `confidence` and `success` are 0, and the other
+    numbers NaN. Image folders also get the columns `file`, `width` and `height`.
+    """
+    columns, timeline, _ = table
+    places = timeline.places(columns["frame"])
     flat: dict[str, np.ndarray] = {
         "frame": columns["frame"],
         "face_id": columns["face"],
@@ -69,12 +111,70 @@ def to_flat(columns: Columns, meta: Meta) -> dict[str, np.ndarray]:
         "confidence": exact(columns["scores"]).mean(axis=1),
         "success": (~columns["held"]).astype(int),
     }
+    names = _file_columns(timeline)
+    flat |= {name: values[places] for name, values in names.items()}
     for name, column, index in _flat_names():
         flat[name] = np.moveaxis(columns[column], 0, -1)[index]
-    return flat | _measures(columns["points"].astype(float), meta.get("size"))
+    flat |= _measures(columns["points"].astype(float), timeline.size[places])
+    empty = timeline.at(~np.isin(timeline.frame, columns["frame"]))
+    return _with_frames(flat, empty) if len(empty) else flat
 
 
-def _from_flat(flat: dict[str, np.ndarray]) -> Columns:
+def inside(points: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Whether points lie in the picture, whose pixels reach half a px beyond their centres.
+
+    Args:
+        points: (N, 68, 2) image px.
+        size: (N, 2) width and height, px.
+
+    Returns:
+        (N, 68) bool.
+    """
+    return np.all((points >= -0.5) & (points < size[:, None] - 0.5), axis=-1)
+
+
+def _with_frames(flat: dict[str, np.ndarray], empty: ClipTimeline) -> dict[str, np.ndarray]:
+    """Add a row for each frame without a face, in order of frame."""
+    own = {"frame": empty.frame, "timestamp": empty.seconds, "face_id": np.full(len(empty), NOBODY)}
+    own |= {"confidence": np.zeros(len(empty)), "success": np.zeros(len(empty), int)}
+    own |= _file_columns(empty) if _FILE in flat else {}
+    order = np.argsort(np.concatenate([flat["frame"], empty.frame]), kind="stable")
+    filled = {}
+    for name, values in flat.items():
+        blank = np.zeros(len(empty), int) if name.startswith("inside_") else np.full(len(empty), np.nan)
+        filled[name] = np.concatenate([values, own.get(name, blank).astype(values.dtype)])[order]
+    return filled
+
+
+def _file_columns(timeline: ClipTimeline) -> dict[str, np.ndarray]:
+    if not (timeline.file != "").any():
+        return {}
+    return {_FILE: timeline.file, "width": timeline.size[:, 0], "height": timeline.size[:, 1]}
+
+
+def _from_flat(flat: dict[str, np.ndarray], meta: Meta) -> Table:
+    """Separate the rows of faces from those of frames alone."""
+    with np.errstate(invalid="raise"):
+        frame, first = np.unique(np.asarray(flat["frame"], int), return_index=True)
+    sizes = [flat.get(name, np.full(len(flat["frame"]), value)) for name, value in _sizes(meta)]
+    timeline = ClipTimeline.from_values(
+        {
+            "frame": frame,
+            "seconds": flat["timestamp"][first],
+            "size": np.stack(sizes, axis=-1)[first],
+            "file": flat.get(_FILE, np.full(len(flat["frame"]), ""))[first],
+        }
+    )
+    somebody = flat["face_id"] != NOBODY
+    columns = _columns({name: values[somebody] for name, values in flat.items()})
+    return Table(columns, timeline, meta)
+
+
+def _sizes(meta: Meta) -> list[tuple[str, int]]:
+    return list(zip(("width", "height"), meta.get("size") or (0, 0), strict=True))
+
+
+def _columns(flat: dict[str, np.ndarray]) -> Columns:
     rows = len(flat["frame"])
     values: dict[str, Any] = {
         name: np.empty((rows, *shape), dtype) for name, (dtype, shape) in COLUMNS.items()
@@ -98,18 +198,52 @@ def _flat_names() -> Iterator[tuple[str, str, tuple[int, ...]]]:
         yield name, "box", (i,)
 
 
-def _measures(points: np.ndarray, size: list[int] | None) -> dict[str, np.ndarray]:
-    """Head pose in OpenFace's names, NaN without the frames' size, and how open eyes and mouth are."""
-    nowhere = np.full((len(points), 3), np.nan)
-    pose = head_pose(points, *size) if size else HeadPose(nowhere, nowhere)
+def _measures(points: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
+    """Head pose in OpenFace's names, openness of eyes and mouth, and the points inside the picture.
+
+    Without the frames' size poses are NaN, and nothing says which points are inside.
+    """
+    pose = _poses(points, size)
     measures = {f"pose_T{axis}": pose.translation[:, i] for i, axis in enumerate("xyz")}
     measures |= {f"pose_R{axis}": pose.rotation[:, i] for i, axis in enumerate("xyz")}
     for side in ("right", "left"):
         measures[f"ear_{side}"] = np.asarray(eye_aspect_ratio(points, f"{side}_eye"))
-    return measures | {"mar": np.asarray(mouth_aspect_ratio(points))}
+    measures["mar"] = np.asarray(mouth_aspect_ratio(points))
+    if size.all():
+        within = inside(points, size).astype(int)
+        measures |= {f"inside_{i}": within[:, i] for i in range(markup.COUNT)}
+    return measures
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def _poses(points: np.ndarray, size: np.ndarray) -> HeadPose:
+    poses = np.full((2, len(points), 3), np.nan)
+    for width, height in np.unique(size, axis=0).tolist():
+        rows = (size == (width, height)).all(axis=1)
+        if width and height:
+            pose = head_pose(points[rows], width, height)
+            poses[:, rows] = pose.rotation, pose.translation
+    return HeadPose(*poses)
+
+
+def _cells(values: np.ndarray) -> Iterable[Any]:
+    """Values of a column as they are written; exact() is the same number in every digit that text shows."""
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        return ["" if missing else value for value, missing in zip(values, np.isnan(values), strict=True)]
+    return values
+
+
+def _numbers(name: str, cells: Iterable[str]) -> np.ndarray:
+    if name == _FILE:
+        return np.array(list(cells), str)
+    return np.array([cell or "nan" for cell in cells], float)
+
+
+def import_pyarrow() -> tuple[Any, Any]:
+    """Import pyarrow and its Parquet.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
         import pyarrow
         from pyarrow import parquet
