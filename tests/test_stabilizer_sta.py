@@ -13,7 +13,8 @@ from stabilizer_cases import EXACT, make_face, make_times, make_velocity, seeds,
 
 from steadyface.errors import ConfigError
 from steadyface.stabilizer.base import Measurement
-from steadyface.stabilizer.sta import STA, Belief
+from steadyface.stabilizer.directions import Belief
+from steadyface.stabilizer.sta import STA, Memory
 
 THETA = make_velocity(1)
 FACE = np.array([[0.0, 0.0], [120.0, 10.0], [100.0, 130.0], [30.0, 90.0]])
@@ -181,7 +182,8 @@ class TestMixture:
         points = (before.mean[0] + np.random.default_rng(seed).normal(0, 3 * unit, 4)) @ np.linalg.inv(
             theta.basis
         )
-        after, output = theta.advance(before, Measurement(points.reshape(2, 2), unit, frames))
+        memory, output = theta.advance(Memory(before), Measurement(points.reshape(2, 2), unit, frames))
+        after = memory.belief
         for d in range(4):
             motion, growth = of_direction(theta, d, frames)
             place, both, speed = before.covariance[:, d]
@@ -217,7 +219,7 @@ class TestMixture:
         before = make_motion(theta, seed, 1.0)
         along = before.mean[0] + np.random.default_rng(seed).normal(0, 2, 4)
         points = (along @ np.linalg.inv(theta.basis)).reshape(2, 2)
-        after, _ = theta.advance(before, Measurement(points, 1.0, frames))
+        after = theta.advance(Memory(before), Measurement(points, 1.0, frames))[0].belief
         for d in range(4):
             motion, growth = of_direction(theta, d, frames)
             place, both, speed = before.covariance[:, d]
@@ -251,7 +253,8 @@ class TestMixture:
             along = before.mean[0] + surprise
             expected = along + (before.mean[1] * (1 - theta.damping) / -np.log(theta.damping))
             points = (expected @ np.linalg.inv(theta.basis)).reshape(2, 2)
-            weights.append(theta.advance(before, Measurement(points))[0].weights[1])
+            memory, _ = theta.advance(Memory(before), Measurement(points))
+            weights.append(memory.belief.weights[1])
         wider = theta.pushes[1] > theta.pushes[0]
         assert (np.diff(weights, axis=0)[:, wider] >= 0).all()
 
@@ -265,19 +268,19 @@ class TestMixtureInTheLightOfTheFuture:
         theta = make_velocity(seed, components, dimension=8)
         points, frames = make_sequence(seed, count), make_frames(seed, count)
         seconds = np.cumsum(frames) / theta.fps
-        memories = [state.memory for state in theta.states(points, seconds) if state is not None]
+        beliefs = [state.memory.belief for state in theta.states(points, seconds) if state is not None]
         places = np.zeros((count, 8))
         for d in range(8):
-            back = memories[-1].mean[:, d]
+            back = beliefs[-1].mean[:, d]
             places[-1, d] = back[0]
             for t in range(count - 2, -1, -1):
                 motion, growth = of_direction(theta, d, frames[t + 1])
-                own = memories[t].covariance[[0, 1, 1, 2], d].reshape(2, 2)
+                own = beliefs[t].covariance[[0, 1, 1, 2], d].reshape(2, 2)
                 moved = motion @ own @ motion.T
-                shares = memories[t + 1].weights[:, d]
+                shares = beliefs[t + 1].weights[:, d]
                 prior = sum(w * (moved + q * growth) for w, q in zip(shares, theta.pushes[:, d], strict=True))
-                expected = motion @ memories[t].mean[:, d]
-                back = memories[t].mean[:, d] + own @ motion.T @ np.linalg.solve(prior, back - expected)
+                expected = motion @ beliefs[t].mean[:, d]
+                back = beliefs[t].mean[:, d] + own @ motion.T @ np.linalg.solve(prior, back - expected)
                 places[t, d] = back[0]
         expected = (places @ np.linalg.inv(theta.basis)).reshape(points.shape)
         np.testing.assert_allclose(theta.smooth(points, seconds), expected, rtol=0, atol=EXACT)
@@ -436,11 +439,11 @@ class TestSeveralAtOnce:
 @pytest.mark.parametrize("components", [1, 2, 3])
 def test_at_first_the_speed_may_be_four_frames_of_the_greatest_pushes(components: int) -> None:
     theta = make_velocity(8, components)
-    memory = theta.begin(make_face(8)[0])
-    np.testing.assert_array_equal(memory.covariance[0], theta.noise)
-    np.testing.assert_array_equal(memory.covariance[1], np.zeros(136))
-    np.testing.assert_array_equal(memory.covariance[2], 4 * theta.pushes.max(axis=0))
-    np.testing.assert_array_equal(memory.mean[1], np.zeros(136))
+    belief = theta.begin(make_face(8)[0]).belief
+    np.testing.assert_array_equal(belief.covariance[0], theta.noise)
+    np.testing.assert_array_equal(belief.covariance[1], np.zeros(136))
+    np.testing.assert_array_equal(belief.covariance[2], 4 * theta.pushes.max(axis=0))
+    np.testing.assert_array_equal(belief.mean[1], np.zeros(136))
 
 
 def test_a_face_that_is_moving_when_it_is_first_seen_is_followed() -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -25,56 +25,34 @@ from steadyface.errors import ConfigError
 from steadyface.geometry import face_size
 from steadyface.motion import Displacements
 from steadyface.stabilizer.base import CausalFilter, Measurement, OneOfMany, Smoother, State
-from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
+from steadyface.stabilizer.directions import (
+    Belief,
+    DirectionModel,
+    Flat,
+    begin,
+    condition,
+    predict,
+    predict_each,
+)
 from steadyface.stabilizer.outliers import Screened, repeat_over_rejected, screen_sequence, unbroken_runs
 from steadyface.stabilizer.paper import flatten
 from steadyface.stabilizer.picture import PictureModel, Skin, anchor_skin, begin_skin, move_skin
-
-Flat = Float[np.ndarray, "*batch D"]
+from steadyface.stabilizer.smoothing import smooth_directions
 
 _LEAST_DOUBT = 1e-3  # added to 1 - score: the doubt that is left when the network has none
 _ABREAST = 32  # sequences filtered side by side; more of them differ too much in length
-_FIRST_FRAMES = 4.0  # frames' worth of pushes: the variance of the velocity of a face that was just found
-
-_sum = np.add.reduce
 
 
-class Belief(NamedTuple):
-    """Gaussian belief about a face's motion along each direction, after a frame.
+class Memory(NamedTuple):
+    """State of the filter after a frame.
 
     Args:
-        mean: (2, …, D) position, px, and velocity, px per frame.
-        covariance: (3, …, D) in the stacking of `motion_model`, (percent of face size)².
-        weights: (K, …, D) posterior probabilities of the components.
-        expected: (2, …, D) `mean` as predicted before the frame was measured.
-        prior: (3, K, …, D) predicted covariances of the components.
-        mean_map: (2, 2, …, D) Φ, which led from the mean before to `expected`.
+        belief: about the motion along the directions.
         skin: the landmarks' own belief, once a picture has been seen.
     """
 
-    mean: Float[np.ndarray, "2 *batch D"]
-    covariance: Float[np.ndarray, "3 *batch D"]
-    weights: Float[np.ndarray, "K *batch D"]
-    expected: Float[np.ndarray, "2 *batch D"]
-    prior: Float[np.ndarray, "3 K *batch D"]
-    mean_map: Float[np.ndarray, "2 2 ..."]
+    belief: Belief
     skin: Skin | None = None
-
-
-class Prediction(NamedTuple):
-    """`motion_model.Passage` for all components, with axes for a batch.
-
-    Args:
-        mean_map: (2, 2, …, D) Φ.
-        covariance_map: (3, 3, …, D) ΦCΦᵀ of a stacked covariance.
-        growth: (3, K, …, D) growth of each component's covariance.
-        log_alphas: (K, …, D) logarithm of the components' prior probabilities.
-    """
-
-    mean_map: Float[np.ndarray, "2 2 ..."]
-    covariance_map: Float[np.ndarray, "3 3 ..."]
-    growth: Float[np.ndarray, "3 K ..."]
-    log_alphas: Float[np.ndarray, "K ..."]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,46 +103,39 @@ class STA(CausalFilter, Smoother):
         if not in_range:
             raise ConfigError(f"parameters of {self.kind} out of range")
 
-    def begin(self, points: PointBatch) -> Belief:
-        return self._begin(flatten(points) @ self.basis)
+    def begin(self, points: PointBatch) -> Memory:
+        return Memory(begin(self._directions, flatten(points) @ self.basis))
 
-    def advance(self, memory: Belief, measurement: Measurement) -> tuple[Belief, PointBatch]:
-        """Predict and condition, along each direction alone.
-
-        Equation: x is the position and v the velocity. The mean moves on to x + hv and φv; in component k the
-        covariance C becomes P_k = ΦCΦᵀ + q_k·G (`motion_model.passage`). With r = y - x, S_k = P_k,xx + Γ and
-        the gains g_k = (P_k,xx, P_k,xv)/S_k: the weight of component k is proportional to
-        α_k·S_k^-½·exp(-r²/2S_k), its mean is (x, v) + g_k·r, its covariance P_k - S_k·g_k·g_kᵀ; the mean and
-        the covariance of the mixture are kept.
-        Source: Tai et al. 2019, Eq. (6)-(10); Kalman 1960; Bar-Shalom and Tse 1975 for the last.
-        """
-        prediction = _predict(self, round(measurement.frames, 6), memory.mean.ndim - 2)
+    def advance(self, memory: Memory, measurement: Measurement) -> tuple[Memory, PointBatch]:
+        """Predict and condition along each direction (`directions`); with a picture, stick to the skin."""
+        batch = memory.belief.mean.ndim - 2
+        prediction = predict(self._directions, round(measurement.frames, 6), batch)
         observed, noise = flatten(measurement.points) @ self.basis, self._noise_of(measurement.scores)
-        belief = self._condition(memory, observed, noise, measurement.unit, prediction)
+        belief = condition(memory.belief, observed, noise, measurement.unit, prediction)
         points = self._points_at(belief.mean[0])
         if measurement.displacements is None and memory.skin is None:
-            return belief, points
+            return Memory(belief), points
         skin = self._stick(memory, points, measurement)
-        return belief._replace(skin=skin), skin.points
+        return Memory(belief, skin), skin.points
 
     def coast(
-        self, memory: Belief, points: Points, size: float, displacements: Displacements | None
-    ) -> tuple[Belief, Points]:
+        self, memory: Memory, points: Points, size: float, displacements: Displacements | None
+    ) -> tuple[Memory, Points]:
         if displacements is None:
             return memory, points
         noise, unit = self._relative_noise, size / 100
         skin = memory.skin or begin_skin(self.picture, points, noise, unit)
         skin = move_skin(self.picture, skin, displacements, None, noise, unit, 1.0)
-        return memory._replace(skin=skin), skin.points
+        return Memory(memory.belief, skin), skin.points
 
-    def _stick(self, before: Belief, points: Points, measurement: Measurement) -> Skin:
+    def _stick(self, before: Memory, points: Points, measurement: Measurement) -> Skin:
         """Points on the skin: the picture's displacements, anchored by the network's points.
 
         `points` are those without a picture. Their step carries what the picture leaves open.
         """
         model, unit, displacements = self.picture, float(measurement.unit), measurement.displacements
         noise = self._relative_noise
-        last = self._points_at(before.mean[0])
+        last = self._points_at(before.belief.mean[0])
         skin = before.skin or begin_skin(model, last, noise, unit)
         if measurement.scores is not None:
             noise = noise * (doubt(measurement.scores) / self.doubts) ** self.trust
@@ -203,19 +174,14 @@ class STA(CausalFilter, Smoother):
         scores: ScoreSequence | None = None,
         lag: int | None = None,
     ) -> PointSequence:
-        """Smooth with the same model and a backward pass; see `Smoother.smooth`.
-
-        Equation: x(t | t+n) = x(t) + J(t)(x(t+1 | t+n) - x⁻(t+1)), J(t) = C(t)Φᵀ·P(t+1)⁻¹, where x⁻ is the
-        predicted mean and P the mixture's predicted covariance under the posterior weights.
-        Source: Rauch, Tung and Striebel 1965; Kim 1994 for mixtures.
-        """
+        """Smooth with the same model and a backward pass (`smoothing`); see `Smoother.smooth`."""
         self.check_lag(lag)
         screened = list(self._screen(points, seconds))
         beliefs = list(self._beliefs(screened, scores))
         outputs = np.array(points, float)
         for run in unbroken_runs(screened):
             believed = [belief for t in run if (belief := beliefs[t]) is not None]
-            outputs[run] = self._points_at(_smoothed_positions(believed, len(run) if lag is None else lag))
+            outputs[run] = self._points_at(smooth_directions(believed, len(run) if lag is None else lag))
         repeat_over_rejected(outputs, screened)
         return outputs
 
@@ -231,7 +197,8 @@ class STA(CausalFilter, Smoother):
         run = next(unbroken_runs([state.screened for state in states]), [])
         if states[0].screened.rejected or len(run) < 2:
             return states[0].points
-        return self._points_at(_smoothed_positions([states[t].memory for t in run], len(run))[0])
+        beliefs = [states[t].memory.belief for t in run]
+        return self._points_at(smooth_directions(beliefs, len(run))[0])
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
         """`CausalFilter.filter_all`, some sequences of about one length side by side."""
@@ -260,20 +227,13 @@ class STA(CausalFilter, Smoother):
         abreast = np.stack([points[time] for (points, _), time in zip(runs, times.T, strict=True)], axis=1)
         units = np.maximum(face_size(abreast), 1.0)[..., None] / 100
         observed = flatten(abreast) @ self.basis
-        belief = self._begin(observed[0])
+        belief = begin(self._directions, observed[0])
         for t in range(1, longest):
-            prediction = self._predict_each(frames[t - 1])
-            belief = self._condition(belief, observed[t], self.noise, units[t], prediction)
+            prediction = predict_each(self._directions, frames[t - 1])
+            belief = condition(belief, observed[t], self.noise, units[t], prediction)
             abreast[t] = self._points_at(belief.mean[0])
         for row, (points, run) in enumerate(runs):
             points[run] = abreast[: len(run), row]
-
-    def _predict_each(self, frames: Float[np.ndarray, "faces"]) -> Prediction:
-        """`_predict` for a batch of faces, each over its own time."""
-        if (frames == frames[0]).all():
-            return _predict(self, float(frames[0]), 1)
-        each = [_predict(self, time, 0) for time in frames.tolist()]
-        return Prediction(*(np.stack(parts, axis=-2) for parts in zip(*each, strict=True)))
 
     def _beliefs(
         self, screened: list[Screened | None], scores: ScoreSequence | None
@@ -286,50 +246,11 @@ class STA(CausalFilter, Smoother):
         belief = None
         for frame, along, noise in zip(screened, observed, noises, strict=True):
             if frame is not None and (belief is None or frame.restarts):
-                belief = self._begin(along)
+                belief = begin(self._directions, along)
             elif frame is not None and belief is not None and not frame.rejected:
-                prediction = _predict(self, round(frame.elapsed, 6), 0)
-                belief = self._condition(belief, along, noise, frame.size / 100, prediction)
+                prediction = predict(self._directions, round(frame.elapsed, 6))
+                belief = condition(belief, along, noise, frame.size / 100, prediction)
             yield belief
-
-    def _begin(self, observed: Flat) -> Belief:
-        """Belief after the first frame, given along the directions."""
-        one, zero = np.ones_like(observed), np.zeros_like(observed)
-        mean = np.stack([observed, zero])
-        first_speed = _FIRST_FRAMES * self.pushes.max(axis=0)
-        covariance = np.stack([self.noise * one, zero, first_speed * one])
-        weights = self.alphas.reshape(-1, *(1,) * observed.ndim) * one
-        prior = np.stack([covariance] * len(weights), axis=1)
-        return Belief(mean, covariance, weights, mean, prior, _predict(self, 0.0, observed.ndim - 1).mean_map)
-
-    def _condition(
-        self,
-        before: Belief,
-        observed: Flat,
-        noise: Float[np.ndarray, "... D"],
-        unit: float | Float[np.ndarray, "*batch 1"],
-        prediction: Prediction,
-    ) -> Belief:
-        """Belief after another frame, given along the directions; see `advance`."""
-        mean_map, covariance_map, growth, log_alphas = prediction
-        expected = np.einsum("ij...,j...->i...", mean_map, before.mean)
-        prior = growth + np.einsum("ij...,j...->i...", covariance_map, before.covariance)[:, None]
-        total = prior[0] + noise
-        gains = prior[:2] / total
-        surprise = observed - expected[0]
-        squared = surprise * surprise / unit**2
-        logs = log_alphas - 0.5 * (np.log(total) + squared / total)
-        weights = np.exp(logs - np.maximum.reduce(logs))
-        weights /= _sum(weights)
-        weighted = weights * gains
-        gain = _sum(weighted, 1)
-        # The scatter of the components' means, then their own covariances P - Sggᵀ, whose first row is Γg.
-        scatter = _sum(weighted.take(ROWS, 0) * gains.take(COLUMNS, 0), 1)
-        scatter -= gain.take(ROWS, 0) * gain.take(COLUMNS, 0)
-        covariance = squared * scatter
-        covariance[:2] += noise * gain
-        covariance[2] += _sum(weights * prior[2] - weighted[1] * prior[1])
-        return Belief(expected + gain * surprise, covariance, weights, expected, prior, mean_map)
 
     def _points_at(self, positions: Flat) -> PointBatch:
         """Points of positions along the directions, (…, D) → (…, landmarks, 2)."""
@@ -341,6 +262,10 @@ class STA(CausalFilter, Smoother):
             return self.noise
         factors = (doubt(scores) / self.doubts) ** self.trust
         return factors @ self._noise_of_landmarks
+
+    @cached_property
+    def _directions(self) -> DirectionModel:
+        return DirectionModel(self.damping, self.alphas, self.noise, self.pushes)
 
     @cached_property
     def _back(self) -> Float[np.ndarray, "D D"]:
@@ -364,37 +289,3 @@ class STA(CausalFilter, Smoother):
 def doubt(scores: Float[np.ndarray, "*batch landmarks"]) -> Float[np.ndarray, "*batch landmarks"]:
     """1 - score, and a little more: none is certain."""
     return 1 + _LEAST_DOUBT - scores
-
-
-@lru_cache(maxsize=64)
-def _predict(stabilizer: STA, frames: float, batch: int) -> Prediction:
-    """Prediction over `frames` frames, with `batch` axes before the last."""
-    mean_map, covariance_map, growth = passage(stabilizer.damping, frames)
-    parts = mean_map, covariance_map, growth[:, None] * stabilizer.pushes
-    inner = (1,) * batch
-    log_alphas = np.log(stabilizer.alphas).reshape(-1, *inner, 1) * np.ones(len(stabilizer.noise))
-    mean_map, covariance_map, growth = (part.reshape(*part.shape[:2], *inner, -1) for part in parts)
-    return Prediction(mean_map, covariance_map, growth, log_alphas)
-
-
-def _smoothed_positions(beliefs: list[Belief], lag: int) -> Float[np.ndarray, "frames D"]:
-    """Position at each frame, given up to `lag` later frames."""
-    mean, covariance, expected, mean_map, weights, priors = (
-        np.stack([getattr(belief, name) for belief in beliefs])
-        for name in ("mean", "covariance", "expected", "mean_map", "weights", "prior")
-    )
-    prior = (weights[:, None] * priors).sum(axis=2)
-    (position, both, velocity) = np.moveaxis(covariance[:-1], 1, 0)
-    h, kept = mean_map[1:, 0, 1], mean_map[1:, 1, 1]
-    moved = np.array([[position + h * both, kept * both], [both + h * velocity, kept * velocity]])
-    a, b, c = np.moveaxis(prior[1:], 1, 0)
-    inverse = np.array([[c, -b], [-b, a]]) / (a * c - b * b)
-    gain = np.einsum("ijtd,jktd->tikd", moved, inverse)
-    smooth = mean.copy()
-    if lag < len(beliefs) - 1:
-        for _ in range(lag):
-            smooth[:-1] = mean[:-1] + np.einsum("tijd,tjd->tid", gain, smooth[1:] - expected[1:])
-        return smooth[:, 0]
-    for t in range(len(beliefs) - 2, -1, -1):
-        smooth[t] += np.einsum("ijd,jd->id", gain[t], smooth[t + 1] - expected[t + 1])
-    return smooth[:, 0]
