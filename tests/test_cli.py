@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -297,10 +298,10 @@ def test_an_impatient_ctrl_c_does_not_end_the_saving(
     """One while tracking, more while the table is written."""
     saving = Tracks.save
 
-    def save(self: Tracks, path: Path) -> Path:
+    def save(self: Tracks, *arguments: Any) -> Path:
         for _ in range(3):
             signal.raise_signal(signal.SIGINT)
-        return saving(self, path)
+        return saving(self, *arguments)
 
     def follow(*arguments: object) -> Iterator[object]:
         for number, pair in enumerate(following(*arguments)):
@@ -327,9 +328,9 @@ def test_ctrl_c_while_saving_begins_the_saving_anew(
 ) -> None:
     saving = Tracks.save
 
-    def save(self: Tracks, path: Path) -> Path:
+    def save(self: Tracks, *arguments: Any) -> Path:
         signal.raise_signal(signal.SIGINT)
-        return saving(self, path)
+        return saving(self, *arguments)
 
     monkeypatch.setattr(Tracks, "save", save)
     code, _, err = run(capsys, "track", clip, tmp_path / "next.mp4", "--out", tmp_path, "--no-overlay")
