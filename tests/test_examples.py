@@ -76,6 +76,8 @@ def test_blink_rate_counts_what_was_put_in(
         face=np.zeros(len(seconds), int),
         points=points,
         held=np.zeros(len(seconds), bool),
+        visible=np.ones((len(seconds), 68)),
+        covariances=np.tile(np.eye(2), (len(seconds), 68, 1, 1)),
         meta=tracks.meta,
         **columns,
     )

@@ -62,6 +62,8 @@ def tracks_of(
         scores=rng.uniform(0.9, 1.0, (len(rows), 68)).astype("f4"),
         box=bounding_box(points).astype("f4") if rows else np.empty((0, 4), "f4"),
         held=kept.astype(bool),
+        visible=np.ones((len(rows), 68), "f4"),
+        covariances=np.tile(np.eye(2, dtype="f4"), (len(rows), 68, 1, 1)),
         meta={"fps": FPS, "size": [640, 360], "source": "talk.mp4", **meta},
     )
 

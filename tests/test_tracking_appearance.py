@@ -35,7 +35,7 @@ def appearance_at(points: np.ndarray, image: np.ndarray) -> Appearance:
 
 
 def observation(points: np.ndarray, appearance: Appearance, unoccluded: bool = True) -> Observation:
-    landmarks = Landmarks(points, np.ones(68), np.zeros((68, 2, 2)))
+    landmarks = Landmarks(points, np.ones(68), np.zeros((68, 2, 2)), np.ones(68))
     return Observation(landmarks, appearance, unoccluded)
 
 

@@ -37,12 +37,22 @@ def make_tracks(rows: int = 2500) -> Tracks:
             scores=rng.uniform(0, 1, 68),
             box=rng.uniform(0, 1000, 4),
             held=n % 11 == 5,
+            **uncertainty(rng),
         )
     return builder.finish({"source": "clip.mp4", "fps": 29.97})
 
 
+def uncertainty(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """`visible`, unknown for some points, and symmetric `covariances`."""
+    factor = rng.normal(size=(68, 2, 2))
+    visible = np.where(rng.random(68) < 0.1, np.nan, rng.random(68))
+    return {"visible": visible, "covariances": factor @ factor.swapaxes(1, 2)}
+
+
 def same(one: Tracks, other: Tracks) -> bool:
-    columns = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in COLUMNS)
+    columns = all(
+        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True) for name in COLUMNS
+    )
     types = all(getattr(one, name).dtype == getattr(other, name).dtype for name in COLUMNS)
     frames = zip(one.timeline.values().values(), other.timeline.values().values(), strict=True)
     return columns and types and one.meta == other.meta and all(np.array_equal(*pair) for pair in frames)
@@ -277,6 +287,35 @@ def test_a_name_that_ends_like_another_format_is_no_obstacle(tmp_path: Path) -> 
     assert same(Tracks.load(path), tracks)
 
 
+@pytest.mark.parametrize("suffix", ["npz", "csv", "parquet", "json"])
+def test_files_from_before_there_was_visibility_still_load(tmp_path: Path, suffix: str) -> None:
+    tracks = make_tracks(30)
+    path = tracks.save(tmp_path / f"old.{suffix}")
+    if suffix == "npz":
+        arrays = dict(np.load(path))
+        np.savez(path, **{name: arrays[name] for name in arrays if name not in ("visible", "covariances")})
+    elif suffix == "json":
+        values = json.loads(path.read_text())
+        del values["visible"], values["covariances"]
+        path.write_text(json.dumps(values))
+    elif suffix == "csv":
+        names, *rows = path.read_text().splitlines()
+        kept = [i for i, name in enumerate(names.split(",")) if not name.startswith(("visible_", "cov_"))]
+        path.write_text("\n".join(",".join(line.split(",")[i] for i in kept) for line in (names, *rows)))
+    else:
+        table = parquet.read_table(path)
+        names = [name for name in table.column_names if not name.startswith(("visible_", "cov_"))]
+        parquet.write_table(table.select(names), path)
+    unknown = {name: np.full_like(getattr(tracks, name), np.nan) for name in ("visible", "covariances")}
+    assert same(Tracks.load(path), replace(tracks, **unknown))
+
+
+def test_json_has_null_where_visibility_is_unknown(tmp_path: Path) -> None:
+    text = make_tracks(3).save(tmp_path / "clip.json").read_text()
+    assert "NaN" not in text
+    assert None in json.loads(text)["visible"][0]
+
+
 def test_held_rows_have_no_pts_file(tmp_path: Path) -> None:
     tracks = make_tracks(30)
     assert len(list(tracks.save(tmp_path / "clip.pts").iterdir())) == (~tracks.held).sum() < 30
@@ -302,6 +341,12 @@ def expected_columns(tracks: Tracks) -> dict[str, np.ndarray]:
         **{f"raw_{axis}_{i}": tracks.raw_points[:, i, k] for k, axis in enumerate("xy") for i in range(68)},
         **{f"score_{i}": tracks.scores[:, i] for i in range(68)},
         **{f"box_{name}": tracks.box[:, i] for i, name in enumerate(("x0", "y0", "x1", "y1"))},
+        **{f"visible_{i}": tracks.visible[:, i] for i in range(68)},
+        **{
+            f"cov_{'xy'[j]}{'xy'[k]}_{i}": tracks.covariances[:, i, j, k]
+            for j, k in ((0, 0), (0, 1), (1, 1))
+            for i in range(68)
+        },
     }
 
 

@@ -25,18 +25,22 @@ class Landmarks:
     Args:
         points: (…, 68, 2) x, y in image px.
         scores: (…, 68) in [0, 1]: the network's own probability that the point is right.
-        covariances: (…, 68, 2, 2) image px²: the spread of each heatmap's peak.
+        covariances: (…, 68, 2, 2) image px²: of the error of each point, or the spread of its heatmap's peak
+            if the network does not tell its error (`Landmarker.tells_visibility`).
+        visible: (…, 68) in [0, 1]: probability that neither the face nor an object hides the point; NaN if
+            the network does not tell.
     """
 
     points: Float[np.ndarray, "*faces landmarks 2"]
     scores: Float[np.ndarray, "*faces landmarks"]
     covariances: Float[np.ndarray, "*faces landmarks 2 2"]
+    visible: Float[np.ndarray, "*faces landmarks"]
 
     def __len__(self) -> int:
         return len(self.points)
 
     def __getitem__(self, face: int) -> Landmarks:
-        return Landmarks(self.points[face], self.scores[face], self.covariances[face])
+        return Landmarks(self.points[face], self.scores[face], self.covariances[face], self.visible[face])
 
     def __iter__(self) -> Iterator[Landmarks]:
         return (self[face] for face in range(len(self)))
@@ -52,6 +56,9 @@ class Landmarker:
         device: `cpu`, `cuda`, or `auto` (CUDA where ONNX Runtime has it).
         threads: of the network on the CPU; None takes one for a small bundled network, else the default of
             ONNX Runtime. With 1, a `Tracker` uses one thread in all.
+
+    Attributes:
+        tells_visibility: whether the network tells which points are visible, and covariances of their error.
 
     Raises:
         WeightsError: no such model, or not a landmark model of this package.
@@ -75,6 +82,7 @@ class Landmarker:
         self.map_size = int(self._session.get_outputs()[-1].shape[-1])
         self.decoder: str = decoder or metadata["method"]
         self._decodes_inside = self.decoder == metadata["method"]
+        self.tells_visibility = any(output.name == "visible" for output in self._session.get_outputs())
 
     def predict(self, image: np.ndarray, box: np.ndarray | Sequence[float]) -> Landmarks:
         """Predict the points of one face.
@@ -84,7 +92,7 @@ class Landmarker:
             box: x0, y0, x1, y1 around the face's landmarks (brows to chin, ear to ear), image px.
 
         Returns:
-            points (68, 2), scores (68,), covariances (68, 2, 2), in image px.
+            points (68, 2), scores (68,), covariances (68, 2, 2), visible (68,), in image px.
 
         Raises:
             ConfigError: the image is not RGB uint8, or the box is empty or not finite.
@@ -104,23 +112,27 @@ class Landmarker:
             regions: one square per face, image px, upright or turned with the head.
 
         Returns:
-            points (N, 68, 2), scores (N, 68), covariances (N, 68, 2, 2), in image px.
+            points (N, 68, 2), scores (N, 68), covariances (N, 68, 2, 2), visible (N, 68), in image px.
         """
         image = as_rgb(image)
         pairs = [crop_region(image, region, self.input_size) for region in regions]
         if not pairs:
-            return Landmarks(np.zeros((0, 68, 2)), np.zeros((0, 68)), np.zeros((0, 68, 2, 2)))
+            nothing = np.zeros((0, 68))
+            return Landmarks(np.zeros((0, 68, 2)), nothing, np.zeros((0, 68, 2, 2)), nothing)
         crops, maps = zip(*pairs, strict=True)
         return _to_image(self.predict_crops(np.stack(crops)), maps)
 
     def predict_crops(self, crops: Crops) -> Landmarks:
         """Predict the points of ready crops (RGB, `input_size` px a side), in crop px."""
+        told = ["covariances", "visible"] if self.tells_visibility else ["covariances"]
         if self._decodes_inside:
-            return Landmarks(*self._session.run(["points", "scores", "covariances"], {"crops": crops}))
-        logits = self.predict_logits(crops)
-        read = heatmap.decode_logits(logits, sigma=self.sigma, method=self.decoder)
-        scale = self.input_size / logits.shape[-1]
-        return Landmarks(change_grid(read.points, scale), read.scores, read.covariances * scale**2)
+            points, scores, *uncertainty = self._session.run(["points", "scores", *told], {"crops": crops})
+        else:
+            logits, *uncertainty = self._session.run(["logits", *told], {"crops": crops})
+            read = heatmap.decode_logits(logits, sigma=self.sigma, method=self.decoder)
+            points, scores = change_grid(read.points, self.input_size / logits.shape[-1]), read.scores
+        visible = uncertainty[1] if self.tells_visibility else np.full_like(scores, np.nan)
+        return Landmarks(points, scores, uncertainty[0], visible)
 
     def predict_logits(self, crops: Crops) -> Float[np.ndarray, "faces landmarks h w"]:
         """Predict the log-heatmaps of ready crops, without decoding."""
@@ -134,4 +146,4 @@ def _to_image(crop: Landmarks, to_crops: Sequence[Affine]) -> Landmarks:
     points = np.stack([affine(points) for affine, points in zip(back, crop.points, strict=True)])
     linear = linear[:, None]
     covariances = linear @ crop.covariances @ linear.swapaxes(-1, -2)
-    return Landmarks(points, crop.scores, covariances)
+    return Landmarks(points, crop.scores, covariances, crop.visible)

@@ -283,6 +283,8 @@ def add_rows(rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace]) -
             scores=face.scores,
             box=face.box,
             held=face.held,
+            visible=face.visible,
+            covariances=face.covariances,
         )
 
 
@@ -297,6 +299,8 @@ def tracked_faces(tracks: Tracks) -> dict[int, list[TrackedFace]]:
             scores=tracks.scores[row],
             box=tracks.box[row],
             held=bool(tracks.held[row]),
+            visible=tracks.visible[row],
+            covariances=tracks.covariances[row],
         )
         faces.setdefault(frame, []).append(face)
     return faces

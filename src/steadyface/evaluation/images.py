@@ -185,17 +185,18 @@ class ImageBenchmark(Benchmark):
         crop, to_crop = crop_region(image, item.source.region(truth), size)
         to_image = to_crop.inverse
         logits = landmarker.predict_logits(crop[None])
+        plain, mirrored = (
+            landmarker.predict_crops(np.ascontiguousarray(view)[None]) for view in (crop, crop[:, ::-1])
+        )
+        visible = plain.visible[0]
         rows: dict[Reading, Landmarks | None] = {}
         for method in heatmap.METHODS:
             read = heatmap.decode_logits(logits, sigma=landmarker.sigma, method=method)
             points = to_image(change_grid(read.points[0], size / landmarker.map_size))
-            rows[Reading(method)] = Landmarks(points, read.scores[0], read.covariances[0])
-        plain, mirrored = (
-            landmarker.predict_crops(np.ascontiguousarray(view)[None]) for view in (crop, crop[:, ::-1])
-        )
+            rows[Reading(method)] = Landmarks(points, read.scores[0], read.covariances[0], visible)
         both = (plain.points[0] + flip_points(mirrored.points[0], size, FLIP)) / 2
         scores = (plain.scores[0] + mirrored.scores[0][FLIP]) / 2
-        rows[Reading.FLIPPED] = Landmarks(to_image(both), scores, plain.covariances[0])
+        rows[Reading.FLIPPED] = Landmarks(to_image(both), scores, plain.covariances[0], visible)
         box = _found_box(network.finder(image), truth)
         first = None if box is None else landmarker.predict(image, box)
         rows[Reading.FINDER] = first

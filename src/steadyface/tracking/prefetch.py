@@ -46,8 +46,8 @@ class LandmarkPrefetcher:
             next_frame: the frame after it and the regions expected there; prediction begins at once.
 
         Returns:
-            points (N, 68, 2), scores (N, 68), covariances (N, 68, 2, 2), in image px. Errors of the network
-            on a prefetched frame are raised here, when that frame's turn comes.
+            points (N, 68, 2), scores (N, 68), covariances (N, 68, 2, 2), visible (N, 68), in image px. Errors
+            of the network on a prefetched frame are raised here, when that frame's turn comes.
         """
         prefetched = self._prefetched
         self._prefetched = None if next_frame is None else self._begin(*next_frame)

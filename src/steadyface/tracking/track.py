@@ -28,7 +28,10 @@ class TrackedFace:
         raw_points: (68, 2) as the network predicted them.
         scores: (68,) in [0, 1].
         box: (4,) x0, y0, x1, y1 of the stabilised points.
-        held: whether the face is lost and coasts in its last shape; its scores fall until it is dropped.
+        held: whether the face is lost and coasts in its last shape; its scores and `visible` fall until it is
+            dropped.
+        visible: (68,) in [0, 1]: probability that nothing hides the point; NaN if the network does not tell.
+        covariances: (68, 2, 2) px², of the error of `raw_points`; NaN where unknown.
     """
 
     face_id: int
@@ -37,6 +40,8 @@ class TrackedFace:
     scores: Float[np.ndarray, "68"]
     box: Box
     held: bool = False
+    visible: Float[np.ndarray, "68"] = field(default_factory=lambda: np.full(68, np.nan))
+    covariances: Float[np.ndarray, "68 2 2"] = field(default_factory=lambda: np.full((68, 2, 2), np.nan))
 
     @property
     def face(self) -> int:
@@ -254,7 +259,7 @@ class Track:
             view: crop of the frame.
             config: gains of velocity and region.
         """
-        raw_points, scores = observation.points, observation.landmarks.scores
+        raw_points, seen = observation.points, observation.landmarks
         velocity = self.velocity
         if self.last is not None:
             measured = (raw_points - self.last.raw_points).mean(axis=0) / (seconds - self.last_seconds)
@@ -262,7 +267,15 @@ class Track:
         return replace(
             self,
             roi=smooth_region(self.roi, face_region(raw_points), config.roi),
-            last=TrackedFace(self.face_id, points, raw_points, scores, bounding_box(points)),
+            last=TrackedFace(
+                self.face_id,
+                points,
+                raw_points,
+                seen.scores,
+                bounding_box(points),
+                visible=seen.visible,
+                covariances=seen.covariances,
+            ),
             last_seconds=seconds,
             velocity=velocity,
             last_appearance=observation.appearance if observation.unoccluded else self.last_appearance,

@@ -234,7 +234,9 @@ class Tracker:
         for track in sorted(self._lost, key=lambda track: -track.last_seconds):
             left = 1.0 - (seconds - track.last_seconds) / max(self.config.grace_seconds, 1e-9)
             if track.last is not None and left > 1e-6:
-                coasting.append(replace(track.last, scores=track.last.scores * left, held=True))
+                last = track.last
+                fading = replace(last, scores=last.scores * left, visible=last.visible * left, held=True)
+                coasting.append(fading)
         return coasting
 
     def _new_faces(self, frame: Frame, known: FaceStack) -> list[Landmarks]:

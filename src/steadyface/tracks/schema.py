@@ -27,6 +27,8 @@ COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "scores": ("float32", (68,)),
     "box": ("float32", (4,)),
     "held": ("bool", ()),
+    "visible": ("float32", (68,)),
+    "covariances": ("float32", (68, 2, 2)),
 }
 """Name of each column → type and shape of one row."""
 
@@ -39,16 +41,25 @@ class Table(NamedTuple):
     meta: Meta
 
 
+def absent(rows: int) -> Columns:
+    """Columns that not every source has: no row is held, and nobody knows what is visible."""
+    return {
+        "held": np.zeros(rows, bool),
+        "visible": np.full((rows, 68), np.nan, "float32"),
+        "covariances": np.full((rows, 68, 2, 2), np.nan, "float32"),
+    }
+
+
 def as_columns(values: Mapping[str, Any]) -> Columns:
     """Bring the values of a file to the columns' types and shapes.
 
-    A file of an early version has no `held`; no face of it counts as held.
+    A file of an early version has no `held`, `visible` or `covariances`: `absent` stands for them.
 
     Raises:
         ValueError, KeyError, ArithmeticError: a column is missing, of another shape or length, or a number
             of a frame or face is not finite.
     """
-    values = {"held": np.zeros(len(values["frame"]), bool), **values}
+    values = {**absent(len(values["frame"])), **values}
     with np.errstate(invalid="raise"):
         columns = {
             name: np.asarray(values[name], dtype).reshape(-1, *shape)

@@ -17,9 +17,10 @@ from steadyface.stabilizer import Stabilizer
 from steadyface.stabilizer.base import require_smoother
 from steadyface.tracks import formats
 from steadyface.tracks.formats.tabular import inside, to_flat
-from steadyface.tracks.schema import COLUMNS, Columns, Meta, Table
+from steadyface.tracks.schema import COLUMNS, Columns, Meta, Table, absent
 from steadyface.tracks.timeline import ClipTimeline
 
+_ABSENT = {name: values[0] for name, values in absent(1).items()}
 _GAP = 0.5  # s: a face that was lost for longer starts a new run
 _LISTED = 8  # identities in a repr
 
@@ -39,6 +40,8 @@ class Tracks:
         scores: (N, 68) float32 in [0, 1].
         box: (N, 4) float32 x0, y0, x1, y1 of the stabilised points, image px.
         held: (N,) bool, true where the face is lost and the row repeats its last shape.
+        visible: (N, 68) float32 in [0, 1], probability that nothing hides the point; NaN where unknown.
+        covariances: (N, 68, 2, 2) float32 px², of the error of `raw_points`; NaN where unknown.
         meta: version, source, size, fps, frames, weights and options.
         timeline: frames of the clip, also those without a face; None lists the frames of the rows.
 
@@ -54,6 +57,8 @@ class Tracks:
     scores: Float[np.ndarray, "rows 68"]
     box: Float[np.ndarray, "rows 4"]
     held: Bool[np.ndarray, "rows"]
+    visible: Float[np.ndarray, "rows 68"]
+    covariances: Float[np.ndarray, "rows 68 2 2"]
     meta: Meta = field(default_factory=dict)
     timeline: ClipTimeline = None  # type: ignore[assignment]  # filled in below
 
@@ -256,8 +261,8 @@ class TracksBuilder:
         self._frames.append((frame, seconds, size, file))
 
     def add(self, **row: Any) -> None:
-        """Append one row, given by column name; `held` is false unless given."""
-        row = {"held": False, **row}
+        """Append one row, given by column name; `held` is false and `visible` unknown unless given."""
+        row = {**_ABSENT, **row}
         place = self._rows % self._BLOCK
         for name, (dtype, shape) in COLUMNS.items():
             if place == 0:

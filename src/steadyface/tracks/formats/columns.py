@@ -40,8 +40,11 @@ def read_npz(path: Path) -> Table:
 
 
 def write_json(path: Path, table: Table) -> None:
-    """Write one object of lists, one entry a row, with `timeline`, one entry a frame, and `meta`."""
-    lists = {name: exact(table.columns[name]).tolist() for name in COLUMNS}
+    """Write one object of lists, one entry a row, with `timeline`, one entry a frame, and `meta`.
+
+    null stands for NaN, which JSON lacks.
+    """
+    lists = {name: _lists(table.columns[name]) for name in COLUMNS}
     timeline = {name: values.tolist() for name, values in table.timeline.values().items()}
     files.write_text(path, json.dumps({"meta": table.meta, "timeline": timeline, **lists}))
 
@@ -51,6 +54,15 @@ def read_json(path: Path) -> Table:
     values = files.read_json(path, KIND)
     with reading(path, KIND):
         return _table(as_columns(values), values.get("timeline"), as_meta(values["meta"]))
+
+
+def _lists(values: np.ndarray) -> list[Any]:
+    unknown = np.isnan(values)
+    if not unknown.any():
+        return exact(values).tolist()
+    plain = exact(values).astype(object)
+    plain[unknown] = None
+    return plain.tolist()
 
 
 def exact(values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from steadyface.errors import MissingExtraError
 from steadyface.files import atomic_write, reading
 from steadyface.measures import HeadPose, eye_aspect_ratio, head_pose, mouth_aspect_ratio
 from steadyface.tracks.formats.columns import exact
-from steadyface.tracks.schema import COLUMNS, KIND, Columns, Meta, Table, as_columns, as_meta
+from steadyface.tracks.schema import COLUMNS, KIND, Columns, Meta, Table, absent, as_columns, as_meta
 from steadyface.tracks.timeline import ClipTimeline
 
 NOBODY = -1
@@ -179,10 +179,13 @@ def _columns(flat: dict[str, np.ndarray]) -> Columns:
     values: dict[str, Any] = {
         name: np.empty((rows, *shape), dtype) for name, (dtype, shape) in COLUMNS.items()
     }
-    values |= {"frame": flat["frame"], "face": flat["face_id"], "seconds": flat["timestamp"]}
+    optional = absent(rows)
+    values |= {"frame": flat["frame"], "face": flat["face_id"], "seconds": flat["timestamp"], **optional}
     values["held"] = flat["success"] == 0
     for name, column, index in _flat_names():
-        values[column][(slice(None), *index)] = flat[name]
+        if name in flat or column not in optional:
+            values[column][(slice(None), *index)] = flat[name]
+    values["covariances"][..., 1, 0] = values["covariances"][..., 0, 1]
     return as_columns(values)
 
 
@@ -196,6 +199,11 @@ def _flat_names() -> Iterator[tuple[str, str, tuple[int, ...]]]:
         yield f"score_{i}", "scores", (i,)
     for i, name in enumerate(("box_x0", "box_y0", "box_x1", "box_y1")):
         yield name, "box", (i,)
+    for i in range(markup.COUNT):
+        yield f"visible_{i}", "visible", (i,)
+    for name, j, k in (("xx", 0, 0), ("xy", 0, 1), ("yy", 1, 1)):
+        for i in range(markup.COUNT):
+            yield f"cov_{name}_{i}", "covariances", (i, j, k)
 
 
 def _measures(points: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
