@@ -20,7 +20,7 @@ LAYERS = (
         *("stabilizer", "motion", "nets"),
     ),
     (
-        *("files", "images", "pts", "video", "models", "landmarker", "detector", "checkpoint"),
+        *("files", "images", "interrupts", "pts", "video", "models", "landmarker", "detector", "checkpoint"),
         *("stabilizer.__init__", "stabilizer.choice", "stabilizer.storage", "nets.imagenet"),
     ),
     ("tracks", "html"),

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from steadyface.drawing import Overlay
 from steadyface.errors import ConfigError, SteadyfaceError
-from steadyface.files import make_folder
+from steadyface.files import make_folder, remove_parts
+from steadyface.interrupts import Interrupts, held_interrupts
 from steadyface.pipeline import Pipeline, TrackingRun, tracked_faces
 from steadyface.tracking import TrackedFace
 from steadyface.tracks import Tracks
@@ -25,6 +27,8 @@ Progress = Callable[[int, int | None], None]
 
 Drawing = Callable[[int, int], Overlay]
 """Makes the overlay of frames of a width and height, px."""
+
+_OpenOverlay = Callable[[Frames], AbstractContextManager[Callable[..., None]]]
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,8 @@ class ClipSummary:
         jitter_raw, jitter: `metrics.jitter` of raw and stabilised points, % of inter-ocular distance.
         delay: frames by which the stabilised points lag the raw ones; NaN where no face moves.
         files: the files written.
-        problems: one line each: Ctrl-C, a damaged video, no face at all, a file that cannot be written.
-        interrupted: by Ctrl-C.
+        problems: one line each: an interrupt, a damaged video, no face at all, a file that cannot be written.
+        interrupted: by a signal, such as Ctrl-C.
     """
 
     source: Path
@@ -109,9 +113,10 @@ def track_clip(
     """Track one input and write `out`/NAME.FORMAT and `out`/NAME.overlay.mp4; NAME is its `source_name`.
 
     Reading, tracking and drawing overlap. Whatever ends the work early once a frame has been tracked, the
-    results so far are written, and the summary's `problems` say what happened. A video without a face gives
-    an empty table and a problem. Where the stabiliser needs the future, the overlay is drawn afterwards, for
-    which the source is read a second time.
+    results so far are written, and the summary's `problems` say what happened: Ctrl-C, SIGTERM and SIGHUP
+    end it after a frame. What a killed run of the same name left unfinished is removed. A video without a
+    face gives an empty table and a problem. Where the stabiliser needs the future, the overlay is drawn
+    afterwards, for which the source is read a second time.
 
     Args:
         source: a video, an image, a folder of images, `-` (standard input), or a camera's number.
@@ -127,35 +132,34 @@ def track_clip(
         ConfigError: unknown format, or one whose extra is missing; or an overlay that would have to read a
             pipe or camera twice.
         VideoError, DataError: the source cannot be opened, or the output cannot be written.
+        KeyboardInterrupt: a signal came before the first frame.
     """
     check_formats(formats)
     draw_later = overlay and pipeline.stabilizer.offline is not None
     if draw_later and is_live(source):
         raise ConfigError(f"{source_name(source)} cannot be read twice for its overlay: add --no-overlay")
     began = time.monotonic()
-    frames = pipeline.open(source)
-    make_folder(out)
-    base = out / source_name(source)
-    drawn = base.with_name(f"{base.name}.overlay.mp4")
-    run = TrackingRun(pipeline, frames)
-    ended = _track(
-        run, frames, _overlay(drawn, frames, drawing) if overlay and not draw_later else None, progress
-    )
-    raw = run.take_table()
-    result, again = _despite_ctrl_c(lambda: _finish(raw, pipeline, base, formats, all_frames))
-    if again and not ended.interrupted:
-        ended = _Ended(f"interrupted after {frames.path}", interrupted=True)
-    problems, interrupted = _problems(frames, run, ended, result.files), ended.interrupted
-    draws = overlay and not (draw_later and interrupted)
-    if draws and draw_later:
-        try:
-            with pipeline.open(source) as second:
-                _draw_again(drawn, second, result.tracks, run.frame_count, drawing, progress)
-        except KeyboardInterrupt:
-            interrupted = True
-            problems.append(f"interrupted while drawing {drawn}")
-        except SteadyfaceError as error:
-            problems.append(str(error))
+    with held_interrupts() as interrupts:
+        with interrupts.raising():
+            frames = pipeline.open(source)
+        interrupts.wake = frames.stop
+        make_folder(out)
+        base = out / source_name(source)
+        remove_parts(base)
+        drawn = base.with_name(f"{base.name}.overlay.mp4")
+        run = TrackingRun(pipeline, frames)
+        draw = partial(_overlay, drawn, drawing)
+        ended = _track(run, frames, draw if overlay and not draw_later else None, progress, interrupts)
+        result = _finish(run.take_table(), pipeline, base, formats, all_frames)
+        if interrupts.seen and not ended.interrupted:
+            ended = _Ended(f"interrupted after {frames.path}", interrupted=True)
+        problems = _problems(frames, run, ended, result.files)
+        draws = overlay and not (draw_later and ended.interrupted)
+        if draws and draw_later:
+            again = partial(pipeline.open, source)
+            ended = _draw_again(drawn, again, draw, result.tracks, run.frame_count, progress, interrupts)
+            if ended.early:
+                problems.append(ended.early)
     return ClipSummary(
         source=frames.path,
         frames=run.frame_count,
@@ -167,7 +171,7 @@ def track_clip(
         delay=result.delay,
         files=(*result.files, *([drawn] if draws and drawn.exists() else [])),
         problems=(*problems, *result.failures),
-        interrupted=interrupted,
+        interrupted=ended.interrupted,
     )
 
 
@@ -193,7 +197,7 @@ def check_names(sources: Iterable[Path], suffix: str = ".npz") -> None:
 
 @dataclass(frozen=True)
 class _Ended:
-    """End of tracking before the source's own, in words; empty where there is none."""
+    """End of tracking or drawing before the source's own, in words; empty where there is none."""
 
     early: str = ""
     interrupted: bool = False
@@ -202,20 +206,26 @@ class _Ended:
 def _track(
     run: TrackingRun,
     frames: Frames,
-    overlay: AbstractContextManager[Callable[..., None]] | None,
+    overlay: _OpenOverlay | None,
     progress: Progress | None,
+    interrupts: Interrupts,
 ) -> _Ended:
     """Track the frames, which are then closed. An error counts as an early end once there is a frame."""
     try:
         with ExitStack() as stack:
             stack.enter_context(frames)
-            draw = stack.enter_context(overlay) if overlay is not None else None
-            for frame, faces in stack.enter_context(closing(run.steps())):
+            draw = stack.enter_context(overlay(frames)) if overlay is not None else None
+            steps = stack.enter_context(closing(run.steps()))
+            for frame, faces in steps:
                 if draw is not None:
                     draw(frame, faces)
                 if progress is not None:
                     progress(run.frame_count, frames.frame_count)
+                if interrupts.seen:
+                    raise KeyboardInterrupt
     except KeyboardInterrupt:
+        if not run.frame_count:
+            raise
         return _Ended(f"interrupted in {frames.path}", interrupted=True)
     except SteadyfaceError as error:
         if not run.frame_count:
@@ -253,14 +263,6 @@ def _finish(
     )
 
 
-def _despite_ctrl_c(work: Callable[[], _Result]) -> tuple[_Result, bool]:
-    """Run the work, once more if Ctrl-C stops it, so that no tracked frame is lost; and say if it did."""
-    try:
-        return work(), False
-    except KeyboardInterrupt:
-        return work(), True
-
-
 def _problems(frames: Frames, run: TrackingRun, ended: _Ended, files: list[Path]) -> list[str]:
     """One line for what was wrong with the source or ended its tracking."""
     kept = f"kept in {', '.join(map(str, files))}" if files else "lost"
@@ -275,7 +277,7 @@ def _problems(frames: Frames, run: TrackingRun, ended: _Ended, files: list[Path]
 
 
 @contextmanager
-def _overlay(path: Path, frames: Frames, drawing: Drawing) -> Iterator[Callable[..., None]]:
+def _overlay(path: Path, drawing: Drawing, frames: Frames) -> Iterator[Callable[..., None]]:
     """Open the overlay video; yields a function that draws and writes a frame in a thread of its own."""
     audio = frames.path if frames.has_audio else None
     overlay = drawing(frames.width, frames.height)
@@ -289,15 +291,31 @@ def _overlay(path: Path, frames: Frames, drawing: Drawing) -> Iterator[Callable[
 
 
 def _draw_again(
-    drawn: Path, frames: Frames, tracks: Tracks, count: int, drawing: Drawing, progress: Progress | None
-) -> None:
+    drawn: Path,
+    again: Callable[[], Frames],
+    overlay: _OpenOverlay,
+    tracks: Tracks,
+    count: int,
+    progress: Progress | None,
+    interrupts: Interrupts,
+) -> _Ended:
     """Draw smoothed tracks into a second reading of the source."""
     faces = tracked_faces(tracks)
-    with _overlay(drawn, frames, drawing) as later, closing(read_ahead(islice(frames, count))) as taken:
-        for frame in taken:
-            later(frame, faces.get(frame.index, []))
-            if progress is not None:
-                progress(frame.index + 1, count)
+    try:
+        with ExitStack() as stack:
+            frames = stack.enter_context(again())
+            draw = stack.enter_context(overlay(frames))
+            for frame in stack.enter_context(closing(read_ahead(islice(frames, count)))):
+                draw(frame, faces.get(frame.index, []))
+                if progress is not None:
+                    progress(frame.index + 1, count)
+                if interrupts.seen:
+                    raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        return _Ended(f"interrupted while drawing {drawn}", interrupted=True)
+    except SteadyfaceError as error:
+        return _Ended(str(error))
+    return _Ended()
 
 
 def _finite_or_none(value: float) -> float | None:

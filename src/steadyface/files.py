@@ -7,9 +7,11 @@ Every function takes `error`, a callable that makes the exception from path and 
 from __future__ import annotations
 
 import csv
+import glob
 import json
 import lzma
 import pickle
+import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -86,6 +88,22 @@ def atomic_write(path: str | Path, error: MakeError = DataError) -> Iterator[Pat
         finally:
             with suppress(OSError):
                 part.unlink()
+
+
+def remove_parts(base: str | Path, error: MakeError = DataError) -> None:
+    """Remove the unfinished files and folders BASE.….part and BASE.….part.mp4 that a killed process left.
+
+    Raises:
+        DataError: one cannot be removed.
+    """
+    base = Path(base)
+    for part in base.parent.glob(f"{glob.escape(base.name)}.*"):
+        if part.name.endswith((".part", ".part.mp4")):
+            with writing(part, error):
+                if part.is_dir():
+                    shutil.rmtree(part)
+                else:
+                    part.unlink()
 
 
 def write_bytes(path: str | Path, content: bytes, error: MakeError = DataError) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from cyclopts import App, CycloptsError
@@ -9,6 +10,7 @@ from cyclopts import App, CycloptsError
 from steadyface._version import __version__
 from steadyface.cli.terminal import complain
 from steadyface.errors import SteadyfaceError
+from steadyface.interrupts import handled_by
 
 _EXAMPLES = """Examples:
 
@@ -29,6 +31,7 @@ app = App(
     version=__version__,
     help="68 facial landmarks in high-resolution video: accurate below a pixel, steady, without lag.",
     help_epilogue=_EXAMPLES,
+    suppress_keyboard_interrupt=False,
 )
 
 _COMMANDS = (
@@ -44,12 +47,16 @@ app.register_install_completion_command(help="Complete commands and options in b
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and exit with 0, with 1 (it failed; one line says why) or with 2 (bad usage)."""
+    """Run a command and exit with 0, with 1 (it failed; one line says why) or with 2 (bad usage).
+
+    SIGTERM and SIGHUP end a command as Ctrl-C does.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in app.help_flags:
         app.resolved_commands()  # the overview shows the first line of each
     try:
-        code = app(arguments, exit_on_error=False, print_error=False)
+        with handled_by(signal.default_int_handler):
+            code = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         complain(f"{error} (see steadyface --help)")
         code = 2

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from steadyface.errors import MissingExtraError
+from steadyface.interrupts import SIGNALS, handled_by
 
 _ONE_LINE = 1_000  # characters, more than a row has
 
@@ -65,17 +66,18 @@ def import_extra(module: str, extra: str):  # type: ignore[no-untyped-def]
 
 @contextmanager
 def interrupted_once() -> Iterator[None]:
-    """Let the first Ctrl-C end the work, and ignore further ones, so that the results so far are written."""
+    """Let the first Ctrl-C, SIGTERM or SIGHUP end the work, and ignore further ones.
+
+    So the results so far are written.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, stop)
-    try:
+    with handled_by(stop):
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

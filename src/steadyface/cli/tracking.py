@@ -8,10 +8,11 @@ from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
 
-from steadyface.cli.terminal import complain, interrupted_once, print_table, show_progress
+from steadyface.cli.terminal import complain, print_table, show_progress
 from steadyface.clips import ClipSummary, check_names, display_name, track_clip
 from steadyface.drawing import Overlay, check_style
 from steadyface.errors import ConfigError, SteadyfaceError
+from steadyface.interrupts import held_interrupts
 from steadyface.pipeline import TrackingOptions, build
 from steadyface.tracks.formats import check_formats
 
@@ -69,9 +70,12 @@ def track(
     check_names(inputs)
     pipeline = build(options)
     problems: list[str] = []
-    with interrupted_once():
+    with held_interrupts() as interrupts:
         for source in inputs:
             name = display_name(source)
+            if interrupts.seen:
+                problems.append(f"interrupted before {name}")
+                break
             try:
                 with show_progress(name, quiet) as progress:
                     summary = track_clip(
