@@ -28,6 +28,7 @@ DATA = {data}
 
 scene = bpy.context.scene
 scene.render.fps = round(DATA["fps"])
+scene.render.fps_base = scene.render.fps / DATA["fps"]
 scene.frame_end = max(DATA["frames"])
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pyarrow import parquet
+from table_cases import same
 
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.geometry import bounding_box
@@ -47,49 +48,6 @@ def uncertainty(rng: np.random.Generator) -> dict[str, np.ndarray]:
     factor = rng.normal(size=(68, 2, 2))
     visible = np.where(rng.random(68) < 0.1, np.nan, rng.random(68))
     return {"visible": visible, "covariances": factor @ factor.swapaxes(1, 2)}
-
-
-def same(one: Tracks, other: Tracks) -> bool:
-    columns = all(
-        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True) for name in COLUMNS
-    )
-    types = all(getattr(one, name).dtype == getattr(other, name).dtype for name in COLUMNS)
-    frames = zip(one.timeline.values().values(), other.timeline.values().values(), strict=True)
-    return columns and types and one.meta == other.meta and all(np.array_equal(*pair) for pair in frames)
-
-
-def test_tables_are_equal_if_rows_and_meta_are() -> None:
-    tracks, again = make_tracks(30), make_tracks(30)
-    assert tracks == again
-    for name in COLUMNS:
-        changed = getattr(tracks, name).copy()
-        changed[7] = ~changed[7] if changed.dtype == bool else changed[7] + 1
-        assert tracks != replace(tracks, **{name: changed}), name
-    assert tracks != replace(tracks, meta={})
-    assert tracks != make_tracks(29)
-    assert tracks != tracks.points.tolist()
-    unknown = np.where(tracks.scores < 0.5, np.nan, tracks.scores)
-    assert replace(tracks, scores=unknown) == replace(tracks, scores=unknown.copy())
-
-
-def test_the_repr_is_one_short_line() -> None:
-    assert repr(make_tracks(2500)) == "Tracks(2500 rows, 1251 frames, faces 0 1, clip.mp4)"
-    assert repr(replace(make_tracks(0), meta={})) == "Tracks(0 rows, 0 frames)"
-    many = replace(make_tracks(100), face=np.arange(100))
-    assert repr(many) == "Tracks(100 rows, 51 frames, faces 0 1 2 3 4 5 6 7 …, clip.mp4)"
-
-
-def test_faces_and_frames_part_the_rows() -> None:
-    tracks = make_tracks(31)
-    faces, frames = list(tracks.faces()), list(tracks.frames())
-    assert [part.face_ids for part in faces] == [[0], [1]]
-    assert faces[1] == tracks.of_face(1)
-    assert [int(part.frame[0]) for part in frames] == sorted(set(tracks.frame.tolist()))
-    assert all(len(set(part.frame.tolist())) == 1 for part in frames)
-    together = {name: np.concatenate([getattr(part, name) for part in frames]) for name in COLUMNS}
-    assert Tracks(**together, meta=tracks.meta) == tracks
-    empty = make_tracks(0)
-    assert [*empty.faces(), *empty.frames()] == []
 
 
 @pytest.mark.parametrize("suffix", ["npz", "csv", "parquet", "json"])
@@ -148,142 +106,6 @@ def test_csv_with_its_meta_in_a_comment_still_loads(tmp_path: Path) -> None:
     (tmp_path / "clip.meta.json").unlink()
     assert Tracks.load(path).meta == {}
     path.write_text(f"# {json.dumps(tracks.meta)}\n{path.read_text()}")
-    assert same(Tracks.load(path), tracks)
-
-
-def gappy_tracks() -> Tracks:
-    """Six images of two sizes in a folder; nobody is in the first, the third and the last."""
-    builder = TracksBuilder()
-    for frame in range(6):
-        size = (640, 480) if frame < 3 else (48, 64)
-        builder.add_frame(frame, frame / 25 + 0.1, size, f"image {frame}.png")
-        if frame not in (0, 2, 5):
-            points = MEAN_FACE[:, :2] + [32, 32]
-            row = {"points": points, "raw_points": points, "scores": np.ones(68), "box": bounding_box(points)}
-            builder.add(frame=frame, seconds=frame / 25 + 0.1, face=frame % 2, **row)
-    return builder.finish({"size": [640, 480], "fps": 25.0})
-
-
-class TestEveryFrameHasARow:
-    @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-    def test_pandas_reads_it_plainly(self, tmp_path: Path, suffix: str) -> None:
-        pandas = pytest.importorskip("pandas")
-        path = gappy_tracks().save(tmp_path / f"clip.{suffix}")
-        table = pandas.read_csv(path) if suffix == "csv" else pandas.read_parquet(path)
-        assert table.frame.tolist() == [0, 1, 2, 3, 4, 5]
-        np.testing.assert_allclose(table.timestamp, np.arange(6) / 25 + 0.1)
-        assert table.success.tolist() == [0, 1, 0, 1, 1, 0]
-        assert table.face_id.tolist() == [-1, 1, -1, 1, 0, -1]
-        assert table.confidence.tolist() == [0, 1, 0, 1, 1, 0]
-        assert table.file.tolist() == [f"image {frame}.png" for frame in range(6)]
-        assert table.width.tolist() == [640] * 3 + [48] * 3
-        nobody = table.face_id == -1
-        numbers = [f"{prefix}{axis}_{i}" for prefix in ("", "raw_") for axis in "xy" for i in range(68)]
-        assert table.loc[nobody, [*numbers, *MEASURES, "score_0", "box_x0"]].isna().all(axis=None)
-        assert table.loc[~nobody, [*numbers, *MEASURES]].notna().all(axis=None)
-
-    @pytest.mark.parametrize("suffix", ["npz", "csv", "parquet", "json"])
-    def test_the_frames_are_kept(self, tmp_path: Path, suffix: str) -> None:
-        tracks = gappy_tracks()
-        loaded = Tracks.load(tracks.save(tmp_path / f"clip.{suffix}"))
-        assert same(loaded, tracks)
-        assert len(loaded.timeline) == 6
-        assert len(loaded.of_face(1).timeline) == 6
-
-    @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-    def test_only_frames_with_a_face_on_request(self, tmp_path: Path, suffix: str) -> None:
-        tracks = gappy_tracks()
-        loaded = Tracks.load(tracks.save(tmp_path / f"clip.{suffix}", all_frames=False))
-        assert loaded.timeline.frame.tolist() == loaded.frame.tolist() == [1, 3, 4]
-        assert tracks.to_pandas(all_frames=False).frame.tolist() == [1, 3, 4]
-
-    def test_files_that_list_no_frames_have_those_of_their_rows(self, tmp_path: Path) -> None:
-        tracks = gappy_tracks()
-        values = {name: getattr(tracks, name) for name in COLUMNS}
-        np.savez(tmp_path / "old.npz", **values, meta=np.array(json.dumps(tracks.meta)))
-        timeline = Tracks.load(tmp_path / "old.npz").timeline
-        assert timeline.frame.tolist() == [1, 3, 4]
-        assert timeline.size.tolist() == [[640, 480]] * 3
-
-    def test_a_row_of_a_frame_that_is_not_listed_is_refused(self, tmp_path: Path) -> None:
-        path = gappy_tracks().save(tmp_path / "bad.json")
-        values = json.loads(path.read_text())
-        values["frame"][0] = 77
-        path.write_text(json.dumps(values))
-        with pytest.raises(DataError, match="a row of a frame that is not listed"):
-            Tracks.load(path)
-
-
-def test_points_outside_the_picture_are_flagged(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
-    tracks = gappy_tracks()
-    small = np.array([48, 64])
-    corner = tracks.points.copy()
-    corner[:, 0], corner[:, 1], corner[:, 2], corner[:, 3] = [-0.5, -0.5], [-0.6, 5], [47.4, 63.4], [47.6, 5]
-    tracks = replace(tracks, points=corner)
-    inside = tracks.inside()
-    assert inside[:, :4].tolist() == [[True, False, True, True], *[[True, False, True, False]] * 2]
-    expected = ((corner[1:] >= -0.5) & (corner[1:] < small - 0.5)).all(axis=-1)
-    assert np.array_equal(inside[1:], expected)
-    table = pandas.read_csv(tracks.save(tmp_path / "clip.csv"))
-    written = table.loc[table.face_id >= 0, [f"inside_{i}" for i in range(68)]].to_numpy()
-    assert np.array_equal(written, inside.astype(int))
-    with pytest.raises(ConfigError, match="size of the frames is not known"):
-        make_tracks(3).inside()
-
-
-OPENFACE_HEADER = (
-    "frame,face_id,timestamp,confidence,success,pose_Tx,pose_Ty,pose_Tz,pose_Rx,pose_Ry,pose_Rz"
-    + "".join(f",x_{i}" for i in range(68))
-    + "".join(f",y_{i}" for i in range(68))
-)
-"""First line of a file by `FeatureExtraction -pose -2Dfp` of OpenFace 2.2."""
-
-
-def test_openface_has_its_header_its_order_and_its_numbers(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
-    tracks = gappy_tracks()
-    path = tracks.save(tmp_path / "clip.openface.csv")
-    assert path.read_text().splitlines()[0] == OPENFACE_HEADER
-    table = pandas.read_csv(path)
-    assert table.frame.tolist() == [1, 2, 3, 4, 5, 6]
-    assert table.success.tolist() == [0, 1, 0, 1, 1, 0]
-    assert table.face_id.tolist() == [0, 1, 0, 1, 0, 0]
-    assert (table.loc[table.success == 0].drop(columns=["frame", "timestamp"]) == 0).all(axis=None)
-    np.testing.assert_array_equal(table.loc[table.success == 1, "x_8"], tracks.points[:, 8, 0])
-    assert [entry.name for entry in tmp_path.iterdir()] == ["clip.openface.csv"]
-
-
-def blinking_tracks() -> Tracks:
-    """A face whose eyes close at .8 s and at 2 s, and one that never blinks."""
-    builder = TracksBuilder()
-    for frame in range(75):
-        builder.add_frame(frame, frame / 25, (640, 480))
-        for face in range(2):
-            points = MEAN_FACE[:, :2] + [200 + 200 * face, 200]
-            if face and 18 <= frame % 30 <= 20:
-                for eye in (36, 42):
-                    for upper, lower in ((1, 5), (2, 4)):
-                        points[[eye + upper, eye + lower], 1] = points[[eye + upper, eye + lower], 1].mean()
-            row = {"points": points, "raw_points": points, "scores": np.ones(68), "box": bounding_box(points)}
-            builder.add(frame=frame, seconds=frame / 25, face=face, **row)
-    return builder.finish({"size": [640, 480], "fps": 25.0})
-
-
-def test_blinks_are_a_table(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
-    table = pandas.read_csv(blinking_tracks().save(tmp_path / "clip.blinks.csv"))
-    assert table.columns.tolist() == ["face_id", "onset", "offset", "depth"]
-    assert table.face_id.tolist() == [1, 1]
-    # The last open frame before and the first after: 17 and 21 of every 30.
-    np.testing.assert_allclose(table.onset, [17 / 25, 47 / 25])
-    np.testing.assert_allclose(table.offset, [21 / 25, 51 / 25])
-    assert (table.depth > 0.9).all()
-
-
-def test_a_name_that_ends_like_another_format_is_no_obstacle(tmp_path: Path) -> None:
-    tracks = make_tracks(30)
-    path = tracks.save(tmp_path / "clip.blinks.csv", format="csv")
     assert same(Tracks.load(path), tracks)
 
 

@@ -106,6 +106,31 @@ def remove_parts(base: str | Path, error: MakeError = DataError) -> None:
                     part.unlink()
 
 
+@contextmanager
+def atomic_folder(path: str | Path, pattern: str, error: MakeError = DataError) -> Iterator[Path]:
+    """Write the files of a folder that holds no half-written one.
+
+    Yields the folder to write into, PATH.part. Leaving the block moves its files to PATH, where those of an
+    earlier run that match the pattern are removed first; an exception removes them.
+
+    Raises:
+        DataError: a file or the folder cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with writing(path, error):
+            part.mkdir(exist_ok=True)
+            yield part
+            path.mkdir(exist_ok=True)
+            for stale in path.glob(pattern):
+                stale.unlink()
+            for file in part.iterdir():
+                file.replace(path / file.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def write_bytes(path: str | Path, content: bytes, error: MakeError = DataError) -> Path:
     """Write bytes by `atomic_write`.
 

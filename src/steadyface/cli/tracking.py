@@ -48,7 +48,8 @@ def track(
     out
         Folder for the results.
     format
-        One or several of npz, csv, parquet, json, pts, openface and blinks, separated by commas.
+        One or several of npz, csv, parquet, json, pts, openface, blinks, intervals, eaf, coco, cvat and
+        aftereffects, separated by commas.
     all_frames
         In csv and parquet, write a row for each frame, also without a face.
     overlay

@@ -2,9 +2,14 @@
 
 - `columns`: `.npz` and `.json`, the columns as they are.
 - `tabular`: `.csv` and `.parquet`, one number a column, in the names of OpenFace.
+
+To be written only:
+
 - `openface`: `.openface.csv`, exactly OpenFace's columns.
-- `pts`: a folder of annotations, to be written only.
-- `intervals`: `.blinks.csv`, to be written only.
+- `pts`: a folder of annotations.
+- `intervals`: `.blinks.csv`; `.intervals.csv` and `.eaf`, presence and blinks.
+- `annotations`: `.coco.json` and `.cvat.xml`.
+- `aftereffects`: a folder of key frames.
 """
 
 from __future__ import annotations
@@ -14,8 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steadyface.errors import ConfigError
+from steadyface.tracks.formats.aftereffects import write_key_frames
+from steadyface.tracks.formats.annotations import write_coco, write_cvat
 from steadyface.tracks.formats.columns import read_json, read_npz, write_json, write_npz
-from steadyface.tracks.formats.intervals import write_blinks
+from steadyface.tracks.formats.intervals import write_blinks, write_eaf, write_intervals
 from steadyface.tracks.formats.openface import write_openface
 from steadyface.tracks.formats.pts import write_folder
 from steadyface.tracks.formats.tabular import (
@@ -53,6 +60,11 @@ _FORMATS = {
     "pts": Format(".pts", write_folder),
     "openface": Format(".openface.csv", write_openface),
     "blinks": Format(".blinks.csv", write_blinks),
+    "intervals": Format(".intervals.csv", write_intervals),
+    "eaf": Format(".eaf", write_eaf),
+    "coco": Format(".coco.json", write_coco),
+    "cvat": Format(".cvat.xml", write_cvat),
+    "aftereffects": Format(".aftereffects", write_key_frames),
 }
 
 FORMATS = tuple(_FORMATS)

@@ -1,37 +1,128 @@
-"""Intervals of time: the blinks of each face."""
+"""Presence and blinks as intervals: `.blinks.csv`, `.intervals.csv`, ELAN's `.eaf`; to be written only."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree as xml
 
 import numpy as np
 
+from steadyface import files
 from steadyface.measures import Blink, eye_aspect_ratio, find_blinks
 from steadyface.tracks.formats.tabular import write_rows
 from steadyface.tracks.schema import Columns, Table
 from steadyface.tracks.timeline import runs_of
 
+_ELAN = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+_SCHEMA = "http://www.w3.org/2001/XMLSchema-instance"
+
+
+class Interval(NamedTuple):
+    """Stretch of time in which a face is seen (`presence`) or its eyes close and open (`blink`), s."""
+
+    face: int
+    kind: str
+    start: float
+    end: float
+
 
 def write_blinks(path: Path, table: Table) -> None:
     """Write a line per blink: `face_id`, `onset` and `offset` in s, and `depth`."""
-    blinks = [(face, blink) for face in faces_of(table.columns) for blink in blinks_of(table.columns, face)]
-    write_rows(
-        path,
+    columns = table.columns
+    blinks = [(face, blink) for face in _faces(columns) for blink in _blinks(columns, face)]
+    values = {
+        "face_id": np.array([face for face, _ in blinks], int),
+        "onset": np.array([blink.start for _, blink in blinks]),
+        "offset": np.array([blink.end for _, blink in blinks]),
+        "depth": np.array([blink.depth for _, blink in blinks]),
+    }
+    write_rows(path, values)
+
+
+def write_intervals(path: Path, table: Table) -> None:
+    """Write a line per interval: `subject` (face 0), `behavior` (presence, blink), `start`, `stop` in s."""
+    found = list(_intervals(table))
+    values = {
+        "subject": np.array([f"face {interval.face}" for interval in found], str),
+        "behavior": np.array([interval.kind for interval in found], str),
+        "start": np.array([interval.start for interval in found]),
+        "stop": np.array([interval.end for interval in found]),
+    }
+    write_rows(path, values)
+
+
+def write_eaf(path: Path, table: Table) -> None:
+    """Write ELAN's annotations: two tiers per face, `face 0 presence` and `face 0 blink`, in ms.
+
+    Source: ELAN Annotation Format 3.0 (EAF), Max Planck Institute for Psycholinguistics.
+    """
+    root = xml.Element(
+        "ANNOTATION_DOCUMENT",
         {
-            "face_id": np.array([face for face, _ in blinks], int),
-            "onset": np.array([blink.start for _, blink in blinks]),
-            "offset": np.array([blink.end for _, blink in blinks]),
-            "depth": np.array([blink.depth for _, blink in blinks]),
+            "AUTHOR": "steadyface",
+            "DATE": datetime.now(UTC).isoformat(timespec="seconds"),
+            "FORMAT": "3.0",
+            "VERSION": "3.0",
+            "xmlns:xsi": _SCHEMA,
+            "xsi:noNamespaceSchemaLocation": _ELAN,
         },
     )
+    header = xml.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    source = str(table.meta.get("source") or "clip")
+    media = {"MEDIA_URL": source, "MIME_TYPE": "video/mp4", "RELATIVE_MEDIA_URL": f"./{source}"}
+    xml.SubElement(header, "MEDIA_DESCRIPTOR", media)
+    order = xml.SubElement(root, "TIME_ORDER")
+    for tier, intervals in _tiers(table).items():
+        about = xml.SubElement(root, "TIER", LINGUISTIC_TYPE_REF="default-lt", TIER_ID=tier)
+        for interval in intervals:
+            _add_annotation(about, order, interval)
+    kind = {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "default-lt", "TIME_ALIGNABLE": "true"}
+    xml.SubElement(root, "LINGUISTIC_TYPE", kind)
+    xml.indent(root)
+    files.write_bytes(path, xml.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def faces_of(columns: Columns) -> list[int]:
+def _tiers(table: Table) -> dict[str, list[Interval]]:
+    found = list(_intervals(table))
+    return {
+        f"face {face} {kind}": [each for each in found if (each.face, each.kind) == (face, kind)]
+        for face in _faces(table.columns)
+        for kind in ("presence", "blink")
+    }
+
+
+def _add_annotation(tier: xml.Element, order: xml.Element, interval: Interval) -> None:
+    slots = []
+    for seconds in (interval.start, interval.end):
+        slots.append(f"ts{len(order) + 1}")
+        xml.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=slots[-1], TIME_VALUE=str(round(1e3 * seconds)))
+    about = {"ANNOTATION_ID": f"a{len(order) // 2}", "TIME_SLOT_REF1": slots[0], "TIME_SLOT_REF2": slots[1]}
+    annotation = xml.SubElement(xml.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION", about)
+    xml.SubElement(annotation, "ANNOTATION_VALUE").text = interval.kind
+
+
+def _intervals(table: Table) -> Iterator[Interval]:
+    """Yield the presence of each face and then its blinks, in order of time."""
+    columns, timeline, _ = table
+    frame = float(np.median(np.diff(timeline.seconds))) if len(timeline) > 1 else 0.0
+    for face in _faces(columns):
+        rows = np.flatnonzero((columns["face"] == face) & ~columns["held"])
+        seconds = columns["seconds"][rows]
+        for run in runs_of(timeline.places(columns["frame"][rows])):
+            yield Interval(face, "presence", float(seconds[run[0]]), float(seconds[run[-1]]) + frame)
+        for blink in _blinks(columns, face):
+            yield Interval(face, "blink", blink.start, blink.end)
+
+
+def _faces(columns: Columns) -> list[int]:
     """List the identities, in order of appearance."""
     return list(dict.fromkeys(columns["face"].tolist()))
 
 
-def blinks_of(columns: Columns, face: int) -> list[Blink]:
+def _blinks(columns: Columns, face: int) -> list[Blink]:
     """Find the blinks of a face in each run of successive frames in which it is seen."""
     rows = np.flatnonzero((columns["face"] == face) & ~columns["held"])
     points, seconds = columns["points"][rows].astype(float), columns["seconds"][rows]

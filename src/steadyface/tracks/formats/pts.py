@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from steadyface.files import writing
+from steadyface.files import atomic_folder
 from steadyface.pts import write_pts
 from steadyface.tracks.schema import Table
 
@@ -20,17 +19,7 @@ def write_folder(path: Path, table: Table) -> None:
         DataError: a file cannot be written.
     """
     columns = table.columns
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with writing(path):
-            part.mkdir(exist_ok=True)
-            for row in (~columns["held"]).nonzero()[0]:
-                name = f"{columns['frame'][row]:06d}_face{columns['face'][row]}.pts"
-                write_pts(part / name, columns["points"][row].astype(float))
-            path.mkdir(exist_ok=True)
-            for stale in path.glob("*.pts"):
-                stale.unlink()
-            for file in part.iterdir():
-                file.replace(path / file.name)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with atomic_folder(path, "*.pts") as part:
+        for row in (~columns["held"]).nonzero()[0]:
+            name = f"{columns['frame'][row]:06d}_face{columns['face'][row]}.pts"
+            write_pts(part / name, columns["points"][row].astype(float))
