@@ -9,6 +9,34 @@ from steadyface.measures import MEAN_FACE
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
 
 
+def make_tracks(rows: int = 2500) -> Tracks:
+    """More rows than a block, two faces, a gap in the frames."""
+    rng = np.random.default_rng(0)
+    builder = TracksBuilder()
+    for n in range(rows):
+        frame = n // 2 + (7 if n > rows // 2 else 0)
+        points = rng.uniform(0, 1000, (68, 2))
+        builder.add(
+            frame=frame,
+            seconds=frame / 29.97,
+            face=n % 2,
+            points=points,
+            raw_points=points + rng.normal(0, 1, (68, 2)),
+            scores=rng.uniform(0, 1, 68),
+            box=rng.uniform(0, 1000, 4),
+            held=n % 11 == 5,
+            **uncertainty(rng),
+        )
+    return builder.finish({"source": "clip.mp4", "fps": 29.97})
+
+
+def uncertainty(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """`visible`, unknown for some points, and symmetric `covariances`."""
+    factor = rng.normal(size=(68, 2, 2))
+    visible = np.where(rng.random(68) < 0.1, np.nan, rng.random(68))
+    return {"visible": visible, "covariances": factor @ factor.swapaxes(1, 2)}
+
+
 def gappy_tracks() -> Tracks:
     """Six images of two sizes in a folder; nobody is in the first, the third and the last."""
     builder = TracksBuilder()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pyarrow import parquet
-from table_cases import same
+from table_cases import make_tracks, same
 
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.geometry import bounding_box
@@ -20,34 +20,6 @@ from steadyface.pts import read_pts
 from steadyface.stabilizer import Stabilizer, load_stabilizer
 from steadyface.stabilizer.baselines import FirstOrder
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
-
-
-def make_tracks(rows: int = 2500) -> Tracks:
-    """More rows than a block, two faces, a gap in the frames."""
-    rng = np.random.default_rng(0)
-    builder = TracksBuilder()
-    for n in range(rows):
-        frame = n // 2 + (7 if n > rows // 2 else 0)
-        points = rng.uniform(0, 1000, (68, 2))
-        builder.add(
-            frame=frame,
-            seconds=frame / 29.97,
-            face=n % 2,
-            points=points,
-            raw_points=points + rng.normal(0, 1, (68, 2)),
-            scores=rng.uniform(0, 1, 68),
-            box=rng.uniform(0, 1000, 4),
-            held=n % 11 == 5,
-            **uncertainty(rng),
-        )
-    return builder.finish({"source": "clip.mp4", "fps": 29.97})
-
-
-def uncertainty(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """`visible`, unknown for some points, and symmetric `covariances`."""
-    factor = rng.normal(size=(68, 2, 2))
-    visible = np.where(rng.random(68) < 0.1, np.nan, rng.random(68))
-    return {"visible": visible, "covariances": factor @ factor.swapaxes(1, 2)}
 
 
 @pytest.mark.parametrize("suffix", ["npz", "csv", "parquet", "json"])
@@ -87,49 +59,6 @@ def test_success_is_0_where_a_face_is_held(tmp_path: Path, suffix: str) -> None:
         success = parquet.read_table(path)["success"].to_pylist()
     assert [int(value) for value in success] == (~tracks.held).astype(int).tolist()
     assert 0 < tracks.held.sum() < 30
-
-
-def test_files_from_before_there_were_held_rows_still_load(tmp_path: Path) -> None:
-    tracks = make_tracks(30).without_held()
-    values = {name: getattr(tracks, name) for name in COLUMNS if name != "held"}
-    np.savez(tmp_path / "old.npz", **values, meta=np.array(json.dumps(tracks.meta)))
-    columns = {name: value.tolist() for name, value in values.items()}
-    (tmp_path / "old.json").write_text(json.dumps({"meta": tracks.meta, **columns}))
-    for suffix in ("npz", "json"):
-        assert same(Tracks.load(tmp_path / f"old.{suffix}"), tracks)
-
-
-def test_csv_with_its_meta_in_a_comment_still_loads(tmp_path: Path) -> None:
-    """The form of early versions."""
-    tracks = make_tracks(30)
-    path = tracks.save(tmp_path / "clip.csv")
-    (tmp_path / "clip.meta.json").unlink()
-    assert Tracks.load(path).meta == {}
-    path.write_text(f"# {json.dumps(tracks.meta)}\n{path.read_text()}")
-    assert same(Tracks.load(path), tracks)
-
-
-@pytest.mark.parametrize("suffix", ["npz", "csv", "parquet", "json"])
-def test_files_from_before_there_was_visibility_still_load(tmp_path: Path, suffix: str) -> None:
-    tracks = make_tracks(30)
-    path = tracks.save(tmp_path / f"old.{suffix}")
-    if suffix == "npz":
-        arrays = dict(np.load(path))
-        np.savez(path, **{name: arrays[name] for name in arrays if name not in ("visible", "covariances")})
-    elif suffix == "json":
-        values = json.loads(path.read_text())
-        del values["visible"], values["covariances"]
-        path.write_text(json.dumps(values))
-    elif suffix == "csv":
-        names, *rows = path.read_text().splitlines()
-        kept = [i for i, name in enumerate(names.split(",")) if not name.startswith(("visible_", "cov_"))]
-        path.write_text("\n".join(",".join(line.split(",")[i] for i in kept) for line in (names, *rows)))
-    else:
-        table = parquet.read_table(path)
-        names = [name for name in table.column_names if not name.startswith(("visible_", "cov_"))]
-        parquet.write_table(table.select(names), path)
-    unknown = {name: np.full_like(getattr(tracks, name), np.nan) for name in ("visible", "covariances")}
-    assert same(Tracks.load(path), replace(tracks, **unknown))
 
 
 def test_json_has_null_where_visibility_is_unknown(tmp_path: Path) -> None:

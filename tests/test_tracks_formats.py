@@ -51,14 +51,6 @@ class TestEveryFrameHasARow:
         assert loaded.timeline.frame.tolist() == loaded.frame.tolist() == [1, 3, 4]
         assert tracks.to_pandas(all_frames=False).frame.tolist() == [1, 3, 4]
 
-    def test_files_that_list_no_frames_have_those_of_their_rows(self, tmp_path: Path) -> None:
-        tracks = gappy_tracks()
-        values = {name: getattr(tracks, name) for name in COLUMNS}
-        np.savez(tmp_path / "old.npz", **values, meta=np.array(json.dumps(tracks.meta)))
-        timeline = Tracks.load(tmp_path / "old.npz").timeline
-        assert timeline.frame.tolist() == [1, 3, 4]
-        assert timeline.size.tolist() == [[640, 480]] * 3
-
     def test_a_row_of_a_frame_that_is_not_listed_is_refused(self, tmp_path: Path) -> None:
         path = gappy_tracks().save(tmp_path / "bad.json")
         values = json.loads(path.read_text())
@@ -82,7 +74,7 @@ def test_points_outside_the_picture_are_flagged(tmp_path: Path) -> None:
     written = table.loc[table.face_id >= 0, [f"inside_{i}" for i in range(68)]].to_numpy()
     assert np.array_equal(written, inside.astype(int))
     with pytest.raises(ConfigError, match="size of the frames is not known"):
-        replace(tracks, meta={}, timeline=None).inside()
+        Tracks(**{name: getattr(tracks, name) for name in COLUMNS}).inside()
 
 
 OPENFACE_HEADER = (
