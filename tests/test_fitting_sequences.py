@@ -294,9 +294,15 @@ def stop_after_one() -> object:
 class TestFollowKnown:
     def test_it_needs_no_detector_to_find_the_face(self) -> None:
         frames = scenes.timed(scenes.frames(3))
-        raw, scores = follow_known(frames, moved_portrait(0), landmarker())
+        raw, scores, motion = follow_known(frames, moved_portrait(0), landmarker())
         assert raw.shape == (3, 68, 2)
         assert scores.shape == (3, 68)
+        assert motion.measured.tolist() == [False, True, True]
+        moved = motion.displacement[1:] - np.stack(
+            [moved_portrait(k + 1) - moved_portrait(k) for k in (0, 1)]
+        )
+        # A tenth of a crop px.
+        assert np.median(np.linalg.norm(moved, axis=-1)) < 0.1
         truth = np.stack([moved_portrait(index) for index in range(3)])
         assert nrmse_interocular(raw, truth).mean() < 4
 

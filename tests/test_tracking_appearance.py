@@ -151,7 +151,7 @@ class TestVerifier:
     def test_a_jump_ends_a_track_at_once(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1))
         seen = observation(points, appearance_at(points, frame()))
-        track = track_at(points).update(seen, 0.0, points, None, None, CONFIG)
+        track = track_at(points).update(seen, 0.0, points, None, None, None, CONFIG)
         leapt = observation(points + np.array([60, 0]), seen.appearance)
         assert verifier.verify(frame(), track, seen, 0.04, due=True).miss_count == 0
         assert verifier.verify(frame(), track, leapt, 0.04, due=False).miss_count == 3
@@ -159,7 +159,7 @@ class TestVerifier:
     def test_misses_count_in_successive_frames_only(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1))
         seen = observation(points, appearance_at(points, frame()))
-        track = track_at(points).update(seen, 0.0, points, None, None, CONFIG)
+        track = track_at(points).update(seen, 0.0, points, None, None, None, CONFIG)
         missed = verifier.verify(people.wall(), track, seen, 0.04, due=True)
         again = verifier.verify(people.wall(), missed, seen, 0.08, due=False)
         assert (missed.miss_count, again.miss_count) == (1, 2)
@@ -168,7 +168,7 @@ class TestVerifier:
     def test_without_confirmation_nothing_is_missed(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1), TrackerConfig(confirm=0.0))
         seen = observation(points, appearance_at(points, frame()))
-        track = track_at(points).update(seen, 0.0, points, None, None, CONFIG)
+        track = track_at(points).update(seen, 0.0, points, None, None, None, CONFIG)
         assert verifier.verify(people.wall(), track, seen, 0.04, due=True).miss_count == 0
 
 

@@ -35,7 +35,7 @@ def main() -> None:
     scene = talking_portrait()
     seconds = np.arange(len(scene)) / scene.fps
     truth = np.stack([scene.truth(float(time)) for time in seconds])
-    raw, scores = follow_known(scene, truth[0], Landmarker())
+    raw, scores, _ = follow_known(scene, truth[0], Landmarker())
     truth = with_constant_bias(truth, raw)
     outputs = {"raw": raw}
     for name in ("second-order", "one-euro", "sta"):

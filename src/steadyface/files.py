@@ -233,6 +233,16 @@ def read_arrays(
         return arrays
 
 
+def array_names(path: str | Path, kind: str, error: MakeError = DataError) -> list[str]:
+    """Names of the arrays of an `.npz` file.
+
+    Raises:
+        DataError: the file is missing, cannot be read, or is broken.
+    """
+    with reading(path, kind, error), np.load(Path(path), allow_pickle=False) as zipped:
+        return list(zipped.files)
+
+
 @contextmanager
 def _one_line(path: Path, verb: str, error: MakeError) -> Iterator[None]:
     try:

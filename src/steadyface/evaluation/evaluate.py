@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -96,7 +96,9 @@ def predict(
 def score(predictions: str | Path) -> Results:
     """Compute the figures of a folder that `predict` wrote.
 
-    An item that was to be predicted and is not there, since the run was stopped, counts as missing.
+    An item that was to be predicted and is not there, since the run was stopped, counts as missing. Where an
+    item's prediction, of an earlier version, has no displacements, that too is missing, and so are the rows
+    with measured motion.
 
     Raises:
         DataError: no run there, a broken prediction, or not one item.
@@ -113,7 +115,12 @@ def score(predictions: str | Path) -> Results:
     if not there:
         reasons = "; ".join([*sorted(set(skipped.values())), *left][:3])
         raise DataError(predictions, f"not one item to score: {reasons or 'none was asked for'}")
+    measured = [name for name in there if benchmark.measures_motion and folder.has_motion(name)]
+    without = [name for name in there if benchmark.measures_motion and name not in measured]
+    left += [f"{name}, measured motion" for name in without]
     loaded = ((name, folder.read(name)) for name in there)
+    if without:  # rows over some of the items only would compare unlike things
+        loaded = ((name, replace(prediction, motion=None)) for name, prediction in loaded)
     scope = Scope(run=run.run, skipped=skipped, missing=[*run.missing, *left])
     return benchmark.score(loaded, scope)
 

@@ -14,6 +14,7 @@ from steadyface import files
 from steadyface.arrays import FaceSequence, Times
 from steadyface.errors import DataError
 from steadyface.markup import COUNT
+from steadyface.motion import MotionSequence
 
 RUN = "run.json"
 _ITEMS, _SUFFIX, _SKIPPED = "items", ".npz", ".skipped"
@@ -90,6 +91,8 @@ class Prediction:
         heatmap: of an image, the mean of its 68 heatmaps, each moved so that its peak is in the middle and
             scaled so that the peak is 1; (0, 0) for a video.
         covered: (frames, 68) landmarks that an object is known to hide; (0, 68) where nothing is known.
+        motion: displacements that the tracker measured in the picture, with the network's own decoder and the
+            default stabiliser; None for images, and in files of versions that measured none.
     """
 
     rows: tuple[Reading, ...]
@@ -100,6 +103,7 @@ class Prediction:
     group: str = ""
     heatmap: Float[np.ndarray, "n n"] = field(default_factory=lambda: np.zeros((0, 0)))
     covered: Bool[np.ndarray, "known 68"] = field(default_factory=lambda: np.zeros((0, COUNT), bool))
+    motion: MotionSequence | None = None
 
     def points_by(self, reading: Reading) -> FaceSequence:
         """Points of one way of reading, image px."""
@@ -146,13 +150,23 @@ class PredictionFolder:
         """Whether the item was predicted."""
         return self._path(name).is_file()
 
+    def has_motion(self, name: str) -> bool:
+        """Whether the item's prediction has displacements measured in the picture.
+
+        Raises:
+            DataError: missing, or no prediction.
+        """
+        return MotionSequence.is_in(files.array_names(self._path(name), "a prediction"))
+
     def write(self, name: str, prediction: Prediction) -> None:
         """Write an item's prediction.
 
         Raises:
             DataError: it cannot be written.
         """
-        files.write_arrays(self._path(name), vars(prediction))
+        arrays = dict(vars(prediction))
+        motion: MotionSequence | None = arrays.pop("motion")
+        files.write_arrays(self._path(name), arrays | ({} if motion is None else motion.as_arrays()))
         self._path(name, _SKIPPED).unlink(missing_ok=True)
 
     def skip(self, name: str, reason: str) -> None:
@@ -182,7 +196,8 @@ class PredictionFolder:
         arrays = files.read_arrays(path, "a prediction")
         with files.reading(path, "a prediction"):
             rows, group = arrays.pop("rows"), str(arrays.pop("group"))
-            return Prediction(tuple(map(Reading, rows.tolist())), **arrays, group=group)
+            motion = MotionSequence.pop_from(arrays)
+            return Prediction(tuple(map(Reading, rows.tolist())), **arrays, group=group, motion=motion)
 
     def _path(self, name: str, suffix: str = _SUFFIX) -> Path:
         return self.root / _ITEMS / f"{name}{suffix}"

@@ -126,6 +126,9 @@ class Benchmark(ABC):
 
     results: ClassVar[type[Results]]
 
+    measures_motion: ClassVar[bool] = False
+    """Whether its predictions hold displacements measured in the picture."""
+
     name: str
     title: str
     box: BoxSource = BoxSource.TRUTH

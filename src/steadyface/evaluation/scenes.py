@@ -59,6 +59,7 @@ class SceneBenchmark(Benchmark, ABC):
     """
 
     noun: ClassVar[str] = "clip"
+    measures_motion: ClassVar[bool] = True
 
     box: BoxSource = BoxSource.TRUTH_AT_START
     stills: int
@@ -82,11 +83,13 @@ class SceneBenchmark(Benchmark, ABC):
         return Found(crossed or plain, [f"{lack} of {self.stills} stills"] if lack else [])
 
     def predict(self, item: Item[Scene], network: Network) -> Prediction:
-        """Track the face by the network's own decoder, without a stabiliser."""
+        """Track the face by the network's own decoder; kept are raw points and measured displacements."""
         scene = item.source.render()
         seconds = np.arange(len(scene)) / scene.fps
         truth = np.stack([scene.truth(float(time)) for time in seconds])
-        raw, scores = follow_known(scene, truth[0], network.landmarker)
+        raw, scores, motion = follow_known(scene, truth[0], network.landmarker)
         rows = (Reading(network.landmarker.decoder),)
         covered = np.stack([scene.covered(float(time)) for time in seconds])
-        return Prediction(rows, raw[None], scores[None], truth, seconds, item.group, covered=covered)
+        return Prediction(
+            rows, raw[None], scores[None], truth, seconds, item.group, covered=covered, motion=motion
+        )

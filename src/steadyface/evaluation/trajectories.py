@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from steadyface import metrics
 from steadyface.arrays import FaceSequence
+from steadyface.evaluation.compensation import MotionCompensated
 from steadyface.evaluation.inputs import CHR, FHR
 from steadyface.evaluation.predictions import Prediction, Reading
 from steadyface.evaluation.results import Results
@@ -26,12 +27,14 @@ class Method:
         stabilizer: name; None for raw points.
         lag: how many later frames each point depends on.
         offline: whether each point depends on all frames.
+        motion: whether it takes displacements measured in the picture.
     """
 
     decoder: Reading | None = None
     stabilizer: str | None = None
     lag: int = 0
     offline: bool = False
+    motion: bool = False
 
     @property
     def label(self) -> str:
@@ -39,20 +42,24 @@ class Method:
 
         >>> Method(stabilizer="sta", lag=2).label, Method(stabilizer="sta", offline=True).label
         ('sta, 2 frames later', 'sta-offline')
+        >>> Method(stabilizer="sta", motion=True).label
+        'sta, measured motion'
         """
         if self.stabilizer is None:
             return {None: "raw", CHR: "raw, CHR decoder", FHR: "raw, FHR decoder"}[self.decoder]
-        if self.offline:
-            mode = "-offline" if self.stabilizer == DEFAULT_STABILIZER else " (offline)"
-            return f"{self.stabilizer}{mode}"
-        return f"{self.stabilizer}, {self.lag} frames later" if self.lag else self.stabilizer
+        mode = "-offline" if self.stabilizer == DEFAULT_STABILIZER else " (offline)"
+        parts = [f"{self.stabilizer}{mode if self.offline else ''}"]
+        parts += [f"{self.lag} frames later"] if self.lag else []
+        return ", ".join([*parts, "measured motion"] if self.motion else parts)
 
 
 RAW, RAW_CHR, RAW_FHR = Method(), Method(CHR), Method(FHR)
 STA, STA_PAPER = Method(stabilizer=DEFAULT_STABILIZER), Method(stabilizer="sta-paper")
+STA_MOTION = Method(stabilizer=DEFAULT_STABILIZER, motion=True)
 SECOND_ORDER, ONE_EURO = Method(stabilizer="second-order"), Method(stabilizer="one-euro")
 
 _LAGS = (2, 5)
+_COMPENSATED: tuple[Literal["sta-paper", "one-euro"], ...] = ("sta-paper", "one-euro")
 _BY_LANDMARK = (RAW_FHR, RAW, STA)
 _DRAWN = (RAW_FHR, RAW, SECOND_ORDER, ONE_EURO, STA)
 _EXCERPT = 150  # frames
@@ -119,7 +126,11 @@ class MovingResults(Results):
 
 
 def trajectories(prediction: Prediction, decoder: Reading) -> Iterator[tuple[Method, FaceSequence]]:
-    """Raw points by each decoder, then what each stabiliser makes of those of `decoder`."""
+    """Raw points by each decoder, then what each stabiliser makes of those of `decoder`.
+
+    Where displacements were measured, some stabilisers follow that take them: the default, and those of
+    `_COMPENSATED` by `compensation`.
+    """
     for method, reading in ((RAW_CHR, CHR), (RAW_FHR, FHR), (RAW, decoder)):
         if reading in prediction.rows:
             yield method, prediction.points_by(reading)
@@ -139,18 +150,29 @@ def trajectories(prediction: Prediction, decoder: Reading) -> Iterator[tuple[Met
     smoothers: tuple[Smoother, ...] = (default, load_stabilizer("savitzky-golay"))
     for smoother in smoothers:
         yield Method(stabilizer=smoother.kind, offline=True), stabilised(smoother.smooth)
+    if prediction.motion is not None:
+        motion = prediction.motion.unpack()
+        yield STA_MOTION, stabilised(default.filter, motion=motion)
+        for name in _COMPENSATED:
+            plain = load_stabilizer(name)
+            compensated = MotionCompensated(plain, picture=default.picture, fps=plain.fps)
+            yield Method(stabilizer=name, motion=True), stabilised(compensated.filter, motion=motion)
 
 
-def _where_found(
-    stabilise: Any, points: FaceSequence, seconds: np.ndarray, scores: np.ndarray
-) -> FaceSequence:
-    """Stabilise each run of frames with a face; after a loss it starts anew."""
+def _where_found(stabilise: Any, **sequences: Any) -> FaceSequence:
+    """Stabilise each run of frames with a face; after a loss it starts anew.
+
+    Args:
+        stabilise: a stabiliser's `filter` or `smooth`.
+        sequences: its arguments, of all frames.
+    """
+    points = sequences["points"]
     found = ~np.isnan(points).any(axis=(1, 2))
     out = np.full_like(points, np.nan)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], found, [False]]).astype(int)))
     for start, stop in edges.reshape(-1, 2):
         run = slice(start, stop)
-        out[run] = stabilise(points[run], seconds[run], scores[run])
+        out[run] = stabilise(**{name: each[run] for name, each in sequences.items()})
     return out
 
 

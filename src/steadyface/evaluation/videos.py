@@ -15,6 +15,7 @@ from steadyface import markup, metrics
 from steadyface.arrays import FaceSequence, Frame
 from steadyface.datasets.annotated_videos import SCENARIOS, AnnotatedVideo, find_300vw, talking_face
 from steadyface.datasets.broken_frames import BROKEN_FRAMES
+from steadyface.detector import Detector
 from steadyface.errors import DataError
 from steadyface.evaluation import published
 from steadyface.evaluation.inputs import FAILURE, BoxSource, Found, Item, Network, first_root
@@ -33,7 +34,9 @@ from steadyface.evaluation.trajectories import (
     trajectories,
 )
 from steadyface.geometry import bounding_box
+from steadyface.motion import MotionSequence
 from steadyface.pipeline import TrackingOptions, build
+from steadyface.tracking import Tracker
 
 NUMBERS = (1, 2, 3)
 """The scenarios of 300-VW's test set."""
@@ -167,6 +170,7 @@ class VideoBenchmark(Benchmark):
 
     noun: ClassVar[str] = "video"
     results: ClassVar[type[Results]] = VideoResults
+    measures_motion: ClassVar[bool] = True
 
     points: tuple[int, ...]
     true_seven: tuple[int, ...]
@@ -178,25 +182,27 @@ class VideoBenchmark(Benchmark):
         return self.search(data)
 
     def predict(self, item: Item[AnnotatedVideo], network: Network) -> Prediction:
-        """Track the face by three decoders in one pass, with the network one frame ahead; no stabiliser."""
+        """Track the face by three decoders in one pass, with the network one frame ahead.
+
+        Kept are raw points, and the displacements that the tracker with the network's own decoder measures.
+        """
         told = _ToldBox()
-        detector = network.finder if self.box is BoxSource.FINDER else told
-        options = TrackingOptions(stabilizer="none", max_faces=1)
-        trackers = [
-            build(options, landmarker=each, detector=detector).tracker for each in network.landmarkers
-        ]
-        rows, seconds = [], []
+        trackers = _trackers(network, network.finder if self.box is BoxSource.FINDER else told)
+        rows, seconds, motion = [], [], []
         for (frame, annotated), (upcoming, _) in pairwise(chain(item.source, [(None, None)])):
             assert frame is not None
             truth = np.full((markup.COUNT, 2), np.nan) if annotated is None else annotated
             told.boxes = np.zeros((0, 4)) if annotated is None else bounding_box(truth)[None]
             points = np.full((len(trackers), markup.COUNT, 2), np.nan)
             scores = np.full((len(trackers), markup.COUNT), np.nan)
+            displacements = None
             for i, tracker in enumerate(trackers):
                 for face in tracker.step(frame.image, frame.seconds, upcoming):
                     if not face.held:
                         points[i], scores[i] = face.raw_points, face.scores
+                        displacements = face.displacements
             rows.append((points, scores, truth))
+            motion.append(displacements)
             seconds.append(frame.seconds)
         points, scores, truth = (np.stack(parts) for parts in zip(*rows, strict=True))
         return Prediction(
@@ -206,6 +212,7 @@ class VideoBenchmark(Benchmark):
             truth,
             np.array(seconds),
             item.group,
+            motion=MotionSequence.pack(motion),
         )
 
     def score(self, predictions: Iterable[tuple[str, Prediction]], scope: Scope) -> VideoResults:
@@ -248,6 +255,16 @@ class VideoBenchmark(Benchmark):
             return points, truth, truth[:, left] - truth[:, right]
         seven = truth[:, list(self.true_seven)]
         return points[:, markup.SEVEN], seven, seven[:, 3] - seven[:, 0]
+
+
+def _trackers(network: Network, detector: Detector) -> list[Tracker]:
+    """One per decoder; that with the network's own comes last, and alone measures displacements."""
+    *others, own = network.landmarkers
+    plain = TrackingOptions(stabilizer="none", max_faces=1)
+    measuring = TrackingOptions(max_faces=1, motion=True)
+    pipelines = [build(plain, landmarker=each, detector=detector) for each in others]
+    pipelines.append(build(measuring, landmarker=own, detector=detector))
+    return [pipeline.tracker for pipeline in pipelines]
 
 
 @dataclass

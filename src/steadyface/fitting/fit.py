@@ -17,6 +17,7 @@ from steadyface.fitting.loss import LossWeights, loss
 from steadyface.fitting.spaces import BASES, Vector, space
 from steadyface.fitting.statistics import Clips
 from steadyface.geometry import face_size
+from steadyface.motion import MotionSequence
 from steadyface.stabilizer.base import Stabilizer
 
 __all__ = ["WEIGHTS", "Clips", "LossWeights", "Pair", "cut", "fit", "score"]
@@ -35,12 +36,14 @@ class Pair:
         raw, truth: (frames, 68, 2) image px.
         scores: (frames, 68) in [0, 1], the network's own; None where they are not known.
         fps: frames per second.
+        motion: displacements measured in the picture; None where there was none.
     """
 
     raw: PointSequence
     truth: PointSequence
     scores: ScoreSequence | None = None
     fps: float = 30.0
+    motion: MotionSequence | None = None
 
 
 def fit(

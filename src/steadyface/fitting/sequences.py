@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -32,6 +32,7 @@ from steadyface.fitting.fit import Pair
 from steadyface.geometry import Region, bounding_box, face_size
 from steadyface.labels import LARGEST_SPREAD, label_face
 from steadyface.landmarker import Landmarker
+from steadyface.motion import MotionSequence
 from steadyface.synthetic.talking_still import TalkingStill
 from steadyface.tracking import Tracker, TrackerConfig
 from steadyface.video import VideoFrame, open_frames
@@ -91,6 +92,8 @@ def save_pair(pair: Pair, path: Path) -> None:
     arrays: dict[str, Any] = {"raw": pair.raw, "truth": pair.truth, "fps": pair.fps}
     if pair.scores is not None:
         arrays["scores"] = pair.scores.astype("float32")
+    if pair.motion is not None:
+        arrays |= pair.motion.as_arrays()
     write_arrays(path, arrays)
 
 
@@ -104,10 +107,13 @@ def load_pair(path: Path) -> Pair:
     with reading(path, kind):
         raw, truth, fps = values["raw"], values["truth"], float(values["fps"])
         scores = values["scores"].astype(float) if "scores" in values else None
+        motion = MotionSequence.pop_from(values)
+    moved = raw.shape[:2] if motion is None else motion.valid.shape
     scored = raw.shape[:2] if scores is None else scores.shape
-    if (raw.shape[1:], truth.shape, scored) != ((markup.COUNT, 2), raw.shape, raw.shape[:2]):
-        raise DataError(path, f"not {kind}: shapes {raw.shape}, {truth.shape}, {scored}")
-    return Pair(raw, truth, scores, fps)
+    expected = (markup.COUNT, 2), raw.shape, raw.shape[:2], raw.shape[:2]
+    if (raw.shape[1:], truth.shape, scored, moved) != expected:
+        raise DataError(path, f"not {kind}: shapes {raw.shape}, {truth.shape}, {scored}, {moved}")
+    return Pair(raw, truth, scores, fps, motion)
 
 
 def held_out(path: Path) -> bool:
@@ -150,29 +156,42 @@ def _of_still(sample: Sample, landmarker: Landmarker) -> Iterator[Pair]:
         quality=None if rng.uniform() < 0.4 else int(rng.integers(50, 92)),
     )
     truth = np.stack([scene.truth(index / scene.fps) for index in range(len(scene))])
-    raw, scores = follow_known(scene, truth[0], landmarker)
-    yield Pair(raw, with_constant_bias(truth, raw), scores, scene.fps)
+    raw, scores, motion = follow_known(scene, truth[0], landmarker)
+    yield Pair(raw, with_constant_bias(truth, raw), scores, scene.fps, motion)
 
 
-def follow_known(
-    frames: Iterable[VideoFrame], first: FacePoints, landmarker: Landmarker
-) -> tuple[FaceSequence, Float[np.ndarray, "frames 68"]]:
-    """Raw points and scores of the tracker on a face whose position in the first frame is known.
+class Followed(NamedTuple):
+    """A face as the tracker followed it.
+
+    Args:
+        raw: (frames, 68, 2) raw points, image px.
+        scores: (frames, 68) in [0, 1].
+        motion: displacements measured in the picture, with the default stabiliser.
+    """
+
+    raw: FaceSequence
+    scores: Float[np.ndarray, "frames 68"]
+    motion: MotionSequence
+
+
+def follow_known(frames: Iterable[VideoFrame], first: FacePoints, landmarker: Landmarker) -> Followed:
+    """Track a face whose position in the first frame is known.
 
     Raises:
         DataError: it loses the face.
     """
     box = bounding_box(first)[None]
     config = TrackerConfig(max_faces=1, accept=0.0, keep=0.0, confirm=0.0, grace_seconds=0.0)
-    tracker = Tracker(landmarker, lambda image: box, "none", config)
-    points, scores = [], []
+    tracker = Tracker(landmarker, lambda image: box, config=config, motion=True)
+    points, scores, displacements = [], [], []
     for frame in frames:
         faces = tracker.step(frame.image, frame.seconds)
         if not faces:
             raise DataError("sequence", f"the face is lost at {frame.seconds:.2f} s")
         points.append(faces[0].raw_points)
         scores.append(faces[0].scores)
-    return np.array(points, float), np.array(scores, float)
+        displacements.append(faces[0].displacements)
+    return Followed(np.array(points, float), np.array(scores, float), MotionSequence.pack(displacements))
 
 
 def with_constant_bias(
@@ -255,5 +274,5 @@ def _annotated_pair(
     if len(stretch) < CLIP:
         return
     truth = np.stack([points for _, points in stretch])
-    raw, scores = follow_known([frame for frame, _ in stretch], truth[0], landmarker)
-    yield Pair(raw, with_constant_bias(truth, raw), scores, fps)
+    raw, scores, motion = follow_known([frame for frame, _ in stretch], truth[0], landmarker)
+    yield Pair(raw, with_constant_bias(truth, raw), scores, fps, motion)

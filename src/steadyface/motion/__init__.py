@@ -4,12 +4,14 @@ from steadyface.motion.coherence import CoherenceConfig, combine
 from steadyface.motion.displacement import Displacements, measure_displacements
 from steadyface.motion.flow import FaceCrop, FlowConfig, measure_flow
 from steadyface.motion.region import face_region, follow_region, robust_similarity
+from steadyface.motion.sequence import MotionSequence
 
 __all__ = [
     "CoherenceConfig",
     "Displacements",
     "FaceCrop",
     "FlowConfig",
+    "MotionSequence",
     "combine",
     "face_region",
     "follow_region",

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from steadyface.arrays import Box, FacePoints, Frame
 from steadyface.geometry import Region, bounding_box, face_size
+from steadyface.motion import Displacements
 from steadyface.stabilizer import State
 from steadyface.tracking.appearance import Appearance, Observation, appearance_distance, describe
 from steadyface.tracking.config import AppearanceConfig, MotionConfig, TrackerConfig
@@ -32,6 +33,8 @@ class TrackedFace:
             dropped.
         visible: (68,) in [0, 1]: probability that nothing hides the point; NaN if the network does not tell.
         covariances: (68, 2, 2) px², of the error of `raw_points`; NaN where unknown.
+        displacements: of the landmarks since the face's last frame, as measured in the picture; None if they
+            were not.
     """
 
     face_id: int
@@ -42,6 +45,7 @@ class TrackedFace:
     held: bool = False
     visible: Float[np.ndarray, "68"] = field(default_factory=lambda: np.full(68, np.nan))
     covariances: Float[np.ndarray, "68 2 2"] = field(default_factory=lambda: np.full((68, 2, 2), np.nan))
+    displacements: Displacements | None = None
 
     @property
     def face(self) -> int:
@@ -247,6 +251,7 @@ class Track:
         points: FacePoints,
         state: State | None,
         view: FaceView | None,
+        displacements: Displacements | None,
         config: TrackerConfig,
     ) -> Track:
         """Update what the last frame shows.
@@ -257,6 +262,7 @@ class Track:
             points: (68, 2) stabilised, image px.
             state: of the stabiliser after it.
             view: crop of the frame.
+            displacements: since the last frame.
             config: gains of velocity and region.
         """
         raw_points, seen = observation.points, observation.landmarks
@@ -275,6 +281,7 @@ class Track:
                 bounding_box(points),
                 visible=seen.visible,
                 covariances=seen.covariances,
+                displacements=displacements,
             ),
             last_seconds=seconds,
             velocity=velocity,

@@ -214,7 +214,7 @@ class Tracker:
                 elapsed = None if state is None else seconds - track.last_seconds
                 scores = observation.landmarks.scores
                 state, points = self.stabilizer.step(state, points, elapsed, scores, displacements)
-            tracks.append(track.update(observation, seconds, points, state, view, self.config))
+            tracks.append(track.update(observation, seconds, points, state, view, displacements, self.config))
         self._tracks = sorted(tracks, key=lambda track: track.face_id)
         return [track.last for track in self._tracks if track.last is not None]
 
@@ -234,8 +234,8 @@ class Tracker:
         for track in sorted(self._lost, key=lambda track: -track.last_seconds):
             left = 1.0 - (seconds - track.last_seconds) / max(self.config.grace_seconds, 1e-9)
             if track.last is not None and left > 1e-6:
-                last = track.last
-                fading = replace(last, scores=last.scores * left, visible=last.visible * left, held=True)
+                last = replace(track.last, held=True, displacements=None)
+                fading = replace(last, scores=last.scores * left, visible=last.visible * left)
                 coasting.append(fading)
         return coasting
 

@@ -1,0 +1,80 @@
+"""Measured motion for any causal filter, to show what the motion alone gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from steadyface.arrays import PointBatch, Points
+from steadyface.motion import Displacements
+from steadyface.stabilizer import CausalFilter
+from steadyface.stabilizer.base import Measurement
+from steadyface.stabilizer.picture import PictureModel, Skin, move_skin
+
+
+class Memory(NamedTuple):
+    """Memory of `MotionCompensated`.
+
+    Args:
+        plain: of the filter on the points.
+        points: its last output, image px.
+        rest: of the filter on the points less `path`.
+        path: (landmarks, 2) how far the skin has moved since the first frame, px.
+    """
+
+    plain: Any
+    points: PointBatch
+    rest: Any
+    path: Points
+
+
+@dataclass(frozen=True, eq=False)
+class MotionCompensated(CausalFilter):
+    """A filter of what the picture leaves of the points' motion.
+
+    Equation: x(t) = q(t) + F(z - q)(t), where the path q adds up the displacements, and F is the filter. The
+    points z hold the path, so that its drift is filtered away with their constant part, and F may smooth as
+    much as it does at rest. Each displacement is taken as by the default stabiliser (`picture.move_skin`):
+    where it is uncertain, or skin folds, the step of the plain filter's points, F(z), decides. Where there is
+    none, the path stays, so that without displacements x is F(z).
+
+    Args:
+        filter_of_points: F.
+        picture: certainty of displacements.
+    """
+
+    kind: ClassVar[str] = "motion-compensated"
+    uses_motion: ClassVar[bool] = True
+    filter_of_points: CausalFilter
+    picture: PictureModel = field(default=PictureModel(), kw_only=True)
+
+    def begin(self, points: PointBatch) -> Memory:
+        begun = self.filter_of_points.begin(points)
+        return Memory(begun, points, begun, np.zeros_like(points))
+
+    def advance(self, memory: Memory, measurement: Measurement) -> tuple[Memory, PointBatch]:
+        """Move the path on, and filter the rest."""
+        plain, points = self.filter_of_points.advance(memory.plain, measurement)
+        path = memory.path
+        if measurement.displacements is not None:
+            path = self._moved(path, measurement, measurement.displacements, points - memory.points)
+        left = measurement._replace(points=measurement.points - path)
+        rest, filtered = self.filter_of_points.advance(memory.rest, left)
+        return Memory(plain, points, rest, path), path + filtered
+
+    def coast(
+        self, memory: Memory, points: Points, size: float, displacements: Displacements | None
+    ) -> tuple[Memory, Points]:
+        if displacements is None:
+            return memory, points
+        moved = displacements.displacement
+        return memory._replace(path=memory.path + moved), points + moved
+
+    def _moved(
+        self, path: Points, measurement: Measurement, displacements: Displacements, step: Points
+    ) -> Points:
+        noise, certain = np.ones(len(path)), np.zeros((len(path), 2, 2))
+        unit, frames = float(measurement.unit), measurement.frames
+        return move_skin(self.picture, Skin(path, certain), displacements, step, noise, unit, frames).points
