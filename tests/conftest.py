@@ -8,9 +8,11 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads would wait for each other in busy loops
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import onnxruntime before steadyface
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 """An int is a float, as for mypy (PEP 484)."""
@@ -29,3 +31,11 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}: set STEADYFACE_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture
+def unannotated() -> Iterator[None]:
+    """Call as users do: arguments of a wrong type reach the code, not the checks of its annotations."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

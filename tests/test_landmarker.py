@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from steadyface import heatmap, metrics
 from steadyface.datasets.three_hundred_w import find_samples
 from steadyface.demo import portrait
+from steadyface.detector import FaceFinder, YuNetDetector
 from steadyface.errors import ConfigError, WeightsError
 from steadyface.geometry import Affine, Region, bounding_box
 from steadyface.images import crop_region
@@ -89,6 +92,46 @@ def test_no_face_scores_low(landmarker: Landmarker) -> None:
 def test_bad_boxes(landmarker: Landmarker, image: np.ndarray, box: list[float]) -> None:
     with pytest.raises(ConfigError, match="box must be"):
         landmarker.predict(image, np.array(box, float))
+
+
+@pytest.mark.usefixtures("unannotated")
+def test_what_is_no_image_box_or_region_is_named(landmarker: Landmarker, image: np.ndarray) -> None:
+    pil = Image.fromarray(image)
+    for given, named in [(None, "None"), (image.tolist(), "list"), ("a.jpg", "str"), (pil, "PIL")]:
+        with pytest.raises(ConfigError, match=f"image must be RGB uint8 .* got .*{named}"):
+            landmarker.predict(given, BOX)
+        with pytest.raises(ConfigError, match="image must be RGB uint8"):
+            FaceFinder(threads=1)(given)
+    for box in (None, "abcd", [[0, 0, 9, 9]], [0, 0, 9, 9, 0.9], [0, 0, "x", 9], image):
+        with pytest.raises(ConfigError, match="box must be finite x0, y0, x1, y1") as caught:
+            landmarker.predict(image, box)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match=r"regions must be geometry\.Region, got ndarray"):
+        landmarker.predict_regions(image, BOX[None])
+    side = landmarker.input_size
+    with pytest.raises(ConfigError, match=rf"crops must be RGB uint8 \(N, {side}, {side}, 3\)"):
+        landmarker.predict_crops(np.zeros((1, 64, 64, 3), np.uint8))
+
+
+def test_faces_of_several_images_come_together(landmarker: Landmarker, image: np.ndarray) -> None:
+    images = [image, image[:, ::-1].copy(), image[20:]]
+    pairs = [(images[i % 3], Region(223 + i, 120 - i, 130 + 3 * i)) for i in range(35)]
+    together = landmarker.predict_pairs(pairs)
+    assert together.points.shape == (35, 68, 2)
+    for i in (0, 1, 2, 31, 32, 34):
+        alone = landmarker.predict_regions(pairs[i][0], [pairs[i][1]])[0]
+        # float32 sums in another order; a hundredth of a pixel would already be visible as jitter
+        assert np.abs(together[i].points - alone.points).max() < 0.01
+    np.testing.assert_array_equal(together.box, [bounding_box(points) for points in together.points])
+
+
+def test_networks_pickle(landmarker: Landmarker, image: np.ndarray, data_dir: Path) -> None:
+    yunet = YuNetDetector(data_dir / "detector" / "yunet_2026may.onnx")
+    copy, finder, other = pickle.loads(pickle.dumps((landmarker, FaceFinder(side=200, threads=1), yunet)))
+    np.testing.assert_array_equal(copy.predict(image, BOX).points, landmarker.predict(image, BOX).points)
+    assert (copy.name, copy.decoder) == (landmarker.name, landmarker.decoder)
+    np.testing.assert_array_equal(finder(image), FaceFinder(side=200, threads=1)(image))
+    np.testing.assert_array_equal(other(image), yunet(image))
 
 
 def test_bad_images(landmarker: Landmarker, image: np.ndarray) -> None:

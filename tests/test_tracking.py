@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import scenes
+from PIL import Image
 
 from steadyface import metrics
 from steadyface.demo import portrait
 from steadyface.detector import FaceFinder
 from steadyface.errors import ConfigError
-from steadyface.geometry import bounding_box
+from steadyface.geometry import Region, bounding_box
+from steadyface.landmarker import Landmarker, Landmarks
+from steadyface.measures import MEAN_FACE
 from steadyface.pipeline import follow
 from steadyface.stabilizer import CausalFilter, save_stabilizer
 from steadyface.stabilizer.base import Measurement
 from steadyface.stabilizer.baselines import SavitzkyGolay
 from steadyface.tracking import Tracker, TrackerConfig
+from steadyface.video import VideoFrame
+
+TRACKER = partial(Tracker, Landmarker("tiny", threads=1))
 
 
 class CountingDetector(FaceFinder):
@@ -155,6 +165,109 @@ def test_bad_arguments() -> None:
     tracker.step(scenes.frames(1)[0], seconds=1.0)
     with pytest.raises(ConfigError, match="backwards"):
         tracker.step(scenes.frames(1)[0], seconds=1.0)
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize("frame", [None, [[1, 2], [3, 4]], "frame.jpg", Image.new("RGB", (64, 64))])
+def test_what_is_no_frame_is_named(frame: object) -> None:
+    with pytest.raises(ConfigError, match=r"^image must be RGB uint8 \(H, W, 3\), got .*$"):
+        TRACKER().step(frame)
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize("seconds", [np.nan, np.inf, -np.inf, "now", [0.0, 0.1]])
+def test_times_are_finite_numbers(seconds: object) -> None:
+    tracker = TRACKER()
+    with pytest.raises(ConfigError, match="seconds must be"):
+        tracker.step(scenes.empty(1)[0], seconds)
+    assert tracker.step(scenes.empty(1)[0], 0.0) == []  # the refused frame left no trace
+
+
+def test_milliseconds_are_noticed() -> None:
+    tracker, image = TRACKER(), scenes.empty(1)[0]
+    for time in (0.0, 40.0, 80.0):
+        tracker.step(image, time)
+    with pytest.raises(ConfigError, match="not milliseconds"):
+        tracker.step(image, 120.0)
+    tracker.reset()
+    for time in (0.0, 0.04, 60.0, 60.04, 600.0, 600.04, 6000.0):  # pauses of a stream
+        tracker.step(image, time)
+    slides = [VideoFrame(index, 40.0 * index, image) for index in range(6)]  # as a reader gives them
+    assert len(list(follow(slides, TRACKER()))) == 6
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize(
+    "boxes",
+    [None, 5, [[10, 10, 90, 90, 0.99]], [10, 10, 90, 90], [[100, 100, 40, 40]], [[0, 0, np.nan, 9]], "box"],
+)
+def test_a_detector_that_gives_no_boxes_is_named(boxes: object) -> None:
+    with pytest.raises(ConfigError, match=r"^box must be finite x0, y0, x1, y1.*$"):
+        TRACKER(detector=lambda image: boxes).step(scenes.empty(1)[0])
+
+
+def test_a_detector_may_give_a_list() -> None:
+    image = scenes.frames(1)[0]
+    assert TRACKER(detector=lambda image: []).step(image) == []
+    [box] = FaceFinder(threads=1)(image)
+    assert len(TRACKER(detector=lambda image: [box.tolist()]).step(image)) == 1
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"landmarker": "compact"}, "landmarker must have a method predict_regions, got str"),
+        ({"landmarker": FaceFinder}, "landmarker must have a method predict_regions, got FaceFinder"),
+        ({"detector": "yunet.onnx"}, "detector must be a callable image → boxes, got str"),
+        ({"stabilizer": 5}, "stabilizer must be a name, or have a method step, got int"),
+        ({"fps": np.inf}, "fps must be positive"),
+    ],
+)
+def test_parts_of_another_kind_are_named(part: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Tracker(**part)
+
+
+class TestOwnParts:
+    """Parts of the caller's need only the methods of `LandmarkModel` and `FaceFilter`."""
+
+    class Model:
+        """Landmarks at fixed places of each region, as many as asked for."""
+
+        def __init__(self, count: int = 68) -> None:
+            self.count, self.threads = count, set[int]()
+
+        def predict_regions(self, image: np.ndarray, regions: Sequence[Region]) -> Landmarks:
+            self.threads.add(threading.get_ident())
+            shape = MEAN_FACE[:, :2] if self.count == 68 else np.zeros((self.count, 2))
+            unit = (shape - shape.mean(axis=0)) / max(float(np.ptp(shape)), 1.0)
+            points = np.array([0.6 * each.side * unit + [each.x, each.y] for each in regions])
+            return Landmarks.of_points(points, np.ones((len(regions), self.count)))
+
+    class Halfway:
+        """Filter that goes half the way; its state is its output."""
+
+        def step(self, state, points, dt=None, scores=None, motion=None):  # type: ignore[no-untyped-def]
+            assert (state is None) == (dt is None)
+            assert motion is None
+            output = points if state is None else (state + points) / 2
+            return output, output
+
+    def test_they_track(self) -> None:
+        frames = scenes.timed(scenes.frames(6))
+        model = self.Model()
+        tracker = Tracker(model, stabilizer=self.Halfway(), config=TrackerConfig(confirm=0.0))
+        steps = [faces for _, faces in follow(frames, tracker)]
+        assert [len(faces) for faces in steps] == [1] * 6
+        assert model.threads == {threading.get_ident()}
+        for [before], [after] in pairwise(steps):
+            np.testing.assert_allclose(after.points, (before.points + after.raw_points) / 2)
+        assert tracker.stabilizer_name == "Halfway"
+
+    def test_another_markup_is_named(self) -> None:
+        with pytest.raises(ConfigError, match=r"Model gave points \(1, 98, 2\).* needs \(1, 68, 2\)"):
+            Tracker(self.Model(98)).step(scenes.frames(1)[0])
 
 
 def test_measured_motion_steadies_without_drift() -> None:

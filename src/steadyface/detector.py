@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -182,12 +183,16 @@ class YuNetDetector:
 
     def __init__(self, path: str | Path, side: int = 480, threshold: float = 0.7) -> None:
         self.side = side
+        self._opened_with = path, side, threshold
         if not Path(path).is_file():
             raise WeightsError(f"{path}: no such file")
         try:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (side, side), threshold)
         except cv2.error as error:
             raise WeightsError(f"{path}: not a YuNet model: {error.err}") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._opened_with
 
     def __call__(self, image: np.ndarray) -> Boxes:
         image = as_rgb(image)

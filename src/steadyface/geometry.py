@@ -20,7 +20,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from steadyface.arrays import Box, PointBatch, Points
+from steadyface.arrays import Box, Boxes, PointBatch, Points
+from steadyface.errors import ConfigError
+
+_BOX = "box must be finite x0, y0, x1, y1 with x0 < x1 and y0 < y1"
 
 CROP_MARGIN = 1.3
 """Side of a crop over the larger side of the face's landmark box (the paper's protocol)."""
@@ -83,6 +86,38 @@ def box_of_pixels(x: float, y: float, width: float, height: float) -> Box:
     array([-0.5, -0.5,  9.5, 19.5])
     """
     return np.array([x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5])
+
+
+def as_box(values: Any) -> Box:
+    """Check a box x0, y0, x1, y1 that a caller gives, as an array or a sequence of numbers.
+
+    Raises:
+        ConfigError: not four finite numbers with x0 < x1 and y0 < y1.
+    """
+    box = as_boxes([values])[0]
+    if not (box[:2] < box[2:]).all():
+        raise ConfigError(f"{_BOX}, got {box.tolist()}")
+    return box
+
+
+def as_boxes(values: Any) -> Boxes:
+    """Check boxes that a detector or a caller gives, as an (N, 4) array or a sequence of boxes; none is fine.
+
+    Raises:
+        ConfigError: not N times four finite numbers x0, y0, x1, y1 with x0 ≤ x1 and y0 ≤ y1.
+    """
+    try:
+        boxes = np.asarray(values, float)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{_BOX}: {' '.join(str(error).split())}") from error
+    if boxes.shape == (0,):
+        return boxes.reshape(0, 4)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ConfigError(f"{_BOX}, one row each, got shape {boxes.shape}")
+    wrong = ~(np.isfinite(boxes).all(axis=1) & (boxes[:, :2] <= boxes[:, 2:]).all(axis=1))
+    if wrong.any():
+        raise ConfigError(f"{_BOX}, got {boxes[wrong][0].tolist()}")
+    return boxes
 
 
 def iou(boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:

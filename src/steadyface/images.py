@@ -28,12 +28,23 @@ def as_rgb(image: np.ndarray) -> Frame:
     Raises:
         ConfigError: another type or shape, or empty.
     """
+    if not isinstance(image, np.ndarray):
+        raise ConfigError(f"image must be RGB uint8 (H, W, 3), got {_describe(image)}")
     channels = image.shape[2] if image.ndim == 3 else 1
     if image.ndim not in (2, 3) or channels not in (1, 3, 4) or image.dtype != np.uint8 or not image.size:
         raise ConfigError(f"image must be RGB uint8 (H, W, 3), got {image.dtype} {image.shape}")
     if channels == 1:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
     return image if channels == 3 else cv2.cvtColor(image, cv2.COLOR_RGBA2RGB)
+
+
+def _describe(value: object) -> str:
+    """Name what was given in place of an image, and what to do with it."""
+    if value is None:
+        return "None: the source has no more frames, or could not read one"
+    if type(value).__module__.startswith("PIL."):
+        return "a PIL image: pass np.asarray(image.convert('RGB'))"
+    return f"{type(value).__name__}: pass a NumPy array"
 
 
 def read_image(path: str | Path) -> Frame:

@@ -85,17 +85,20 @@ def write_labels(source: Path, out: Path, tracker: Tracker, every: int = 12) -> 
         Counts of faces kept and seen.
 
     Raises:
-        ConfigError: `every` is below 1.
+        ConfigError: `every` is below 1, or the tracker has a landmark model of another kind.
         DataError, VideoError: the source cannot be read, or a file not written.
     """
     if every < 1:
         raise ConfigError(f"every must be at least 1 frame, got {every}")
+    teacher = tracker.landmarker
+    if not isinstance(teacher, Landmarker):
+        raise ConfigError(f"labelling needs a Landmarker, got {type(teacher).__name__}")
     make_folder(out)
     photographs = (source / INDEX).is_file()
     found = _faces_of_photographs(source) if photographs else _faces_of_clip(source, tracker, every)
     kept = seen = 0
     for name, image, region in found:
-        label = label_face(tracker.landmarker, image, region)
+        label = label_face(teacher, image, region)
         seen += 1
         if label.spread <= LARGEST_SPREAD:
             _write(out / name, image, label.points)

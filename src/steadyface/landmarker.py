@@ -6,16 +6,19 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
-from steadyface import heatmap
-from steadyface.arrays import Crops
+from steadyface import heatmap, markup
+from steadyface.arrays import Crops, Frame
 from steadyface.errors import ConfigError
-from steadyface.geometry import Affine, Region, change_grid
+from steadyface.geometry import Affine, Region, as_box, bounding_box, change_grid
 from steadyface.images import as_rgb, crop_region
 from steadyface.models import DEFAULT_MODEL, open_model
+
+_TOGETHER = 32  # faces in one run of the network: more cost memory and save no time
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,21 @@ class Landmarks:
     covariances: Float[np.ndarray, "*faces landmarks 2 2"]
     visible: Float[np.ndarray, "*faces landmarks"]
 
+    @classmethod
+    def of_points(
+        cls,
+        points: Float[np.ndarray, "*faces landmarks 2"],
+        scores: Float[np.ndarray, "*faces landmarks"],
+    ) -> Landmarks:
+        """Landmarks of a model that tells neither covariances nor visibility: NaN."""
+        unknown = np.full(scores.shape, np.nan)
+        return cls(points, scores, np.full((*scores.shape, 2, 2), np.nan), unknown)
+
+    @property
+    def box(self) -> Float[np.ndarray, "*faces 4"]:
+        """(…, 4) x0, y0, x1, y1 of the points, image px."""
+        return bounding_box(self.points)
+
     def __len__(self) -> int:
         return len(self.points)
 
@@ -44,6 +62,38 @@ class Landmarks:
 
     def __iter__(self) -> Iterator[Landmarks]:
         return (self[face] for face in range(len(self)))
+
+
+@runtime_checkable
+class LandmarkModel(Protocol):
+    """A landmark network of any kind, for `Tracker` and `track`; `Landmarker` is one."""
+
+    def predict_regions(self, image: np.ndarray, regions: Sequence[Region]) -> Landmarks:
+        """Predict the points of several faces.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            regions: one square per face, image px; `Region.to_crop` maps the image to the network's crop.
+
+        Returns:
+            points (N, 68, 2) in the iBUG markup, image px, and scores (N, 68) in [0, 1], of which a face has
+            .9 or more in the mean; `Landmarks.of_points` makes them of a model that tells no more.
+        """
+
+
+def predict_faces(model: LandmarkModel, image: Frame, regions: Sequence[Region]) -> Landmarks:
+    """Predict the points of several faces by any model, and check their shapes.
+
+    Raises:
+        ConfigError: the model gives another number of faces, landmarks or scores.
+    """
+    found, expected = model.predict_regions(image, regions), (len(regions), markup.COUNT)
+    if found.points.shape != (*expected, 2) or found.scores.shape != expected:
+        raise ConfigError(
+            f"{type(model).__name__} gave points {found.points.shape} and scores {found.scores.shape}; "
+            f"a tracker needs {(*expected, 2)} and {expected}, in the iBUG markup"
+        )
+    return found
 
 
 class Landmarker:
@@ -97,12 +147,7 @@ class Landmarker:
         Raises:
             ConfigError: the image is not RGB uint8, or the box is empty or not finite.
         """
-        box = np.asarray(box, float)
-        if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
-            raise ConfigError(
-                f"box must be finite x0, y0, x1, y1 with x0 < x1 and y0 < y1, got {box.tolist()}"
-            )
-        return self.predict_regions(image, [Region.around_box(box)])[0]
+        return self.predict_regions(image, [Region.around_box(as_box(box))])[0]
 
     def predict_regions(self, image: np.ndarray, regions: Sequence[Region]) -> Landmarks:
         """Predict the points of several faces in one run of the network.
@@ -113,17 +158,47 @@ class Landmarker:
 
         Returns:
             points (N, 68, 2), scores (N, 68), covariances (N, 68, 2, 2), visible (N, 68), in image px.
+
+        Raises:
+            ConfigError: the image is not RGB uint8, or a region is none.
         """
         image = as_rgb(image)
-        pairs = [crop_region(image, region, self.input_size) for region in regions]
+        for region in regions:
+            if not isinstance(region, Region):
+                given = f"regions must be geometry.Region, got {type(region).__name__}"
+                raise ConfigError(f"{given}; Region.around_box(box) makes one of a box")
+        return self.predict_pairs([(image, region) for region in regions])
+
+    def predict_pairs(self, pairs: Sequence[tuple[np.ndarray, Region]]) -> Landmarks:
+        """Predict the points of faces of several images, `_TOGETHER` in each run of the network.
+
+        Args:
+            pairs: image, RGB uint8 (H, W, 3), and square around a face in px of that image, for each face.
+
+        Returns:
+            As `predict_regions`, one face per pair, each in px of its image.
+        """
         if not pairs:
-            nothing = np.zeros((0, 68))
-            return Landmarks(np.zeros((0, 68, 2)), nothing, np.zeros((0, 68, 2, 2)), nothing)
-        crops, maps = zip(*pairs, strict=True)
-        return _to_image(self.predict_crops(np.stack(crops)), maps)
+            return Landmarks.of_points(np.zeros((0, 68, 2)), np.zeros((0, 68)))
+        runs = []
+        for at in range(0, len(pairs), _TOGETHER):
+            cut = (crop_region(*pair, self.input_size) for pair in pairs[at : at + _TOGETHER])
+            crops, maps = zip(*cut, strict=True)
+            runs.append(_to_image(self.predict_crops(np.stack(crops)), maps))
+        return runs[0] if len(runs) == 1 else _joined(runs)
 
     def predict_crops(self, crops: Crops) -> Landmarks:
-        """Predict the points of ready crops (RGB, `input_size` px a side), in crop px."""
+        """Predict the points of ready crops, in crop px.
+
+        Args:
+            crops: RGB uint8 (N, S, S, 3) with S = `input_size` px.
+
+        Raises:
+            ConfigError: another type or shape.
+        """
+        if crops.dtype != np.uint8 or crops.shape[1:] != (self.input_size, self.input_size, 3):
+            wanted = f"(N, {self.input_size}, {self.input_size}, 3)"
+            raise ConfigError(f"crops must be RGB uint8 {wanted}, got {crops.dtype} {crops.shape}")
         told = ["covariances", "visible"] if self.tells_visibility else ["covariances"]
         if self._decodes_inside:
             points, scores, *uncertainty = self._session.run(["points", "scores", *told], {"crops": crops})
@@ -137,6 +212,15 @@ class Landmarker:
     def predict_logits(self, crops: Crops) -> Float[np.ndarray, "faces landmarks h w"]:
         """Predict the log-heatmaps of ready crops, without decoding."""
         return self._session.run(["logits"], {"crops": crops})[0]
+
+
+def _joined(runs: Sequence[Landmarks]) -> Landmarks:
+    return Landmarks(
+        np.concatenate([run.points for run in runs]),
+        np.concatenate([run.scores for run in runs]),
+        np.concatenate([run.covariances for run in runs]),
+        np.concatenate([run.visible for run in runs]),
+    )
 
 
 def _to_image(crop: Landmarks, to_crops: Sequence[Affine]) -> Landmarks:

@@ -178,7 +178,18 @@ def _wants_cuda(device: str) -> bool:
     return there and device != "cpu"
 
 
-def _open_session(path: Path, cuda: bool, threads: int | None) -> Any:
+class _Session(onnxruntime.InferenceSession):
+    """Session that pickles as the file and the options that it was opened with."""
+
+    def __init__(self, path: Path, cuda: bool, threads: int | None, **options: Any) -> None:
+        super().__init__(str(path), **options)
+        self._opened_with = path, cuda, threads
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open_session, self._opened_with
+
+
+def _open_session(path: Path, cuda: bool, threads: int | None) -> _Session:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if threads is not None:
@@ -186,6 +197,6 @@ def _open_session(path: Path, cuda: bool, threads: int | None) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other stages need the cores
     providers = [*(["CUDAExecutionProvider"] if cuda else []), "CPUExecutionProvider"]
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        return _Session(path, cuda, threads, sess_options=options, providers=providers)
     except _NOT_A_MODEL as error:
         raise WeightsError(f"{path}: not an ONNX file that can be run") from error

@@ -125,8 +125,9 @@ class Pipeline:
 
     def meta(self, source: str | None, frame_count: int) -> Meta:
         """Describe how tracks are made, for `Tracks.meta`."""
+        landmarker = self.tracker.landmarker  # a model of the caller's need not have these attributes
         options: dict[str, Any] = {
-            "decoder": self.tracker.landmarker.decoder,
+            "decoder": getattr(landmarker, "decoder", None),
             "stabilizer": self.stabilizer.name,
             "lag": self.stabilizer.lag,
             "motion": True if self.options.motion else None,
@@ -138,7 +139,7 @@ class Pipeline:
             "version": __version__,
             "source": source,
             "frames": frame_count,
-            "weights": self.tracker.landmarker.name,
+            "weights": getattr(landmarker, "name", type(landmarker).__name__),
             "options": {name: value for name, value in options.items() if value is not None},
         }
 

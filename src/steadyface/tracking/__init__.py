@@ -10,12 +10,14 @@ from steadyface.tracking.config import (
     TrackerConfig,
     VerifierConfig,
 )
+from steadyface.tracking.parts import FaceFilter
 from steadyface.tracking.track import TrackedFace
 from steadyface.tracking.tracker import Tracker
 
 __all__ = [
     "AppearanceConfig",
     "CutConfig",
+    "FaceFilter",
     "MatchingConfig",
     "MotionConfig",
     "OcclusionConfig",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 from steadyface.arrays import Frame
 from steadyface.geometry import Region
-from steadyface.landmarker import Landmarker, Landmarks
-from steadyface.tracking.roi import region_change
+from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks, predict_faces
 
 Regions = Mapping[int, Region]
 """Face id → region of the frame in which the face's landmarks are predicted."""
@@ -19,21 +18,23 @@ Regions = Mapping[int, Region]
 class LandmarkPrefetcher:
     """Runs the landmark network on a frame, and begins with the next frame in a thread.
 
-    A face's region hardly changes from one frame to the next, so the next frame's landmarks can be predicted
-    in the regions that are known so far. If a region turns out to differ by more than the tolerance, the
-    network runs again.
+    Landmarks that were begun in advance are used if frame and regions are those that were expected, else the
+    network runs again; so they never differ from those of a frame by itself.
 
     Args:
-        landmarker: predicts the landmarks. With `threads=1` no thread is started: the same regions are then
-            predicted when the frame's turn comes.
-        tolerance: `roi.region_change` up to which prefetched landmarks are used.
+        landmarker: predicts the landmarks. Only a `Landmarker` of more than one thread works in advance:
+            another model need not bear calls from two threads.
     """
 
-    def __init__(self, landmarker: Landmarker, tolerance: float) -> None:
+    def __init__(self, landmarker: LandmarkModel) -> None:
         self._landmarker = landmarker
-        self._tolerance = tolerance
-        self._thread = None if landmarker.threads == 1 else ThreadPoolExecutor(1, "landmarks")
+        threaded = isinstance(landmarker, Landmarker) and landmarker.threads != 1
+        self._thread = ThreadPoolExecutor(1, "landmarks") if threaded else None
         self._prefetched: _Prefetched | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without the thread and what it works at."""
+        return type(self), (self._landmarker,)
 
     def predict(
         self, frame: Frame, regions: Regions, next_frame: tuple[Frame, Regions] | None = None
@@ -49,17 +50,15 @@ class LandmarkPrefetcher:
             points (N, 68, 2), scores (N, 68), covariances (N, 68, 2, 2), visible (N, 68), in image px. Errors
             of the network on a prefetched frame are raised here, when that frame's turn comes.
         """
-        prefetched = self._prefetched
-        self._prefetched = None if next_frame is None else self._begin(*next_frame)
-        if prefetched is not None and prefetched.fits(frame, regions, self._tolerance):
-            return prefetched.landmarks()
-        return self._landmarker.predict_regions(frame, list(regions.values()))
+        prefetched, self._prefetched = self._prefetched, None
+        if next_frame is not None and self._thread is not None:
+            self._prefetched = _Prefetched(*next_frame, self._thread.submit(self._predict, *next_frame))
+        if prefetched is not None and prefetched.fits(frame, regions):
+            return prefetched.landmarks.result()
+        return self._predict(frame, regions)
 
-    def _begin(self, frame: Frame, regions: Regions) -> _Prefetched:
-        predict = partial(self._landmarker.predict_regions, frame, list(regions.values()))
-        return _Prefetched(
-            frame, regions, predict if self._thread is None else self._thread.submit(predict).result
-        )
+    def _predict(self, frame: Frame, regions: Regions) -> Landmarks:
+        return predict_faces(self._landmarker, frame, list(regions.values()))
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,8 @@ class _Prefetched:
 
     frame: Frame
     regions: Regions
-    landmarks: Callable[[], Landmarks]
+    landmarks: Future[Landmarks]
 
-    def fits(self, frame: Frame, regions: Regions, tolerance: float) -> bool:
-        """Whether its landmarks can be used for these faces of this frame."""
-        return (
-            frame is self.frame
-            and list(regions) == list(self.regions)
-            and all(region_change(self.regions[i], region) < tolerance for i, region in regions.items())
-        )
+    def fits(self, frame: Frame, regions: Regions) -> bool:
+        """Whether its landmarks are those of these faces of this frame, in this order."""
+        return frame is self.frame and list(regions.items()) == list(self.regions.items())

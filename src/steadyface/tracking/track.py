@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +13,6 @@ from jaxtyping import Float
 from steadyface.arrays import Box, FacePoints, Frame
 from steadyface.geometry import Region, bounding_box, face_size
 from steadyface.motion import Displacements
-from steadyface.stabilizer import State
 from steadyface.tracking.appearance import Appearance, Observation, appearance_distance, describe
 from steadyface.tracking.config import AppearanceConfig, MotionConfig, TrackerConfig
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
@@ -97,7 +97,7 @@ class Track:
     last_seconds: float = -math.inf
     velocity: Float[np.ndarray, "2"] = field(default_factory=lambda: np.zeros(2))
     last_appearance: Appearance | None = None
-    stabilizer_state: State | None = None
+    stabilizer_state: Any = None
     view: FaceView | None = None
 
     verified_seconds: float = -math.inf
@@ -249,7 +249,7 @@ class Track:
         observation: Observation,
         seconds: float,
         points: FacePoints,
-        state: State | None,
+        state: Any,
         view: FaceView | None,
         displacements: Displacements | None,
         config: TrackerConfig,

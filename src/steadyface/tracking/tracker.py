@@ -9,25 +9,29 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import Boxes, FacePoints, FaceStack, Frame
+from steadyface.arrays import FacePoints, Frame
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
-from steadyface.geometry import Region, bounding_box, iou
 from steadyface.images import as_rgb
-from steadyface.landmarker import Landmarker, Landmarks
+from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks
 from steadyface.motion import Displacements
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import choose_stabilizer
 from steadyface.tracking.appearance import Observation, observe, points_of
 from steadyface.tracking.config import TrackerConfig
+from steadyface.tracking.detection import detect_new_faces
 from steadyface.tracking.matching import assign, find_occluder, near_others, same_face, suppress_duplicates
+from steadyface.tracking.parts import FaceFilter, as_seconds, check_parts
 from steadyface.tracking.prefetch import LandmarkPrefetcher, Regions
-from steadyface.tracking.roi import face_region
+from steadyface.tracking.roi import region_change
 from steadyface.tracking.shots import CutDetector
 from steadyface.tracking.skin import FaceView, first_view, next_view
 from steadyface.tracking.track import Match, Track, TrackedFace
 from steadyface.tracking.verifier import FaceVerifier, is_face
 from steadyface.video import VideoFrame
+
+_FAR = 10.0  # s between frames
+_TOO_MANY = 3  # steps as far apart in a row: no live stream pauses after every frame
 
 
 class Tracker:
@@ -42,44 +46,44 @@ class Tracker:
     it; the other is taken to be hidden, coasts for a while, and is found again later.
 
     Args:
-        landmarker: None means the default one.
-        detector: any callable image → boxes; None means a `FaceFinder`.
-        stabilizer: name or file as for `choose_stabilizer`, of a causal filter; or a `Stabilizer`.
+        landmarker: any `LandmarkModel`; None means the default `Landmarker`.
+        detector: any callable image → boxes (`Detector`); None means a `FaceFinder`.
+        stabilizer: name or file as for `choose_stabilizer`, of a causal filter; a `Stabilizer`; or any other
+            `FaceFilter`.
         config: settings; None means the defaults.
         fps: frame rate that is assumed where `step` gets no time.
         motion: measure in the picture how far the skin has moved, if the stabiliser takes that (`sta` does).
 
+    A tracker pickles with its faces, also in the middle of a video.
+
     Raises:
-        ConfigError: `fps` is not positive, or the stabiliser is unknown or sees the future.
+        ConfigError: `fps` is not positive, the stabiliser is unknown or sees the future, or a part is not of
+            its kind.
     """
 
     def __init__(
         self,
-        landmarker: Landmarker | None = None,
+        landmarker: LandmarkModel | None = None,
         detector: Detector | None = None,
-        stabilizer: str | Stabilizer = DEFAULT_STABILIZER,
+        stabilizer: str | Stabilizer | FaceFilter = DEFAULT_STABILIZER,
         config: TrackerConfig | None = None,
         fps: float = 25.0,
         motion: bool = False,
     ) -> None:
-        if not fps > 0:
+        if not 0 < fps < math.inf:
             raise ConfigError(f"fps must be positive, got {fps}")
-        self.landmarker = landmarker or Landmarker()
-        device, threads = self.landmarker.device, self.landmarker.threads
-        self.detector = detector or FaceFinder(device=device, threads=threads)
-        choice = choose_stabilizer(stabilizer)
-        if choice.offline is not None:
-            raise ConfigError(
-                f"stabilizer {choice.name} needs the future: use steadyface.track or the command"
-            )
-        self.stabilizer = choice.causal
-        self.stabilizer_name = choice.name
-        self.config, self.fps = config or TrackerConfig(), fps
-        self._measures_motion = motion and self.stabilizer is not None and self.stabilizer.uses_motion
+        self.landmarker: LandmarkModel = Landmarker() if landmarker is None else landmarker
+        ours = self.landmarker if isinstance(self.landmarker, Landmarker) else None
+        device, threads = (ours.device, ours.threads) if ours else ("auto", None)
+        self.detector: Detector = FaceFinder(device=device, threads=threads) if detector is None else detector
+        self.config, self.fps = TrackerConfig() if config is None else config, fps
+        check_parts(self.landmarker, self.detector, stabilizer)
+        self.stabilizer, self.stabilizer_name = _causal(stabilizer)
+        self._measures_motion = motion and getattr(self.stabilizer, "uses_motion", False)
         finder = self.detector if isinstance(self.detector, FaceFinder) else None
         self._verifier = FaceVerifier(finder or FaceFinder(device=device, threads=threads), self.config)
         self._cuts = CutDetector(self.config.cuts)
-        self._prefetcher = LandmarkPrefetcher(self.landmarker, self.config.roi.prefetch_tolerance)
+        self._prefetcher = LandmarkPrefetcher(self.landmarker)
         self.reset()
 
     def reset(self) -> None:
@@ -87,11 +91,13 @@ class Tracker:
         self._cuts.reset()
         self._next_id = 0
         self._seconds: float | None = None
+        self._far_steps = 0
         self._restart()
 
     def _restart(self, tracks: Sequence[Track] = ()) -> None:
         """Forget all tracks but the given ones."""
         self._tracks: list[Track] = list(tracks)
+        self._earlier_tracks: list[Track] = []
         self._lost: list[Track] = []
         self._detected_seconds = -math.inf
 
@@ -111,10 +117,13 @@ class Tracker:
             ago are among them, marked `held`.
 
         Raises:
-            ConfigError: the frame is not uint8 of such a shape, or time does not move forward.
+            ConfigError: the frame is not uint8 of such a shape; time does not move forward, or so fast that
+                it must be milliseconds; or the model or the detector gives arrays of another shape.
         """
         frame = as_rgb(frame)
-        seconds = self._advance(seconds)
+        if next_frame is not None and not isinstance(next_frame, VideoFrame):
+            raise ConfigError(f"next_frame must be a VideoFrame, got {type(next_frame).__name__}")
+        seconds = self._advance(seconds, by_reader=next_frame is not None)
         if self._cuts.step(frame):
             limits = self.config.appearance
             self._restart([track for track in self._tracks if track.is_unchanged(frame, limits)])
@@ -127,13 +136,25 @@ class Tracker:
         room = self.config.max_faces - len(faces)
         return sorted([*faces, *self._coast(seconds)[:room]], key=lambda face: face.face_id)
 
-    def _advance(self, seconds: float | None) -> float:
-        """Set the time, and forget the tracks lost more than `memory_seconds` ago."""
+    def _advance(self, seconds: float | None, by_reader: bool) -> float:
+        """Set the time, and forget the tracks lost more than `memory_seconds` ago.
+
+        Slides, whose times a reader knows, may stand for long; a times of a caller as far apart are in ms.
+        """
         before = self._seconds
         if seconds is None:
             seconds = 0.0 if before is None else before + 1 / self.fps
+        seconds = as_seconds(seconds)
         if before is not None and seconds <= before:
             raise ConfigError(f"time runs backwards: {seconds:.4f} s after {before:.4f} s")
+        far = before is not None and seconds - before > _FAR and not by_reader
+        self._far_steps = self._far_steps + 1 if far else 0
+        if self._far_steps == _TOO_MANY:
+            self._far_steps = 0
+            raise ConfigError(
+                f"seconds must be seconds, not milliseconds: the last {_TOO_MANY} frames are more than "
+                f"{_FAR:g} s apart; for pictures as far apart as that use steadyface.detect"
+            )
         self._seconds = seconds
         memory = self.config.memory_seconds
         self._lost = [track for track in self._lost if seconds - track.last_seconds <= memory]
@@ -141,10 +162,27 @@ class Tracker:
 
     def _predict(self, frame: Frame, seconds: float, next_frame: VideoFrame | None) -> list[Landmarks]:
         """Predict the landmarks of every track, in its predicted region."""
+        regions, self._earlier_tracks = self._regions(seconds), self._tracks
         if not self._tracks:
             return []
-        after = None if next_frame is None else (next_frame.image, self._regions(next_frame.seconds))
-        return list(self._prefetcher.predict(frame, self._regions(seconds), after))
+        after = None
+        if next_frame is not None:
+            after = next_frame.image, predicted_regions(self._tracks, next_frame.seconds, self.config)
+        return list(self._prefetcher.predict(frame, regions, after))
+
+    def _regions(self, seconds: float) -> Regions:
+        """Regions of the tracks as they were known before the last frame, so that the network can work ahead.
+
+        If one differs by the tolerance or more from what is known by now, or the faces do, those of now. The
+        network need not really have worked ahead: the same frames give the same points either way.
+        """
+        regions = predicted_regions(self._tracks, seconds, self.config)
+        earlier = predicted_regions(self._earlier_tracks, seconds, self.config)
+        same = list(regions) == list(earlier) and all(
+            region_change(earlier[face_id], region) < self.config.roi.prefetch_tolerance
+            for face_id, region in regions.items()
+        )
+        return earlier if same else regions
 
     def _match(self, observations: list[Observation], seconds: float) -> list[Match]:
         """Match observations to tracks; where two lie on one face, one track keeps it and the other is lost.
@@ -196,7 +234,7 @@ class Tracker:
         """Add the faces that the detector finds and the landmark network confirms, as lost or new tracks."""
         self._detected_seconds = seconds
         known = [observation for _, observation in matches]
-        landmarks = self._new_faces(frame, points_of(known))
+        landmarks = detect_new_faces(frame, self.detector, self.landmarker, points_of(known), self.config)
         found = observe(frame, landmarks, self.config, known)
         return self._identify(matches, found, seconds) if found else matches
 
@@ -239,28 +277,6 @@ class Tracker:
                 coasting.append(fading)
         return coasting
 
-    def _new_faces(self, frame: Frame, known: FaceStack) -> list[Landmarks]:
-        """Detect the faces that are not known yet, largest first, as many as there is room for."""
-        boxes = self.detector(frame)
-        boxes = boxes[np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")]
-        matching, min_size = self.config.matching, self.config.verifier.min_size
-        boxes = boxes[~(iou(boxes, bounding_box(known)) > matching.detection_iou).any(axis=1)]
-        found: list[Landmarks] = []
-        while len(boxes) and (room := self.config.max_faces - len(known)) > 0:
-            for landmarks in self._predict_twice(frame, boxes[:room]):
-                shape = landmarks.points[None]
-                sure = is_face(frame, landmarks, self.config.accept, min_size)
-                if sure and not same_face(shape, known, matching).any():
-                    found.append(landmarks)
-                    known = np.concatenate([known, shape])
-            boxes = boxes[room:]
-        return found
-
-    def _predict_twice(self, frame: Frame, boxes: Boxes) -> Landmarks:
-        """Predict in the detected boxes, then in the regions that tracking would use."""
-        first = self.landmarker.predict_regions(frame, [Region.around_box(box) for box in boxes])
-        return self.landmarker.predict_regions(frame, [face_region(points) for points in first.points])
-
     def _identify(self, matches: list[Match], found: list[Observation], seconds: float) -> list[Match]:
         """Give found faces the ids of lost tracks, or new ones.
 
@@ -301,9 +317,21 @@ class Tracker:
         others = {track.face_id: other.points for track, other in matches if track.face_id != face_id}
         return find_occluder(observation.points, others, self.config.occlusion)
 
-    def _regions(self, seconds: float) -> Regions:
-        return {track.face_id: track.predicted_roi(seconds, self.config) for track in self._tracks}
-
     def _take_id(self) -> int:
         self._next_id += 1
         return self._next_id - 1
+
+
+def predicted_regions(tracks: Sequence[Track], seconds: float, config: TrackerConfig) -> Regions:
+    """Predict the region of each track's face at a time, by id."""
+    return {track.face_id: track.predicted_roi(seconds, config) for track in tracks}
+
+
+def _causal(stabilizer: str | Stabilizer | FaceFilter) -> tuple[FaceFilter | None, str]:
+    """Causal filter and name of a stabiliser; None leaves the raw points."""
+    if not isinstance(stabilizer, str | Stabilizer):
+        return stabilizer, type(stabilizer).__name__
+    choice = choose_stabilizer(stabilizer)
+    if choice.offline is not None:
+        raise ConfigError(f"stabilizer {choice.name} needs the future: use steadyface.track or the command")
+    return choice.causal, choice.name

@@ -1,0 +1,101 @@
+"""Faces that a detector finds in an image and the landmark network confirms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from steadyface.arrays import Boxes, FaceStack, Frame
+from steadyface.detector import Detector
+from steadyface.geometry import Region, as_boxes, bounding_box, iou
+from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks, predict_faces
+from steadyface.tracking.config import TrackerConfig
+from steadyface.tracking.matching import same_face
+from steadyface.tracking.roi import face_region
+from steadyface.tracking.verifier import is_face
+
+
+def detect_boxes(detector: Detector, frame: Frame) -> Boxes:
+    """Detect the faces of a frame, the largest first.
+
+    Args:
+        detector: any callable image → boxes.
+        frame: RGB uint8 (H, W, 3).
+
+    Raises:
+        ConfigError: the detector gives anything but (N, 4) boxes.
+    """
+    boxes = as_boxes(detector(frame))
+    return boxes[np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")]
+
+
+def predict_in_boxes(
+    model: LandmarkModel, frames: Sequence[np.ndarray], boxes: Sequence[Boxes]
+) -> list[list[Landmarks]]:
+    """Predict the landmarks in the detected boxes, then in the regions that tracking would use.
+
+    Args:
+        model: predicts the landmarks; a `Landmarker` takes the faces of several frames together.
+        frames: RGB uint8 (H, W, 3).
+        boxes: of each frame, px of that frame.
+
+    Returns:
+        Landmarks of each frame's boxes, in their order.
+    """
+    first = _predict(model, frames, [[Region.around_box(box) for box in each] for each in boxes])
+    return _predict(model, frames, [[face_region(face.points) for face in each] for each in first])
+
+
+def confirm_faces(
+    frame: Frame, candidates: Sequence[Landmarks], known: FaceStack, config: TrackerConfig
+) -> list[Landmarks]:
+    """Select the candidates that are faces, each once, and none that is known.
+
+    Args:
+        frame: RGB uint8 (H, W, 3).
+        candidates: landmarks of one face each, image px.
+        known: (N, 68, 2) points of known faces, image px.
+        config: `accept` is the least mean score.
+    """
+    found: list[Landmarks] = []
+    for face in candidates:
+        shape = face.points[None]
+        sure = is_face(frame, face, config.accept, config.verifier.min_size)
+        if sure and not same_face(shape, known, config.matching).any():
+            found.append(face)
+            known = np.concatenate([known, shape])
+    return found
+
+
+def detect_new_faces(
+    frame: Frame, detector: Detector, model: LandmarkModel, known: FaceStack, config: TrackerConfig
+) -> list[Landmarks]:
+    """Detect the faces of a frame that are not known yet, largest first, as many as there is room for.
+
+    Args:
+        frame: RGB uint8 (H, W, 3).
+        detector: any callable image → boxes.
+        model: predicts the landmarks.
+        known: (N, 68, 2) points of the tracked faces, image px.
+        config: `max_faces` includes the known ones.
+    """
+    boxes = detect_boxes(detector, frame)
+    boxes = boxes[~(iou(boxes, bounding_box(known)) > config.matching.detection_iou).any(axis=1)]
+    found: list[Landmarks] = []
+    while len(boxes) and (room := config.max_faces - len(known)) > 0:
+        [candidates] = predict_in_boxes(model, [frame], [boxes[:room]])
+        confirmed = confirm_faces(frame, candidates, known, config)
+        known = np.concatenate([known, np.array([face.points for face in confirmed]).reshape(-1, 68, 2)])
+        found, boxes = [*found, *confirmed], boxes[room:]
+    return found
+
+
+def _predict(
+    model: LandmarkModel, frames: Sequence[np.ndarray], regions: Sequence[Sequence[Region]]
+) -> list[list[Landmarks]]:
+    if len(frames) == 1 or not isinstance(model, Landmarker):
+        return [list(predict_faces(model, frame, here)) for frame, here in zip(frames, regions, strict=True)]
+    pairs = [(frame, region) for frame, here in zip(frames, regions, strict=True) for region in here]
+    faces = iter(model.predict_pairs(pairs))
+    return [[next(faces) for _ in here] for here in regions]

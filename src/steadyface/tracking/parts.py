@@ -1,0 +1,75 @@
+"""Parts and times that a caller brings to a tracker, and checks of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol, runtime_checkable
+
+from steadyface.arrays import Points, Scores
+from steadyface.errors import ConfigError
+from steadyface.landmarker import LandmarkModel
+from steadyface.motion import Displacements
+from steadyface.stabilizer import Stabilizer
+
+
+@runtime_checkable
+class FaceFilter(Protocol):
+    """A causal filter of one face's points, for `Tracker(stabilizer=…)`; every `CausalFilter` is one.
+
+    A class of your own needs only `step`. As a subclass of `stabilizer.CausalFilter` it gets the rejection of
+    outliers, gaps and cuts, and defines `begin` and `advance`.
+    """
+
+    def step(
+        self,
+        state: Any,
+        points: Points,
+        dt: float | None = None,
+        scores: Scores | None = None,
+        motion: Displacements | None = None,
+    ) -> tuple[Any, Points]:
+        """Filter one frame.
+
+        Args:
+            state: as the last call returned it; None in a face's first frame.
+            points: (68, 2) raw, image px.
+            dt: seconds since the last frame with the face; None in its first frame.
+            scores: (68,) in [0, 1].
+            motion: displacements measured in the picture, if the filter's `uses_motion` is true; else None.
+
+        Returns:
+            State for the next call, and the filtered points (68, 2), image px.
+        """
+
+
+def check_parts(landmarker: object, detector: object, stabilizer: object) -> None:
+    """Check that the parts of a tracker have the methods that it calls.
+
+    Raises:
+        ConfigError: one has not.
+    """
+    if not isinstance(landmarker, LandmarkModel):
+        raise ConfigError(f"landmarker must have a method predict_regions, got {_kind(landmarker)}")
+    if not callable(detector):
+        raise ConfigError(f"detector must be a callable image → boxes, got {_kind(detector)}")
+    if not isinstance(stabilizer, str | Stabilizer | FaceFilter):
+        raise ConfigError(f"stabilizer must be a name, or have a method step, got {_kind(stabilizer)}")
+
+
+def as_seconds(value: Any) -> float:
+    """Check the time of a frame.
+
+    Raises:
+        ConfigError: not a finite number.
+    """
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"seconds must be a number, got {value!r}") from error
+    if not math.isfinite(seconds):
+        raise ConfigError(f"seconds must be finite, got {seconds}")
+    return seconds
+
+
+def _kind(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else type(value).__name__
