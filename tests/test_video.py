@@ -309,10 +309,9 @@ class TestImages:
         assert (sequence.width, sequence.height) == (WIDTH, HEIGHT)
 
     def test_unreadable(self, tmp_path: Path) -> None:
-        write_image(tmp_path / "1.png", picture(1))
         (tmp_path / "2.png").write_text("no image")
         with pytest.raises(DataError, match=r"2\.png"):
-            list(ImageSequence(tmp_path))
+            open_frames(tmp_path / "2.png")
         with pytest.raises(DataError, match=r"3\.png"):
             open_frames(tmp_path / "3.png")
 

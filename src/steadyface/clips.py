@@ -35,15 +35,21 @@ _OpenOverlay = Callable[[Frames], AbstractContextManager[Callable[..., None]]]
 class ClipSummary:
     """Result of tracking one input.
 
-    Args:
-        source: the input.
-        frames, frames_with_face, faces: counts; a face that is only held counts for no frame.
-        seconds: wall time.
-        jitter_raw, jitter: `metrics.jitter` of raw and stabilised points, % of inter-ocular distance.
-        delay: frames by which the stabilised points lag the raw ones; NaN where no face moves.
-        files: the files written.
-        problems: one line each: an interrupt, a damaged video, no face at all, a file that cannot be written.
-        interrupted: by a signal, such as Ctrl-C.
+        Args:
+            source: the input.
+            frames, frames_with_face, faces: counts; a face that is only held counts for no frame.
+            seconds: wall time.
+            jitter_raw, jitter: `metrics.jitter` of raw and stabilised points, % of inter-ocular distance.
+            delay: frames by which the stabilised points lag the raw ones; NaN where no face moves.
+            files: the files written.
+    <<<<<<< HEAD
+            problems: one line each: an interrupt, a damaged video, no face at all, a file that cannot be written.
+            interrupted: by a signal, such as Ctrl-C.
+    =======
+            problems: one line each: Ctrl-C, a damaged video, no face at all, a file that cannot be written.
+            interrupted: by Ctrl-C.
+            notes: one line each about what was left out on purpose; no problem.
+    >>>>>>> 5461a3b (wip)
     """
 
     source: Path
@@ -57,6 +63,7 @@ class ClipSummary:
     files: tuple[Path, ...]
     problems: tuple[str, ...] = ()
     interrupted: bool = False
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def failed(cls, source: Path, problem: str, interrupted: bool = False) -> ClipSummary:
@@ -94,6 +101,7 @@ class ClipSummary:
             "delay_frames": _finite_or_none(self.delay),
             "files": [str(file) for file in self.files],
             "problems": list(self.problems),
+            "notes": list(self.notes),
             "interrupted": self.interrupted,
         }
         return json.dumps(values, ensure_ascii=False)
@@ -172,6 +180,7 @@ def track_clip(
         files=(*result.files, *([drawn] if draws and drawn.exists() else [])),
         problems=(*problems, *result.failures),
         interrupted=ended.interrupted,
+        notes=tuple(frames.notes),
     )
 
 

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8, UInt16
 
 from steadyface.arrays import Crop, Frame
-from steadyface.errors import ConfigError, DataError
-from steadyface.files import read_bytes, write_bytes
+from steadyface.errors import ConfigError, DataError, MissingExtraError
+from steadyface.files import read_bytes, reading, write_bytes
 from steadyface.geometry import Affine, Region
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+SUFFIXES = HEIF_SUFFIXES | {
+    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".avif", ".jp2", ".ppm", ".pgm"),
+}
+"""Suffixes of images, in lower case. Those of HEIF need the `heif` extra."""
 
+Pixels = UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 3"]
+"""RGB of 8 or 16 bits."""
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 _ROWS = 3
+_TAILS = 0.001  # of the pixels, at each end, that `Levels.of` lets become black or white
+_NARROW = 0.5  # of the range of 16 bits: a picture that uses less of it is stretched
 
 
 def as_rgb(image: np.ndarray) -> Frame:
@@ -47,17 +64,171 @@ def _describe(value: object) -> str:
     return f"{type(value).__name__}: pass a NumPy array"
 
 
-def read_image(path: str | Path) -> Frame:
-    """Read an image as RGB uint8 (H, W, 3), turned by its EXIF orientation; grey and alpha become RGB.
+@dataclass(frozen=True)
+class Levels:
+    """Range of 16-bit levels that becomes 0 to 255.
+
+    Args:
+        low, high: levels that become black and white; those outside are clipped.
+    """
+
+    low: int = 0
+    high: int = 65_535
+
+    @property
+    def stretched(self) -> bool:
+        """Whether the range is less than that of 16 bits."""
+        return self != Levels()
+
+    @classmethod
+    def of(cls, histogram: Int[np.ndarray, "65536"]) -> Levels:
+        """Percentiles 0.1 and 99.9 of a histogram; all levels if these span half of the 16 bits or more.
+
+        Cameras of 10 to 14 bits and infrared cameras fill only a part of a 16-bit file.
+        """
+        below = np.cumsum(histogram) / max(histogram.sum(), 1)
+        low, high = (int(level) for level in np.searchsorted(below, (_TAILS, 1 - _TAILS)))
+        if high - low >= _NARROW * 65_536:
+            return cls()
+        return cls(low, max(high, low + 1))
+
+    def __call__(self, image: UInt16[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+        """Bring levels to 8 bits, rounded."""
+        scaled = (np.arange(65_536.0) - self.low) * (255 / (self.high - self.low))
+        return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)[image]
+
+
+def histogram_of(image: UInt16[np.ndarray, "*shape"]) -> Int[np.ndarray, "65536"]:
+    """Count the levels of a 16-bit image, of a large one at about a million pixels."""
+    step = max(1, round((image.shape[0] * image.shape[1] / 1e6) ** 0.5))
+    return np.bincount(image[::step, ::step].ravel(), minlength=65_536)
+
+
+def read_image(path: str | Path, levels: Levels | None = None) -> Frame:
+    """Read an image as RGB uint8 (H, W, 3), turned by its orientation; grey and alpha become RGB.
+
+    Args:
+        path: of the image. HEIC and HEIF need the `heif` extra.
+        levels: range of a 16-bit image that becomes 0 to 255; None takes `Levels.of` the image.
 
     Raises:
-        DataError: missing, empty, or not an image.
+        DataError: missing, empty, damaged, or not an image.
     """
-    data = np.frombuffer(read_bytes(path), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    image = read_levels(path)
+    if image.dtype == np.uint16:
+        return (levels or Levels.of(histogram_of(image)))(image)
+    return image
+
+
+def read_levels(path: str | Path) -> Pixels:
+    """Read an image as RGB with 8 or 16 bits, as the file has them; otherwise as `read_image`.
+
+    Raises:
+        DataError: missing, empty, damaged, or not an image.
+    """
+    data = read_bytes(path)
+    if _is_heif(data):
+        return _decode_heif(path, data)
+    if data.startswith(_PNG):
+        data = _sound_png(path, data)
+    with quiet_opencv():
+        try:
+            flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+        except cv2.error as error:
+            raise DataError(path, f"not an image that can be read: {error.err}") from error
     if image is None or not image.size:
         raise DataError(path, "not an image that can be read")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    if image.dtype not in (np.uint8, np.uint16):
+        raise DataError(path, f"its pixels are {image.dtype}; whole numbers of 8 or 16 bits can be read")
+    image = rgb_of_bgr(image)
+    return _as_avif_says(image, data) if data[4:12] == b"ftypavif" else image
+
+
+def rgb_of_bgr(image: np.ndarray) -> Pixels:
+    """Convert OpenCV's grey, BGR or BGRA to RGB of the same bits."""
+    channels = image.shape[2] if image.ndim == 3 else 1
+    code = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}[channels]
+    return cv2.cvtColor(image, code)
+
+
+def is_heif(path: Path) -> bool:
+    """Whether a file holds a HEIF still by its first bytes, whatever its name."""
+    try:
+        with path.open("rb") as file:
+            return _is_heif(file.read(12))
+    except OSError:  # said by the reader
+        return False
+
+
+def _is_heif(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+
+
+def has_heif() -> bool:
+    """Whether the `heif` extra is installed."""
+    return find_spec("pillow_heif") is not None
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV from printing about broken images; their errors say it."""
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)
+
+
+def _decode_heif(path: str | Path, data: bytes) -> Frame:
+    """Decode the primary image of a HEIF file: tiles are put together, the orientation is applied."""
+    if not has_heif():
+        raise DataError(path, f"a HEIF image; {MissingExtraError('pillow-heif', 'heif')}")
+    import pillow_heif
+
+    with reading(path, "a HEIF image that can be read"):
+        return as_rgb(np.asarray(pillow_heif.open_heif(data, convert_hdr_to_8bit=True)))
+
+
+def _sound_png(path: str | Path, data: bytes) -> bytes:
+    """Parts of a PNG without damage; libpng would print about others to the error stream."""
+    parts, start, kind = [_PNG], len(_PNG), b""
+    while kind != b"IEND":
+        size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
+        end = start + 8 + size
+        if end + 4 > len(data):
+            raise DataError(path, "not an image that can be read: its end is missing")
+        if zlib.crc32(data[start + 4 : end]) == int.from_bytes(data[end : end + 4], "big"):
+            parts.append(data[start : end + 4])
+        elif kind[:1].isupper():  # lower case: a part that is not needed for the picture
+            raise DataError(
+                path, f"not an image that can be read: its part {kind.decode(errors='replace')} is damaged"
+            )
+        start = end + 4
+    return b"".join(parts)
+
+
+def _as_avif_says(image: Any, data: bytes) -> Any:
+    """Turn and mirror an AVIF image by its properties irot and imir, which OpenCV leaves out."""
+    for kind, content in _boxes(data, b"meta", b"iprp", b"ipco"):
+        if kind == b"irot":
+            image = np.rot90(image, content[0] & 3)
+        elif kind == b"imir":
+            image = image[:, ::-1] if content[0] & 1 else image[::-1]
+    return np.ascontiguousarray(image)
+
+
+def _boxes(data: bytes, *path: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield kind and content of the boxes (ISO/IEC 14496-12) inside of nested ones."""
+    start = 0
+    while start + 8 <= len(data):
+        size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
+        content = data[start + 8 : start + size if size else len(data)]
+        if not path:
+            yield kind, content
+        elif kind == path[0]:
+            yield from _boxes(content[4:] if kind == b"meta" else content, *path[1:])
+        start += max(size, 8) if size else len(data)
 
 
 def write_image(path: str | Path, image: Frame) -> None:

@@ -71,6 +71,7 @@ def track(
     check_names(inputs)
     pipeline = build(options)
     problems: list[str] = []
+    notes: list[str] = []
     with held_interrupts() as interrupts:
         for source in inputs:
             name = display_name(source)
@@ -99,10 +100,11 @@ def track(
                 summary = ClipSummary.failed(source, f"{name}: {type(error).__name__}: {error}")
             _print_summary(summary, quiet, json)
             problems += summary.problems
+            notes += summary.notes
             if summary.interrupted:
                 break
-    for problem in problems:
-        complain(problem)
+    for line in (*notes, *problems):
+        complain(line)
     return 1 if problems else 0
 
 

@@ -137,9 +137,11 @@ def _device(kind: str, number: int) -> tuple[str, dict[str, str]]:
 
 
 def video_stream(container: InputContainer) -> Any:
-    """First video stream that is no cover picture, or None."""
+    """First video stream that is no cover picture, and no still where there is a moving one; or None."""
     cover = av.stream.Disposition.attached_pic
-    return next((stream for stream in container.streams.video if not stream.disposition & cover), None)
+    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    moving = [stream for stream in streams if stream.frames != 1]
+    return next(iter(moving or streams), None)
 
 
 def stream_duration(container: InputContainer, stream: Any) -> float | None:

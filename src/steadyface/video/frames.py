@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from steadyface.arrays import Frame
 from steadyface.errors import ConfigError, SteadyfaceError, VideoError
+from steadyface.images import Levels
 
 DEFAULT_FPS = 25.0
 """Frame rate of image folders, and of streams that name none."""
@@ -20,7 +22,7 @@ class VideoFrame:
     """One frame as it is shown.
 
     Args:
-        index: number among the frames that are read, from 0.
+        index: number in the source, from 0.
         seconds: presentation time since the start of the source; strictly increasing.
         image: RGB uint8 (H, W, 3), upright: a phone's display rotation is applied.
         file: name of its file, in a folder of images; else empty.
@@ -45,6 +47,8 @@ class Frames:
         begin: seconds of the first frame where reading starts later than the source; else 0.
         has_audio: whether there is sound that a `VideoWriter` can take over.
         damage: None, or one line about what could not be read; complete once the last frame is taken.
+        notes: lines about what is left out on purpose.
+        levels: range of 16-bit levels that becomes 0 to 255; None for sources of other bits.
     """
 
     path: Path
@@ -58,7 +62,12 @@ class Frames:
     begin = 0.0
     has_audio = False
     damage: str | None = None
+    levels: Levels | None = None
     _frames: Iterator[VideoFrame]
+
+    @cached_property
+    def notes(self) -> list[str]:
+        return []
 
     def __iter__(self) -> Iterator[VideoFrame]:
         return self
@@ -80,7 +89,13 @@ class Frames:
     def meta(self) -> dict[str, Any]:
         """Describe the frames for `Tracks.meta`; start and end only where a part of the source is read."""
         meta: dict[str, Any] = {"size": [self.width, self.height], "fps": self.fps, "damage": self.damage}
-        return meta | ({"start": self.start, "end": self.end} if self.start or self.end is not None else {})
+        if self.start or self.end is not None:
+            meta |= {"start": self.start, "end": self.end}
+        if self.notes:
+            meta["notes"] = self.notes
+        if self.levels and self.levels.stretched:
+            meta["levels"] = [self.levels.low, self.levels.high]
+        return meta
 
     def stop(self) -> None:
         """End a read that waits for more in another thread."""

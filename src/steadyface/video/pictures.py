@@ -1,32 +1,66 @@
-"""An image, or a folder of images, as the frames of a video."""
+"""An image, the frames of an image file, or a folder of images, as the frames of a video."""
 
 from __future__ import annotations
 
-import math
 import re
+from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from steadyface.errors import VideoError
-from steadyface.images import SUFFIXES, read_image
+import numpy as np
+
+from steadyface.arrays import Frame
+from steadyface.errors import DataError, VideoError
+from steadyface.images import (
+    HEIF_SUFFIXES,
+    SUFFIXES,
+    Levels,
+    Pixels,
+    has_heif,
+    histogram_of,
+    read_image,
+    read_levels,
+)
 from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span, positive
+from steadyface.video.pages import Pages, kind_of_pages
+
+_OTHERS = frozenset(
+    {
+        *(".gif", ".jxl", ".exr", ".hdr", ".tga", ".psd", ".svg", ".ico", ".pbm", ".pnm", ".jfif", ".mpo"),
+        *(".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"),
+    }
+)
+"""Suffixes of images that are not read in folders, and named."""
+
+_EIGHT_BITS = frozenset({".jpg", ".jpeg", ".bmp", ".webp"})
+
+_ROUNDING = 1e-6
+"""Tolerance of times in frames: rounding errors of float64 count as equal."""
+
+_SAMPLES = 16
+"""Number of images that `Levels` are taken from."""
 
 
 class ImageSequence(Frames):
-    """Read an image, or the images of a folder in natural order (img2 before img10), as a video.
+    """Read an image, the frames of an image file, or the images of a folder in natural order, as a video.
+
+    In natural order img2 comes before img10. An image of a folder that cannot be read is left out, and named
+    in `damage`; the others keep their numbers.
 
     Args:
         path: of an image or a folder; other files in the folder are ignored.
-        fps: frame rate; image n is at n / fps seconds.
+        fps: frame rate; image n is at n / fps seconds. An animated WebP has times of its own.
         start, end: seconds; the images from start on and before end are read.
 
     Attributes:
         width, height: px, of the first image; the others may differ.
+        levels: range of 16-bit images that becomes 0 to 255, from all of them; None for images of 8 bits.
         others: as of `Frames`.
 
     Raises:
-        VideoError: the folder has no image, or none between start and end.
-        DataError: an image cannot be read.
+        VideoError: the folder has no image that can be read, or none between start and end.
+        DataError: a single image cannot be read.
         ConfigError: fps is not positive, or end is not after start.
     """
 
@@ -36,35 +70,126 @@ class ImageSequence(Frames):
         check_span(start, end)
         self.start, self.end = start, end
         self.path, self.fps = Path(path), float(positive("fps", fps))
-        images = images_of(self.path) if self.path.is_dir() else [self.path]
+        self._lost: list[tuple[int, DataError]] = []
+        self._pages: Pages | None = None
+        if self.path.is_dir():
+            self._images = self._list()
+        else:
+            self._images = [self.path]
+            kind = kind_of_pages(self.path)
+            self._pages = Pages(self.path, kind) if kind else None
+            if self._pages and self._pages.damage:
+                self.damage = f"{self.path}: {self._pages.damage}"
+        self._choose()
+        self._find_levels()
+        frames = self._read()
+        first = next(frames, None)
+        if first is None:
+            raise VideoError(
+                self.path, f"none of its {len(self._images)} images can be read: {self._lost[0][1]}"
+            )
+        self.begin = first.seconds if start else 0.0
+        self.height, self.width = first.image.shape[:2]
+        self._frames = chain([first], frames)
+
+    def _list(self) -> list[Path]:
+        """List the folder's images; those that are skipped are named in `notes`."""
+        images = images_of(self.path)
+        if not has_heif():
+            images = [path for path in images if path.suffix.lower() not in HEIF_SUFFIXES]
+        others = images_of(self.path, _OTHERS if has_heif() else _OTHERS | HEIF_SUFFIXES)
+        counts = Counter(path.suffix.lower() for path in others)
+        if counts:
+            listed = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
+            hint = "; HEIF needs: pip install 'steadyface[heif]'" if HEIF_SUFFIXES & set(counts) else ""
+            self.notes.append(f"{self.path}: images of kinds that are not read: {listed}{hint}")
         if not images:
-            raise VideoError(path, f"the folder holds no image ({' '.join(sorted(SUFFIXES))})")
-        first, last = _first_at(start, self.fps), math.inf if end is None else _first_at(end, self.fps)
-        chosen = [(number, image) for number, image in enumerate(images) if first <= number < last]
-        if not chosen:
-            length = f"its {len(images)} images end at {len(images) / fps:g} s"
-            raise VideoError(path, f"{length}, before the start, {start:g} s")
-        self.frame_count = len(chosen)
-        self.duration = self.frame_count / self.fps
-        self.begin = first / self.fps
-        self.height, self.width = read_image(chosen[0][1]).shape[:2]
-        self._frames = self._read(chosen)
+            none = self.notes[0] if self.notes else f"{self.path}: no image ({' '.join(sorted(SUFFIXES))})"
+            raise VideoError(self.path, f"the folder holds {none.partition(': ')[2]}")
+        animated = [path.name for path in images if _holds_several(path)]
+        if animated:
+            several = f"{len(animated)} of its images hold several frames, of which the first is read"
+            self.notes.append(f"{self.path}: {several}: {', '.join(animated[:3])}")
+        return images
 
-    def _read(self, images: list[tuple[int, Path]]) -> Iterator[VideoFrame]:
+    def _choose(self) -> None:
+        """Find the times of all images, and which lie between start and end."""
+        pages = self._pages
+        times = pages.seconds if pages else None
+        count = pages.count if pages else len(self._images)
+        self._times = np.arange(count + 1) / self.fps if times is None else np.array(times)
+        if times is not None and times[-1]:
+            self.fps = count / times[-1]
+        slack = _ROUNDING / self.fps
+        inside = self._times[:-1] >= self.start - slack
+        if self.end is not None:
+            inside &= self._times[:-1] < self.end - slack
+        self._chosen = np.flatnonzero(inside)
+        if not len(self._chosen):
+            length = f"its {count} images end at {self._times[-1]:g} s"
+            raise VideoError(self.path, f"{length}, before the start, {self.start:g} s")
+        self.frame_count = len(self._chosen)
+        self.duration = float(self._times[self._chosen[-1] + 1] - self._times[self._chosen[0]])
+
+    def _find_levels(self) -> None:
+        """Find the range of 16-bit levels over all images, from some of them."""
+        count = len(self._times) - 1
+        histograms = []
+        for number in dict.fromkeys(np.linspace(0, count - 1, _SAMPLES).astype(int).tolist()):
+            try:
+                image = self._levels_of(number)
+            except DataError:  # named when it is read
+                continue
+            if image is None or image.dtype != np.uint16:
+                return
+            histograms.append(histogram_of(image))
+        self.levels = Levels.of(np.sum(histograms, axis=0)) if histograms else None
+
+    def _levels_of(self, number: int) -> Pixels | None:
+        """Pixels of an image as the file has them; None for a kind that always has 8 bits."""
+        if self._pages is not None:
+            return next(self._pages(number, number + 1))
+        path = self._images[number]
+        return None if path.suffix.lower() in _EIGHT_BITS else read_levels(path)
+
+    def _read(self) -> Iterator[VideoFrame]:
+        if self._pages is not None:
+            first, last = int(self._chosen[0]), int(self._chosen[-1]) + 1
+            for number, image in enumerate(self._pages(first, last), first):
+                levels = self.levels or Levels()
+                page = levels(image) if image.dtype == np.uint16 else image
+                yield VideoFrame(number, float(self._times[number]), page)
+            return
         folder = self.path.is_dir()
-        for index, (number, path) in enumerate(images):
-            yield VideoFrame(index, number / self.fps, read_image(path), path.name if folder else "")
+        for number in self._chosen.tolist():
+            path = self._images[number]
+            shown = self._try(number, path) if folder else read_image(path, self.levels)
+            if shown is not None:
+                yield VideoFrame(number, float(self._times[number]), shown, path.name if folder else "")
+
+    def _try(self, number: int, path: Path) -> Frame | None:
+        """Read an image; one that cannot be read becomes `damage`."""
+        try:
+            return read_image(path, self.levels)
+        except DataError as error:
+            self._lost.append((number, error))
+            first, problem = self._lost[0]
+            lost = f"{len(self._lost)} of {len(self._images)} images cannot be read"
+            self.damage = f"{self.path}: {lost}, the first is frame {first}: {problem}"
+            return None
 
 
-def _first_at(seconds: float, fps: float) -> int:
-    """Number of the first image at that time or later; float64 rounding errors count as equal."""
-    return math.ceil(seconds * fps - 1e-6)
+def _holds_several(path: Path) -> bool:
+    try:
+        return kind_of_pages(path) is not None
+    except DataError:  # named when it is read
+        return False
 
 
-def images_of(folder: Path) -> list[Path]:
+def images_of(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Path]:
     """List a folder's images in natural order, without hidden files."""
     try:
-        paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
+        paths = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.name[0] != "."]
     except OSError as error:
         raise VideoError(folder, f"cannot be listed: {error.strerror}") from error
     return sorted(paths, key=_natural)

@@ -12,7 +12,6 @@ from typing import Any
 import av
 
 from steadyface.errors import SteadyfaceError, VideoError
-from steadyface.images import SUFFIXES
 from steadyface.video.container import (
     STDIN,
     Pipe,
@@ -26,6 +25,7 @@ from steadyface.video.container import (
     video_stream,
 )
 from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span, unreadable
+from steadyface.video.pages import is_image
 from steadyface.video.pictures import ImageSequence
 from steadyface.video.pixels import Deinterlacer, RgbConverter, display_matrix, is_large, upright
 
@@ -261,6 +261,6 @@ def open_frames(
         ConfigError: `fps` is not positive, or `end` is not after `start`.
     """
     path = Path(source)
-    if path.is_dir() or path.suffix.lower() in SUFFIXES:
+    if path.is_dir() or is_image(path):
         return ImageSequence(path, fps, start, end)
     return VideoReader(source, start, end)
