@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 import pytest
 import scenes
 from live_frames import FACE, decoded, message, read_answer
 from live_server import Running, ask, told, until
+from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from steadyface.cli import main
+from steadyface.errors import ConfigError, DataError
 from steadyface.live import server as live
-from steadyface.live.session import Networks
+from steadyface.live.conversation import Conversation
+from steadyface.live.session import Networks, Session
 from steadyface.tracking import Tracker
 from steadyface.tracks import Tracks
 
@@ -141,6 +148,7 @@ def test_a_closed_tab_leaves_nothing(running: Running) -> None:
         connection.send(message(0))
         connection.recv(timeout=30)
         (session,) = running.sessions
+        assert session._folder is not None
         folder = Path(session._folder.name)
         path = ask(connection, type="save")["path"]
         assert running.get(path).status_code == 200
@@ -275,17 +283,81 @@ def test_a_missing_extra_is_named(
     assert "steadyface[live]" in line
 
 
-def test_ctrl_c_ends_it_while_a_tab_is_open() -> None:
+def test_a_connection_closed_from_here_while_it_is_greeted_leaves_no_traceback() -> None:
+    async def nothing(message: object = None) -> dict[str, str]:
+        return {"type": "websocket.disconnect"}
+
+    closed = WebSocket({"type": "websocket"}, nothing, nothing)  # where sending raises, as uvicorn's does
+    with ThreadPoolExecutor(1) as worker:
+        asyncio.run(Conversation(closed, Session(Networks()), worker).run())
+
+
+def test_requests_are_not_reported_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FastAPI reports them if both variables are set; without its exporter it would not start here."""
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    server = Running(Networks())
+    try:
+        assert server.get("/").status_code == 200
+    finally:
+        server.stop()
+    assert not caplog.records
+
+
+@contextmanager
+def recording_process(place: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A server with a tab that records; yields its process and the folder of its files."""
     command = [sys.executable, "-m", "steadyface", "live", "--no-open", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "TMPDIR": str(place)}
+    before = set(place.iterdir())
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[0].removeprefix("http://")
         with connect(f"ws://{address}/live") as connection:
             told(connection)
+            assert ask(connection, type="record", source="webcam")["type"] == "recording"
             connection.send(message(0))
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
+            (folder,) = set(place.iterdir()) - before
+            assert list(folder.rglob("*.csv"))
+            yield process, folder
+            process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_it_while_a_tab_records_and_leaves_nothing(name: str, tmp_path: Path) -> None:
+    with recording_process(tmp_path) as (process, folder):
+        for _ in range(2):  # the second while it ends
+            process.send_signal(getattr(signal, name))
+            time.sleep(0.05)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
+    assert not folder.exists()
+
+
+def test_what_a_killed_server_left_goes_at_the_next_start(tmp_path: Path) -> None:
+    with recording_process(tmp_path) as (process, left):
+        process.kill()
+    assert left.exists()
+    with recording_process(tmp_path) as (process, _):
+        assert not left.exists()
+        process.send_signal(signal.SIGINT)
+
+
+def test_a_temporary_folder_that_has_gone_is_one_message(tmp_path: Path) -> None:
+    session = Session(Networks(), tmp_path / "gone")
+    with pytest.raises(DataError, match="gone: cannot be written: No such file"):
+        session.start_recording("webcam")
+    session.answer(message(0))
+
+
+@pytest.mark.parametrize("step", [0.0, 5e-324, 1e-9, -1.0])
+def test_a_time_that_stands_is_refused(step: float) -> None:
+    session = Session(Networks())
+    session.answer(message(0, seconds=1.0 if step != 5e-324 else 0.0))
+    with pytest.raises(ConfigError, match="time runs backwards or stands"):
+        session.answer(message(1, seconds=(1.0 if step != 5e-324 else 0.0) + step))
 
 
 def test_a_face_takes_as_many_bytes_as_the_page_reads() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 
+import cv2
 import numpy as np
 import pytest
 import scenes
@@ -49,6 +51,24 @@ def test_an_answer_arrives_as_it_was_sent() -> None:
             assert np.array_equal(got[name], getattr(sent, name).astype(np.float32))
 
 
+def segment(marker: int, content: bytes = b"") -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", 2 + len(content)) + content
+
+
+def progressive(scans: int) -> bytes:
+    """The portrait as a progressive JPEG whose last scan is sent again and again."""
+    image = scenes.frames(1)[0]
+    coded, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+    assert coded
+    plain = data.tobytes()
+    last = plain.rindex(b"\xff\xda")
+    return plain[:last] + plain[last:-2] * (scans - plain.count(b"\xff\xda") + 1) + plain[-2:]
+
+
+HIDDEN = b"\xff\xd8\xff" + segment(0xC0, b"\x08" + struct.pack(">HH", 10_000, 10_000))
+"""A frame header behind a fill byte, which a decoder skips."""
+
+
 def header(width: int = scenes.WIDTH, height: int = scenes.HEIGHT, seconds: float = 0.0) -> bytes:
     return struct.pack("<IdHH", 0, seconds, width, height)
 
@@ -67,7 +87,7 @@ def claiming(width: int, height: int) -> bytes:
         (b"", "got 0 bytes"),
         (b"garbage", "got 7 bytes"),
         (header(), "got 16 bytes"),
-        (header(seconds=float("nan")) + jpeg(0), "finite, got nan"),
+        *((header(seconds=time) + jpeg(0), "from 0 to 1e") for time in (math.nan, math.inf, 1e300, -1e-9)),
         (header(width=0) + jpeg(0), "got 0 × 270"),
         (header(width=1921) + jpeg(0), "got 1921 × 270"),
         (header(width=481) + jpeg(0), "expected a JPEG of 481 × 270 px, got a JPEG of 480 × 270"),
@@ -76,11 +96,25 @@ def claiming(width: int, height: int) -> bytes:
         (header() + b"\xff\xd8\xff\xc0\x00\x0b\x08", "got no JPEG"),
         (header() + claiming(65_000, 65_000), "got a JPEG of 65000 × 65000"),
         (header() + jpeg(0)[:200] + bytes(3), "JPEG"),
+        (header() + HIDDEN + jpeg(0)[2:], "got no JPEG"),
+        (header() + b"\xff\xd8" + segment(0xE0, bytes(6)) + b"\0" + jpeg(0)[2:], "got no JPEG"),
+        (header() + jpeg(0)[:-2] + HIDDEN[3:] + b"\xff\xd9", "got no JPEG"),
+        (header() + b"\xff\xd8" + segment(0xFE) * 1000 + jpeg(0)[2:], "got no JPEG"),
+        (header() + jpeg(0)[:-2], "got no JPEG"),
+        (header() + progressive(1000), "got no JPEG"),
     ],
 )
 def test_what_is_no_frame_is_refused(data: bytes, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         read_frame(data)
+
+
+def test_a_progressive_jpeg_and_one_that_exif_turns_are_read_as_they_are() -> None:
+    assert read_frame(header() + progressive(12)).image.shape == (scenes.HEIGHT, scenes.WIDTH, 3)
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    turned = b"\xff\xd8" + segment(0xE1, exif) + jpeg(0)[2:]
+    assert cv2.imdecode(np.frombuffer(turned, np.uint8), 1).shape[:2] == (scenes.WIDTH, scenes.HEIGHT)
+    assert np.array_equal(read_frame(header() + turned).image, decoded(0))
 
 
 def test_the_size_of_a_jpeg_is_read_without_decoding() -> None:

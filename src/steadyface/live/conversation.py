@@ -36,7 +36,7 @@ class Conversation:
     async def run(self) -> None:
         """Answer the tab until it is closed or the connection breaks."""
         try:
-            await self._socket.send_json(greeting(self._session.stabilizer, self._session.decoder))
+            await self._send(greeting(self._session.stabilizer, self._session.decoder))
             async with asyncio.TaskGroup() as tasks:
                 answering = tasks.create_task(self._answer_frames())
                 await self._listen()
@@ -51,7 +51,7 @@ class Conversation:
                 self._waiting = data
                 self._arrived.set()
             elif reply := await self._try(self._answer_request, message["text"]):
-                await self._socket.send_json(reply)
+                await self._send(reply)
 
     async def _answer_frames(self) -> None:
         while True:
@@ -59,7 +59,7 @@ class Conversation:
             self._arrived.clear()
             data, self._waiting = self._waiting, None
             if data is not None and (reply := await self._try(self._session.answer, data, self._dropped)):
-                await self._socket.send_bytes(reply)
+                await self._send(reply)
 
     def _answer_request(self, text: str) -> dict[str, Any]:
         """Carry out a request of the page."""
@@ -93,5 +93,19 @@ class Conversation:
         try:
             return await loop.run_in_executor(self._worker, call, *arguments)
         except SteadyfaceError as error:
-            await self._socket.send_json({"type": "error", "message": str(error)})
+            await self._send({"type": "error", "message": str(error)})
             return None
+
+    async def _send(self, message: dict[str, Any] | bytes) -> None:
+        """Send bytes, or an object as JSON.
+
+        Raises:
+            WebSocketDisconnect: the tab has gone.
+        """
+        try:
+            if isinstance(message, bytes):
+                await self._socket.send_bytes(message)
+            else:
+                await self._socket.send_json(message)
+        except RuntimeError as error:  # the connection was closed from here, so that nothing may be sent
+            raise WebSocketDisconnect(1006, str(error)) from error

@@ -11,7 +11,7 @@ face     identity u32, held u32, jitter raw f32, jitter stabilised f32; f32 poin
 from __future__ import annotations
 
 import json
-import math
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +37,14 @@ CAUSAL_STABILIZERS = tuple(name for name in STABILIZERS if choose_stabilizer(nam
 """Stabilisers that use no future frame."""
 
 _FRAME, _ANSWER, _FACE = struct.Struct("<IdHH"), struct.Struct("<IIIfI"), struct.Struct("<IIff")
+_LATEST = 1e9  # s; a clock that starts with the page stays far below
+_DECODE = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # else EXIF may turn it
+_MOST_SEGMENTS, _MOST_SCANS = 200, 32
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+_FRAME_HEADERS = frozenset(bytes([i]) for i in range(0xC0, 0xD0)) - {b"\xc4", b"\xc8", b"\xcc"}  # but tables
+_SEGMENTS = frozenset(bytes([i]) for i in (*range(0xC0, 0xD0), *range(0xDA, 0xFF))) - {b"\xc8"}
+"""Second bytes of markers that begin a segment with a length."""
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # within a scan, zeros and restarts are data
 _MOST_CHARACTERS = 500  # of a JSON message; the limit also keeps its nesting harmless
 
 
@@ -80,38 +88,53 @@ def read_frame(data: bytes) -> FrameMessage:
     """Decode the frame in a binary message.
 
     Raises:
-        ConfigError: it is too short, its time is not finite, or it holds no JPEG of the size it states.
+        ConfigError: it is too short, its time is out of range, or it holds no JPEG of the size it states.
     """
     if len(data) <= _FRAME.size:
         raise ConfigError(f"a frame is a header of {_FRAME.size} bytes and a JPEG, got {len(data)} bytes")
     sequence, seconds, width, height = _FRAME.unpack_from(data)
-    if not math.isfinite(seconds):
-        raise ConfigError(f"a frame's time must be finite, got {seconds}")
+    if not 0 <= seconds <= _LATEST:
+        raise ConfigError(f"a frame's time must be from 0 to {_LATEST:g} s, got {seconds}")
     if not 1 <= min(width, height) <= max(width, height) <= LONGEST_SIDE:
         raise ConfigError(f"a frame has sides from 1 to {LONGEST_SIDE} px, got {width} × {height}")
     if (found := jpeg_size(data[_FRAME.size :])) != (width, height):
-        seen = f"a JPEG of {found[0]} × {found[1]}" if found else "no JPEG"
+        seen = f"a JPEG of {found[0]} × {found[1]}" if found else "no JPEG that is written plainly"
         raise ConfigError(f"expected a JPEG of {width} × {height} px, got {seen}")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8, offset=_FRAME.size), cv2.IMREAD_COLOR)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8, offset=_FRAME.size), _DECODE)
     if image is None:
         raise ConfigError(f"a JPEG of {len(data) - _FRAME.size} bytes cannot be decoded")
     return FrameMessage(sequence, seconds, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Read width and height from a JPEG's frame header; None if there is none.
+    """Read width and height from a JPEG's frame header; None unless it is one that hides nothing.
 
-    Checked before the picture is decoded, because a few bytes can claim a picture of gigabytes.
+    Checked before the picture is decoded, because a few bytes can claim a picture of gigabytes or ask for a
+    thousand passes over it. A decoder skips fill bytes and stray bytes before a marker, so that what it takes
+    for the frame header may not be what another parser does. Here both see the same: segments follow each
+    other without a gap, there is one frame header, and only a few scans, as every encoder writes it.
     """
     if data[:2] != b"\xff\xd8":
         return None
-    start = 2
-    while start + 9 <= len(data) and data[start] == 0xFF:
-        marker, length = data[start + 1], int.from_bytes(data[start + 2 : start + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # tables, not frame headers
+    size, start, scans = None, 2, 0
+    for _ in range(_MOST_SEGMENTS):
+        marker, length = data[start : start + 2], int.from_bytes(data[start + 2 : start + 4], "big")
+        if marker == _END_OF_IMAGE and scans:
+            return size
+        if marker[:1] != b"\xff" or marker[1:] not in _SEGMENTS or length < 2:
+            return None
+        if marker[1:] in _FRAME_HEADERS:
+            if size is not None or start + 9 > len(data):
+                return None
             height, width = struct.unpack_from(">HH", data, start + 5)
-            return width, height
+            size = width, height
         start += 2 + length
+        if marker == _START_OF_SCAN:
+            after = _MARKER.search(data, start)
+            scans += 1
+            if after is None or size is None or scans > _MOST_SCANS:
+                return None
+            start = after.start()
     return None
 
 

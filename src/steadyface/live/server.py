@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
@@ -18,10 +19,12 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from steadyface.errors import ConfigError
+from steadyface.interrupts import handled_by
 from steadyface.live.conversation import Conversation
 from steadyface.live.guard import LocalOnly
 from steadyface.live.messages import MOST_BYTES
 from steadyface.live.session import Networks, Session
+from steadyface.scratch import scratch_folder
 from steadyface.tracks.formats.tabular import meta_path
 
 HOST = "127.0.0.1"
@@ -31,7 +34,7 @@ _TRY_LATER = 1013  # WebSocket's code for a server that is full
 _PAGE = Path(str(files("steadyface"))) / "live" / "page"
 
 
-def make_app(networks: Networks, port: int) -> FastAPI:
+def make_app(networks: Networks, port: int, place: Path | None = None) -> FastAPI:
     """Make the ASGI application.
 
     One thread runs the networks of all sessions: a network already uses several cores, and a session must not
@@ -40,7 +43,9 @@ def make_app(networks: Networks, port: int) -> FastAPI:
     Args:
         networks: shared by all tabs.
         port: on which the server listens.
+        place: folder for recordings; None means the system's temporary folder.
     """
+    os.environ["FASTAPI_OTEL_AUTO_CONFIGURE"] = "false"  # FastAPI would report requests elsewhere if asked to
     worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="steadyface-live")
     sessions: set[Session] = set()
 
@@ -62,7 +67,7 @@ def make_app(networks: Networks, port: int) -> FastAPI:
             return
         async with opening:
             loop = asyncio.get_running_loop()
-            session = await loop.run_in_executor(worker, Session, networks)
+            session = await loop.run_in_executor(worker, Session, networks, place)
             sessions.add(session)
             try:
                 await Conversation(socket, session, worker).run()
@@ -92,8 +97,19 @@ def make_app(networks: Networks, port: int) -> FastAPI:
     return app
 
 
+class _Server(uvicorn.Server):
+    """Server that leaves signals to `serve`; uvicorn's own handling ends a second Ctrl-C in a traceback."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 def serve(networks: Networks, port: int, started: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C.
+    """Serve the page until Ctrl-C, SIGTERM or SIGHUP; more of them change nothing.
+
+    Recordings lie in a temporary folder, which is removed at the end. What a killed server left is removed
+    first.
 
     Args:
         networks: shared by all tabs.
@@ -102,18 +118,19 @@ def serve(networks: Networks, port: int, started: Callable[[str], None]) -> None
 
     Raises:
         ConfigError: the port is taken or cannot be used.
+        DataError: there is no temporary folder.
     """
-    with listen(port) as listening:
-        server = make_server(networks, listening)
-        started(f"http://{HOST}:{listening.getsockname()[1]}")
-        with contextlib.suppress(KeyboardInterrupt):
+    with listen(port) as listening, scratch_folder("steadyface-live-") as place:
+        server = make_server(networks, listening, place)
+        with handled_by(lambda *_: setattr(server, "should_exit", True)):
+            started(f"http://{HOST}:{listening.getsockname()[1]}")
             server.run(sockets=[listening])
 
 
-def make_server(networks: Networks, listening: socket.socket) -> uvicorn.Server:
-    """Make a server for a listening socket; uvicorn logs warnings only."""
+def make_server(networks: Networks, listening: socket.socket, place: Path | None = None) -> uvicorn.Server:
+    """Make a server for a listening socket; uvicorn logs warnings only. `place` is as for `make_app`."""
     config = uvicorn.Config(
-        make_app(networks, listening.getsockname()[1]),
+        make_app(networks, listening.getsockname()[1], place),
         ws="websockets-sansio",
         ws_max_size=MOST_BYTES,
         ws_per_message_deflate=False,
@@ -121,7 +138,7 @@ def make_server(networks: Networks, listening: socket.socket) -> uvicorn.Server:
         timeout_graceful_shutdown=1,
     )
     logging.getLogger("uvicorn.error").addFilter(_without_senders_traceback)
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def listen(port: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import tempfile
@@ -11,14 +12,15 @@ from pathlib import Path
 
 from steadyface.detector import choose_detector
 from steadyface.errors import ConfigError, DataError
+from steadyface.files import writing
 from steadyface.landmarker import Landmarker
 from steadyface.live.messages import CAUSAL_STABILIZERS, Answer, read_frame, write_answer
 from steadyface.live.recording import Recording
 from steadyface.live.steadiness import LastSecond
 from steadyface.pipeline import Pipeline, TrackingOptions, build
-from steadyface.tracks.formats.tabular import meta_path
 
 _LONGEST_NAME = 100
+_SHORTEST_STEP = 1e-6  # s between two frames
 
 
 class Networks:
@@ -73,11 +75,16 @@ class Saved:
 
 
 class Session:
-    """Tracker and recording of one tab. Call its methods one at a time, from any thread."""
+    """Tracker and recording of one tab. Call its methods one at a time, from any thread.
 
-    def __init__(self, networks: Networks) -> None:
-        self._networks = networks
-        self._folder = tempfile.TemporaryDirectory(prefix="steadyface-live-")
+    Args:
+        networks: shared by all tabs.
+        place: folder that the recordings lie below; None means the system's temporary folder.
+    """
+
+    def __init__(self, networks: Networks, place: Path | None = None) -> None:
+        self._networks, self._place = networks, place
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._recording: Recording | None = None
         self.recorded: dict[str, Path] = {}
         self.configure(networks.options.stabilizer, networks.decoder)
@@ -92,12 +99,13 @@ class Session:
             raise ConfigError("stop the recording first: its rows are of one stabiliser and decoder")
         self._pipeline = self._networks.pipeline(stabilizer, decoder)
         self.stabilizer, self.decoder = stabilizer, decoder
-        self._steadiness = LastSecond()
+        self.restart()
 
     def restart(self) -> None:
         """Forget all faces and the time before another source begins."""
         self._pipeline.tracker.reset()
         self._steadiness = LastSecond()
+        self._seconds = -math.inf
 
     def answer(self, data: bytes, dropped: int = 0) -> bytes:
         """Track the faces of a frame.
@@ -115,6 +123,9 @@ class Session:
         """
         began = time.perf_counter()
         frame = read_frame(data)
+        if frame.seconds - self._seconds < _SHORTEST_STEP:
+            raise ConfigError(f"time runs backwards or stands: {frame.seconds} s after {self._seconds} s")
+        self._seconds = frame.seconds
         faces = self._pipeline.tracker.step(frame.image, frame.seconds)
         jitter = self._steadiness.add(faces, frame.seconds)
         if self._recording is not None:
@@ -135,10 +146,9 @@ class Session:
         """
         if self._recording is not None:
             raise ConfigError("a recording is running already")
-        for path in self.recorded.values():
-            path.unlink(missing_ok=True)
-            meta_path(path).unlink(missing_ok=True)
-        self.recorded.clear()
+        self._delete_recordings()
+        with writing(self._place or "temporary folder"):
+            self._folder = tempfile.TemporaryDirectory(prefix="steadyface-live-", dir=self._place)
         meta = self._pipeline.meta(Path(source[:_LONGEST_NAME]).name, 0)
         self._recording = Recording(Path(self._folder.name) / f"{secrets.token_urlsafe(16)}.csv", meta)
 
@@ -162,5 +172,10 @@ class Session:
     def close(self) -> None:
         """Delete the recordings."""
         self._recording = None
+        self._delete_recordings()
+
+    def _delete_recordings(self) -> None:
         self.recorded.clear()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
