@@ -35,21 +35,16 @@ _OpenOverlay = Callable[[Frames], AbstractContextManager[Callable[..., None]]]
 class ClipSummary:
     """Result of tracking one input.
 
-        Args:
-            source: the input.
-            frames, frames_with_face, faces: counts; a face that is only held counts for no frame.
-            seconds: wall time.
-            jitter_raw, jitter: `metrics.jitter` of raw and stabilised points, % of inter-ocular distance.
-            delay: frames by which the stabilised points lag the raw ones; NaN where no face moves.
-            files: the files written.
-    <<<<<<< HEAD
-            problems: one line each: an interrupt, a damaged video, no face at all, a file that cannot be written.
-            interrupted: by a signal, such as Ctrl-C.
-    =======
-            problems: one line each: Ctrl-C, a damaged video, no face at all, a file that cannot be written.
-            interrupted: by Ctrl-C.
-            notes: one line each about what was left out on purpose; no problem.
-    >>>>>>> 5461a3b (wip)
+    Args:
+        source: the input.
+        frames, frames_with_face, faces: counts; a face that is only held counts for no frame.
+        seconds: wall time.
+        jitter_raw, jitter: `metrics.jitter` of raw and stabilised points, % of inter-ocular distance.
+        delay: frames by which the stabilised points lag the raw ones; NaN where no face moves.
+        files: the files written.
+        problems: one line each: an interrupt, a damaged video, no face, a file that cannot be written.
+        interrupted: by a signal, such as Ctrl-C.
+        notes: one line each about what was left out on purpose; no problem.
     """
 
     source: Path
