@@ -15,7 +15,9 @@ import pytest
 import scenes
 
 from steadyface import metrics
+from steadyface.detector import FaceFinder
 from steadyface.errors import ConfigError, VideoError
+from steadyface.landmarker import Landmarker
 from steadyface.pipeline import (
     TrackingKeywords,
     TrackingOptions,
@@ -62,7 +64,7 @@ def test_keywords_are_the_options() -> None:
     hints = typing.get_type_hints(TrackingOptions)
     options = {field.name: hints[field.name] for field in fields(TrackingOptions)}
     assert typing.get_type_hints(TrackingKeywords) == {
-        name: hint for name, hint in options.items() if name != "stabilizer"
+        name: hint for name, hint in options.items() if name not in ("stabilizer", "detector")
     }
 
 
@@ -152,6 +154,82 @@ def test_an_early_end_leaves_the_rows_so_far() -> None:
     tracks = run.take_table()
     assert tracks.frame.tolist() == [0, 1, 2]
     assert (run.frame_count, run.frames_with_face, tracks.meta["frames"]) == (3, 3, 3)
+
+
+class TestImagesInMemory:
+    """`track` takes arrays as they come, at a frame rate."""
+
+    def test_they_give_the_table_of_timed_frames(self) -> None:
+        images = scenes.frames(5)
+        expected = track(scenes.timed(images, fps=50.0), weights="tiny")
+        for given in (list(images), iter(images), np.stack(images)):
+            tracks = track(given, weights="tiny", fps=50.0)
+            assert tracks == expected
+
+    def test_grey_ones_are_taken(self) -> None:
+        assert track([scenes.frames(1)[0][..., 1]], weights="tiny").face_ids == [0]
+
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize(
+        ("source", "message"),
+        [
+            (None, "source must be a path or images, got NoneType"),
+            (2.5, "source must be a path or images, got float"),
+            (
+                scenes.empty(1)[0],
+                r"track takes several images; for one of shape \(270, 480, 3\) use detect",
+            ),
+            ([scenes.empty(1)[0], None], "image must be RGB uint8"),
+            ([[[1, 2, 3]]], "image must be RGB uint8"),
+            ([scenes.empty(1)[0].astype(float)], "image must be RGB uint8"),
+        ],
+    )
+    def test_other_things_are_named(self, source: object, message: str) -> None:
+        with pytest.raises(ConfigError, match=f"^{message}[^\n]*$"):
+            track(source, weights="tiny")
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_face": 2}, "unknown option 'max_face'; did you mean max_faces"),
+        ({"bogus": 2}, "unknown option 'bogus'; the options are: stabilizer, lag"),
+        ({"max_faces": "2"}, "max_faces must be a whole number, got '2'"),
+        ({"max_faces": 2.5}, r"max_faces must be a whole number, got 2\.5"),
+        ({"fps": "25"}, "fps must be a number, got '25'"),
+        ({"stabilizer": 5}, "stabilizer must be a name, or have a method step, got int"),
+        ({"detector": 5}, "detector must be a callable"),
+        ({"landmarker": "tiny"}, "landmarker must have a method predict_regions"),
+    ],
+)
+def test_wrong_options_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}[^\n]*$"):
+        track(scenes.empty(1), **options)
+
+
+def test_parts_of_the_callers_own() -> None:
+    class Still:
+        """Filter that keeps the first points."""
+
+        def step(self, state, points, dt=None, scores=None, motion=None):  # type: ignore[no-untyped-def]
+            state = points if state is None else state
+            return state, state
+
+    frames = scenes.timed(scenes.frames(4))
+    box = FaceFinder(threads=1)(frames[0].image)
+    tracks = track(
+        frames,
+        stabilizer=Still(),
+        detector=lambda image: box,
+        landmarker=Landmarker("tiny", threads=1),
+    )
+    assert len(tracks) == 4
+    np.testing.assert_array_equal(tracks.points[1:], tracks.points[:-1])
+    assert tracks.meta["options"]["stabilizer"] == "Still"
+    assert tracks.meta["weights"] == "tiny-int8"
+    with pytest.raises(ConfigError, match="Still is no Stabilizer, and has no lag"):
+        track(frames, stabilizer=Still(), lag=2)
 
 
 def test_a_part_of_given_frames_is_refused() -> None:

@@ -1,18 +1,23 @@
 from . import heatmap
 from ._version import __version__
-from .detector import FaceFinder, YuNetDetector
+from .detector import Detector, FaceFinder, YuNetDetector
 from .errors import ConfigError, DataError, ExportError, SteadyfaceError, VideoError, WeightsError
-from .landmarker import Landmarker, Landmarks
+from .landmarker import Landmarker, LandmarkModel, Landmarks
 from .pipeline import TrackingOptions, track
-from .stabilizer import Stabilizer, load_stabilizer
-from .tracking import TrackedFace, Tracker
+from .stabilizer import CausalFilter, Stabilizer, load_stabilizer
+from .stills import detect
+from .tracking import FaceFilter, TrackedFace, Tracker
 from .tracks import Tracks
 
 __all__ = [
+    "CausalFilter",
     "ConfigError",
     "DataError",
+    "Detector",
     "ExportError",
+    "FaceFilter",
     "FaceFinder",
+    "LandmarkModel",
     "Landmarker",
     "Landmarks",
     "Stabilizer",
@@ -25,6 +30,7 @@ __all__ = [
     "WeightsError",
     "YuNetDetector",
     "__version__",
+    "detect",
     "heatmap",
     "load_stabilizer",
     "track",

@@ -17,13 +17,11 @@ from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.files import make_folder, remove_parts
 from steadyface.interrupts import Interrupts, held_interrupts
 from steadyface.pipeline import Pipeline, TrackingRun, tracked_faces
+from steadyface.progress import ReportProgress
 from steadyface.tracking import TrackedFace
 from steadyface.tracks import Tracks
 from steadyface.tracks.formats import check_formats, ending
 from steadyface.video import Frames, VideoFrame, VideoWriter, is_live, read_ahead, source_name, write_behind
-
-Progress = Callable[[int, int | None], None]
-"""Called with the number of frames done and, where known, of all frames."""
 
 Drawing = Callable[[int, int], Overlay]
 """Makes the overlay of frames of a width and height, px."""
@@ -111,7 +109,7 @@ def track_clip(
     all_frames: bool = True,
     overlay: bool = True,
     drawing: Drawing = Overlay,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> ClipSummary:
     """Track one input and write `out`/NAME.FORMAT and `out`/NAME.overlay.mp4; NAME is its `source_name`.
 
@@ -211,7 +209,7 @@ def _track(
     run: TrackingRun,
     frames: Frames,
     overlay: _OpenOverlay | None,
-    progress: Progress | None,
+    progress: ReportProgress | None,
     interrupts: Interrupts,
 ) -> _Ended:
     """Track the frames, which are then closed. An error counts as an early end once there is a frame."""
@@ -300,7 +298,7 @@ def _draw_again(
     overlay: _OpenOverlay,
     tracks: Tracks,
     count: int,
-    progress: Progress | None,
+    progress: ReportProgress | None,
     interrupts: Interrupts,
 ) -> _Ended:
     """Draw smoothed tracks into a second reading of the source."""

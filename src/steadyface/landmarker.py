@@ -49,6 +49,18 @@ class Landmarks:
         unknown = np.full(scores.shape, np.nan)
         return cls(points, scores, np.full((*scores.shape, 2, 2), np.nan), unknown)
 
+    @classmethod
+    def stack(cls, faces: Sequence[Landmarks]) -> Landmarks:
+        """Stack single faces along a leading axis, also none."""
+        if not faces:
+            return cls.of_points(np.zeros((0, markup.COUNT, 2)), np.zeros((0, markup.COUNT)))
+        return cls(
+            np.stack([face.points for face in faces]),
+            np.stack([face.scores for face in faces]),
+            np.stack([face.covariances for face in faces]),
+            np.stack([face.visible for face in faces]),
+        )
+
     @property
     def box(self) -> Float[np.ndarray, "*faces 4"]:
         """(…, 4) x0, y0, x1, y1 of the points, image px."""
@@ -87,6 +99,8 @@ def predict_faces(model: LandmarkModel, image: Frame, regions: Sequence[Region])
     Raises:
         ConfigError: the model gives another number of faces, landmarks or scores.
     """
+    if not regions:
+        return Landmarks.stack([])
     found, expected = model.predict_regions(image, regions), (len(regions), markup.COUNT)
     if found.points.shape != (*expected, 2) or found.scores.shape != expected:
         raise ConfigError(
@@ -179,13 +193,13 @@ class Landmarker:
             As `predict_regions`, one face per pair, each in px of its image.
         """
         if not pairs:
-            return Landmarks.of_points(np.zeros((0, 68, 2)), np.zeros((0, 68)))
+            return Landmarks.stack([])
         runs = []
         for at in range(0, len(pairs), _TOGETHER):
             cut = (crop_region(*pair, self.input_size) for pair in pairs[at : at + _TOGETHER])
             crops, maps = zip(*cut, strict=True)
             runs.append(_to_image(self.predict_crops(np.stack(crops)), maps))
-        return runs[0] if len(runs) == 1 else _joined(runs)
+        return runs[0] if len(runs) == 1 else Landmarks.stack([face for run in runs for face in run])
 
     def predict_crops(self, crops: Crops) -> Landmarks:
         """Predict the points of ready crops, in crop px.
@@ -212,15 +226,6 @@ class Landmarker:
     def predict_logits(self, crops: Crops) -> Float[np.ndarray, "faces landmarks h w"]:
         """Predict the log-heatmaps of ready crops, without decoding."""
         return self._session.run(["logits"], {"crops": crops})[0]
-
-
-def _joined(runs: Sequence[Landmarks]) -> Landmarks:
-    return Landmarks(
-        np.concatenate([run.points for run in runs]),
-        np.concatenate([run.scores for run in runs]),
-        np.concatenate([run.covariances for run in runs]),
-        np.concatenate([run.visible for run in runs]),
-    )
 
 
 def _to_image(crop: Landmarks, to_crops: Sequence[Affine]) -> Landmarks:

@@ -6,23 +6,36 @@ whatever reads a source to its end does so by `TrackingRun`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from itertools import chain, pairwise
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
+
+import numpy as np
 
 from steadyface._version import __version__
 from steadyface.detector import Detector, choose_detector
 from steadyface.errors import ConfigError
-from steadyface.landmarker import Landmarker
+from steadyface.landmarker import Landmarker, LandmarkModel
 from steadyface.models import DEFAULT_MODEL
+from steadyface.progress import ReportProgress, show_progress
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
-from steadyface.tracking import TrackedFace, Tracker, TrackerConfig
+from steadyface.tracking import FaceFilter, TrackedFace, Tracker, TrackerConfig
 from steadyface.tracks import Meta, Tracks, TracksBuilder
-from steadyface.video import DEFAULT_FPS, Frames, VideoFrame, check_span, open_frames, read_ahead
+from steadyface.video import DEFAULT_FPS, Frames, VideoFrame, as_frames, check_span, open_frames, read_ahead
+
+Source = str | Path | int | Iterable[np.ndarray | VideoFrame]
+"""Path, a camera's number, or images in memory."""
+
+_NUMBERS: dict[str, type] = {
+    **dict.fromkeys(("lag", "max_faces", "threads"), Integral),
+    **dict.fromkeys(("min_face", "fps", "start", "end"), Real),
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,10 @@ class TrackingOptions:
     end: float | None = None
 
     def __post_init__(self) -> None:
+        for name, kind in _NUMBERS.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise ConfigError(f"{name} must be a {'whole ' * (kind is Integral)}number, got {value!r}")
         if not self.fps > 0:
             raise ConfigError(f"fps must be positive, got {self.fps}")
         if self.threads is not None and self.threads < 1:
@@ -80,14 +97,13 @@ class TrackingOptions:
 
 
 class TrackingKeywords(TypedDict, total=False):
-    """Fields of `TrackingOptions` as keywords of `track`, beside `stabilizer`."""
+    """Fields of `TrackingOptions` as keywords of `track`, beside `stabilizer` and `detector`."""
 
     lag: int | None
     motion: bool
     decoder: str | None
     max_faces: int
     min_face: float | None
-    detector: str | Path | None
     weights: str | Path
     device: str
     threads: int | None
@@ -147,9 +163,9 @@ class Pipeline:
 def build(
     options: TrackingOptions = TrackingOptions(),
     *,
-    landmarker: Landmarker | None = None,
+    landmarker: LandmarkModel | None = None,
     detector: Detector | None = None,
-    stabilizer: Stabilizer | None = None,
+    stabilizer: Stabilizer | FaceFilter | None = None,
 ) -> Pipeline:
     """Open the networks and the stabiliser that options name.
 
@@ -162,16 +178,22 @@ def build(
         ConfigError: an option outside what is allowed.
         WeightsError: a file that is missing or of another kind.
     """
-    choice = choose_stabilizer(stabilizer or options.stabilizer, options.lag)
     device, threads = options.device, options.threads
-    tracker = Tracker(
-        landmarker or Landmarker(options.weights, options.decoder, device, threads),
-        detector
-        or choose_detector(options.detector, min_face=options.min_face, device=device, threads=threads),
-        stabilizer=choice.causal or "none",
-        config=TrackerConfig(max_faces=options.max_faces),
-        motion=options.motion,
-    )
+    if landmarker is None:
+        landmarker = Landmarker(options.weights, options.decoder, device, threads)
+    if detector is None:
+        detector = choose_detector(
+            options.detector, min_face=options.min_face, device=device, threads=threads
+        )
+    if stabilizer is None or isinstance(stabilizer, Stabilizer):
+        choice = choose_stabilizer(stabilizer or options.stabilizer, options.lag)
+        causal: FaceFilter | str = choice.causal or "none"
+    elif options.lag:
+        raise ConfigError(f"{type(stabilizer).__name__} is no Stabilizer, and has no lag")
+    else:
+        choice, causal = Choice(type(stabilizer).__name__), stabilizer
+    config = TrackerConfig(max_faces=options.max_faces)
+    tracker = Tracker(landmarker, detector, stabilizer=causal, config=config, motion=options.motion)
     return Pipeline(options, tracker, choice)
 
 
@@ -215,52 +237,96 @@ class TrackingRun:
         return self._rows.finish(meta)
 
 
-def track_frames(frames: Iterable[VideoFrame], pipeline: Pipeline) -> Tracks:
+def track_frames(
+    frames: Iterable[VideoFrame], pipeline: Pipeline, progress: ReportProgress | None = None
+) -> Tracks:
     """Track frames to their end.
 
     Args:
         frames, pipeline: as for `TrackingRun`.
+        progress: called after each frame with the number of frames done and, where it is known, of all.
 
     Raises:
         VideoError, DataError: a frame cannot be read.
     """
+    total = frames.frame_count if isinstance(frames, Frames) else None
     run = TrackingRun(pipeline, frames)
     for _ in run.steps():
-        pass
+        if progress is not None:
+            progress(run.frame_count, total)
     return pipeline.smooth(run.take_table())
 
 
 def track(
-    source: str | Path | Iterable[VideoFrame],
+    source: Source,
     *,
-    stabilizer: str | Stabilizer = DEFAULT_STABILIZER,
+    stabilizer: str | Stabilizer | FaceFilter = DEFAULT_STABILIZER,
+    detector: str | Path | Detector | None = None,
+    landmarker: LandmarkModel | None = None,
+    progress: bool | ReportProgress = False,
     **options: Unpack[TrackingKeywords],
 ) -> Tracks:
-    """Track all faces of a video, an image, a folder of images, a camera or a pipe.
+    """Track all faces of a video, an image, a folder of images, a camera, a pipe or images in memory.
 
     Args:
-        source: path; a camera's number; `-`, standard input; or frames with timestamps, each with an image
-            array of its own.
-        stabilizer: a name or file as of `TrackingOptions`, or a `Stabilizer`.
+        source: path; a camera's number; `-`, standard input; or an iterable of images, RGB uint8 (H, W, 3),
+            which follow each other at `fps`, or of `VideoFrame`, which have times of their own. Each image
+            is an array of its own, since the next one is taken while this one is worked on.
+        stabilizer: a name or file as of `TrackingOptions`, a `Stabilizer`, or another `FaceFilter`.
+        detector: a file as of `TrackingOptions`, or any callable image → boxes (`Detector`).
+        landmarker: any `LandmarkModel`, in place of `weights` and `decoder`.
+        progress: True shows a bar on a terminal or in a notebook; a callable is called after each frame with
+            the number of frames done and, where it is known, of all, else None.
         options: the other fields of `TrackingOptions`, such as `max_faces=1` or `start=60, end=90`.
 
     Raises:
-        ConfigError: an option outside what is allowed; `start` or `end` with frames.
+        ConfigError: an option that is unknown or outside what is allowed; `start` or `end` with images in
+            memory; or something else than images among them.
         WeightsError: a file of weights or a stabiliser that is missing or of another kind.
         VideoError, DataError: the source cannot be opened or holds no frame.
 
     >>> tracks = track("clip.mp4", max_faces=1)  # doctest: +SKIP
+    >>> tracks = track(images, fps=30)  # doctest: +SKIP
     """
-    own = stabilizer if isinstance(stabilizer, Stabilizer) else None
-    name = stabilizer if isinstance(stabilizer, str) else stabilizer.kind
-    asked = TrackingOptions(stabilizer=name, **options)
-    if isinstance(source, str | Path):
-        pipeline = build(asked, stabilizer=own)
-        with pipeline.open(source) as frames:
-            return track_frames(frames, pipeline)
-    if asked.start or asked.end is not None:
+    _check_keywords(options)
+    path = detector if isinstance(detector, str | Path) else None
+    asked = TrackingOptions(
+        stabilizer=stabilizer if isinstance(stabilizer, str) else DEFAULT_STABILIZER, detector=path, **options
+    )
+    pipeline = build(
+        asked,
+        landmarker=landmarker,
+        detector=None if isinstance(detector, str | Path) else detector,
+        stabilizer=None if isinstance(stabilizer, str) else stabilizer,
+    )
+    name = str(source) if isinstance(source, str | Path | int) else "images"
+    with ExitStack() as stack:
+        frames = stack.enter_context(_frames_of(source, pipeline))
+        shown = stack.enter_context(show_progress(Path(name).name, quiet=progress is not True))
+        return track_frames(frames, pipeline, progress if callable(progress) else shown)
+
+
+def _check_keywords(options: Mapping[str, object]) -> None:
+    known = [field.name for field in fields(TrackingOptions)]
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"unknown option {name!r}{hint}; the options are: {', '.join(known)}")
+
+
+def _frames_of(source: Source, pipeline: Pipeline) -> AbstractContextManager[Iterable[VideoFrame]]:
+    """Open a path, or number and time the images of an iterable."""
+    if isinstance(source, str | Path | int):
+        return pipeline.open(str(source) if isinstance(source, int) else source)
+    options = pipeline.options
+    if isinstance(source, np.ndarray) and source.ndim != 4:
+        raise ConfigError(f"track takes several images; for one of shape {source.shape} use detect")
+    if not isinstance(source, Iterable):
+        raise ConfigError(f"source must be a path or images, got {type(source).__name__}")
+    if options.start or options.end is not None:
         raise ConfigError("start and end choose a part of a file; of given frames, pass those to track")
-    return track_frames(source, build(asked, stabilizer=own))
+    return nullcontext(as_frames(source, options.fps))
 
 
 def follow(frames: Iterable[VideoFrame], tracker: Tracker) -> Iterator[tuple[VideoFrame, list[TrackedFace]]]:

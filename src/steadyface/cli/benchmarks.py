@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steadyface.cli.terminal import show_progress
+from steadyface.progress import show_progress
 
 
 def predict(

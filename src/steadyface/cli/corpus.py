@@ -9,9 +9,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from steadyface.cli.terminal import complain, import_extra, interrupted_once, show_progress
+from steadyface.cli.terminal import complain, import_extra, interrupted_once
 from steadyface.errors import ConfigError
 from steadyface.pipeline import TrackingOptions
+from steadyface.progress import show_progress
 
 _HOUR = 3600.0
 

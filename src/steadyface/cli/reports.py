@@ -8,9 +8,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from steadyface.cli.terminal import complain, import_extra, show_progress
+from steadyface.cli.terminal import complain, import_extra
 from steadyface.errors import ConfigError, DataError, SteadyfaceError
 from steadyface.pipeline import TrackingOptions
+from steadyface.progress import show_progress
 
 _TRACKS = (".npz", ".csv", ".parquet", ".json")
 _RESULTS, _RUN = "results.json", "run.json"

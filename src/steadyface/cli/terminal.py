@@ -1,4 +1,4 @@
-"""Helpers of the commands: progress, error lines, optional dependencies."""
+"""Helpers of the commands: tables, error lines, optional dependencies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Literal
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -78,32 +77,3 @@ def interrupted_once() -> Iterator[None]:
 
     with handled_by(stop):
         yield
-
-
-@contextmanager
-def show_progress(name: str, quiet: bool, unit: str = "frames", memory: float = 30.0) -> Iterator:
-    """Show a progress line with speed and time left; none when quiet or not on a terminal.
-
-    Yields a function of the number done, the number of all or None, and optionally a speed in `unit`/s that
-    differs from the number done per second; or None without a progress line. The time left follows from the
-    speed of the last `memory` seconds.
-    """
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, speed_estimate_period=memory) as bar:
-        task = bar.add_task(name, total=None, speed="")
-
-        def advance(done: int, total: int | None, speed: float | None = None) -> None:
-            speed = bar.tasks[0].speed if speed is None else speed
-            bar.update(task, completed=done, total=total, speed=f"{speed:.0f} {unit}/s" if speed else "")
-
-        yield advance

@@ -8,12 +8,13 @@ from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
 
-from steadyface.cli.terminal import complain, print_table, show_progress
+from steadyface.cli.terminal import complain, print_table
 from steadyface.clips import ClipSummary, check_names, display_name, track_clip
 from steadyface.drawing import Overlay, check_style
 from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.interrupts import held_interrupts
 from steadyface.pipeline import TrackingOptions, build
+from steadyface.progress import show_progress
 from steadyface.tracks.formats import check_formats
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +16,7 @@ from steadyface.drawing.strokes import COLOURS
 from steadyface.drawing.styles import draw_contours
 from steadyface.geometry import Region
 from steadyface.images import crop_region
+from steadyface.progress import ReportProgress
 from steadyface.report.charts import clock
 from steadyface.report.figures import FaceFigures
 from steadyface.video import VideoFrame
@@ -102,7 +103,7 @@ def pictures(
     moments: Sequence[Moment],
     faces: Sequence[FaceFigures],
     frames: Iterable[VideoFrame],
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: ReportProgress | None = None,
 ) -> dict[Moment, str]:
     """Cut out each moment's face and draw its stabilised points.
 

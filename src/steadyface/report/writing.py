@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from steadyface.clips import ClipSummary, track_clip
@@ -10,6 +9,7 @@ from steadyface.errors import DataError
 from steadyface.files import make_folder, write_text
 from steadyface.html.rendering import render
 from steadyface.pipeline import TrackingOptions, build
+from steadyface.progress import ReportProgress
 from steadyface.report.figures import figures_of, frame_count
 from steadyface.report.moments import Moment, pictures, worst_moments
 from steadyface.report.sections import contents
@@ -22,8 +22,6 @@ PAGE = ".report.html"
 MOST_FACES = 8
 """Identities with a section of their own, those seen longest."""
 
-Progress = Callable[[int, int | None], None]
-
 
 def report_tracks(
     tracks: Tracks,
@@ -33,7 +31,7 @@ def report_tracks(
     fps: float = 25.0,
     summary: ClipSummary | None = None,
     name: str = "tracks",
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> Path:
     """Write the report of tracks.
 
@@ -73,7 +71,7 @@ def report_clip(
     out: str | Path,
     options: TrackingOptions = TrackingOptions(),
     *,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> tuple[Path, ClipSummary | None]:
     """Track a clip, unless `out` already holds its tracks, and write its report beside them.
 

@@ -31,14 +31,14 @@ def detect_boxes(detector: Detector, frame: Frame) -> Boxes:
 
 
 def predict_in_boxes(
-    model: LandmarkModel, frames: Sequence[np.ndarray], boxes: Sequence[Boxes]
+    model: LandmarkModel, frames: Sequence[np.ndarray], boxes: Sequence[np.ndarray]
 ) -> list[list[Landmarks]]:
     """Predict the landmarks in the detected boxes, then in the regions that tracking would use.
 
     Args:
         model: predicts the landmarks; a `Landmarker` takes the faces of several frames together.
         frames: RGB uint8 (H, W, 3).
-        boxes: of each frame, px of that frame.
+        boxes: (N, 4) of each frame, px of that frame.
 
     Returns:
         Landmarks of each frame's boxes, in their order.

@@ -6,7 +6,7 @@ to, a video's sound. `read_ahead` and `write_behind` let reading, work and writi
 """
 
 from steadyface.video.container import is_live, source_name
-from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span
+from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, as_frames, check_span
 from steadyface.video.pictures import ImageSequence
 from steadyface.video.reader import VideoReader, open_frames
 from steadyface.video.stages import read_ahead, write_behind
@@ -19,6 +19,7 @@ __all__ = [
     "VideoFrame",
     "VideoReader",
     "VideoWriter",
+    "as_frames",
     "check_span",
     "is_live",
     "open_frames",

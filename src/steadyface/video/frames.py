@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from steadyface.arrays import Frame
 from steadyface.errors import ConfigError, SteadyfaceError, VideoError
-from steadyface.images import Levels
+from steadyface.images import Levels, as_rgb
 
 DEFAULT_FPS = 25.0
 """Frame rate of image folders, and of streams that name none."""
@@ -127,3 +129,17 @@ def positive(name: str, value: int | float) -> int | float:
     if not 0 < value < math.inf:
         raise ConfigError(f"{name} is {value}; it must be positive")
     return value
+
+
+def as_frames(images: Iterable[np.ndarray | VideoFrame], fps: float) -> Iterator[VideoFrame]:
+    """Number images, and give them times at a constant rate; frames stay as they are.
+
+    Args:
+        images: RGB uint8 (H, W, 3), or `VideoFrame`.
+        fps: images per second.
+
+    Raises:
+        ConfigError: one is neither.
+    """
+    for index, image in enumerate(images):
+        yield image if isinstance(image, VideoFrame) else VideoFrame(index, index / fps, as_rgb(image))
