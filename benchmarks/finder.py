@@ -36,7 +36,7 @@ from steadyface.geometry import Region, bounding_box, box_of_pixels, iou
 from steadyface.images import crop_region, resize_to
 from steadyface.metrics import Detections, detection_curve
 from steadyface.models import FINDER
-from steadyface.training.collages import Photo, hold_out_photos, load_photos
+from steadyface.training.photos import Photo, hold_out_photos, load_photos
 from steadyface.video import open_frames
 
 LEAST_OVERLAP = 0.5

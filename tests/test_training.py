@@ -31,8 +31,9 @@ from steadyface.nets.hourglass import HourglassConfig
 from steadyface.pts import read_pts, write_pts
 from steadyface.training import RECIPES, train
 from steadyface.training.augmentation import Augmentation
-from steadyface.training.collages import Collage, hold_out_photos
+from steadyface.training.collages import Collage
 from steadyface.training.finder import prepare_finder
+from steadyface.training.photos import hold_out_photos
 
 PLAIN = Augmentation(scale=0.05, shift=0.02, roll=5.0, flip=0.0, camera=0.0, occlusion=0.0)
 SMOKE = replace(RECIPES["smoke"], background_share=0.0)
@@ -218,7 +219,7 @@ def test_two_processes_share_the_work(data: Path, tmp_path: Path) -> None:
 
 def test_a_finder_learns(pictures: Path, tmp_path: Path) -> None:
     upright = Collage(natural=1.0, tiles=(1.0, 0.0, 0.0), turned=0.0, covered=0.0, dark=0.0)
-    recipe = replace(SMALL_FINDER, epochs=12, batch_size=5, collage=upright)
+    recipe = replace(SMALL_FINDER, epochs=12, batch_size=5, learning_rate=3e-3, ema=0.998, collage=upright)
     lines: list[str] = []
     best = train(recipe, pictures, tmp_path / "run", report=lines.append)
     assert lines[0] == "10 photographs to train on, 2 held out with 1 annotated faces"
@@ -229,6 +230,26 @@ def test_a_finder_learns(pictures: Path, tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert float(rows[-1]["loss"]) < 0.5 * float(rows[0]["loss"])
     assert 0 <= float(rows[-1]["validation_missed"]) <= 100
+
+
+def test_a_finder_learns_from_extra_sets_and_is_judged_by_them(pictures: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(pictures, root)
+    points = Landmarker().predict(portrait().still, np.array([172.0, 75.0, 274.0, 165.0])).points
+    points[:8] = np.nan
+    names = np.array([f"{i}.png" for i in range(12)])
+    (root / "extra" / "profiles" / "images").mkdir(parents=True)
+    np.savez(root / "extra" / "profiles" / "points.npz", names=names, points=np.stack([points] * 12))
+    for name in names:
+        write_image(root / "extra" / "profiles" / "images" / name, portrait().still)
+    lines: list[str] = []
+    recipe = replace(SMALL_FINDER, extra_shares={"profiles": 0.5, "fgnet": 0.2})
+    train(recipe, root, tmp_path / "run", report=lines.append)
+    assert "profiles: 11 faces to train on, 10 an epoch; 1 held out" in lines
+    with (tmp_path / "run" / "log.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    errors = {name: float(row[f"validation_{name}"]) for name in ("all", "missed", "profiles")}
+    assert errors["all"] == pytest.approx((errors["missed"] + errors["profiles"]) / 2)
 
 
 class Knowing(FinderNet):

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from steadyface.demo import portrait
-from steadyface.errors import DataError
 from steadyface.geometry import bounding_box, box_of_pixels
-from steadyface.images import write_image
-from steadyface.landmarker import Landmarker
 from steadyface.training.augmentation import Augmentation
 from steadyface.training.collages import (
     MOST_FACES,
     SMALLEST_FACE,
     Collage,
     FacePhotos,
-    Photo,
-    hold_out_photos,
-    load_photos,
-    without_faces,
 )
+from steadyface.training.photos import Photo, without_faces
 
 SIZE = 128
 CLEAN = Augmentation(camera=0, occlusion=0)
 PLAIN = Collage(
-    natural=0, empty=0, tiles=(1, 0, 0), faces=(14, 0.8), turned=1, turn=180, covered=0, dark=0, camera=CLEAN
+    natural=0,
+    empty=0,
+    tiles=(1, 0, 0),
+    faces=(14, 0.8),
+    turned=1,
+    turn=180,
+    covered=0,
+    tinted=0,  # faces are told by their colours
+    dark=0,
+    camera=CLEAN,
 )
 BLUE = (255, 200)  # a face's left half and its right half
 
@@ -230,73 +230,3 @@ class TestWithoutFaces:
     def faces_own(canvas: np.ndarray) -> np.ndarray:
         """Px of exactly the oval's colours, which nothing else has but by a chance of 1 in 10⁶."""
         return (canvas[..., 0] == 255) & (canvas[..., 1] == 0) & np.isin(canvas[..., 2], BLUE)
-
-
-class TestFlipped:
-    def test_twice_is_the_same(self) -> None:
-        twice = photo().flipped().flipped()
-        np.testing.assert_array_equal(twice.image, photo().image)
-        np.testing.assert_allclose(twice.shapes, photo().shapes, rtol=0, atol=1e-9)
-
-    def test_points_stay_on_the_picture(self) -> None:
-        mirror = photo().flipped()
-        rows, columns = np.nonzero(coloured(mirror.image))
-        found = np.array([columns.min(), rows.min(), columns.max(), rows.max()])
-        # Px that are covered by less than a half are not counted.
-        np.testing.assert_allclose(bounding_box(mirror.shapes)[0], found, rtol=0, atol=1)
-
-
-def write_index(folder: Path, faces: dict[str, list[list[float]]]) -> Path:
-    listed = {name: [{"box": box, "by": "annotation"} for box in boxes] for name, boxes in faces.items()}
-    (folder / "faces.json").write_text(json.dumps(listed))
-    return folder
-
-
-class TestHoldOut:
-    NAMES = tuple(f"photo_{i}.jpg" for i in range(200))
-
-    def split(self, folder: Path, names: tuple[str, ...], one_in: int = 8) -> tuple[list[str], list[str]]:
-        return hold_out_photos(write_index(folder, {name: [] for name in names}), one_in)
-
-    def test_is_disjoint_and_complete(self, tmp_path: Path) -> None:
-        training, held_out = self.split(tmp_path, self.NAMES)
-        assert not set(training) & set(held_out)
-        assert set(training) | set(held_out) == set(self.NAMES)
-        assert len(training) + len(held_out) == 200
-        assert 10 < len(held_out) < 45  # about one in eight
-
-    def test_goes_by_the_name_alone(self, tmp_path: Path) -> None:
-        _, held_out = self.split(tmp_path, self.NAMES)
-        _, of_some = self.split(tmp_path, self.NAMES[:37:-3])
-        assert set(of_some) == set(held_out) & set(self.NAMES[:37:-3])
-        assert of_some
-
-    def test_one_in_one_is_all(self, tmp_path: Path) -> None:
-        assert self.split(tmp_path, self.NAMES, 1) == ([], list(self.NAMES))
-
-    def test_a_folder_without_boxes_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"faces\.json: No such file"):
-            hold_out_photos(tmp_path)
-
-
-class TestLoad:
-    BOX = (178.0, 88.0, 272.0, 179.0)
-
-    def test_points_fill_the_given_box_and_lie_on_the_face(self, tmp_path: Path) -> None:
-        still = portrait().still
-        for name in ("one.png", "none.png"):
-            write_image(tmp_path / name, still)
-        write_index(tmp_path, {"one.png": [list(self.BOX)], "none.png": [], "other.png": []})
-        landmarker = Landmarker("tiny", device="cpu")
-        one, none = load_photos(tmp_path, ["one.png", "none.png"], landmarker)
-        np.testing.assert_array_equal(one.image, still)
-        assert one.shapes.shape == (1, 68, 2)
-        np.testing.assert_allclose(bounding_box(one.shapes), [self.BOX], rtol=0, atol=1e-4)  # float32
-        apart = one.shapes[0] - landmarker.predict(still, self.BOX).points
-        assert np.abs(apart).max() < 10  # px, of a face of 92: the box above was drawn by hand
-        assert none.shapes.shape == (0, 68, 2)
-
-    def test_a_photograph_that_is_missing_is_named(self, tmp_path: Path) -> None:
-        write_index(tmp_path, {"gone.png": [list(self.BOX)]})
-        with pytest.raises(DataError, match=r"gone\.png: No such file"):
-            load_photos(tmp_path, ["gone.png"], Landmarker("tiny", device="cpu"))

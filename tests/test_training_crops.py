@@ -16,7 +16,7 @@ from steadyface.geometry import CROP_MARGIN, Region, bounding_box, flip_points
 from steadyface.images import write_image
 from steadyface.pts import write_pts
 from steadyface.training.augmentation import Augmentation
-from steadyface.training.crops import Background, FaceCrops, MixedCrops, load_backgrounds
+from steadyface.training.crops import Background, FaceCrops, MixedSamples, load_backgrounds
 
 FACE = np.random.default_rng(0).uniform(30, 90, (68, 2))
 
@@ -107,7 +107,7 @@ def test_points_that_are_not_annotated_stay_so(samples: list[Sample]) -> None:
 def test_mixed_crops_show_every_face_of_a_set_equally_often(samples: list[Sample]) -> None:
     crops = FaceCrops(samples, 32, Augmentation(), seed=3)
     few, many = FaceCrops(samples[:2], 32, Augmentation(), seed=4), crops
-    mixed = MixedCrops([(few, 3), (many, 2)], seed=5)
+    mixed = MixedSamples([(few, 3), (many, 2)], seed=5)
     assert len(mixed) == 5
     epochs = [[mixed[epoch, i] for i in range(5)] for epoch in range(4)]
     for shown, source, numbers in ((slice(0, 3), few, range(2)), (slice(3, 5), many, range(3))):
@@ -117,7 +117,7 @@ def test_mixed_crops_show_every_face_of_a_set_equally_often(samples: list[Sample
         expected = {source[whole, i][1].tobytes() for whole in range(passes) for i in numbers}
         assert len(set(found)) == len(found)
         assert set(found) <= expected
-    again = MixedCrops([(few, 3), (many, 2)], seed=5)
+    again = MixedSamples([(few, 3), (many, 2)], seed=5)
     np.testing.assert_array_equal(mixed[3, 4][1], again[3, 4][1])
     with pytest.raises(IndexError):
         mixed[0, 5]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from steadyface.errors import DataError
 from steadyface.geometry import Region, bounding_box, iou
 from steadyface.images import crop_region, read_image
 from steadyface.training.augmentation import Augmentation
+
+Sample = TypeVar("Sample", covariant=True)
+"""A tuple of arrays."""
 
 
 @dataclass(frozen=True)
@@ -95,24 +99,33 @@ class FaceCrops:
         return np.ascontiguousarray(crop), points.astype(np.float32), True
 
 
-class MixedCrops:
-    """Crops of several sets, of each a fixed number an epoch; sample (epoch, i) is always the same.
+@runtime_checkable
+class Samples(Protocol[Sample]):
+    """Training samples; sample (epoch, i) is always the same."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: tuple[int, int], /) -> Sample: ...
+
+
+class MixedSamples(Generic[Sample]):
+    """Samples of several sets, of each a fixed number an epoch; sample (epoch, i) is always the same.
 
     Every set is gone through in one shuffled order after another, whatever the epochs' ends, so that all its
     faces are shown equally often.
 
     Args:
-        sets: the crops of each set and how many of them an epoch shows.
+        sets: the samples of each set and how many of them an epoch shows.
         seed: of the orders.
     """
 
-    def __init__(self, sets: Sequence[tuple[FaceCrops, int]], seed: int = 0) -> None:
+    def __init__(self, sets: Sequence[tuple[Samples[Sample], int]], seed: int = 0) -> None:
         self.sets, self.seed = sets, seed
 
     def __len__(self) -> int:
         return sum(count for _, count in self.sets)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Crop, Points, bool]:
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, i = key
         for number, (crops, count) in enumerate(self.sets):
             if i < count:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +16,23 @@ from torch import Tensor, nn
 from steadyface import metrics
 from steadyface.arrays import Boxes, Frame
 from steadyface.checkpoint import start_from
+from steadyface.datasets.extra import find_extra
 from steadyface.datasets.face_boxes import INDEX, FaceBox, read_boxes
+from steadyface.datasets.three_hundred_w import hold_out
+from steadyface.detector import THRESHOLD
 from steadyface.errors import DataError
+from steadyface.geometry import bounding_box
 from steadyface.images import read_image, resize_to
+from steadyface.landmarker import Landmarker
 from steadyface.nets import FinderNet
 from steadyface.nets.graph import FinderGraph
 from steadyface.nets.imagenet import imagenet_weights
 from steadyface.nets.loss import finder_loss
-from steadyface.training.collages import FacePhotos, hold_out_photos, load_photos
+from steadyface.training.collages import FacePhotos
+from steadyface.training.crops import MixedSamples, Samples
+from steadyface.training.extra import HELD_OUT_ONE_IN
 from steadyface.training.loop import Report
+from steadyface.training.photos import Photo, hold_out_photos, load_extra_photos, load_photos
 from steadyface.training.recipes import FinderRecipe
 
 FALSE_PER_PHOTO = 0.05
@@ -48,7 +57,10 @@ class HeldOut:
 
 
 class FinderTask:
-    """Boxes in collages, judged by the faces missed in whole photographs; a `loop.Task`.
+    """Boxes in collages, judged by the faces missed; a `loop.Task`.
+
+    The error that chooses the best epoch is the share missed in whole photographs; with extra sets, half that
+    and half the mean share missed in those.
 
     Args:
         recipe: the run's numbers.
@@ -56,20 +68,21 @@ class FinderTask:
         net: to be trained.
         samples: frames to learn from.
         held_out: photographs to be judged by.
+        extra: pictures of the extra sets to be judged by, by name.
     """
-
-    measure = "missed"
 
     def __init__(
         self,
         recipe: FinderRecipe,
         fabric: Fabric,
         net: FinderNet,
-        samples: FacePhotos,
+        samples: Samples[Any],
         held_out: Sequence[HeldOut],
+        extra: Mapping[str, Sequence[HeldOut]],
     ) -> None:
         self.recipe, self.fabric = recipe, fabric
-        self.net, self.samples, self.held_out = net, samples, held_out
+        self.net, self.samples, self.held_out, self.extra = net, samples, held_out, extra
+        self.measure = "all" if extra else "missed"
 
     def loss(self, net: nn.Module, batch: Sequence[Tensor]) -> Float[Tensor, ""]:
         """`finder_loss` of a batch of frames, their boxes, and which of them have to be found."""
@@ -78,18 +91,36 @@ class FinderTask:
         recipe = self.recipe
         return finder_loss(maps, boxes, wanted, recipe.network.sigma, box_weight=recipe.box_weight)
 
-    @torch.inference_mode()
     def validate(self, net: FinderNet) -> dict[str, float]:
-        """Annotated faces missed, in %, at `FALSE_PER_PHOTO`, through the graph that is exported."""
+        """Annotated faces missed, in %, through the graph that is exported.
+
+        `missed` is of whole photographs, at `FALSE_PER_PHOTO`; the others are of the extra sets, which show
+        next to nothing but faces, at the threshold of `detector.THRESHOLD`.
+        """
         graph = FinderGraph(net).eval()
+        missed = metrics.detection_curve(self._detect(graph, self.held_out, _LEAST_SCORE))
+        missed_in_photos = missed.missed_at(FALSE_PER_PHOTO)
+        if not self.extra:
+            return {"missed": missed_in_photos}
+        of_sets = {
+            name: float(metrics.detection_curve(self._detect(graph, pictures, THRESHOLD)).missed[-1])
+            for name, pictures in self.extra.items()
+        }
+        overall = (missed_in_photos + float(np.mean(list(of_sets.values())))) / 2
+        return {"all": overall, "missed": missed_in_photos, **of_sets}
+
+    @torch.inference_mode()
+    def _detect(
+        self, graph: FinderGraph, pictures: Sequence[HeldOut], threshold: float
+    ) -> list[metrics.Detections]:
         device = self.fabric.device
-        least = torch.tensor(_LEAST_SCORE, device=device)
+        least = torch.tensor(threshold, device=device)
         found = []
-        for photo in self.held_out:
-            boxes, scores = graph(torch.from_numpy(photo.image).to(device), least)
+        for picture in pictures:
+            boxes, scores = graph(torch.from_numpy(picture.image).to(device), least)
             boxes, scores = boxes.cpu().numpy(), scores.cpu().numpy()
-            found.append(metrics.Detections(boxes, scores, photo.boxes, photo.annotated))
-        return {self.measure: metrics.detection_curve(found).missed_at(FALSE_PER_PHOTO)}
+            found.append(metrics.Detections(boxes, scores, picture.boxes, picture.annotated))
+        return found
 
 
 def prepare_finder(
@@ -101,7 +132,7 @@ def prepare_finder(
     start: str | Path | None,
     skip_bad: bool,
 ) -> FinderTask:
-    """Read the photographs of `data`/faces and build the network; arguments and errors as of `train`."""
+    """Read the faces under `data` and build the network; arguments and errors as of `train`."""
     folder = data / "faces"
     training, validation = hold_out_photos(folder)
     if skip_bad:
@@ -114,13 +145,39 @@ def prepare_finder(
         raise DataError(folder / INDEX, f"too few photographs: {found}")
     photos = load_photos(folder, training)
     report(f"{len(photos)} photographs to train on, {len(held_out)} held out with {count} annotated faces")
-    samples = FacePhotos(photos, recipe.frame_size, recipe.collage, recipe.seed)
+    samples, extra = _add_extra(recipe, photos, data / "extra", report)
     net = FinderNet(recipe.network)
     if start is not None:
         start_from(net, start)
     else:
         net.load_encoder(imagenet_weights())
-    return FinderTask(recipe, fabric, net, samples, held_out)
+    return FinderTask(recipe, fabric, net, samples, held_out, extra)
+
+
+def _add_extra(
+    recipe: FinderRecipe, photos: Sequence[Photo], root: Path, report: Report
+) -> tuple[Samples[Any], dict[str, list[HeldOut]]]:
+    """Frames of the photographs and of the extra sets that are there, and the pictures that sets hold out."""
+    size, collage, seed = recipe.frame_size, recipe.collage, recipe.seed
+    found = {part: find_extra(root, part) for part in recipe.extra_shares}
+    sets = {part: samples for part, samples in found.items() if samples}
+    share = 1 - sum(recipe.extra_shares[part] for part in sets)
+    landmarker = Landmarker(device="cpu", threads=1)
+    learned: list[tuple[Samples[Any], int]] = [(FacePhotos(photos, size, collage, seed), len(photos))]
+    judged: dict[str, list[HeldOut]] = {}
+    for number, (part, samples) in enumerate(sets.items(), 1):
+        training, validation = hold_out(samples, HELD_OUT_ONE_IN)
+        pictures = load_extra_photos(training, landmarker)
+        count = round(len(photos) * recipe.extra_shares[part] / share)
+        learned.append((FacePhotos(pictures, size, collage, seed + number, others=photos), count))
+        judged[part] = [_held_out_extra(photo) for photo in load_extra_photos(validation, landmarker)]
+        report(f"{part}: {len(training)} faces to train on, {count} an epoch; {len(validation)} held out")
+    return MixedSamples(learned, seed) if sets else learned[0][0], judged
+
+
+def _held_out_extra(photo: Photo) -> HeldOut:
+    boxes = bounding_box(photo.shapes)
+    return HeldOut(photo.image, boxes, np.ones(len(boxes), bool))
 
 
 def _readable(folder: Path, names: Iterable[str], report: Report) -> Iterator[str]:

@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from steadyface import metrics
-from steadyface.arrays import FaceStack
+from steadyface.arrays import Crop, FaceStack, Points
 from steadyface.checkpoint import load_network, start_from
 from steadyface.datasets.extra import ExtraSample, find_extra
 from steadyface.datasets.three_hundred_w import TRAIN_PARTS, count_parts, find_folder, find_samples, hold_out
@@ -27,7 +27,7 @@ from steadyface.nets.compact import CompactNet
 from steadyface.nets.graph import LandmarkGraph
 from steadyface.nets.imagenet import imagenet_weights
 from steadyface.nets.loss import cross_entropy, regrid, squared_error
-from steadyface.training.crops import FaceCrops, MixedCrops, load_backgrounds
+from steadyface.training.crops import FaceCrops, MixedSamples, Samples, load_backgrounds
 from steadyface.training.extra import HELD_OUT_ONE_IN, MEASURES, close_lids, eye_openness
 from steadyface.training.loop import Report
 from steadyface.training.recipes import Recipe
@@ -55,7 +55,7 @@ class LandmarkTask:
         fabric: Fabric,
         net: LandmarkNet,
         teacher: LandmarkNet | None,
-        samples: FaceCrops | MixedCrops,
+        samples: Samples[tuple[Crop, Points, bool]],
         held_out: FaceCrops,
         extra: Mapping[str, FaceCrops],
     ) -> None:
@@ -180,7 +180,7 @@ def prepare_landmarks(
         start_from(net, start)
     elif isinstance(net, CompactNet):
         net.load_encoder(imagenet_weights())
-    crops_of_all = MixedCrops(learned, recipe.seed) if sets else faces
+    crops_of_all = MixedSamples(learned, recipe.seed) if sets else faces
     return LandmarkTask(recipe, fabric, net, guide, crops_of_all, held_out, judged)
 
 

@@ -19,6 +19,10 @@ EXTRA_SHARES = {"profiles": 0.18, "closed_eyes": 0.12, "fgnet": 0.08, "aflw80": 
 """Shares of an epoch's crops; the rest, half of them, are 300-W's."""
 
 
+FINDER_SHARES = {"profiles": 0.22, "closed_eyes": 0.06, "fgnet": 0.1, "aflw80": 0.14}
+"""Shares of an epoch's frames that show a face of these sets; beside it may stand others."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Course:
     """The numbers that every training run has, whatever it teaches.
@@ -86,12 +90,14 @@ class FinderRecipe(Course):
         network: of the finder to be trained.
         box_weight: weight of the boxes' distance beside the heatmap's (`nets.loss.finder_loss`).
         frame_size: side of the training frames, px.
+        extra_shares: as of `Recipe`, of the frames.
         collage: how frames are put together from photographs.
     """
 
     network: FinderConfig = field(default_factory=FinderConfig)
     box_weight: float = 2.0
     frame_size: int = 256
+    extra_shares: Mapping[str, float] = field(default_factory=FINDER_SHARES.copy)
     collage: Collage = field(default_factory=Collage)
 
 
@@ -126,7 +132,7 @@ RECIPES: dict[str, Recipe | FinderRecipe] = {
         extra_shares={},
         augmentation=_AUTHORS,
     ),
-    "finder": FinderRecipe(epochs=60, learning_rate=3e-3, ema=0.998),
+    "finder": FinderRecipe(epochs=6, batch_size=16, schedule="constant", learning_rate=5e-4, ema=0.996),
     "smoke": Recipe(network=CompactConfig(input_size=64), epochs=1, batch_size=4),
 }
 """By name. `compact`, `tiny` and `finder` are bundled; `paper` is the hourglass of Tai et al. 2019 as they
