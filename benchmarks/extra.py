@@ -41,9 +41,8 @@ TRACKER = TrackerConfig()
 def main(data: str, weights: Sequence[str], finder: FaceFinder) -> None:
     for name in weights:
         landmarker = Landmarker(name, device="cpu", threads=1)
-        print(
-            f"\n{name}\nset           faces   found %   tracked %   error in the true box   in the finder's box"
-        )
+        counts = f"{'set':<12} {'faces':>6} {'found %':>9} {'tracked %':>11}"
+        print(f"\n{name}\n{counts}   error in the true box   in the finder's box")
         for part in PARTS:
             print(line(Path(data) / "extra", part, landmarker, finder))
         print(open_eyes(Path(data) / "300w", landmarker))
