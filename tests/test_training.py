@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from heads import small_head
 from lightning_fabric import Fabric
 
 from steadyface import heatmap
@@ -199,6 +200,27 @@ def test_extra_sets_are_mixed_in_and_judged_by_their_own_errors(data: Path, tmp_
         errors["nrmse"] / 2 + (errors["profiles"] + errors["closed_eyes"]) / 4, rel=1e-3
     )
     assert errors["nrmse"] > 0
+
+
+def test_faces_of_300_w_are_turned_too_if_asked(data: Path, tmp_path: Path) -> None:
+    root, head = tmp_path / "data", small_head()
+    shutil.copytree(data, root)
+    recipe = replace(SMOKE, turned_share=0.5)
+    with pytest.raises(DataError, match=r"ict_facekit\.npz: No such file"):
+        train(recipe, root, tmp_path / "without", report=lambda line: None)
+    (root / "extra" / "ict_facekit").mkdir(parents=True)
+    np.savez(
+        root / "extra" / "ict_facekit" / "ict_facekit.npz",
+        neutral=head.neutral,
+        identity=head.identity,
+        expression=head.expression,
+        expression_names=np.array(head.names),
+        quads=head.triangles[:, [0, 1, 2, 2]],
+        landmarks68=head.landmarks,
+    )
+    lines: list[str] = []
+    train(recipe, root, tmp_path / "run", report=lines.append)
+    assert "turned faces: 23 an epoch" in lines
 
 
 def test_two_processes_share_the_work(data: Path, tmp_path: Path) -> None:

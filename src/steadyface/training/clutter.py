@@ -11,7 +11,7 @@ from steadyface import markup
 from steadyface.arrays import Box, Boxes, Crop, Points
 from steadyface.geometry import bounding_box, face_size, iou
 from steadyface.metrics import interocular
-from steadyface.synthetic.occluder import OccluderKind, crossing
+from steadyface.synthetic.occluder import Occluder, OccluderKind, crossing
 
 _MASK = [*markup.GROUPS["jaw"][2:15], markup.GROUPS["nose_bridge"][2]]  # corners of a mask
 _LEAST_EYES = 8.0  # distance of the eyes, px, from which on a hand is more than a few px
@@ -31,7 +31,8 @@ def cover(canvas: Crop, shape: Points, rng: np.random.Generator) -> None:
     elif kind < 0.35:
         _sunglasses(canvas, shape, rng)
     elif kind < 0.55 and interocular(shape) > _LEAST_EYES:
-        _cross(canvas, shape, rng)
+        occluder, seconds = passer(canvas, shape, rng)
+        occluder.draw(canvas, seconds)
     else:
         _cut(canvas, bounding_box(shape), rng)
 
@@ -70,13 +71,19 @@ def _sunglasses(canvas: Crop, shape: Points, rng: np.random.Generator) -> None:
         cv2.ellipse(canvas, _whole(centre), axes, angle, 0, 360, lens, -1, cv2.LINE_AA)
 
 
-def _cross(canvas: Crop, shape: Points, rng: np.random.Generator) -> None:
-    """Something that moves across the face, at some moment of its way."""
+def passer(image: Crop, shape: Points, rng: np.random.Generator) -> tuple[Occluder, float]:
+    """Something that moves across a face, and a moment of its way.
+
+    Args:
+        image: RGB uint8; a hand has the colour of the face in it.
+        shape: (68, 2) points of the face, image px.
+        rng: source of all randomness.
+    """
     box = bounding_box(shape)
-    low, high = (np.clip(np.round(end), 0, len(canvas) - 1).astype(int) for end in (box[:2], box[2:]))
-    skin = np.median(canvas[low[1] : high[1] + 1, low[0] : high[0] + 1].reshape(-1, 3), axis=0)
+    low, high = (np.clip(np.round(end), 0, len(image) - 1).astype(int) for end in (box[:2], box[2:]))
+    skin = np.median(image[low[1] : high[1] + 1, low[0] : high[0] + 1].reshape(-1, 3), axis=0)
     kind = list(OccluderKind)[int(rng.integers(len(OccluderKind)))]
-    crossing(kind, shape, skin, int(rng.integers(2**31)), start=0.0).draw(canvas, rng.uniform(0.1, 0.9))
+    return crossing(kind, shape, skin, int(rng.integers(2**31)), start=0.0), rng.uniform(0.1, 0.9)
 
 
 def _cut(canvas: Crop, box: Box, rng: np.random.Generator) -> None:

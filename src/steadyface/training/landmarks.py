@@ -27,10 +27,12 @@ from steadyface.nets.compact import CompactNet
 from steadyface.nets.graph import LandmarkGraph
 from steadyface.nets.imagenet import imagenet_weights
 from steadyface.nets.loss import cross_entropy, regrid, squared_error
+from steadyface.synthetic.heads.model import HeadModel
 from steadyface.training.crops import FaceCrops, MixedSamples, Samples, load_backgrounds
 from steadyface.training.extra import HELD_OUT_ONE_IN, MEASURES, close_lids, eye_openness
 from steadyface.training.loop import Report
 from steadyface.training.recipes import Recipe
+from steadyface.training.turned import HEAD_MODEL, TurnedCrops
 
 
 class LandmarkTask:
@@ -164,9 +166,9 @@ def prepare_landmarks(
     on_bad = leave_out if skip_bad else None
     faces, held_out = _load_faces(recipe, wide, data, extra, on_bad, report)
     sets = _find_extra(recipe, guide, data / "extra", fabric, report)
-    learned: list[tuple[FaceCrops, int]] = [(faces, len(faces))]
+    learned: list[tuple[Samples[tuple[Crop, Points, bool]], int]] = [(faces, len(faces))]
     judged: dict[str, FaceCrops] = {}
-    share = 1 - sum(recipe.extra_shares[part] for part in sets)
+    share = 1 - sum(recipe.extra_shares[part] for part in sets) - recipe.turned_share
     for part, samples in sets.items():
         training, validation = hold_out(samples, HELD_OUT_ONE_IN)
         count = round(len(faces) * recipe.extra_shares[part] / share)
@@ -175,12 +177,16 @@ def prepare_landmarks(
         )
         judged[part] = FaceCrops(validation, size, on_bad=on_bad)
         report(f"{part}: {len(training)} faces to train on, {count} an epoch; {len(validation)} held out")
+    if recipe.turned_share:
+        turned = _turned(recipe, wide, faces, data / "extra")
+        learned.append((turned, round(len(faces) * recipe.turned_share / share)))
+        report(f"turned faces: {learned[-1][1]} an epoch")
     net = build_network(recipe.network)
     if start is not None:
         start_from(net, start)
     elif isinstance(net, CompactNet):
         net.load_encoder(imagenet_weights())
-    crops_of_all = MixedSamples(learned, recipe.seed) if sets else faces
+    crops_of_all = MixedSamples(learned, recipe.seed) if len(learned) > 1 else faces
     return LandmarkTask(recipe, fabric, net, guide, crops_of_all, held_out, judged)
 
 
@@ -200,6 +206,12 @@ def _find_extra(
     elif without_points is not None:
         report("closed_eyes: left out; it needs a teacher, which tells where the lids are")
     return sets
+
+
+def _turned(recipe: Recipe, size: int, crops: FaceCrops, root: Path) -> TurnedCrops:
+    """The faces of 300-W, turned; by the head model under `root`."""
+    model = HeadModel.load(root / HEAD_MODEL)
+    return TurnedCrops(crops.faces, model, size, recipe.turns, recipe.augmentation, recipe.seed)
 
 
 def _load_teacher(path: str | Path) -> LandmarkNet:

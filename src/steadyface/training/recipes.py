@@ -11,6 +11,7 @@ from steadyface.nets.compact import CompactConfig
 from steadyface.nets.hourglass import HourglassConfig
 from steadyface.training.augmentation import Augmentation
 from steadyface.training.collages import Collage
+from steadyface.training.turned import Turns
 
 OPTIMIZERS = ("adamw", "rmsprop")
 SCHEDULES = ("one-cycle", "cosine", "constant")
@@ -69,6 +70,9 @@ class Recipe(Course):
         background_share: share of crops without a face, whose heatmaps have to be flat.
         extra_shares: shares of an epoch's crops that come from the sets of `datasets.extra` that are there,
             by name; a set that is not named is not used.
+        turned_share: share of an epoch's crops that show faces of 300-W turned in three dimensions
+            (`training.turned`); more than 0 needs the head model in `extra`/ict_facekit.
+        turns: how those are turned.
         augmentation: how crops vary.
     """
 
@@ -79,6 +83,8 @@ class Recipe(Course):
     fill_weight: float = 0.2
     background_share: float = 0.04
     extra_shares: Mapping[str, float] = field(default_factory=EXTRA_SHARES.copy)
+    turned_share: float = 0.0
+    turns: Turns = field(default_factory=Turns)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
