@@ -26,6 +26,11 @@ ClipScores = Float[np.ndarray, "frames *clips landmarks"]
 OneOfMany = Float[np.ndarray, "_ landmarks 2"]  # a sequence beside others of other lengths
 
 
+_FARTHEST, _LONGEST = 1e10, 1e9  # px, s: no picture and no stream is as large, and nothing overflows below
+_SHORTEST = 1e-6  # frames: less counts as none, since what is divided by it would overflow
+_ROUNDING = 1e-4  # of a score, which the network computes in float32
+
+
 class Measurement(NamedTuple):
     """Complete points of a frame, as a filter takes them.
 
@@ -139,16 +144,22 @@ class CausalFilter(Stabilizer):
         Args:
             state: from the last frame; None at the start.
             points: (landmarks, 2) raw points, image px; NaN where a landmark is missing.
-            dt: seconds since the last frame, 0 if negative; None means one frame at `fps`.
+            dt: seconds since the last frame, at most 1e9, 0 if negative; None means one frame at `fps`.
             scores: (landmarks,) in [0, 1], for those methods that trust some landmarks more than others.
             motion: displacements of the skin since the last frame, measured from `state.points`, for those
                 methods that use them (`sta`); None without a picture.
 
         Returns:
             The new state (None while no complete frame has been seen) and the stabilised points, image px.
+
+        Raises:
+            ConfigError: points that no image has, a time that is not finite, or scores outside [0, 1].
         """
-        points = np.asarray(points, float)
-        frames = 1.0 if dt is None else max(0.0, dt) * self.fps
+        points = checked_points(points, scores)
+        if dt is not None and not dt <= _LONGEST:
+            raise ConfigError(f"seconds since the last frame must be at most {_LONGEST:g}, got {dt}")
+        frames = 1.0 if dt is None else dt * self.fps
+        frames = frames if frames >= _SHORTEST else 0.0
         screened = screen_frame(None if state is None else state.screened, points, frames)
         state = self._next_state(state, screened, scores, motion)
         return state, points if state is None else state.points
@@ -170,6 +181,9 @@ class CausalFilter(Stabilizer):
 
         Returns:
             (frames, landmarks, 2) image px; the input before the first complete frame.
+
+        Raises:
+            ConfigError: as of `step`.
         """
         outputs = np.array(points, float)
         for output, state in zip(outputs, self.states(points, seconds, scores, motion), strict=True):
@@ -193,7 +207,7 @@ class CausalFilter(Stabilizer):
         Args: as for `filter`.
         """
         state = None
-        for t, screened in enumerate(self._screen(points, seconds)):
+        for t, screened in enumerate(self._screen(points, seconds, scores)):
             state = self._next_state(
                 state, screened, None if scores is None else scores[t], None if motion is None else motion[t]
             )
@@ -207,12 +221,11 @@ class CausalFilter(Stabilizer):
             outputs.append(output)
         return np.stack(outputs)
 
-    def _screen(self, points: PointSequence, seconds: Times | None) -> Iterator[Screened | None]:
+    def _screen(
+        self, points: PointSequence, seconds: Times | None, scores: ScoreSequence | None
+    ) -> Iterator[Screened | None]:
         """Reject outliers in a sequence, given as to `filter`."""
-        points = np.asarray(points, float)
-        if seconds is None:
-            return screen_sequence(points)
-        return screen_sequence(points, np.maximum(np.diff(seconds, prepend=seconds[:1]), 0.0) * self.fps)
+        return screen_sequence(checked_points(points, scores), frames_between(seconds, self.fps))
 
     def _next_state(
         self,
@@ -284,6 +297,40 @@ def require_smoother(stabilizer: Stabilizer, lag: int | None = None) -> Smoother
         raise ConfigError(f"{stabilizer.kind} has no mode that sees the future")
     stabilizer.check_lag(lag)
     return stabilizer
+
+
+def frames_between(seconds: Times | None, fps: float) -> float | Float[np.ndarray, "frames"]:
+    """Time from each frame's predecessor to it, in frames at `fps`; 0 where time runs backwards.
+
+    Raises:
+        ConfigError: a time that is not finite, or more than 1e9 s between two.
+    """
+    if seconds is None:
+        return 1.0
+    seconds = np.asarray(seconds, float)
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = np.diff(seconds, prepend=seconds[:1])
+    if not (steps <= _LONGEST).all():
+        raise ConfigError(f"seconds must be finite, and at most {_LONGEST:g} between two frames")
+    frames = steps * fps
+    return np.where(frames >= _SHORTEST, frames, 0.0)
+
+
+def checked_points(points: PointBatch, scores: np.ndarray | None) -> PointBatch:
+    """Return points as floats.
+
+    Raises:
+        ConfigError: no image is as large, or scores are outside [0, 1].
+    """
+    points = np.asarray(points, float)
+    far = np.maximum.reduce(np.abs(points), axis=None, initial=0.0)
+    if not far <= _FARTHEST and (np.abs(points[np.isfinite(points)]) > _FARTHEST).any():
+        raise ConfigError(f"points must lie within {_FARTHEST:g} px of the image's corner")
+    if scores is not None:
+        low, high = np.minimum.reduce(scores, axis=None), np.maximum.reduce(scores, axis=None)
+        if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+            raise ConfigError(f"scores must be from 0 to 1, got {low:g} to {high:g}")
+    return points
 
 
 def _plain(value: object) -> object:

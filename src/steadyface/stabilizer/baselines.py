@@ -19,6 +19,8 @@ from steadyface.stabilizer.base import (
     Measurement,
     Smoother,
     Stabilizer,
+    checked_points,
+    frames_between,
 )
 from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
 from steadyface.stabilizer.outliers import repeat_over_rejected, screen_sequence, unbroken_runs
@@ -232,7 +234,8 @@ class SavitzkyGolay(Baseline, Smoother):
         lag: int | None = None,
     ) -> PointSequence:
         self.check_lag(lag)
-        screened = list(screen_sequence(np.asarray(points, float)))
+        frames_between(seconds, self.fps)  # refuses what is no time
+        screened = list(screen_sequence(checked_points(points, scores)))
         outputs = np.array(points, float)
         for run in unbroken_runs(screened):
             outputs[run] = self.run(np.array([frame.points for t in run if (frame := screened[t])]))

@@ -154,7 +154,7 @@ class STA(CausalFilter, Smoother):
         """`CausalFilter.filter`; without a picture all frames go to the directions and back at once."""
         if motion is not None:
             return super().filter(points, seconds, scores, motion)
-        screened = list(self._screen(points, seconds))
+        screened = list(self._screen(points, seconds, scores))
         positions = np.zeros((len(points), len(self.noise)))
         for position, belief in zip(positions, self._beliefs(screened, scores), strict=True):
             if belief is not None:
@@ -176,7 +176,7 @@ class STA(CausalFilter, Smoother):
     ) -> PointSequence:
         """Smooth with the same model and a backward pass (`smoothing`); see `Smoother.smooth`."""
         self.check_lag(lag)
-        screened = list(self._screen(points, seconds))
+        screened = list(self._screen(points, seconds, scores))
         beliefs = list(self._beliefs(screened, scores))
         outputs = np.array(points, float)
         for run in unbroken_runs(screened):

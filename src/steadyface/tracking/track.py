@@ -18,6 +18,8 @@ from steadyface.tracking.config import AppearanceConfig, MotionConfig, TrackerCo
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
 from steadyface.tracking.skin import FaceView
 
+_SHORTEST = 1e-3  # s: over less, noise would be taken for speed
+
 
 @dataclass(frozen=True)
 class TrackedFace:
@@ -225,7 +227,7 @@ class Track:
     def move(self, points: FacePoints, seconds: float, config: MotionConfig) -> Track:
         """Update centre, size and velocity of the centre."""
         centre = _centre(points)
-        velocity = (centre - self.centre) / max(seconds - self.located_seconds, 1e-3)
+        velocity = (centre - self.centre) / max(seconds - self.located_seconds, _SHORTEST)
         velocity = self.centre_velocity + config.velocity_gain * (velocity - self.centre_velocity)
         return replace(
             self,
@@ -268,7 +270,8 @@ class Track:
         raw_points, seen = observation.points, observation.landmarks
         velocity = self.velocity
         if self.last is not None:
-            measured = (raw_points - self.last.raw_points).mean(axis=0) / (seconds - self.last_seconds)
+            elapsed = max(seconds - self.last_seconds, _SHORTEST)
+            measured = (raw_points - self.last.raw_points).mean(axis=0) / elapsed
             velocity = velocity + config.motion.velocity_gain * (measured - velocity)
         return replace(
             self,
