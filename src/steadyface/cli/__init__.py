@@ -38,7 +38,7 @@ _COMMANDS = (
     *("tracking:track", "corpus:corpus", "live:live", "reports:report", "tracking:demo", "networks:models"),
     *("networks:train", "networks:label", "networks:export"),
     *("benchmarks:predict", "benchmarks:score", "benchmarks:evaluate", "reports:evaluate_report"),
-    *("fitting:make_sequences", "fitting:fit_stabilizer"),
+    *("fitting:make_sequences", "fitting:fit_stabilizer", "fitting:fit_picture"),
 )
 for _command in _COMMANDS:  # imported on first use, so that the command line starts fast
     app.command(f"steadyface.cli.{_command}", help_epilogue="")  # the examples belong to the whole

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from steadyface.errors import ConfigError
+
+if TYPE_CHECKING:
+    from steadyface.fitting.fit import Pair
 
 
 def make_sequences(
@@ -15,6 +19,7 @@ def make_sequences(
     out: Path,
     data: Path | None = None,
     every: int = 28,
+    hard: bool = False,
     videos: Path | None = None,
     weights: str = "compact",
 ) -> int:
@@ -32,6 +37,9 @@ def make_sequences(
         Folder that holds 300w/, whose training faces are animated.
     every
         Use every n-th training face.
+    hard
+        Animate each face once more, crossed by an object, with large roll and zoom, changing light and strong
+        compression; for fit-picture.
     videos
         Folder of 300-VW, whose training videos are tracked.
     weights
@@ -52,6 +60,7 @@ def make_sequences(
         clips,
         find_300vw(videos, "train") if videos else (),
         landmarker=Landmarker(weights),
+        hard=hard,
     )
     return 0
 
@@ -106,17 +115,12 @@ def fit_stabilizer(
     import numpy as np
 
     from steadyface.fitting.fit import LossWeights, cut, fit, score
-    from steadyface.fitting.sequences import CLIP, held_out, load_pair
+    from steadyface.fitting.sequences import CLIP, is_hard
     from steadyface.stabilizer import save_stabilizer
 
     weights = LossWeights(smooth, delay, midpoint)
-    if out.suffix != ".json" or out.is_dir() or not out.parent.is_dir():
-        raise ConfigError(f"{out}: must be a .json file in an existing folder")
-    pairs = {path: load_pair(path) for path in sorted(sequences.glob("*.npz"))}
-    if not pairs:
-        raise ConfigError(f"{sequences}: no .npz file, see steadyface make-sequences")
-    kept = [pair for path, pair in pairs.items() if not held_out(path)] or list(pairs.values())
-    others = [pair for path, pair in pairs.items() if held_out(path)]
+    _check_json(out)
+    kept, others = _load_pairs(sequences, lambda path: not is_hard(path))
     stabilizer = fit(
         kind,
         kept,
@@ -138,3 +142,86 @@ def fit_stabilizer(
         print(f"{kind}: loss {value:.4f} on the sequences held out")
     print(out)
     return 0
+
+
+def fit_picture(
+    *,
+    sequences: Path,
+    out: Path,
+    stabilizer: str = "sta",
+    smooth: float = 8.0,
+    delay: float = 10.0,
+    midpoint: float = 1.0,
+    evaluations: int = 250,
+) -> int:
+    """Fit how a stabiliser takes in displacements measured in the picture.
+
+    All its other parameters stay. One sequence in five is held out, and the loss on those is printed before
+    and after. An interrupted fit goes on from OUT.part when it is started again.
+
+    Parameters
+    ----------
+    sequences
+        Folder of .npz files written by `steadyface make-sequences`; its --hard ones take part.
+    out
+        The stabiliser (JSON), for `steadyface track --stabilizer`.
+    stabilizer
+        sta, or a .json file of that kind: where the search begins.
+    smooth
+        λ1, weight of smoothness. Increasing it gives calmer points, but more delay.
+    delay
+        λ2, weight of the delay. Increasing it gives less delay, but more jitter.
+    midpoint
+        λ3; with inf each point is drawn to the middle of its neighbours in time.
+    evaluations
+        Number of evaluations of the loss.
+    """
+    import numpy as np
+
+    from steadyface.fitting.fit import LossWeights
+    from steadyface.fitting.picture import fit_picture as fit
+    from steadyface.fitting.picture import score_picture, with_motion
+    from steadyface.fitting.sequences import CLIP
+    from steadyface.stabilizer import load_stabilizer, save_stabilizer
+    from steadyface.stabilizer.sta import STA
+
+    weights = LossWeights(smooth, delay, midpoint)
+    _check_json(out)
+    before = load_stabilizer(stabilizer)
+    if not isinstance(before, STA):
+        raise ConfigError(f"{stabilizer}: {before.kind} takes no displacements, only {STA.kind} does")
+    kept, others = _load_pairs(sequences)
+    after = fit(
+        before,
+        kept,
+        weights=weights,
+        clip=CLIP,
+        evaluations=evaluations,
+        checkpoint=out.with_name(f"{out.name}.part"),
+        report=lambda line: print(line, flush=True),
+    )
+    save_stabilizer(after, out)
+    for name, pairs in (("fitted on", kept), ("held out", others)):
+        if pairs:
+            measured = with_motion(pairs, CLIP)
+            values = [np.exp(score_picture(each, measured, weights, CLIP)) for each in (before, after)]
+            print(f"loss {values[0]:.4f} before, {values[1]:.4f} after on the sequences {name}")
+    print(out)
+    return 0
+
+
+def _check_json(out: Path) -> None:
+    if out.suffix != ".json" or out.is_dir() or not out.parent.is_dir():
+        raise ConfigError(f"{out}: must be a .json file in an existing folder")
+
+
+def _load_pairs(sequences: Path, wanted: Callable[[Path], bool] = bool) -> tuple[list[Pair], list[Pair]]:
+    """Sequences to fit on, and those held out; where all would be held out, none is."""
+    from steadyface.fitting.sequences import held_out, load_pair
+
+    pairs = {path: load_pair(path) for path in sorted(sequences.glob("*.npz")) if wanted(path)}
+    if not pairs:
+        raise ConfigError(f"{sequences}: no .npz file, see steadyface make-sequences")
+    others = [pair for path, pair in pairs.items() if held_out(path)]
+    kept = [pair for path, pair in pairs.items() if not held_out(path)]
+    return kept or list(pairs.values()), others

@@ -98,11 +98,12 @@ def fit(
     def objective(stabilizer: Stabilizer) -> float:
         return score(stabilizer, clips, weights)
 
-    if where.build is None:
+    build = where.build
+    if build is None:
         best = min(where.candidates, key=objective)
     else:
-        search = _Search(where.build, objective, checkpoint, report)
-        best = where.build(search.run(where.starts, evaluations, polish))
+        search = Search(lambda free: objective(build(free)), checkpoint, report)
+        best = build(search.run(where.starts, evaluations, polish))
     report(f"{kind}: loss {_raw_score(clips, weights):.4f} raw, {np.exp(objective(best)):.4f} stabilised")
     return best
 
@@ -139,17 +140,16 @@ def cut(pairs: Iterable[Pair], fps: float, length: int) -> list[Clips]:
     ]
 
 
-class _Search:
+class Search:
     """Nelder-Mead from each start, then L-BFGS from the best; what was found is kept in a file meanwhile."""
 
     def __init__(
         self,
-        build: Callable[[Vector], Stabilizer],
-        objective: Callable[[Stabilizer], float],
+        objective: Callable[[Vector], float],
         checkpoint: Path | None,
         report: Report,
     ) -> None:
-        self._build, self._objective = build, objective
+        self._objective = objective
         self._checkpoint, self._report = checkpoint, report
         self._count, self._best, self._value = 0, np.zeros(0), np.inf
 
@@ -169,7 +169,7 @@ class _Search:
         return self._best
 
     def _evaluate(self, free: Vector) -> float:
-        value = self._objective(self._build(free))
+        value = self._objective(free)
         if value < self._value:
             self._best, self._value = free.copy(), value
         self._count += 1

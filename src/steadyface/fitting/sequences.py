@@ -2,6 +2,8 @@
 
 - Training stills that turn, blink and talk (`TalkingStill`), through the tracker: exact truth, the network's
   own errors, motion as drawn.
+- The same stills under hardships, for the fit to displacements (`picture`): an object crosses the face, which
+  rolls and zooms far, in light that changes and under strong compression.
 - Real clips: their motion, as several views of each frame together with its neighbours give it, is taken as
   exact, and gets the errors and scores that the network made on a still: real motion, real errors. (The
   network's own points on a clip against such a truth would not do: both err alike, so that following the
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +36,7 @@ from steadyface.geometry import Region, bounding_box, face_size
 from steadyface.labels import LARGEST_SPREAD, label_face
 from steadyface.landmarker import Landmarker
 from steadyface.motion import MotionSequence
+from steadyface.synthetic.occluder import OccluderKind
 from steadyface.synthetic.talking_still import TalkingStill
 from steadyface.tracking import Tracker, TrackerConfig
 from steadyface.video import VideoFrame, open_frames
@@ -41,6 +45,9 @@ CLIP = 100
 """Frames below which a run is dropped; `fit` cuts clips of this length."""
 
 _STILL_SECONDS, _STILL_FPS = 20 / 3, 30.0
+_STILL, _HARD = "still_", "hard_"  # begin the names of stills, and of those under hardships
+_CROSSING = 1.5, 1.0  # s: start and duration of the object's passage
+_RECOVERY = 0.2  # s: before and after it the points may be off all the same
 _JUMP = 0.15  # of face size a frame: a cut, or a track that went astray
 _WINDOW, _ORDER = 9, 3  # of the polynomial that makes a clip's motion smooth: it keeps a third of a second
 
@@ -54,6 +61,7 @@ def write_sequences(
     videos: Iterable[AnnotatedVideo] = (),
     *,
     landmarker: Landmarker,
+    hard: bool = False,
     report: Report = print,
 ) -> None:
     """Write one `.npz` per sequence; what is there already is left as it is.
@@ -64,6 +72,7 @@ def write_sequences(
         clips: videos; the stills, of this call or an earlier one, lend them their errors.
         videos: annotated ones.
         landmarker: whose errors are to be learnt.
+        hard: write each still under hardships too.
         report: is given a line for each sequence.
 
     Raises:
@@ -72,9 +81,12 @@ def write_sequences(
     """
     make_folder(out)
     for sample in stills:
-        name = f"still_{sample.part}_{sample.points_path.stem}"
+        name = f"{_STILL}{sample.part}_{sample.points_path.stem}"
         _write_missing(out, name, partial(_of_still, sample, landmarker), report)
-    lenders = [load_pair(path) for path in sorted(out.glob("still_*.npz"))]
+    for sample in stills if hard else ():
+        name = f"{_HARD}{sample.part}_{sample.points_path.stem}"
+        _write_missing(out, name, partial(_of_hard_still, sample, landmarker), report)
+    lenders = [load_pair(path) for path in sorted(out.glob(f"{_STILL}*.npz"))]
     for clip in clips:
         if not lenders:
             raise ConfigError(f"{out}: clips need the errors of stills, of which there are none")
@@ -117,9 +129,19 @@ def load_pair(path: Path) -> Pair:
 
 
 def held_out(path: Path) -> bool:
-    """Whether a sequence is kept from fitting, to choose by: one in five, by its name."""
+    """Whether a sequence is kept from fitting, to choose by: one in five, by its name.
+
+    A still and the same still under hardships go together.
+    """
     source = path.stem.rsplit("_", 1)[0]
+    if is_hard(path):
+        source = f"{_STILL}{source.removeprefix(_HARD)}"
     return zlib.crc32(source.encode()) % 5 == 0
+
+
+def is_hard(path: Path) -> bool:
+    """Whether a sequence is of a still under hardships."""
+    return path.name.startswith(_HARD)
 
 
 def _write_missing(out: Path, name: str, make: Callable[[], Iterator[Pair]], report: Report) -> None:
@@ -137,12 +159,32 @@ def _write_missing(out: Path, name: str, make: Callable[[], Iterator[Pair]], rep
 
 def _of_still(sample: Sample, landmarker: Landmarker) -> Iterator[Pair]:
     """A still in random light and motion; its seed is its name."""
-    seed = zlib.crc32(sample.points_path.stem.encode())
-    rng = np.random.default_rng(seed)
+    yield _followed(_scene(sample, np.random.default_rng(_seed(sample))), landmarker)
+
+
+def _of_hard_still(sample: Sample, landmarker: Landmarker) -> Iterator[Pair]:
+    """The same still under hardships."""
+    rng = np.random.default_rng(_seed(sample))
+    scene = replace(
+        _scene(sample, rng),
+        roll=float(rng.uniform(5.0, 25.0)),
+        zoom=float(rng.uniform(0.05, 0.35)),
+        exposure=float(rng.uniform(0.0, 1.0)),
+        quality=int(rng.integers(20, 80)),
+    )
+    kinds = list(OccluderKind)
+    yield _followed(scene.crossed_by(kinds[rng.integers(len(kinds))], *_CROSSING), landmarker)
+
+
+def _seed(sample: Sample) -> int:
+    return zlib.crc32(sample.points_path.stem.encode())
+
+
+def _scene(sample: Sample, rng: np.random.Generator) -> TalkingStill:
     still, points = sample.load()
     eyes = float(np.exp(rng.uniform(np.log(60), np.log(200))))
     side = 2 * round(2.25 * eyes)
-    scene = TalkingStill(
+    return TalkingStill(
         still,
         points,
         eyes_px=eyes,
@@ -150,14 +192,21 @@ def _of_still(sample: Sample, landmarker: Landmarker) -> Iterator[Pair]:
         height=side,
         fps=_STILL_FPS,
         seconds=_STILL_SECONDS,
-        seed=seed,
+        seed=_seed(sample),
         noise=float(rng.uniform(1.5, 5.0)),
         shutter=float(rng.choice([0.0, 0.5])),
         quality=None if rng.uniform() < 0.4 else int(rng.integers(50, 92)),
     )
-    truth = np.stack([scene.truth(index / scene.fps) for index in range(len(scene))])
+
+
+def _followed(scene: TalkingStill, landmarker: Landmarker) -> Pair:
+    """Track a scene; each landmark's constant error is that of the frames without an object before it."""
+    seconds = np.arange(len(scene)) / scene.fps
+    truth = np.stack([scene.truth(float(time)) for time in seconds])
     raw, scores, motion = follow_known(scene, truth[0], landmarker)
-    yield Pair(raw, with_constant_bias(truth, raw), scores, scene.fps, motion)
+    covered = seconds[[scene.covered(float(time)).any() for time in seconds]]
+    clear = np.abs(seconds[:, None] - covered).min(axis=1, initial=np.inf) > _RECOVERY
+    return Pair(raw, with_constant_bias(truth, raw, clear), scores, scene.fps, motion)
 
 
 class Followed(NamedTuple):

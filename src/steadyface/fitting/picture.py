@@ -1,0 +1,106 @@
+"""Fit how a stabiliser takes in displacements measured in the picture, all its other parameters given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.special import expit, logit
+
+from steadyface.errors import ConfigError
+from steadyface.fitting.fit import WEIGHTS, LossWeights, Pair, Report, Search
+from steadyface.fitting.loss import loss
+from steadyface.fitting.spaces import Vector
+from steadyface.geometry import face_size
+from steadyface.stabilizer.picture import PictureModel
+from steadyface.stabilizer.sta import STA
+
+_LIMIT = 14.0  # of logits and logarithms
+_LEAST = 1e-4  # a parameter of 0 has no logarithm
+
+
+def fit_picture(
+    stabilizer: STA,
+    pairs: Iterable[Pair],
+    *,
+    weights: LossWeights = WEIGHTS,
+    clip: int = 100,
+    evaluations: int = 250,
+    checkpoint: Path | None = None,
+    report: Report = print,
+) -> STA:
+    """Find the `PictureModel` with the least loss by Nelder-Mead, from that of the stabiliser.
+
+    Lengths are searched by their logarithms, probabilities by their logits. The loss is that of
+    `score_picture`.
+
+    Args:
+        stabilizer: its other parameters stay as they are.
+        pairs: sequences; those without displacements tell nothing, and are left out.
+        weights: of the loss.
+        clip: frames per clip.
+        evaluations: of the loss.
+        checkpoint: a file to go on from if it is there; it is removed at the end.
+        report: is given a line now and then.
+
+    Raises:
+        ConfigError: no sequence with displacements is as long as a clip.
+    """
+    measured = with_motion(pairs, clip)
+
+    def build(free: Vector) -> STA:
+        return replace(stabilizer, picture=_model(free))
+
+    def objective(free: Vector) -> float:
+        return score_picture(build(free), measured, weights, clip)
+
+    search = Search(objective, checkpoint, report)
+    return build(search.run((_free(stabilizer.picture),), evaluations, polish=0))
+
+
+def score_picture(
+    stabilizer: STA, pairs: Iterable[Pair], weights: LossWeights = WEIGHTS, clip: int = 100
+) -> float:
+    """The mean over all clips of log L, of sequences with displacements, each filtered as a whole.
+
+    The displacements stay as they were measured, from the outputs of the stabiliser of that time.
+    """
+    losses = []
+    for pair in pairs:
+        motion = None if pair.motion is None else pair.motion.unpack()
+        outputs = stabilizer.filter(pair.raw, np.arange(len(pair.raw)) / pair.fps, pair.scores, motion)
+        unit = float(face_size(pair.truth).mean()) / 100
+        for start in range(0, len(outputs) - clip + 1, clip):
+            part = slice(start, start + clip)
+            losses.append(loss(outputs[part] / unit, pair.truth[part] / unit, weights))
+    return float(np.log(losses).mean())
+
+
+def with_motion(pairs: Iterable[Pair], clip: int) -> list[Pair]:
+    """The sequences that have displacements and are as long as a clip.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    measured = [pair for pair in pairs if pair.motion is not None and len(pair.raw) >= clip]
+    if not measured:
+        raise ConfigError(f"no sequence with measured displacements has the {clip} frames of a clip")
+    return measured
+
+
+def _free(model: PictureModel) -> Vector:
+    values = {name: max(value, _LEAST) for name, value in asdict(model).items()}
+    return np.array([logit(value) if _is_share(name) else np.log(value) for name, value in values.items()])
+
+
+def _model(free: Vector) -> PictureModel:
+    names = [each.name for each in fields(PictureModel)]
+    values = zip(names, np.clip(free, -_LIMIT, _LIMIT), strict=True)
+    return PictureModel(**{n: float(expit(value) if _is_share(n) else np.exp(value)) for n, value in values})
+
+
+def _is_share(name: str) -> bool:
+    """Whether a parameter is a probability."""
+    return name.startswith(("wrong", "loose")) and not name.endswith("_by")
