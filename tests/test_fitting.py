@@ -88,7 +88,8 @@ def gains(theta: STA) -> np.ndarray:
     memory = theta.begin(FACE)
     for _ in range(300):
         memory, _ = theta.advance(memory, Measurement(FACE))
-    return memory.prior[0, 0] / (memory.prior[0, 0] + theta.noise)
+    prior = memory.belief.prior[0, 0]
+    return prior / (prior + theta.noise)
 
 
 class TestFindsWhatWasPutIn:

@@ -20,6 +20,7 @@ from steadyface.fitting.fit import Pair
 from steadyface.fitting.sequences import (
     follow_known,
     held_out,
+    is_hard,
     load_pair,
     save_pair,
     with_constant_bias,
@@ -29,6 +30,7 @@ from steadyface.geometry import bounding_box, face_size
 from steadyface.images import write_image
 from steadyface.landmarker import Landmarker
 from steadyface.metrics import jitter, nrmse_interocular
+from steadyface.motion import Displacements, MotionSequence
 from steadyface.pipeline import track
 from steadyface.pts import write_pts
 
@@ -211,6 +213,24 @@ class TestWriteSequences:
         again = load_pair(out / "still_folder_man_0.npz")
         np.testing.assert_array_equal(again.truth, load_pair(material.out / "still_folder_man_0.npz").truth)
 
+    def test_stills_under_hardships(
+        self, material: Material, tmp_path: Path, short: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sequences, "_CROSSING", (0.1, 0.2))
+        monkeypatch.setattr(sequences, "_RECOVERY", 0.01)
+        out, lines = tmp_path / "out", []
+        write_sequences(out, material.stills[1:], landmarker=landmarker(), hard=True, report=lines.append)
+        names = ["still_folder_man", "hard_folder_man"]
+        assert lines == [f"{name}: 1 sequence, 12 frames" for name in names]
+        plain, hard = (load_pair(out / f"{name}_0.npz") for name in names)
+        assert [is_hard(out / f"{name}_0.npz") for name in names] == [False, True]
+        np.testing.assert_array_equal(plain.truth, load_pair(material.out / "still_folder_man_0.npz").truth)
+        error = np.linalg.norm(hard.raw - hard.truth, axis=-1).mean(axis=1)
+        # Frames 3 to 8 are those of the passage; the constant error is not theirs.
+        assert error[4:8].max() > 2 * error[[0, 1, 2, 10, 11]].max()
+        assert hard.motion is not None
+        assert hard.motion.measured[1:].all()
+
     def test_interrupted_within_a_video_it_makes_all_of_that_video(
         self, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -328,7 +348,21 @@ class TestPairs:
         if scored:
             np.testing.assert_array_equal(pair.scores, scores)
         assert pair.fps == 29.97
+        assert pair.motion is None
         assert [file.name for file in tmp_path.iterdir()] == ["a_0.npz"]
+
+    def test_displacements_are_kept(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(0)
+        raw, truth = rng.uniform(0, 1000, (2, 3, 68, 2))
+        step = Displacements(
+            rng.normal(size=(68, 2)), np.tile(np.eye(2), (68, 1, 1)), rng.uniform(size=68) < 0.5
+        )
+        motion = MotionSequence.pack([None, step, None])
+        save_pair(Pair(raw, truth, motion=motion), tmp_path / "a_0.npz")
+        kept = load_pair(tmp_path / "a_0.npz").motion
+        assert kept is not None
+        for name, array in motion.as_arrays().items():
+            np.testing.assert_array_equal(kept.as_arrays()[name], array)
 
     @pytest.mark.parametrize("content", [b"", b"rubbish", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
     def test_other_files_are_refused(self, tmp_path: Path, content: bytes) -> None:
@@ -355,6 +389,8 @@ class TestPairs:
             {"truth": np.zeros((5, 66, 2)), "raw": np.zeros((5, 66, 2))},
             {"scores": np.zeros((5, 66))},
             {"raw": np.array(3.0)},
+            {"motion_valid": np.zeros((5, 68), bool)},
+            MotionSequence.pack([None] * 4).as_arrays(),
             {"raw": np.array([{}], object)},
         ],
     )
@@ -382,6 +418,11 @@ class TestHeldOut:
         for source in range(200):
             parts = {held_out(Path(folder) / f"clip_{source}_{n}.npz") for folder in "ab" for n in range(12)}
             assert len(parts) == 1
+
+    def test_a_still_and_its_hardships_together(self) -> None:
+        for source in range(50):
+            still, hard = (held_out(Path(f"{kind}_afw_{source}_0.npz")) for kind in ("still", "hard"))
+            assert still == hard
 
     def test_about_one_in_five(self) -> None:
         share = np.mean([held_out(Path(f"still_afw_{source}_0.npz")) for source in range(5000)])

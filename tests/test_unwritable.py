@@ -40,6 +40,7 @@ COMMANDS: dict[str, Arguments] = {
     "train": lambda photo: ["smoke", "--data", photo],
     "make-sequences": lambda photo: [photo / "face.png"],
     "fit-stabilizer": lambda photo: ["--sequences", sequences(photo)],
+    "fit-picture": lambda photo: ["--sequences", sequences(photo)],
     "export": lambda photo: ["tiny-float32"],
     "predict": lambda photo: ["folder", "--data", photo],
     "evaluate": lambda photo: ["folder", "--data", photo],
@@ -47,7 +48,7 @@ COMMANDS: dict[str, Arguments] = {
     "demo": lambda photo: [],
     "corpus": lambda photo: [scenes.write_clip(photo / "clip.mp4", scenes.frames(2))],
 }
-SUFFIX = {"fit-stabilizer": ".json", "export": ".onnx"}
+SUFFIX = {"fit-stabilizer": ".json", "fit-picture": ".json", "export": ".onnx"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
