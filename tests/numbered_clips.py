@@ -44,6 +44,7 @@ def make_clip(
     tick: Fraction = Fraction(1, 30_000),
     rate: Fraction = Fraction(25),
     rotation: tuple[float, bool] | None = None,
+    aspect: Fraction | None = None,
     options: dict[str, str] | None = None,
     container: dict[str, str] | None = None,
     noise: bool = False,
@@ -55,6 +56,8 @@ def make_clip(
         stream.width, stream.height, stream.pix_fmt = *size, pixels
         if rotation is not None:
             stream.set_display_rotation(rotation[0], hflip=rotation[1])
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         for k, seconds in enumerate(times):
             image = picture(k, *size)
             if noise:

@@ -172,7 +172,7 @@ def test_a_truncated_video_keeps_what_was_decoded(tmp_path: Path, capsys: pytest
     tracks = Tracks.load(tmp_path / "cut.npz")
     assert code == 1
     assert len(err) == 1
-    assert f"the {len(tracks)} frames before are kept" in err[0]
+    assert f"the {len(tracks)} frames that can be read are kept" in err[0]
     assert 3 <= len(tracks) < 25
     assert f"{len(tracks)} frames" in out
 

@@ -236,7 +236,7 @@ class TestMoments:
         tracks.points[20] += 30
         tracks.scores[60] = 0.4
         (face,) = figures_of(tracks)
-        found = {(moment.kind, moment.frame) for moment in worst_moments(face, frames=200)}
+        found = {(moment.kind, moment.frame) for moment in worst_moments(face, last=199)}
         assert {("score", 60), ("loss", 100)} <= found
         assert any(kind == "jitter" and frame in (19, 20, 21) for kind, frame in found)
         assert not any(kind == "loss" and frame == 200 for kind, frame in found)  # the clip's end

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -30,6 +31,7 @@ from steadyface import video
 from steadyface.errors import ConfigError, DataError, VideoError
 from steadyface.images import write_image
 from steadyface.video import ImageSequence, VideoReader, VideoWriter, open_frames
+from steadyface.video.clock import Clock
 
 
 class TestTime:
@@ -90,12 +92,12 @@ class TestTime:
 
 def stamped(stamps: list[int | None]) -> list[float]:
     """The times that a reader of a 25 Hz stream gives frames with these stamps, in ms."""
-    reader = object.__new__(VideoReader)
-    reader.fps, reader._origin, reader._last = 25.0, 0, -1 / 25
-    times = []
+    clock, times = Clock(25.0, Fraction(0)), []
     for pts in stamps:
-        reader._last = reader._seconds(pts, Fraction(1, 1000))
-        times.append(reader._last)
+        clock.last = clock.seconds(
+            clock.stamp(SimpleNamespace(pts=pts, dts=None, time_base=Fraction(1, 1000)))
+        )
+        times.append(clock.last)
     return times
 
 
@@ -214,7 +216,8 @@ class TestDamage:
         assert [frame.index for frame in frames] == list(range(48))
         assert frames[20].seconds == pytest.approx(21 / 25, abs=1e-9)  # the real time, not index / fps
         assert reader.damage
-        assert "damaged after" in reader.damage
+        assert "damaged at frame 20 (0.80 s): " in reader.damage
+        assert reader.damage.endswith("; 2 frames lost")
 
     def test_cut_in_a_fragment_header(self, tmp_path: Path) -> None:
         options, container = {"g": "10"}, {"movflags": "frag_keyframe+empty_moov"}

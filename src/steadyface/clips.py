@@ -21,7 +21,16 @@ from steadyface.progress import ReportProgress
 from steadyface.tracking import TrackedFace
 from steadyface.tracks import Tracks
 from steadyface.tracks.formats import check_formats, ending
-from steadyface.video import Frames, VideoFrame, VideoWriter, is_live, read_ahead, source_name, write_behind
+from steadyface.video import (
+    Frames,
+    VideoFrame,
+    VideoWriter,
+    display_name,
+    is_live,
+    read_ahead,
+    source_name,
+    write_behind,
+)
 
 Drawing = Callable[[int, int], Overlay]
 """Makes the overlay of frames of a width and height, px."""
@@ -59,7 +68,7 @@ class ClipSummary:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def failed(cls, source: Path, problem: str, interrupted: bool = False) -> ClipSummary:
+    def failed(cls, source: str | Path, problem: str, interrupted: bool = False) -> ClipSummary:
         """Summary of an input of which no frame was tracked."""
         nan = math.nan
         return cls(Path(display_name(source)), 0, 0, 0, 0.0, nan, nan, nan, (), (problem,), interrupted)
@@ -101,7 +110,7 @@ class ClipSummary:
 
 
 def track_clip(
-    source: Path,
+    source: str | Path,
     out: Path,
     pipeline: Pipeline,
     *,
@@ -120,7 +129,7 @@ def track_clip(
     afterwards, for which the source is read a second time.
 
     Args:
-        source: a video, an image, a folder of images, `-` (standard input), or a camera's number.
+        source: a video, an image, a folder of images, a URL, `-` (standard input), or a camera's number.
         out: folder; made if missing.
         pipeline: from `pipeline.build`; its options say which part of the source is tracked.
         formats: some of `tracks.FORMATS`.
@@ -177,18 +186,13 @@ def track_clip(
     )
 
 
-def display_name(source: Path) -> str:
-    """Name of an input in messages: its path, `stdin` or `camera0`."""
-    return source_name(source) if is_live(source) else str(source)
-
-
-def check_names(sources: Iterable[Path], suffix: str = ".npz") -> None:
+def check_names(sources: Iterable[str | Path], suffix: str = ".npz") -> None:
     """Refuse inputs that would write the same file NAME`suffix`.
 
     Raises:
         ConfigError: two inputs have one name.
     """
-    seen: dict[str, Path] = {}
+    seen: dict[str, str | Path] = {}
     for source in sources:
         name = source_name(source)
         if name in seen:
@@ -271,7 +275,7 @@ def _problems(frames: Frames, run: TrackingRun, ended: _Ended, files: list[Path]
     if ended.early:
         return [f"{ended.early}; the first {run.frame_count} frames are {kept}"]
     if frames.damage:
-        return [f"{frames.damage}; the {run.frame_count} frames before are {kept}"]
+        return [f"{frames.damage}; the {run.frame_count} frames that can be read are {kept}"]
     if not run.frames_with_face:
         tip = "small faces need a smaller --min-face, others perhaps a YuNet --detector"
         return [f"{frames.path}: no face was found in {run.frame_count} frames; {tip}"]
@@ -307,10 +311,11 @@ def _draw_again(
         with ExitStack() as stack:
             frames = stack.enter_context(again())
             draw = stack.enter_context(overlay(frames))
-            for frame in stack.enter_context(closing(read_ahead(islice(frames, count)))):
+            taken = stack.enter_context(closing(read_ahead(islice(frames, count))))
+            for done, frame in enumerate(taken, 1):
                 draw(frame, faces.get(frame.index, []))
                 if progress is not None:
-                    progress(frame.index + 1, count)
+                    progress(done, count)
                 if interrupts.seen:
                     raise KeyboardInterrupt
     except KeyboardInterrupt:

@@ -27,7 +27,17 @@ from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking import FaceFilter, TrackedFace, Tracker, TrackerConfig
 from steadyface.tracks import Meta, Tracks, TracksBuilder
-from steadyface.video import DEFAULT_FPS, Frames, VideoFrame, as_frames, check_span, open_frames, read_ahead
+from steadyface.video import (
+    DEFAULT_FPS,
+    SQUARE,
+    Frames,
+    VideoFrame,
+    as_frames,
+    check_pixels,
+    check_span,
+    open_frames,
+    read_ahead,
+)
 
 Source = str | Path | int | Iterable[np.ndarray | VideoFrame]
 """Path, a camera's number, or images in memory."""
@@ -65,6 +75,7 @@ class TrackingOptions:
         fps: Frame rate of a folder of images.
         start: Seconds of each input at which to begin; times stay those of the input.
         end: Seconds of each input at which to stop. Left out: its end; a camera then runs until Ctrl-C.
+        pixels: square, the picture as a player shows it; or coded, which keeps oblong pixels as they are.
 
     Raises:
         ConfigError: `fps` or `threads` is not positive, or `end` is not after `start`.
@@ -83,6 +94,7 @@ class TrackingOptions:
     fps: float = DEFAULT_FPS
     start: float = 0.0
     end: float | None = None
+    pixels: str = SQUARE
 
     def __post_init__(self) -> None:
         for name, kind in _NUMBERS.items():
@@ -94,6 +106,7 @@ class TrackingOptions:
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"threads must be at least 1, got {self.threads}")
         check_span(self.start, self.end)
+        check_pixels(self.pixels)
 
 
 class TrackingKeywords(TypedDict, total=False):
@@ -110,6 +123,7 @@ class TrackingKeywords(TypedDict, total=False):
     fps: float
     start: float
     end: float | None
+    pixels: str
 
 
 @dataclass(frozen=True)
@@ -132,7 +146,8 @@ class Pipeline:
         Raises:
             VideoError, DataError: the source cannot be opened or holds no frame in that part.
         """
-        return open_frames(source, self.options.fps, self.options.start, self.options.end)
+        options = self.options
+        return open_frames(source, options.fps, options.start, options.end, options.pixels)
 
     def smooth(self, tracks: Tracks) -> Tracks:
         """Run a stabiliser that sees the future; without one, the tracks stay as they are."""

@@ -9,23 +9,24 @@ from typing import Annotated
 from cyclopts import CycloptsError, Parameter
 
 from steadyface.cli.terminal import complain, print_table
-from steadyface.clips import ClipSummary, check_names, display_name, track_clip
+from steadyface.clips import ClipSummary, check_names, track_clip
 from steadyface.drawing import Overlay, check_style
 from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.interrupts import held_interrupts
 from steadyface.pipeline import TrackingOptions, build
 from steadyface.progress import show_progress
 from steadyface.tracks.formats import check_formats
+from steadyface.video import display_name
 
 
-def _no_option(kind: object, source: Path) -> None:
+def _no_option(kind: object, source: str) -> None:
     """Refuse an input that was meant as an option; a lone hyphen is standard input."""
-    if str(source).startswith("-") and str(source) != "-":
+    if source.startswith("-") and source != "-":
         raise CycloptsError(msg=f"there is no option {source}")
 
 
 def track(
-    *inputs: Annotated[Path, Parameter(negative=(), allow_leading_hyphen=True, validator=_no_option)],
+    *inputs: Annotated[str, Parameter(negative=(), allow_leading_hyphen=True, validator=_no_option)],
     out: Path = Path("steadyface-out"),
     format: str = "npz",
     all_frames: bool = True,
@@ -44,8 +45,9 @@ def track(
     Parameters
     ----------
     inputs
-        Videos, images, or folders of images (each a sequence, in name order); a camera's number, from 0; or a
-        lone hyphen for a video that comes through a pipe, in a format such as matroska.
+        Videos, images, or folders of images (each a sequence, in name order); URLs (https, rtsp, file); a
+        camera's number, from 0, or device; or a lone hyphen for a video that comes through a pipe, in a
+        format such as matroska.
     out
         Folder for the results.
     format

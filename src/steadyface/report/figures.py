@@ -105,8 +105,13 @@ def figures_of(tracks: Tracks) -> list[FaceFigures]:
 
 def frame_count(tracks: Tracks) -> int:
     """Number of the clip's frames, as far as it is known."""
-    last = int(tracks.frame.max()) + 1 if len(tracks) else 0
-    return max(int(tracks.meta.get("frames") or 0), last)
+    return max(int(tracks.meta.get("frames") or 0), len(tracks.timeline))
+
+
+def last_frame(tracks: Tracks) -> int:
+    """Number of the clip's last frame, as far as it is known; −1 without frames."""
+    last = int(tracks.timeline.frame[-1]) if len(tracks.timeline) else -1
+    return max(int(tracks.meta.get("frames") or 0) - 1, last)
 
 
 def by_landmark(shaking: Float[np.ndarray, "frames 68"]) -> Float[np.ndarray, "68"]:

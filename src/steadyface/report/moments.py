@@ -53,15 +53,15 @@ class Moment:
         return clock(round(self.seconds, 2), self.seconds)
 
 
-def worst_moments(figures: FaceFigures, frames: int) -> list[Moment]:
+def worst_moments(figures: FaceFigures, last: int) -> list[Moment]:
     """Find the highest jitter of the stabilised points, the lowest scores, and losses of the face.
 
     Args:
         figures: of one identity.
-        frames: number of the clip's frames; a face that is in the last one is not lost.
+        last: number of the clip's last frame; a face that is in it is not lost.
     """
     jitter, scores = figures.shaking.mean(axis=1), figures.scores
-    ends = [int(run[-1]) for run in figures.runs if figures.tracks.frame[run[-1]] < frames - 1][:_LOSSES]
+    ends = [int(run[-1]) for run in figures.runs if figures.tracks.frame[run[-1]] < last][:_LOSSES]
     shakiest = _highest(jitter, figures.tracks.seconds, _MOST_JITTER, apart_from=ends)
     low = np.where(scores < _LOW_SCORE * np.median(scores), -scores, np.nan)
     lowest = _highest(low, figures.tracks.seconds, _LOWEST_SCORES, apart_from=[*ends, *shakiest])
@@ -123,11 +123,11 @@ def pictures(
         wanted.setdefault(moment.frame, []).append(moment)
     of_face = {figures.face: figures for figures in faces}
     last, out = max(wanted, default=-1), {}
-    for frame in frames if wanted else ():
+    for done, frame in enumerate(frames if wanted else (), 1):
         for moment in wanted.get(frame.index, ()):
             out[moment] = _as_url(_picture(frame.image, moment, of_face[moment.face]))
         if progress is not None:
-            progress(frame.index + 1, last + 1)
+            progress(done, done + last - frame.index)
         if frame.index >= last:
             break
     return out

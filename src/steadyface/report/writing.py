@@ -10,7 +10,7 @@ from steadyface.files import make_folder, write_text
 from steadyface.html.rendering import render
 from steadyface.pipeline import TrackingOptions, build
 from steadyface.progress import ReportProgress
-from steadyface.report.figures import figures_of, frame_count
+from steadyface.report.figures import figures_of, last_frame
 from steadyface.report.moments import Moment, pictures, worst_moments
 from steadyface.report.sections import contents
 from steadyface.tracks import Tracks
@@ -55,7 +55,7 @@ def report_tracks(
     make_folder(path.parent)
     faces = figures_of(tracks)
     shown = faces[:MOST_FACES]
-    moments = [moment for face in shown for moment in worst_moments(face, frame_count(tracks))]
+    moments = [moment for face in shown for moment in worst_moments(face, last_frame(tracks))]
     images: dict[Moment, str] = {}
     if clip is not None and moments:
         start, end = tracks.meta.get("start", 0.0), tracks.meta.get("end")

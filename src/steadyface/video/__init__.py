@@ -5,22 +5,33 @@ their size, rate and length before the first frame is taken. `VideoWriter` keeps
 to, a video's sound. `read_ahead` and `write_behind` let reading, work and writing overlap.
 """
 
-from steadyface.video.container import is_live, source_name
-from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, as_frames, check_span
+from steadyface.video.frames import (
+    DEFAULT_FPS,
+    SQUARE,
+    Frames,
+    VideoFrame,
+    as_frames,
+    check_pixels,
+    check_span,
+)
 from steadyface.video.pictures import ImageSequence
 from steadyface.video.reader import VideoReader, open_frames
+from steadyface.video.sources import display_name, is_live, source_name
 from steadyface.video.stages import read_ahead, write_behind
 from steadyface.video.writer import VideoWriter
 
 __all__ = [
     "DEFAULT_FPS",
+    "SQUARE",
     "Frames",
     "ImageSequence",
     "VideoFrame",
     "VideoReader",
     "VideoWriter",
     "as_frames",
+    "check_pixels",
     "check_span",
+    "display_name",
     "is_live",
     "open_frames",
     "read_ahead",

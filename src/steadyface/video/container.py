@@ -13,11 +13,10 @@ import av
 from av.container import InputContainer
 
 from steadyface.errors import VideoError
-
-STDIN = "-"
-"""Name of standard input as a source."""
+from steadyface.video.sources import display_name, is_url
 
 _POLL = 0.1  # s: longest time until a waiting read notices that it should end
+_TIMEOUTS = (10.0, 20.0)  # s: to open a URL, and to read from it
 _CAMERAS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 
 
@@ -48,35 +47,21 @@ class Pipe:
         self._stopped = True
 
 
-def camera_number(source: str | Path) -> int | None:
-    """Number of the camera that a source names; None for other sources, and for a file with such a name."""
-    text = str(source)
-    return int(text) if re.fullmatch(r"\d{1,3}", text) and not Path(source).exists() else None
-
-
-def is_live(source: str | Path) -> bool:
-    """True for a pipe or a camera, which can be read only once."""
-    return str(source) == STDIN or camera_number(source) is not None
-
-
-def source_name(source: str | Path) -> str:
-    """Name of a source's results: a folder's name, a file's without suffix, `stdin` or `camera0`."""
-    number = camera_number(source)
-    if number is not None:
-        return f"camera{number}"
-    if str(source) == STDIN:
-        return "stdin"
-    path = Path(source).resolve()
-    return path.name if path.is_dir() else path.stem
-
-
 def open_file(path: str | Path) -> InputContainer:
-    """Open a local file; if its index is broken, as a stream, which finds the complete fragments."""
+    """Open a file or a URL; a file whose index is broken, as a stream, which finds the complete fragments.
+
+    Raises:
+        VideoError: it cannot be opened, or is no video; without the user and password of a URL.
+    """
     problem: object = None
-    attempts: tuple[dict[str, str], ...] = ({}, {"seekable": "0"})
+    remote = is_url(path)
+    address = str(path) if remote else f"file:{path}"
+    attempts: tuple[dict[str, str], ...] = ({},) if remote else ({}, {"seekable": "0"})
     for options in attempts:
         try:
-            container = av.open(f"file:{path}", options=options, metadata_errors="replace")
+            container = av.open(
+                address, options=options, metadata_errors="replace", timeout=_TIMEOUTS if remote else None
+            )
         except av.error.FFmpegError as error:
             problem = problem or error.strerror
             continue
@@ -87,7 +72,23 @@ def open_file(path: str | Path) -> InputContainer:
         else:
             problem = problem or "no stream can be found in it"
         container.close()
-    raise VideoError(path, f"not a video that can be read: {problem}")
+    raise VideoError(display_name(path) if remote else path, f"not a video that can be read: {problem}")
+
+
+def complaint(path: str | Path) -> str | None:
+    """First error that FFmpeg's demuxer logs on the way through a file; None if it logs none."""
+    before = av.logging.get_level()
+    with open_file(path) as container, av.logging.Capture() as log:
+        av.logging.set_level(av.logging.ERROR)
+        try:
+            for _ in container.demux():
+                pass
+        except av.error.FFmpegError as error:
+            return error.strerror
+        finally:
+            av.logging.set_level(before)
+    errors = [" ".join(text.split()) for level, _, text in log if level <= av.logging.ERROR]
+    return errors[0] if errors else None
 
 
 def open_pipe(pipe: Pipe) -> InputContainer:
@@ -142,6 +143,13 @@ def video_stream(container: InputContainer) -> Any:
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
     moving = [stream for stream in streams if stream.frames != 1]
     return next(iter(moving or streams), None)
+
+
+def start_in_file(container: InputContainer, stream: Any) -> float:
+    """Seconds from the start of the file, often that of its sound, to the start of the video."""
+    if stream.start_time is None or container.start_time is None:
+        return 0.0
+    return round(float(stream.start_time * stream.time_base) - container.start_time / av.time_base, 6)
 
 
 def stream_duration(container: InputContainer, stream: Any) -> float | None:

@@ -15,6 +15,9 @@ from steadyface.arrays import Frame
 from steadyface.errors import ConfigError, SteadyfaceError, VideoError
 from steadyface.images import Levels, as_rgb
 
+SQUARE, CODED = "square", "coded"
+"""Kinds of pixels of a frame: as they are shown, or as they are coded."""
+
 DEFAULT_FPS = 25.0
 """Frame rate of image folders, and of streams that name none."""
 
@@ -50,6 +53,10 @@ class Frames:
         has_audio: whether there is sound that a `VideoWriter` can take over.
         damage: None, or one line about what could not be read; complete once the last frame is taken.
         notes: lines about what is left out on purpose.
+        pixels: `square`, or `coded` where oblong pixels are kept as they are coded.
+        coded_size: width and height before the pixels are made square and the frame is turned, px; None for
+            images.
+        start_seconds: seconds from the start of the file, often that of its sound, to that of the video.
         levels: range of 16-bit levels that becomes 0 to 255; None for sources of other bits.
     """
 
@@ -65,6 +72,9 @@ class Frames:
     has_audio = False
     damage: str | None = None
     levels: Levels | None = None
+    pixels = SQUARE
+    coded_size: tuple[int, int] | None = None
+    start_seconds = 0.0
     _frames: Iterator[VideoFrame]
 
     @cached_property
@@ -93,6 +103,9 @@ class Frames:
         meta: dict[str, Any] = {"size": [self.width, self.height], "fps": self.fps, "damage": self.damage}
         if self.start or self.end is not None:
             meta |= {"start": self.start, "end": self.end}
+        if self.coded_size:
+            meta |= {"pixels": self.pixels, "coded_size": list(self.coded_size)}
+            meta["start_seconds"] = self.start_seconds
         if self.notes:
             meta["notes"] = self.notes
         if self.levels and self.levels.stretched:
@@ -123,6 +136,17 @@ def check_span(start: float, end: float | None) -> None:
         raise ConfigError(f"start is {start:g} s; it must be at least 0 and finite")
     if end is not None and not end > start:
         raise ConfigError(f"end is {end:g} s; it must be after the start, {start:g} s")
+
+
+def check_pixels(pixels: str) -> str:
+    """Return a kind of pixels.
+
+    Raises:
+        ConfigError: neither square nor coded.
+    """
+    if pixels not in (SQUARE, CODED):
+        raise ConfigError.choice("kind of pixels", pixels, (SQUARE, CODED))
+    return pixels
 
 
 def positive(name: str, value: int | float) -> int | float:

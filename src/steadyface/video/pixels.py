@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -13,9 +14,12 @@ from av.video.reformatter import VideoReformatter
 from jaxtyping import Int, UInt8
 
 from steadyface.arrays import Frame
+from steadyface.images import Levels
+from steadyface.video.depth import sixteen_bits
 
 _LARGE = 1920 * 1088  # px
 _SIDE_DATA_KINDS = 64  # FFmpeg's kinds of side data have numbers below this; 8.1 has 33
+_OBLONG = 8  # largest aspect ratio of a pixel; files with others are wrong
 _PQ = 16  # FFmpeg's number of the transfer function of SMPTE ST 2084
 _SCREEN_WHITE = 203.0  # cd/m²: of graphics and a white page, ITU-R BT.2408
 _BRIGHTEST = 1000.0  # cd/m²: becomes 255
@@ -34,16 +38,35 @@ class RgbConverter:
 
     Args:
         width, height: px, of the output; a frame of another size is scaled.
+        levels: range of 16-bit levels that becomes 0 to 255; None or all levels scale as FFmpeg does.
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, levels: Levels | None = None) -> None:
         self._width, self._height, self._threads = width, height, 2 if is_large(width, height) else 1
+        self._levels = levels if levels and levels.stretched else None
         self._reformatter = VideoReformatter()  # kept: to set one up takes longer than to use it
 
     def __call__(self, frame: Any) -> Frame:
-        rgb = self._reformatter.reformat(frame, self._width, self._height, "rgb24", threads=self._threads)
-        image = rgb.to_ndarray()
+        if self._levels is not None:
+            image = self._levels(self._convert(frame, sixteen_bits(frame)))
+            return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+        image = self._convert(frame, "rgb24")
         return cv2.LUT(image, _PQ_TO_SCREEN) if frame.color_trc == _PQ else image
+
+    def _convert(self, frame: Any, kind: str) -> Any:
+        size = self._width, self._height
+        return self._reformatter.reformat(frame, *size, kind, threads=self._threads).to_ndarray()
+
+
+def shown_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """Size in square pixels: the width is scaled by the pixels' aspect ratio, unless that cannot be meant.
+
+    >>> shown_size(720, 576, Fraction(16, 15))
+    (768, 576)
+    """
+    if aspect is None or not 1 / _OBLONG <= aspect <= _OBLONG:
+        return width, height
+    return max(1, round(width * aspect)), height
 
 
 def _pq_to_screen() -> UInt8[np.ndarray, "256"]:

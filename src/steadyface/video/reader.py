@@ -12,25 +12,38 @@ from typing import Any
 import av
 
 from steadyface.errors import SteadyfaceError, VideoError
+from steadyface.video.clock import Clock
 from steadyface.video.container import (
-    STDIN,
     Pipe,
-    camera_number,
-    is_live,
     open_camera,
     open_file,
     open_pipe,
-    source_name,
+    start_in_file,
     stream_duration,
     video_stream,
 )
-from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span, unreadable
+from steadyface.video.damage import Damage
+from steadyface.video.depth import find_levels, has_sixteen_bits
+from steadyface.video.frames import (
+    DEFAULT_FPS,
+    SQUARE,
+    Frames,
+    VideoFrame,
+    check_pixels,
+    check_span,
+    unreadable,
+)
 from steadyface.video.pages import is_image
 from steadyface.video.pictures import ImageSequence
-from steadyface.video.pixels import Deinterlacer, RgbConverter, display_matrix, is_large, upright
-
-_MISSING = 0.5
-"""Seconds before its announced end from which a stream that stops counts as damaged."""
+from steadyface.video.pixels import (
+    Deinterlacer,
+    RgbConverter,
+    display_matrix,
+    is_large,
+    shown_size,
+    upright,
+)
+from steadyface.video.sources import STDIN, camera_number, is_live, is_url, local, source_name
 
 _ROUNDING = 1e-6  # s: tolerance for times in float64
 _EARLIER = (0.0, 2.0, 20.0)  # s before the start: some files' key frames are not where their index says
@@ -45,9 +58,11 @@ class VideoReader(Frames):
     scaled. Interlaced frames are made whole.
 
     Args:
-        source: path of a local file; `-`, standard input; or a camera's number, from 0.
+        source: path of a file; a URL that FFmpeg opens; `-`, standard input; or a camera's number, from 0.
         start, end: seconds since the start of the video; the frames from start on and before end are read,
-            and keep their times. A file is decoded from the key frame before start.
+            and keep their times and numbers. A file is decoded from the key frame before start.
+        pixels: `square` scales the width of a picture whose pixels are coded as oblong, as a player does;
+            `coded` keeps them.
 
     Attributes:
         width, height: px, of the upright frames.
@@ -55,19 +70,23 @@ class VideoReader(Frames):
 
     Raises:
         VideoError: no such file or camera, not a video, or no frame can be decoded.
-        ConfigError: end is not after start.
+        ConfigError: end is not after start, or another kind of pixels.
     """
 
     _container: Any = None
 
-    def __init__(self, source: str | Path, start: float = 0.0, end: float | None = None) -> None:
+    def __init__(
+        self, source: str | Path, start: float = 0.0, end: float | None = None, pixels: str = SQUARE
+    ) -> None:
         check_span(start, end)
-        self._source, self.start, self.end = source, start, end
+        self.pixels = check_pixels(pixels)
+        self._source, self.start, self.end = local(source), start, end
         self._stop_at = math.inf if end is None else end
         self._pipe = Pipe() if str(source) == STDIN else None
         self._camera = camera_number(source)
         self._live = is_live(source)
-        self.path = Path(source_name(source)) if self._live else Path(source)
+        named = self._live or is_url(self._source)
+        self.path = Path(source_name(source)) if named else Path(self._source)
         try:
             self._open()
             frames = self._read()
@@ -120,16 +139,24 @@ class VideoReader(Frames):
         whole = None if self._live else stream_duration(self._container, stream)
         self._set_length(whole, None if self._live else stream.frames)
         sound = bool(self._container.streams.audio)
-        self.has_audio = sound and not self._live
+        self.has_audio = sound and not self._live and not is_url(self._source)
         own_length = stream.duration or "DURATION" in stream.metadata or not sound
         self._announced = whole if own_length else None  # else the sound may be what is longer
-        self._origin: Fraction | None = (
-            None if stream.start_time is None else stream.start_time * stream.time_base
-        )
-        self._count, self._last, self._end = 0, -1 / self.fps, 0.0
-        self.damage = None
-        if self._container.options:
-            self._damaged("its index is incomplete")
+        avi = self._container.format.name == "avi"
+        self._packet_count = stream.frames if avi and not self.start else None  # others say it by their index
+        self.start_seconds = 0.0 if self._live else start_in_file(self._container, stream)
+        decoding_only = avi and stream.codec_context.has_b_frames
+        unknown = self._live or decoding_only or stream.start_time is None
+        origin = None if unknown else stream.start_time * stream.time_base
+        self._clock = Clock(self.fps, origin, decoding_only)
+        self._shown = self._number = 0
+        self._end = 0.0
+        self._begin_damage()
+
+    def _begin_damage(self) -> None:
+        self._damage = Damage(self.path, self.fps, self._live, self._announced, self._packet_count)
+        if "seekable" in self._container.options:
+            self._damage.note("its index is incomplete", 0, 0.0)
 
     def _set_length(self, whole: float | None, frames: int | None) -> None:
         """Set seconds and frames from start to end, as far as they are known."""
@@ -147,48 +174,81 @@ class VideoReader(Frames):
         return f"ends at {self._end:.2f} s, before the start, {self.start:g} s"
 
     def _read(self) -> Iterator[VideoFrame]:
+        whole = False
         for frame in self._decoded_from_start():
-            seconds = self._seconds(frame.pts, frame.time_base)
+            seconds = self._clock.seconds(self._clock.stamp(frame))
             if seconds >= self._stop_at - _ROUNDING:
-                return
-            self._last = seconds
+                break
+            self._clock.last = seconds
             self._end = seconds + (float(frame.duration * frame.time_base) or 1 / self.fps)
+            self._number += 1
             if seconds >= self.start - _ROUNDING:
-                yield self._show(frame, seconds)
-        if self._announced is not None and self._announced - self._end > _MISSING:
-            self._damaged(f"the file announces {self._announced:.2f} s of video")
+                yield self._show(frame, self._number - 1, seconds)
+        else:
+            whole = True
+        source = None if self._live else self._source
+        self._damage.finish(whole, self._number, self._end, source)
+        self.damage = self._damage.line()
 
     def _decoded_from_start(self) -> Iterator[Any]:
         """Decode from a key frame at or before the start."""
-        if self.start and self._origin is not None and not self._live:
-            for earlier in _EARLIER:
-                frames = self._decoded_from(self._origin + Fraction(max(self.start - earlier, 0.0)))
-                first = next(frames, None)
-                if first is not None and self._time_of(first) <= self.start + _ROUNDING:
-                    return chain([first], frames)
+        if self.start and not self._live:
+            if self._clock.origin is None and self._clock.decoding_only:
+                self._clock.origin = next(map(self._clock.stamp, self._decoded()), None)
+            if self._clock.origin is not None:
+                for earlier in _EARLIER:
+                    frames = self._decoded_from(self._clock.origin + Fraction(max(self.start - earlier, 0.0)))
+                    if frames is not None:
+                        return frames
             self._container.close()
             self._open()
         return self._decoded()
 
-    def _decoded_from(self, time: Fraction) -> Iterator[Any]:
+    def _decoded_from(self, time: Fraction) -> Iterator[Any] | None:
+        """Decode from a key frame near a stream time; None if that is after the start, or not known."""
+        self._clock.restart()
+        self._begin_damage()
         try:
             self._container.seek(int(time / self._stream.time_base), stream=self._stream)
         except av.error.FFmpegError:  # a kind of file without an index
-            return iter(())
-        return self._decoded()
+            return None
+        frames = self._decoded()
+        first = next(frames, None)
+        stamp = None if first is None else self._clock.stamp(first)
+        if stamp is None or self._clock.seconds(stamp) > self.start + _ROUNDING:
+            return None
+        number = self._number_at(stamp)
+        if number is None:
+            return None
+        self._number = number
+        self._clock.restart()
+        return chain([first], frames)
 
-    def _time_of(self, frame: Any) -> float:
-        """Time of a frame, s; infinite where it has no timestamp."""
-        return math.inf if frame.pts is None else self._seconds(frame.pts, frame.time_base)
+    def _number_at(self, stamp: Fraction) -> int | None:
+        """Count the frames before one, without decoding them; None where a packet has no time."""
+        number, origin = 0, self._clock.origin or Fraction(0)
+        with open_file(self._source) as container:
+            stream: Any = container.streams[self._stream.index]
+            for packet in container.demux(stream):
+                if not packet.size or packet.is_discard:
+                    continue
+                own = packet.dts if self._clock.decoding_only else packet.pts
+                if own is None:
+                    return None
+                number += origin <= own * packet.time_base < stamp
+                if packet.dts is not None and packet.dts * packet.time_base > stamp:
+                    break
+        return number
 
     def _decoded(self) -> Iterator[Any]:
         whole = Deinterlacer()
         for packet in self._packets():
             try:
                 for frame in self._stream.decode(packet):
+                    self._damage.decoded(frame)
                     yield from whole(frame)
             except av.error.FFmpegError as error:
-                self._damaged(error.strerror)
+                self._damage.failed(error.strerror, self._number, self._end)
         yield from whole.flush()
 
     def _packets(self) -> Iterator[av.Packet]:
@@ -200,67 +260,69 @@ class VideoReader(Frames):
         while failures <= 8:  # after an unreadable place, the next packet is often fine
             try:
                 for packet in self._container.demux(self._stream):
+                    self._damage.fed(packet)
                     if cut is not None and packet.size:
                         yield cut
                     cut = packet if packet.is_corrupt else None
                     if cut is None:
                         yield packet
                     else:
-                        self._damaged("a part of the stream is missing")
+                        self._damage.note("a part of the stream is missing", self._number, self._end)
                 return
             except av.error.FFmpegError as error:
                 failures += 1
-                self._damaged(error.strerror)
+                self._damage.note(error.strerror, self._number, self._end)
         yield av.Packet()
 
-    def _show(self, frame: Any, seconds: float) -> VideoFrame:
+    def _show(self, frame: Any, number: int, seconds: float) -> VideoFrame:
         """Convert a decoded frame to upright RGB."""
         if frame.is_corrupt:
-            self._damaged("a frame decodes only in part")
-        if self._count == 0:  # asking every frame for its side data would keep it until the garbage collector
-            self._to_rgb = RgbConverter(frame.width, frame.height)
-            self._turn = display_matrix(frame)
+            self._damage.partial(number, seconds)
+        self._damage.shown(number, seconds)
+        if not self._shown:  # asking every frame for its side data would keep it until the garbage collector
+            self._prepare(frame)
         try:
             image = self._to_rgb(frame)
         except (av.error.FFmpegError, ValueError) as error:
             problem = f"pixels of the kind {frame.format.name} cannot be brought to RGB"
-            raise VideoError(self.path, problem, self._count) from error
+            raise VideoError(self.path, problem, number) from error
         if self._turn is not None:
             image = upright(image, self._turn)
-        self._count += 1
-        return VideoFrame(self._count - 1, seconds, image)
+        self._shown += 1
+        return VideoFrame(number, seconds, image)
 
-    def _seconds(self, pts: int | None, time_base: Fraction) -> float:
-        if pts is not None:
-            time = pts * time_base
-            self._origin = time if self._origin is None else self._origin
-            seconds = float(time - self._origin)
-            if seconds > self._last:
-                return seconds
-        return self._last + 1 / self.fps
-
-    def _damaged(self, problem: object) -> None:
-        """Keep the first problem only; later ones mostly follow from it."""
-        if self.damage is None:
-            kind = "ended" if self._live else "damaged"
-            self.damage = f"{self.path}: {kind} after {self._count} frames ({self._end:.2f} s): {problem}"
+    def _prepare(self, frame: Any) -> None:
+        """Choose the conversion of all frames by the first one."""
+        self.coded_size = frame.width, frame.height
+        size = self.coded_size
+        if self.pixels == SQUARE:
+            size = shown_size(*size, self._stream.sample_aspect_ratio)
+        if has_sixteen_bits(frame):
+            self.levels = find_levels(frame, None if self._live else self._source)
+        self._to_rgb = RgbConverter(*size, self.levels)
+        self._turn = display_matrix(frame)
 
 
 def open_frames(
-    source: str | Path, fps: float = DEFAULT_FPS, start: float = 0.0, end: float | None = None
+    source: str | Path,
+    fps: float = DEFAULT_FPS,
+    start: float = 0.0,
+    end: float | None = None,
+    pixels: str = SQUARE,
 ) -> VideoReader | ImageSequence:
-    """Open a video or .gif, an image, a folder of images, a pipe or a camera.
+    """Open a video or .gif, an image, a folder of images, a URL, a pipe or a camera.
 
     Args:
-        source: path; `-`, standard input; or a camera's number, from 0.
+        source: path; a URL; `-`, standard input; or a camera's number, from 0.
         fps: frame rate of images; a video has its own.
         start, end: seconds; the frames from start on and before end are read.
+        pixels: square or coded, as of `VideoReader`.
 
     Raises:
         VideoError, DataError: the source cannot be opened, or holds no frame in that part.
-        ConfigError: `fps` is not positive, or `end` is not after `start`.
+        ConfigError: `fps` is not positive, `end` is not after `start`, or another kind of pixels.
     """
-    path = Path(source)
-    if path.is_dir() or is_image(path):
-        return ImageSequence(path, fps, start, end)
-    return VideoReader(source, start, end)
+    source = local(source)
+    if not is_url(source) and (Path(source).is_dir() or is_image(Path(source))):
+        return ImageSequence(source, fps, start, end)
+    return VideoReader(source, start, end, pixels)
