@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     SIGTERM and SIGHUP end a command as Ctrl-C does.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = _with_files(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in app.help_flags:
         app.resolved_commands()  # the overview shows the first line of each
     try:
@@ -67,3 +67,10 @@ def main(arguments: list[str] | None = None) -> None:
         complain("interrupted")
         code = 1
     sys.exit(code or 0)
+
+
+def _with_files(arguments: list[str]) -> list[str]:
+    """Make what follows a lone -- files, also those whose names begin with a hyphen."""
+    end = arguments.index("--") + 1 if "--" in arguments else len(arguments)
+    files = [f"./{name}" if name[:1] == "-" and name != "-" else name for name in arguments[end:]]
+    return [*arguments[:end], *files]

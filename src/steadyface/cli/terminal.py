@@ -26,6 +26,12 @@ def complain(problem: str) -> None:
     print(f"steadyface: {' '.join(problem.split())}", file=sys.stderr)
 
 
+def say(*lines: object) -> None:
+    """Print lines at once; bytes of a file's name that are no text are escaped."""
+    text = "\n".join(map(str, lines))
+    print(text.encode(errors="backslashreplace").decode(), flush=True)
+
+
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table, numbers to the right.
 

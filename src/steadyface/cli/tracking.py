@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
 
-from steadyface.cli.terminal import complain, print_table
+from steadyface.cli.terminal import complain, print_table, say
 from steadyface.clips import ClipSummary, check_names, track_clip
 from steadyface.drawing import Overlay, check_style
 from steadyface.errors import ConfigError, SteadyfaceError
@@ -22,7 +22,8 @@ from steadyface.video import display_name
 def _no_option(kind: object, source: str) -> None:
     """Refuse an input that was meant as an option; a lone hyphen is standard input."""
     if source.startswith("-") and source != "-":
-        raise CycloptsError(msg=f"there is no option {source}")
+        hint = f"; the file is ./{source}" if Path(source).exists() else ""
+        raise CycloptsError(msg=f"there is no option {source}{hint}")
 
 
 def track(
@@ -113,9 +114,9 @@ def track(
 
 def _print_summary(summary: ClipSummary, quiet: bool, json: bool) -> None:
     if json:
-        print(summary.as_json(), flush=True)
+        say(summary.as_json())
     elif summary.frames and not quiet:
-        print(summary, *(f"  {file}" for file in summary.files), sep="\n", flush=True)
+        say(summary, *(f"  {file}" for file in summary.files))
 
 
 def demo(*, out: Path = Path("steadyface-demo")) -> int:

@@ -102,7 +102,7 @@ def to_flat(table: Table) -> dict[str, np.ndarray]:
     A frame without a face has one row: `face_id` is `NOBODY`, `confidence` and `success` are 0, and the other
     numbers NaN. Image folders also get the columns `file`, `width` and `height`.
     """
-    columns, timeline, _ = table
+    columns, timeline, meta = table
     places = timeline.places(columns["frame"])
     flat: dict[str, np.ndarray] = {
         "frame": columns["frame"],
@@ -117,7 +117,8 @@ def to_flat(table: Table) -> dict[str, np.ndarray]:
         flat[name] = np.moveaxis(columns[column], 0, -1)[index]
     flat |= _measures(columns["points"].astype(float), timeline.size[places])
     empty = timeline.at(~np.isin(timeline.frame, columns["frame"]))
-    return _with_frames(flat, empty) if len(empty) else flat
+    flat = _with_frames(flat, empty) if len(empty) else flat
+    return flat | {"media_seconds": flat["timestamp"] + float(meta.get("start_seconds", 0.0))}
 
 
 def inside(points: np.ndarray, size: np.ndarray) -> np.ndarray:
