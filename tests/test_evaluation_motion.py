@@ -161,6 +161,8 @@ def test_rows_with_motion_stand_beside_the_others(tmp_path: Path) -> None:
     labels = [row.label for row in results.rows]
     assert labels[-3:] == [f"{name}, measured motion" for name in ("sta", *COMPENSATED)]
     assert results.missing == []
+    still, _ = results.headlines()
+    assert still.value == f"{with_motion.stability_interocular_still:.3f} %"
 
 
 def test_rows_with_motion_are_left_out_and_named_where_a_prediction_lacks_it(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from steadyface.evaluation.text import number
 from steadyface.evaluation.trajectories import (
     RAW,
     STA,
+    STA_MOTION,
     Method,
     MovingResults,
     excerpt,
@@ -80,7 +81,7 @@ class MotionResults(MovingResults):
 
     def headlines(self) -> list[Headline]:
         """Jitter of a resting and of a moving face with the default stabiliser."""
-        sta, raw = self.row(STA), self.row(RAW)
+        sta, raw = self.row(STA_MOTION) or self.row(STA), self.row(RAW)
         if sta is None or raw is None:
             return []
         jitters = (

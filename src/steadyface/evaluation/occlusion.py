@@ -15,7 +15,7 @@ from steadyface.evaluation.predictions import Prediction
 from steadyface.evaluation.results import Column, Headline, Results, Row, Scope, percent
 from steadyface.evaluation.scenes import SceneBenchmark
 from steadyface.evaluation.text import number
-from steadyface.evaluation.trajectories import RAW, STA, Method, trajectories
+from steadyface.evaluation.trajectories import RAW, STA, STA_MOTION, Method, trajectories
 from steadyface.fitting.sequences import with_constant_bias
 from steadyface.synthetic.occluder import OccluderKind
 
@@ -79,7 +79,7 @@ class OcclusionResults(Results):
         """Distance of the uncovered points by the default stabiliser, for each kind of object."""
         out = []
         for kind in OccluderKind:
-            sta, raw = self.row(STA, kind), self.row(RAW, kind)
+            sta, raw = self.row(STA_MOTION, kind) or self.row(STA, kind), self.row(RAW, kind)
             if sta and raw:
                 text = f"raw {number(raw.uncovered, 2)}; {sta.items} clips"
                 title = f"Error of uncovered points beside a {kind.value}"

@@ -26,6 +26,7 @@ from steadyface.evaluation.trajectories import (
     RAW,
     RAW_FHR,
     STA,
+    STA_MOTION,
     Method,
     MovingResults,
     excerpt,
@@ -136,9 +137,10 @@ class VideoResults(MovingResults):
     def headlines(self) -> list[Headline]:
         """NRMSE on each scenario with the default stabiliser, or stability on the seven points."""
         if self.benchmark.scenarios:
-            rows = [(i, self.row(STA, scenario)) for i, scenario in enumerate(NUMBERS)]
+            rows = [(i, self._sta(scenario)) for i, scenario in enumerate(NUMBERS)]
             return [self._headline(row, published.VIDEOS_68[published.FHR_STA][i]) for i, row in rows if row]
-        sta, raw, fhr = (self.row(method, points=SEVEN_POINTS) for method in (STA, RAW, RAW_FHR))
+        raw, fhr = (self.row(method, points=SEVEN_POINTS) for method in (RAW, RAW_FHR))
+        sta = self._sta(points=SEVEN_POINTS)
         if sta is None or raw is None:
             return []
         text = [f"raw {number(raw.stability_interocular, 3)}"]
@@ -147,6 +149,10 @@ class VideoResults(MovingResults):
         text.append(f"NRMSE {number(sta.nrmse_interocular, 2)}, the paper's FHR+STA {theirs}")
         value = percent(sta.stability_interocular, 3)
         return [Headline(f"Stability, {self.title}, 7 points", value, "; ".join(text))]
+
+    def _sta(self, scenario: int | None = None, points: int | None = None) -> VideoRow | None:
+        """Row of the default stabiliser, with measured motion where there is one."""
+        return self.row(STA_MOTION, scenario, points) or self.row(STA, scenario, points)
 
     def _headline(self, row: VideoRow, theirs: published.Steadiness) -> Headline:
         text = (

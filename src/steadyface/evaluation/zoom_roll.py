@@ -14,7 +14,7 @@ from steadyface.evaluation.predictions import Prediction
 from steadyface.evaluation.results import Column, Headline, Results, Row, Scope, percent
 from steadyface.evaluation.scenes import SceneBenchmark
 from steadyface.evaluation.text import number
-from steadyface.evaluation.trajectories import RAW, STA, Method, trajectories
+from steadyface.evaluation.trajectories import RAW, STA, STA_MOTION, Method, trajectories
 from steadyface.fitting.sequences import with_constant_bias
 
 ROLL, ZOOM = 25.0, 0.35
@@ -65,7 +65,7 @@ class ZoomRollResults(Results):
 
     def headlines(self) -> list[Headline]:
         """Distance of the worst landmark from its path by the default stabiliser."""
-        sta, raw = self.row(STA), self.row(RAW)
+        sta, raw = self.row(STA_MOTION) or self.row(STA), self.row(RAW)
         if sta is None or raw is None:
             return []
         text = f"raw {number(raw.rms_worst, 2)}; {self.amount}"

@@ -15,6 +15,7 @@ from steadyface.evaluation.trajectories import (
     RAW_FHR,
     SECOND_ORDER,
     STA,
+    STA_MOTION,
     STA_PAPER,
     Method,
 )
@@ -44,6 +45,9 @@ COLOURS: dict[Method | Reading, str] = {
     Method(stabilizer="sta", lag=2): "#8fd3bb",
     Method(stabilizer="sta", lag=5): "#4fb595",
     Method(stabilizer="sta", offline=True): "#0d6b50",
+    STA_MOTION: "#00429d",
+    Method(stabilizer="sta-paper", motion=True): "#4771b2",
+    Method(stabilizer="one-euro", motion=True): "#8f6bbf",
 }
 """Colour of each row."""
 
