@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
@@ -18,6 +21,7 @@ Config = LandmarkConfig | FinderConfig
 Network = LandmarkNet | FinderNet
 
 _PREFIX = "steadyface."
+_LARGEST = 4096  # of the numbers of a configuration
 _CONFIGS: dict[str, type[CompactConfig] | type[HourglassConfig] | type[FinderConfig]] = {
     "compact": CompactConfig,
     "hourglass": HourglassConfig,
@@ -65,11 +69,30 @@ def load_network(path: str | Path) -> Network:
         with reading(path, "a network of steadyface", WeightsError.at):
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-            net = build_from(metadata.get("kind", "").removeprefix(_PREFIX), metadata.get("config", "{}"))
+                shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            kind, config = metadata.get("kind", "").removeprefix(_PREFIX), metadata.get("config", "{}")
+            _check_size(kind, config, shapes)
+            net = build_from(kind, config)
             net.load_state_dict(load_file(path))
     except SafetensorError as error:
         raise WeightsError.at(path, str(error)) from error
     return net.eval()
+
+
+def _check_size(kind: str, config: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse a configuration that asks for another network than the file holds, before memory is taken.
+
+    Raises:
+        ValueError: the shapes differ, or a number is out of range.
+    """
+    numbers = [number for value in json.loads(config).values() for number in np.ravel(value).tolist()]
+    if not all(isinstance(number, str) or 0 <= number <= _LARGEST for number in numbers):
+        raise ValueError(f"its configuration holds a number that is not from 0 to {_LARGEST}: {config:.80}")
+    with torch.device("meta"):
+        wanted = {key: tuple(value.shape) for key, value in build_from(kind, config).state_dict().items()}
+    if wanted != shapes:
+        differ = sorted({*wanted.items()} ^ {*shapes.items()})
+        raise ValueError(f"its configuration is that of another network: {differ[0]}")
 
 
 def start_from(net: Network, path: str | Path) -> None:

@@ -10,6 +10,7 @@ import csv
 import glob
 import json
 import lzma
+import math
 import pickle
 import shutil
 import struct
@@ -19,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -33,6 +34,10 @@ _MALFORMED = (
     *(BadZipFile, csv.Error, pickle.PickleError, TokenError, zlib.error, lzma.LZMAError),
 )
 """Raised by numpy, zipfile, json, csv and torch on a file that is cut off, of another kind or too large."""
+
+
+_MOST_UNPACKED, _MOST_TIMES = 64 << 20, 100
+"""Bytes, and times its own size, to which an archive may unpack; a table of ours does to less than ten."""
 
 
 def make_folder(folder: str | Path, error: MakeError = DataError) -> Path:
@@ -197,20 +202,27 @@ def read_bytes(path: str | Path, error: MakeError = DataError) -> bytes:
         return path.read_bytes()
 
 
-def read_json(path: str | Path, kind: str, error: MakeError = DataError) -> Any:
+def read_json(path: str | Path, kind: str, error: MakeError = DataError, most_bytes: float = math.inf) -> Any:
     """Read a JSON file.
 
+    Args:
+        path, kind, error: as of `reading`.
+        most_bytes: size from which it is not read, because no file of this kind is as large.
+
     Raises:
-        DataError: it is missing, cannot be read, or is not JSON.
+        DataError: it is missing, cannot be read, is not JSON, or is too large.
     """
     with reading(path, kind, error):
+        size = Path(path).stat().st_size
+        if size > most_bytes:
+            raise ValueError(f"{size / 1e6:.0f} MB, where {most_bytes / 1e6:.0f} are the most")
         return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def read_arrays(
     path: str | Path, kind: str, names: Iterable[str] | None = None, error: MakeError = DataError
 ) -> dict[str, np.ndarray]:
-    """Read arrays of an `.npz` file; pickled objects are refused.
+    """Read arrays of an `.npz` file; pickled objects are refused, and so is what unpacks to far more.
 
     Args:
         path: of the file.
@@ -226,6 +238,8 @@ def read_arrays(
         Path(path).open("rb") as file,
         np.load(file, allow_pickle=False) as zipped,
     ):
+        if (archive := getattr(zipped, "zip", None)) is not None:  # one array alone has none
+            _check_unpacked_size(archive, Path(path).stat().st_size)
         arrays = {name: zipped[name] for name in (zipped.files if names is None else names)}
         for name, array in arrays.items():
             if not isinstance(array, np.ndarray):
@@ -241,6 +255,17 @@ def array_names(path: str | Path, kind: str, error: MakeError = DataError) -> li
     """
     with reading(path, kind, error), np.load(Path(path), allow_pickle=False) as zipped:
         return list(zipped.files)
+
+
+def _check_unpacked_size(archive: ZipFile, size: int) -> None:
+    """Refuse an archive that was made to fill the memory.
+
+    Raises:
+        ValueError: it unpacks to more than `_MOST_UNPACKED` bytes and `_MOST_TIMES` its size.
+    """
+    unpacked = sum(file.file_size for file in archive.infolist())
+    if unpacked > max(_MOST_UNPACKED, _MOST_TIMES * size):
+        raise ValueError(f"its {size / 1e6:.1f} MB unpacks to {unpacked / 1e6:.0f} MB")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from steadyface.files import atomic_write, make_folder, read_bytes, write_text, 
 JOURNAL = "manifest.jsonl"
 TABLE = "manifest.parquet"
 DONE, ERROR = "done", "error"
+_OPENING = b'{"input": '
 
 _SCHEMA = pyarrow.schema(
     [
@@ -112,7 +113,7 @@ class Manifest:
             return {}
         entries = {}
         for number, line in enumerate(read_bytes(self._journal).splitlines(keepends=True), 1):
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") and line[: len(_OPENING)] == _OPENING[: len(line)]:
                 break  # by a kill
             try:
                 entry = Entry(**json.loads(line))

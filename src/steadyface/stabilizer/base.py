@@ -8,6 +8,7 @@ or 60 frames/s and over gaps.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -81,8 +82,8 @@ class Stabilizer(ABC):
     fitted: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
-        if not self.fps > 0:
-            raise ConfigError(f"fps of {self.kind} must be positive, got {self.fps}")
+        if not 0 < self.fps < math.inf:
+            raise ConfigError(f"fps of {self.kind} must be positive and finite, got {self.fps}")
 
     @abstractmethod
     def run(self, points: Clips, scores: ClipScores | None = None, frames: float = 1.0) -> Clips:

@@ -63,7 +63,7 @@ class MovingAverage(Baseline, CausalFilter):
     """
 
     kind: ClassVar[str] = "moving-average"
-    ranges: ClassVar = {"frames": (1, 1e9)}
+    ranges: ClassVar = {"frames": (1, 10_000)}
     frames: int
 
     def begin(self, points: PointBatch) -> tuple[PointBatch, ...]:

@@ -27,6 +27,7 @@ from steadyface.stabilizer.picture import PictureModel
 from steadyface.stabilizer.sta import STA
 
 VERSION = 2
+_MOST_BYTES, _LARGEST = 64 << 20, 1e20
 DEFAULT_STABILIZER: Final = "sta"
 
 KINDS: dict[str, type[Stabilizer]] = {
@@ -89,8 +90,9 @@ def _bundled(name: str) -> Stabilizer:
 
 
 def _read(path: Path) -> Stabilizer:
-    values: dict[str, Any] = read_json(path, "a stabiliser's file", WeightsError.at)
+    values: dict[str, Any] = read_json(path, "a stabiliser's file", WeightsError.at, _MOST_BYTES)
     with reading(path, "a stabiliser's file", WeightsError.at):
+        _check_numbers(values)
         if (version := values.pop("version")) != VERSION:
             raise WeightsError.at(path, f"version {version}, this steadyface reads version {VERSION}")
         kind = KINDS[values.pop("kind")]
@@ -105,3 +107,18 @@ def _read(path: Path) -> Stabilizer:
             for name, value in values.items()
         }
         return kind(**arrays)
+
+
+def _check_numbers(value: object) -> None:
+    """Refuse numbers with which nothing can be computed.
+
+    Raises:
+        ValueError: one is not finite, or larger than any parameter.
+    """
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            _check_numbers(each)
+    elif isinstance(value, int | float) and not abs(value) <= _LARGEST:
+        raise ValueError(f"a number is {value:g}, and the largest allowed {_LARGEST:g}")

@@ -60,7 +60,7 @@ def as_columns(values: Mapping[str, Any]) -> Columns:
             of a frame or face is not finite.
     """
     values = {**absent(len(values["frame"])), **values}
-    with np.errstate(invalid="raise"):
+    with np.errstate(invalid="raise", over="raise"):
         columns = {
             name: np.asarray(values[name], dtype).reshape(-1, *shape)
             for name, (dtype, shape) in COLUMNS.items()
