@@ -14,7 +14,7 @@ from steadyface.tracking import TrackedFace, TrackerConfig
 from steadyface.tracking.appearance import Appearance, Observation, describe
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
 from steadyface.tracking.track import Track
-from steadyface.tracking.verifier import FaceVerifier
+from steadyface.tracking.verifier import FaceVerifier, is_face
 
 CONFIG = TrackerConfig()
 
@@ -142,6 +142,15 @@ class TestRegion:
 
 
 class TestVerifier:
+    @pytest.mark.parametrize(
+        ("seen", "hidden", "is_one"), [(0.95, 0.4, True), (0.85, 0.85, False), (0.95, 0.95, True)]
+    )
+    def test_half_of_a_face_from_the_side_may_be_hidden(
+        self, points: np.ndarray, seen: float, hidden: float, is_one: bool
+    ) -> None:
+        scores = np.where(np.arange(68) % 2, seen, hidden)
+        assert is_face(frame(), Landmarks.of_points(points, scores), CONFIG.accept, 10.0) == is_one
+
     def test_the_finder_tells_a_face_from_a_wall(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1))
         assert verifier.confidence(frame(), points) > 0.8

@@ -71,8 +71,8 @@ def detect(
         max_faces: most faces of an image, the largest first. Left out: all.
         min_face: larger side of the smallest face to find, image px. Left out: about a twentieth of the
             image's longer side.
-        min_score: least mean score of a face, 0 to 1. A smaller number finds more covered and turned faces,
-            but also what is no face.
+        min_score: least mean score of the better half of a face's points, 0 to 1. A smaller number finds
+            more covered and turned faces, but also what is no face.
         detector: an .onnx file as of `TrackingOptions`, or any callable image → boxes. Left out: the bundled
             finder.
         weights: a bundled landmark network, an .onnx file exported by `steadyface export`, or any

@@ -229,10 +229,11 @@ class TrackerConfig:
         max_faces: most faces at a time. Of those found at once the largest are taken; a tracked face keeps
             its place when a larger one appears. Increasing it tracks more people, but costs time for each,
             and for searching until all places are taken.
-        accept: least mean score of a newly found face, 0 to 1. Increasing it gives fewer false faces, but
-            misses hard ones.
-        keep: least mean score of a tracked face, 0 to 1. Increasing it ends tracks on what is no face sooner,
-            but also loses turned and covered faces.
+        accept: least score of a newly found face, 0 to 1: the mean of the better half of its points, since
+            the other half cannot be seen from the side. Increasing it gives fewer false faces, but misses
+            hard ones.
+        keep: least score of a tracked face, of the same kind. Increasing it ends tracks on what is no face
+            sooner, but also loses turned and covered faces.
         confirm: least confidence of the face finder in a tracked face, 0 to 1; 0 switches verification off.
             Increasing it ends tracks on what is no face sooner, but also loses turned and covered faces.
         redetect_seconds: time between two searches for new faces while there is room for one, s. Increasing
@@ -250,7 +251,7 @@ class TrackerConfig:
 
     max_faces: int = 4
     accept: float = 0.9
-    keep: float = 0.7
+    keep: float = 0.8
     confirm: float = 0.35
     redetect_seconds: float = 0.5
     grace_seconds: float = 0.3

@@ -56,7 +56,7 @@ def confirm_faces(
         frame: RGB uint8 (H, W, 3).
         candidates: landmarks of one face each, image px.
         known: (N, 68, 2) points of known faces, image px.
-        config: `accept` is the least mean score.
+        config: `accept` is the least `face_score`.
     """
     found: list[Landmarks] = []
     for face in candidates:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import cv2
+import numpy as np
 
-from steadyface.arrays import FacePoints, Frame
+from steadyface.arrays import FacePoints, Frame, Scores
 from steadyface.detector import FaceFinder
 from steadyface.geometry import bounding_box
 from steadyface.landmarker import Landmarks
@@ -86,11 +87,20 @@ def is_face(frame: Frame, landmarks: Landmarks, min_score: float, min_size: floa
     Args:
         frame: RGB uint8 (H, W, 3).
         landmarks: points (68, 2), image px, and scores (68,).
-        min_score: least mean score.
+        min_score: least `face_score`.
         min_size: px that both sides of the points' box exceed.
     """
     x0, y0, x1, y1 = bounding_box(landmarks.points)
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     height, width = frame.shape[:2]
     inside = 0 <= x < width and 0 <= y < height
-    return bool(inside and min(x1 - x0, y1 - y0) > min_size and landmarks.scores.mean() >= min_score)
+    return bool(inside and min(x1 - x0, y1 - y0) > min_size and face_score(landmarks.scores) >= min_score)
+
+
+def face_score(scores: Scores) -> float:
+    """Mean score of the better half of a face's points: from the side the other half cannot be seen.
+
+    >>> face_score(np.array([0.9, 0.1, 0.7, 0.3]))
+    0.8
+    """
+    return float(np.sort(scores)[len(scores) // 2 :].mean())
