@@ -144,7 +144,7 @@ def test_no_overlay_reads_the_source_once(
     monkeypatch.setattr(pipeline, "open_frames", count)
     summary = track_clip(clip, tmp_path, elsewhere, overlay=False)
     assert opened == [clip]
-    assert [file.name for file in tmp_path.iterdir()] == ["portrait.npz"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["portrait.meta.json", "portrait.npz"]
     assert summary.files == (tmp_path / "portrait.npz",)
 
 
@@ -166,7 +166,7 @@ def test_ctrl_c_while_tracking_smooths_what_there_is_and_draws_nothing(
     clip: Path, tmp_path: Path, elsewhere: Pipeline
 ) -> None:
     (tmp_path / "portrait.overlay.mp4").write_text("of an earlier run")
-    summary = track_clip(clip, tmp_path, elsewhere, progress=Interrupt(3))
+    summary = track_clip(clip, tmp_path, elsewhere, overwrite=True, progress=Interrupt(3))
     assert summary.interrupted
     kept = tmp_path / "portrait.npz"
     assert summary.problems == (f"interrupted in {clip}; the first 3 frames are kept in {kept}",)
@@ -179,11 +179,11 @@ def test_ctrl_c_while_tracking_smooths_what_there_is_and_draws_nothing(
 def test_a_full_disk_while_drawing_keeps_the_table(
     clip: Path, tmp_path: Path, elsewhere: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class FullDisk(clips.VideoWriter):
+    class FullDisk(clips.overlay_file.VideoWriter):
         def write(self, image: np.ndarray, seconds: float) -> None:
             raise VideoError(self.path, "cannot be written: No space left on device")
 
-    monkeypatch.setattr(clips, "VideoWriter", FullDisk)
+    monkeypatch.setattr(clips.overlay_file, "VideoWriter", FullDisk)
     summary = track_clip(clip, tmp_path, elsewhere)
     assert not summary.interrupted
     (problem,) = summary.problems

@@ -90,4 +90,4 @@ def test_the_next_run_clears_up(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as left:
         main(["track", str(clip), "--out", str(tmp_path), "--no-overlay", "--quiet", "--weights", "tiny"])
     assert not left.value.code
-    assert names_in(tmp_path) == {"clip.npz", *others}
+    assert names_in(tmp_path) == {"clip.npz", "clip.meta.json", *others}

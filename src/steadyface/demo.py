@@ -69,7 +69,7 @@ def run_demo(out: str | Path) -> DemoResult:
     with VideoWriter(clip, scene.width, scene.height, scene.fps) as writer:
         for frame in scene:
             writer.write(frame.image, frame.seconds)
-    summary = track_clip(clip, out, build())
+    summary = track_clip(clip, out, build(), overwrite=True)
     tracks = Tracks.load(out / "portrait.npz")
     truth = scene.mean_face(tracks.raw_points.astype(float), tracks.seconds)
     return DemoResult(summary, _deviation(tracks.raw_points, truth), _deviation(tracks.points, truth))

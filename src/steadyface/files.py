@@ -104,11 +104,21 @@ def remove_parts(base: str | Path, error: MakeError = DataError) -> None:
     base = Path(base)
     for part in base.parent.glob(f"{glob.escape(base.name)}.*"):
         if part.name.endswith((".part", ".part.mp4")):
-            with writing(part, error):
-                if part.is_dir():
-                    shutil.rmtree(part)
-                else:
-                    part.unlink()
+            remove(part, error)
+
+
+def remove(path: str | Path, error: MakeError = DataError) -> None:
+    """Remove a file, or a folder with all that is in it.
+
+    Raises:
+        DataError: it cannot be removed.
+    """
+    path = Path(path)
+    with _one_line(path, "cannot be removed: ", error):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @contextmanager

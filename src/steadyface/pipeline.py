@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from itertools import chain, pairwise
 from numbers import Integral, Real
@@ -19,7 +19,7 @@ import numpy as np
 
 from steadyface._version import __version__
 from steadyface.detector import Detector, choose_detector
-from steadyface.errors import ConfigError
+from steadyface.errors import ConfigError, DataError
 from steadyface.landmarker import Landmarker, LandmarkModel
 from steadyface.models import DEFAULT_MODEL
 from steadyface.progress import ReportProgress, show_progress
@@ -31,6 +31,7 @@ from steadyface.video import (
     DEFAULT_FPS,
     SQUARE,
     Frames,
+    ImageSequence,
     VideoFrame,
     as_frames,
     check_pixels,
@@ -73,6 +74,8 @@ class TrackingOptions:
         threads: CPU threads of each network; with 1, frames are not read ahead in a thread either. Left out:
             as many as suit the network; in a corpus, an equal share of the cores.
         fps: Frame rate of a folder of images.
+        independent: Take each frame by itself: photographs, between which nobody keeps a number, no point is
+            stabilised and no shape is held. So are folders of images that differ in size in any case.
         start: Seconds of each input at which to begin; times stay those of the input.
         end: Seconds of each input at which to stop. Left out: its end; a camera then runs until Ctrl-C.
         pixels: square, the picture as a player shows it; or coded, which keeps oblong pixels as they are.
@@ -92,6 +95,7 @@ class TrackingOptions:
     device: str = "auto"
     threads: int | None = None
     fps: float = DEFAULT_FPS
+    independent: bool = False
     start: float = 0.0
     end: float | None = None
     pixels: str = SQUARE
@@ -121,6 +125,7 @@ class TrackingKeywords(TypedDict, total=False):
     device: str
     threads: int | None
     fps: float
+    independent: bool
     start: float
     end: float | None
     pixels: str
@@ -149,10 +154,19 @@ class Pipeline:
         options = self.options
         return open_frames(source, options.fps, options.start, options.end, options.pixels)
 
+    def each_by_itself(self) -> Pipeline:
+        """Return a pipeline with the same networks that takes each frame by itself."""
+        options = replace(self.options, independent=True)
+        return replace(self, options=options, stabilizer=choose_stabilizer("none"))
+
     def smooth(self, tracks: Tracks) -> Tracks:
         """Run a stabiliser that sees the future; without one, the tracks stay as they are."""
         offline, lag = self.stabilizer.offline, self.stabilizer.lag
         return tracks if offline is None else tracks.smoothed(offline, lag)
+
+    def describe(self, frames: Frames, frame_count: int) -> Meta:
+        """Describe how tracks of a source's first frames are made."""
+        return self.meta(frames.path.name, frame_count) | frames.meta()
 
     def meta(self, source: str | None, frame_count: int) -> Meta:
         """Describe how tracks are made, for `Tracks.meta`."""
@@ -161,6 +175,7 @@ class Pipeline:
             "decoder": getattr(landmarker, "decoder", None),
             "stabilizer": self.stabilizer.name,
             "lag": self.stabilizer.lag,
+            "independent": True if self.options.independent else None,
             "motion": True if self.options.motion else None,
             "max_faces": self.options.max_faces,
             "min_face": self.options.min_face,
@@ -209,7 +224,12 @@ def build(
         choice, causal = Choice(type(stabilizer).__name__), stabilizer
     config = TrackerConfig(max_faces=options.max_faces)
     tracker = Tracker(landmarker, detector, stabilizer=causal, config=config, motion=options.motion)
-    return Pipeline(options, tracker, choice)
+    pipeline = Pipeline(options, tracker, choice)
+    return pipeline.each_by_itself() if options.independent else pipeline
+
+
+class ImagesDifferError(DataError):
+    """Images of a folder that differ in size, so that they are no frames of one video."""
 
 
 class TrackingRun:
@@ -222,6 +242,9 @@ class TrackingRun:
     Attributes:
         frame_count: frames tracked so far.
         frames_with_face: those of them in which a face is seen, not only held.
+
+    Raises:
+        ImagesDifferError: by `steps`, if images of a folder differ in size and are not taken by themselves.
     """
 
     def __init__(self, pipeline: Pipeline, frames: Iterable[VideoFrame]) -> None:
@@ -236,17 +259,26 @@ class TrackingRun:
             frames = self._frames
             if isinstance(frames, Frames) and self._pipeline.options.threads != 1:
                 frames = stack.enter_context(closing(read_ahead(frames, stop=frames.stop)))
-            for frame, faces in follow(frames, self._pipeline.tracker):
+            alone = self._pipeline.options.independent
+            for frame, faces in (follow_nobody if alone else follow)(frames, self._pipeline.tracker):
+                self._check_size(frame)
                 add_rows(self._rows, frame, faces)
                 self.frame_count += 1
                 self.frames_with_face += any(not face.held for face in faces)
                 yield frame, faces
 
+    def _check_size(self, frame: VideoFrame) -> None:
+        frames = self._frames
+        if self._pipeline.options.independent or not isinstance(frames, ImageSequence):
+            return
+        if frame.image.shape[:2] != (frames.height, frames.width):
+            raise ImagesDifferError(frames.path, "its images differ in size")
+
     def take_table(self) -> Tracks:
         """Hand over the rows so far, before `Pipeline.smooth`."""
         frames = self._frames
         if isinstance(frames, Frames):
-            meta = self._pipeline.meta(frames.path.name, self.frame_count) | frames.meta()
+            meta = self._pipeline.describe(frames, self.frame_count)
         else:
             meta = self._pipeline.meta(None, self.frame_count)
         return self._rows.finish(meta)
@@ -314,6 +346,13 @@ def track(
         detector=None if isinstance(detector, str | Path) else detector,
         stabilizer=None if isinstance(stabilizer, str) else stabilizer,
     )
+    try:
+        return _track_source(source, pipeline, progress)
+    except ImagesDifferError:
+        return _track_source(source, pipeline.each_by_itself(), progress)
+
+
+def _track_source(source: Source, pipeline: Pipeline, progress: bool | ReportProgress) -> Tracks:
     name = str(source) if isinstance(source, str | Path | int) else "images"
     with ExitStack() as stack:
         frames = stack.enter_context(_frames_of(source, pipeline))
@@ -349,6 +388,15 @@ def follow(frames: Iterable[VideoFrame], tracker: Tracker) -> Iterator[tuple[Vid
     for frame, upcoming in pairwise(chain(frames, [None])):
         assert frame is not None
         yield frame, tracker.step(frame.image, frame.seconds, upcoming)
+
+
+def follow_nobody(
+    frames: Iterable[VideoFrame], tracker: Tracker
+) -> Iterator[tuple[VideoFrame, list[TrackedFace]]]:
+    """Find the faces of each frame by itself."""
+    for frame in frames:
+        tracker.reset()
+        yield frame, tracker.step(frame.image)
 
 
 def add_rows(rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace]) -> None:

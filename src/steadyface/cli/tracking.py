@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import CycloptsError, Parameter
 
 from steadyface.cli.terminal import complain, print_table, say
-from steadyface.clips import ClipSummary, check_names, track_clip
+from steadyface.clips import ClipSummary, choose_names, track_clip
 from steadyface.drawing import Overlay, check_style
 from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.interrupts import held_interrupts
@@ -34,14 +34,17 @@ def track(
     overlay: bool = True,
     style: str = "contours",
     inset: bool = False,
+    overwrite: bool = False,
+    resume: bool = False,
     options: Annotated[TrackingOptions, Parameter(name="*", group="Tracking")] = TrackingOptions(),
     quiet: bool = False,
     json: bool = False,
 ) -> int:
     """Find and follow the faces of videos, images, folders of images, a camera or a pipe.
 
-    Writes OUT/NAME.npz (and other formats) and OUT/NAME.overlay.mp4 for each input; NAME is a file's name
-    without suffix, a folder's name, camera0 or stdin.
+    Writes OUT/NAME.npz (and other formats), OUT/NAME.overlay.mp4 and OUT/NAME.meta.json for each input; NAME
+    is a file's name without suffix, a folder's name, camera0 or stdin. Where results of another input, or of
+    other options, are called so, it is NAME-2; inputs of one name get their folders' names before it.
 
     Parameters
     ----------
@@ -62,6 +65,10 @@ def track(
         points, contours, mesh, or compare, which shows the raw points left and the stabilised ones right.
     inset
         Magnify a face that is small in the frame into a corner; with compare, into both halves.
+    overwrite
+        Take NAME also where other results have it, and remove those.
+    resume
+        Leave an input whose results are whole: of the same file, options and version, tracked to its end.
     quiet
         Print no progress and no summary.
     json
@@ -72,12 +79,11 @@ def track(
     drawing = partial(Overlay, style=check_style(style), inset=inset)
     formats = [name.strip() for name in format.split(",")]
     check_formats(formats)
-    check_names(inputs)
     pipeline = build(options)
     problems: list[str] = []
     notes: list[str] = []
     with held_interrupts() as interrupts:
-        for source in inputs:
+        for source, result in choose_names(inputs).items():
             name = display_name(source)
             if interrupts.seen:
                 problems.append(f"interrupted before {name}")
@@ -88,10 +94,13 @@ def track(
                         source,
                         out,
                         pipeline,
+                        name=result,
                         formats=formats,
                         all_frames=all_frames,
                         overlay=overlay,
                         drawing=drawing,
+                        overwrite=overwrite,
+                        resume=resume,
                         progress=progress,
                     )
             except ConfigError:
@@ -115,7 +124,7 @@ def track(
 def _print_summary(summary: ClipSummary, quiet: bool, json: bool) -> None:
     if json:
         say(summary.as_json())
-    elif summary.frames and not quiet:
+    elif (summary.frames or summary.skipped) and not quiet:
         say(summary, *(f"  {file}" for file in summary.files))
 
 

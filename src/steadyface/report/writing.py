@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steadyface.clips import ClipSummary, track_clip
+from steadyface.clips import ClipSummary, find_results, track_clip
 from steadyface.errors import DataError
 from steadyface.files import make_folder, write_text
 from steadyface.html.rendering import render
@@ -14,7 +14,7 @@ from steadyface.report.figures import figures_of, last_frame
 from steadyface.report.moments import Moment, pictures, worst_moments
 from steadyface.report.sections import contents
 from steadyface.tracks import Tracks
-from steadyface.video import open_frames, source_name
+from steadyface.video import Frames, open_frames, source_name
 
 PAGE = ".report.html"
 """Suffix of a page's name, after the clip's."""
@@ -48,7 +48,7 @@ def report_tracks(
         Path of the page.
 
     Raises:
-        DataError: the page cannot be written.
+        DataError: the page cannot be written, or the tracks are another clip's.
         VideoError: the clip cannot be read.
     """
     path = Path(path)
@@ -57,10 +57,11 @@ def report_tracks(
     shown = faces[:MOST_FACES]
     moments = [moment for face in shown for moment in worst_moments(face, last_frame(tracks))]
     images: dict[Moment, str] = {}
-    if clip is not None and moments:
+    if clip is not None:
         start, end = tracks.meta.get("start", 0.0), tracks.meta.get("end")
         with open_frames(clip, fps, start, end) as frames:
-            images = pictures(moments, shown, frames, progress)
+            _check_clip(tracks, frames, name)
+            images = pictures(moments, shown, frames, progress) if moments else {}
     name = str(tracks.meta.get("source") or name)
     values = contents(name, tracks, faces, shown, moments, images, summary)
     return write_text(path, render("report/report.html", **values))
@@ -89,15 +90,39 @@ def report_clip(
         VideoError: the clip cannot be read.
     """
     clip, folder = Path(clip), Path(out)
-    saved, summary = folder / f"{source_name(clip)}.npz", None
+    summary = None
+    saved = find_results(folder, clip, ".npz") or folder / f"{source_name(clip)}.npz"
     if not saved.exists():
         summary = track_clip(clip, folder, build(options), overlay=False, progress=progress)
+        if not summary.files:
+            raise DataError(saved, f"cannot be shown: {'; '.join(summary.problems)}")
+        saved = summary.files[0]
+    page_path = saved.with_name(f"{saved.stem}{PAGE}")
     tracks = Tracks.load(saved)
-    if tracks.meta.get("source") != clip.name:
+    report_tracks(
+        tracks,
+        page_path,
+        clip=clip,
+        fps=options.fps,
+        summary=summary,
+        name=str(saved),
+        progress=progress,
+    )
+    return page_path, summary
+
+
+def _check_clip(tracks: Tracks, frames: Frames, name: str) -> None:
+    """Refuse tracks of another clip; those of early versions are told by name, size and number of frames."""
+    meta = tracks.meta
+    source, size, count = meta.get("source"), meta.get("size"), meta.get("frames")
+    if "input" in meta:
+        same = meta["input"] == frames.identity
+    else:
+        same = source in (None, frames.path.name) and size in (None, [frames.width, frames.height])
+        if count is not None and frames.frame_count is not None:
+            same &= count <= frames.frame_count + 1  # an estimate
+    if not same:
+        other = f"another {source}" if source == frames.path.name else source
         raise DataError(
-            saved, f"holds tracks of {tracks.meta.get('source')}, not of {clip.name}: use another --out"
+            name, f"holds tracks of {other}, not of {frames.path}: name another --clip or another --out"
         )
-    page_path = folder / f"{source_name(clip)}{PAGE}"
-    return report_tracks(
-        tracks, page_path, clip=clip, fps=options.fps, summary=summary, progress=progress
-    ), summary

@@ -15,6 +15,12 @@ Meta = dict[str, Any]
 Columns = dict[str, np.ndarray]
 """An array per name of `COLUMNS`, all with one entry a row."""
 
+META = ".meta.json"
+"""End of the name of the file beside a table that holds its meta."""
+
+RESULTS = "results"
+"""Entry of such a file, and not of a table's meta: the files of the same run, and whether they are whole."""
+
 KIND = "a file of tracks"
 """Name of such a file in messages."""
 

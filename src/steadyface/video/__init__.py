@@ -14,6 +14,7 @@ from steadyface.video.frames import (
     check_pixels,
     check_span,
 )
+from steadyface.video.identity import identify
 from steadyface.video.pictures import ImageSequence
 from steadyface.video.reader import VideoReader, open_frames
 from steadyface.video.sources import display_name, is_live, source_name
@@ -32,6 +33,7 @@ __all__ = [
     "check_pixels",
     "check_span",
     "display_name",
+    "identify",
     "is_live",
     "open_frames",
     "read_ahead",

@@ -57,6 +57,7 @@ class Frames:
         coded_size: width and height before the pixels are made square and the frame is turned, px; None for
             images.
         start_seconds: seconds from the start of the file, often that of its sound, to that of the video.
+        identity: what tells the source from others of its name, as of `identify`; None where nothing does.
         levels: range of 16-bit levels that becomes 0 to 255; None for sources of other bits.
     """
 
@@ -71,6 +72,7 @@ class Frames:
     begin = 0.0
     has_audio = False
     damage: str | None = None
+    identity: dict[str, Any] | None = None
     levels: Levels | None = None
     pixels = SQUARE
     coded_size: tuple[int, int] | None = None
@@ -101,6 +103,8 @@ class Frames:
     def meta(self) -> dict[str, Any]:
         """Describe the frames for `Tracks.meta`; start and end only where a part of the source is read."""
         meta: dict[str, Any] = {"size": [self.width, self.height], "fps": self.fps, "damage": self.damage}
+        if self.identity is not None:
+            meta["input"] = self.identity
         if self.start or self.end is not None:
             meta |= {"start": self.start, "end": self.end}
         if self.coded_size:

@@ -33,6 +33,7 @@ from steadyface.video.frames import (
     check_span,
     unreadable,
 )
+from steadyface.video.identity import identify
 from steadyface.video.pages import is_image
 from steadyface.video.pictures import ImageSequence
 from steadyface.video.pixels import (
@@ -323,6 +324,9 @@ def open_frames(
         ConfigError: `fps` is not positive, `end` is not after `start`, or another kind of pixels.
     """
     source = local(source)
-    if not is_url(source) and (Path(source).is_dir() or is_image(Path(source))):
-        return ImageSequence(source, fps, start, end)
-    return VideoReader(source, start, end, pixels)
+    images = not is_url(source) and (Path(source).is_dir() or is_image(Path(source)))
+    frames = (
+        ImageSequence(source, fps, start, end) if images else VideoReader(source, start, end, pixels)
+    )
+    frames.identity = identify(source)
+    return frames

@@ -15,7 +15,18 @@ from steadyface.errors import MissingExtraError
 from steadyface.files import atomic_write, reading
 from steadyface.measures import HeadPose, eye_aspect_ratio, head_pose, mouth_aspect_ratio
 from steadyface.tracks.formats.columns import exact
-from steadyface.tracks.schema import COLUMNS, KIND, Columns, Meta, Table, absent, as_columns, as_meta
+from steadyface.tracks.schema import (
+    COLUMNS,
+    KIND,
+    META,
+    RESULTS,
+    Columns,
+    Meta,
+    Table,
+    absent,
+    as_columns,
+    as_meta,
+)
 from steadyface.tracks.timeline import ClipTimeline
 
 NOBODY = -1
@@ -30,7 +41,7 @@ _FILE = "file"
 
 def meta_path(path: Path) -> Path:
     """Path of the meta that belongs to a table: `clip.meta.json` beside `clip.csv`."""
-    return path.with_name(f"{path.stem}.meta.json")
+    return path.with_name(f"{path.stem}{META}")
 
 
 def write_csv(path: Path, table: Table) -> None:
@@ -67,8 +78,12 @@ def read_csv(path: Path) -> Table:
         return _from_flat(flat, meta)
 
 
-def read_meta(path: Path) -> Meta:
+def read_meta(path: Path, with_results: bool = False) -> Meta:
     """Read the meta beside a table; empty where there is none.
+
+    Args:
+        path: of the file.
+        with_results: keep the entry `RESULTS`, which is about the files rather than the table.
 
     Raises:
         DataError: it is broken.
@@ -76,7 +91,8 @@ def read_meta(path: Path) -> Meta:
     if not path.exists():
         return {}
     with reading(path, "the meta of tracks"):
-        return as_meta(files.read_json(path, "the meta of tracks"))
+        meta = as_meta(files.read_json(path, "the meta of tracks"))
+        return meta if with_results else {name: meta[name] for name in meta if name != RESULTS}
 
 
 def write_parquet(path: Path, table: Table) -> None:

@@ -1,0 +1,21 @@
+"""Track one input and write its tables and its overlay: the work of `steadyface track` for each INPUT.
+
+- `work`: `track_clip`.
+- `overlay_file`: the overlay as a video, or as pictures.
+- `results`: names of results, which are never mixed or overwritten by chance.
+- `summary`: what came out.
+"""
+
+from steadyface.clips.overlay_file import Drawing
+from steadyface.clips.results import check_names, choose_names, find_results
+from steadyface.clips.summary import ClipSummary
+from steadyface.clips.work import track_clip
+
+__all__ = [
+    "ClipSummary",
+    "Drawing",
+    "check_names",
+    "choose_names",
+    "find_results",
+    "track_clip",
+]

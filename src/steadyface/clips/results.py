@@ -1,0 +1,160 @@
+"""Names of results: whose the files NAME.* of a folder are, and whether they are whole.
+
+`NAME.meta.json` beside them says of which input they are, how they were made, and which files they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, takewhile
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from steadyface import files
+from steadyface.clips.overlay_file import PICTURE, PICTURES, VIDEO
+from steadyface.errors import ConfigError, DataError
+from steadyface.tracks import FORMATS, Meta
+from steadyface.tracks.formats import ending
+from steadyface.tracks.formats.tabular import read_meta
+from steadyface.tracks.schema import META, RESULTS
+from steadyface.video import identify, is_live, source_name
+from steadyface.video.sources import is_url, local
+
+_ENDINGS = (*map(ending, FORMATS), VIDEO, PICTURE, PICTURES, META)
+
+_WORK = ("source", "input", "weights", "options", "fps", "start", "end", "pixels")
+"""Entries of `meta` that tell one work from another: the input, and all that decides its points."""
+
+
+def choose_names(sources: Iterable[str]) -> dict[str, str]:
+    """Choose names of results: a file's without suffix; where several have it, with their folders' names.
+
+    >>> choose_names(["a/clip.mp4", "b/clip.mp4", "talk.mov"]).values()
+    dict_values(['a-clip', 'b-clip', 'talk'])
+    """
+    names = {source: source_name(source) for source in sources}
+    counts = Counter(names.values())
+    return {
+        source: name if counts[name] == 1 or is_live(source) else f"{_folder_of(source)}-{name}"
+        for source, name in names.items()
+    }
+
+
+def check_names(sources: Iterable[str | Path], suffix: str = ".npz") -> None:
+    """Refuse inputs that would write the same file NAME`suffix`.
+
+    Raises:
+        ConfigError: two inputs have one name.
+    """
+    seen: dict[str, str | Path] = {}
+    for source in sources:
+        name = source_name(source)
+        if name in seen:
+            both = f"{seen[name]} and {source} would both write {name}{suffix}"
+            raise ConfigError(f"{both}: use two --out folders")
+        seen[name] = source
+
+
+def choose_base(folder: Path, name: str, meta: Meta, overwrite: bool = False) -> Path:
+    """Choose the path, without suffix, of results: FOLDER/NAME, or FOLDER/NAME-2 and so on.
+
+    The first is chosen that nobody has, or that has results of the same input made in the same way.
+
+    Args:
+        folder: of the results.
+        name: wanted.
+        meta: of the work to be done.
+        overwrite: take NAME in any case.
+    """
+    return next(
+        base
+        for base in _bases(folder, name)
+        if overwrite or not _existing(base) or _is_same_work(_recorded(base), meta)
+    )
+
+
+def is_whole(base: Path, meta: Meta, endings: Iterable[str]) -> bool:
+    """Whether the same work by this version was done to its end, and all files with the endings are there."""
+    recorded = _recorded(base)
+    if not _is_same_work(recorded, meta) or recorded.get("version") != meta["version"]:
+        return False
+    about = recorded.get(RESULTS) or {}
+    listed = set(about.get("files") or ())
+    wanted = {f"{base.name}{each}" for each in endings}
+    there = all((base.parent / each).exists() for each in wanted)
+    return bool(about.get("whole")) and wanted <= listed and there
+
+
+def record(base: Path, meta: Meta, written: Sequence[Path], whole: bool) -> Path:
+    """Write NAME.meta.json: `meta`, and under `results` the files and whether they are whole.
+
+    Files that an earlier run of the same work wrote stay listed; those of another work, which this one
+    overwrites, are removed.
+
+    Raises:
+        DataError: it cannot be written, or an old file not removed.
+    """
+    before = _recorded(base)
+    known = {f"{base.name}{each}" for each in _ENDINGS}  # no path is taken from a file without a check
+    names = dict.fromkeys(path.name for path in written)
+    for old in (before.get(RESULTS) or {}).get("files") or ():
+        path = base.parent / old
+        if old in known and old not in names and path.exists():
+            if _is_same_work(before, meta):
+                names[old] = None
+            else:
+                files.remove(path)
+    content = {**meta, RESULTS: {"files": sorted(names), "whole": whole}}
+    return files.write_text(_meta_path(base), json.dumps(content, indent=1))
+
+
+def _folder_of(source: str) -> str:
+    """Name of the folder that holds a file, also of a URL's path."""
+    if is_url(source):
+        return PurePosixPath(urlsplit(source).path).parent.name or "url"
+    return Path(local(source)).resolve().parent.name
+
+
+def recorded_frames(base: Path) -> int:
+    """Number of frames that NAME.meta.json says; 0 without one."""
+    return int(_recorded(base).get("frames") or 0)
+
+
+def find_results(folder: Path, source: str | Path, suffix: str) -> Path | None:
+    """Find the file NAME.SUFFIX, NAME-2.SUFFIX … that holds results of this very input; None without one."""
+    name, own = source_name(source), identify(source)
+    for base in takewhile(_existing, _bases(folder, name)):
+        path = base.with_name(f"{base.name}{suffix}")
+        if own is not None and _recorded(base).get("input") == own and path.exists():
+            return path
+    return None
+
+
+def _bases(folder: Path, name: str) -> Iterator[Path]:
+    return (folder / (name if number == 1 else f"{name}-{number}") for number in count(1))
+
+
+def _existing(base: Path) -> list[Path]:
+    paths = (base.with_name(f"{base.name}{each}") for each in _ENDINGS)
+    return [path for path in paths if path.exists()]
+
+
+def _recorded(base: Path) -> dict[str, Any]:
+    """Content of NAME.meta.json; empty where there is none, or where it is none of ours."""
+    try:
+        return read_meta(_meta_path(base), with_results=True)
+    except DataError:
+        return {}
+
+
+def _meta_path(base: Path) -> Path:
+    return base.with_name(f"{base.name}{META}")
+
+
+def _is_same_work(recorded: Meta, meta: Meta) -> bool:
+    """A camera and a pipe have no identity: each of their runs is another work."""
+    now = json.loads(json.dumps({key: meta.get(key) for key in _WORK}))
+    return now["input"] is not None and now == {key: recorded.get(key) for key in _WORK}

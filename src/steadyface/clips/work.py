@@ -1,0 +1,278 @@
+"""Track one input: read, track, draw, write, and say what happened."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from steadyface.clips.overlay_file import Drawing, OverlayFile
+from steadyface.clips.results import choose_base, is_whole, record, recorded_frames
+from steadyface.clips.summary import ClipSummary
+from steadyface.drawing import Overlay
+from steadyface.errors import ConfigError, SteadyfaceError
+from steadyface.files import make_folder, remove, remove_parts
+from steadyface.interrupts import Interrupts, held_interrupts
+from steadyface.pipeline import ImagesDifferError, Pipeline, TrackingRun, tracked_faces
+from steadyface.progress import ReportProgress
+from steadyface.tracking import TrackedFace
+from steadyface.tracks import Tracks
+from steadyface.tracks.formats import check_formats, ending
+from steadyface.video import Frames, ImageSequence, VideoFrame, is_live, read_ahead, source_name
+
+
+def track_clip(
+    source: str | Path,
+    out: Path,
+    pipeline: Pipeline,
+    *,
+    name: str | None = None,
+    formats: Sequence[str] = ("npz",),
+    all_frames: bool = True,
+    overlay: bool = True,
+    drawing: Drawing = Overlay,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: ReportProgress | None = None,
+) -> ClipSummary:
+    """Track one input and write `out`/NAME.FORMAT, `out`/NAME.overlay.mp4 and `out`/NAME.meta.json.
+
+    Reading, tracking and drawing overlap. Whatever ends the work early once a frame has been tracked, the
+    results so far are written, and the summary's `problems` say what happened: Ctrl-C, SIGTERM and SIGHUP
+    end it after a frame. A file that cannot be written costs no other. What a killed run of the same name
+    left unfinished is removed. A video without a face gives an empty table and a problem. Where the
+    stabiliser needs the future, the overlay is drawn afterwards, for which the source is read a second time.
+
+    Photographs, which are single images and the images of a folder that are taken by themselves, are drawn as
+    pictures, NAME.overlay.png or NAME.overlay/FILE.png.
+
+    Args:
+        source: a video, an image, a folder of images, a URL, `-` (standard input), or a camera's number.
+        out: folder; made if missing.
+        pipeline: from `pipeline.build`; its options say which part of the source is tracked.
+        name: NAME; None takes the `source_name`. Where results of another input, or of this one by other
+            options, have the name already, NAME-2 and so on is taken, and a note says so.
+        formats: some of `tracks.FORMATS`.
+        all_frames: as of `Tracks.save`.
+        overlay: write the frames with the faces drawn in.
+        drawing: makes the pictures of the overlay.
+        overwrite: take NAME also from other results, which are removed.
+        resume: do nothing where the results of the same work are whole.
+        progress: called after every frame that is tracked, and after every frame that is drawn afterwards.
+
+    Raises:
+        ConfigError: unknown format, or one whose extra is missing; or an overlay that would have to read a
+            pipe or camera twice.
+        VideoError, DataError: the source cannot be opened, or the output cannot be written.
+        KeyboardInterrupt: a signal came before the first frame.
+    """
+    check_formats(formats)
+    if overlay and pipeline.stabilizer.offline is not None and is_live(source):
+        raise ConfigError(f"{source_name(source)} cannot be read twice for its overlay: add --no-overlay")
+    with held_interrupts() as interrupts:
+        work = _Work(
+            source,
+            out,
+            name or source_name(source),
+            tuple(dict.fromkeys(formats)),
+            all_frames,
+            drawing if overlay else None,
+            overwrite,
+            resume,
+            progress,
+            interrupts,
+        )
+        try:
+            return work.do(pipeline)
+        except ImagesDifferError as error:
+            return work.do(pipeline.each_by_itself(), note=f"{error}, so each is taken by itself")
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """End of tracking or drawing before the source's own, in words; empty where there is none."""
+
+    early: str = ""
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Work of `track_clip`, with its arguments; `drawing` None draws nothing."""
+
+    source: str | Path
+    out: Path
+    name: str
+    formats: tuple[str, ...]
+    all_frames: bool
+    drawing: Drawing | None
+    overwrite: bool
+    resume: bool
+    progress: ReportProgress | None
+    interrupts: Interrupts
+
+    def do(self, pipeline: Pipeline, note: str | None = None) -> ClipSummary:
+        """Do it with a pipeline; a note is one of the summary's."""
+        began = time.monotonic()
+        with self.interrupts.raising():
+            frames = pipeline.open(self.source)
+        self.interrupts.wake = frames.stop
+        frames.notes.extend([note] if note else [])
+        make_folder(self.out)
+        meta = pipeline.describe(frames, 0)
+        base = choose_base(self.out, self.name, meta, self.overwrite)
+        photographs = isinstance(frames, ImageSequence) and (
+            pipeline.options.independent or frames.frame_count == 1
+        )
+        overlay = OverlayFile(base, frames, self.drawing, photographs) if self.drawing else None
+        if self.resume and is_whole(base, meta, self._endings(base, overlay)):
+            frames.close()
+            return self._found_whole(frames, base, overlay)
+        if base.name != self.name:
+            other = f"results named {self.name} are of another input or other options"
+            frames.notes.append(f"{frames.path}: {other}, so these are named {base.name}")
+        remove_parts(base)
+        return self._follow(pipeline, frames, base, overlay, began)
+
+    def _follow(
+        self, pipeline: Pipeline, frames: Frames, base: Path, overlay: OverlayFile | None, began: float
+    ) -> ClipSummary:
+        """Track, write, and draw what is to be drawn afterwards."""
+        run = TrackingRun(pipeline, frames)
+        late = overlay is not None and pipeline.stabilizer.offline is not None
+        ended = self._track(run, frames, None if late else overlay)
+        tracks = pipeline.smooth(run.take_table())
+        files, failures = self._save(tracks, base)
+        if self.interrupts.seen and not ended.interrupted:
+            ended = _Ended(f"interrupted after {frames.path}", interrupted=True)
+        problems = _problems(frames, run, ended, files)
+        if overlay is not None and not (late and ended.interrupted):
+            if late:
+                again = self._draw_again(pipeline, overlay, tracks, run.frame_count)
+                failures += [again.early] if again.early else []
+                ended = replace(ended, interrupted=again.interrupted)
+            failures += [overlay.problem] if overlay.problem else []
+            files += [overlay.path] if overlay.written else []
+        whole = not (ended.early or ended.interrupted or failures or frames.damage)
+        try:
+            record(base, tracks.meta, files, whole)
+        except SteadyfaceError as error:
+            failures.append(str(error))
+        jitter, raw, delay = _steadiness(tracks, pipeline.options.independent)
+        return ClipSummary(
+            source=frames.path,
+            frames=run.frame_count,
+            frames_with_face=run.frames_with_face,
+            faces=len(tracks) if pipeline.options.independent else len(tracks.face_ids),
+            seconds=time.monotonic() - began,
+            jitter_raw=raw,
+            jitter=jitter,
+            delay=delay,
+            files=tuple(files),
+            problems=(*problems, *failures),
+            interrupted=ended.interrupted,
+            notes=tuple(frames.notes),
+        )
+
+    def _track(self, run: TrackingRun, frames: Frames, overlay: OverlayFile | None) -> _Ended:
+        """Track the frames, which are then closed. An error counts as an early end once there is a frame."""
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(frames)
+                draw = stack.enter_context(overlay) if overlay is not None else None
+                for frame, faces in stack.enter_context(closing(run.steps())):
+                    self._show(draw, frame, faces, run.frame_count, frames.frame_count)
+        except KeyboardInterrupt:
+            if not run.frame_count:
+                raise
+            return _Ended(f"interrupted in {frames.path}", interrupted=True)
+        except ImagesDifferError:
+            if overlay is not None and overlay.written:
+                remove(overlay.path)
+            raise
+        except SteadyfaceError as error:
+            if not run.frame_count:
+                raise
+            return _Ended(str(error))
+        return _Ended()
+
+    def _save(self, tracks: Tracks, base: Path) -> tuple[list[Path], list[str]]:
+        """Write every format that can be written; returns the files, and why others could not be."""
+        files, failures = [], []
+        for name in self.formats:
+            try:
+                path = base.with_name(f"{base.name}{ending(name)}")
+                files.append(tracks.save(path, name, self.all_frames))
+            except SteadyfaceError as error:
+                failures.append(str(error))
+        return files, failures
+
+    def _draw_again(self, pipeline: Pipeline, overlay: OverlayFile, tracks: Tracks, count: int) -> _Ended:
+        """Draw smoothed tracks into a second reading of the source."""
+        faces = tracked_faces(tracks)
+        try:
+            with ExitStack() as stack:
+                frames = stack.enter_context(pipeline.open(self.source))
+                draw = stack.enter_context(overlay)
+                taken = stack.enter_context(closing(read_ahead(islice(frames, count))))
+                for done, frame in enumerate(taken, 1):
+                    self._show(draw, frame, faces.get(frame.index, []), done, count)
+        except KeyboardInterrupt:
+            return _Ended(f"interrupted while drawing {overlay.path}", interrupted=True)
+        except SteadyfaceError as error:
+            return _Ended(str(error))
+        return _Ended()
+
+    def _show(
+        self,
+        draw: OverlayFile | None,
+        frame: VideoFrame,
+        faces: Sequence[TrackedFace],
+        done: int,
+        total: int | None,
+    ) -> None:
+        """Draw a frame and report it.
+
+        Raises:
+            KeyboardInterrupt: a signal has come.
+        """
+        if draw is not None:
+            draw(frame, faces)
+        if self.progress is not None:
+            self.progress(done, total)
+        if self.interrupts.seen:
+            raise KeyboardInterrupt
+
+    def _endings(self, base: Path, overlay: OverlayFile | None) -> Iterable[str]:
+        drawn = [] if overlay is None else [overlay.path.name.removeprefix(base.name)]
+        return [*map(ending, self.formats), *drawn]
+
+    def _found_whole(self, frames: Frames, base: Path, overlay: OverlayFile | None) -> ClipSummary:
+        found = tuple(base.with_name(f"{base.name}{each}") for each in self._endings(base, overlay))
+        count = recorded_frames(base)
+        nan = math.nan
+        return ClipSummary(frames.path, count, 0, 0, 0.0, nan, nan, nan, found, skipped=True)
+
+
+def _steadiness(tracks: Tracks, independent: bool) -> tuple[float, float, float]:
+    """Jitter of stabilised and of raw points, and delay; NaN of photographs, between which nothing moves."""
+    if independent:
+        return math.nan, math.nan, math.nan
+    return tracks.jitter("points"), tracks.jitter("raw_points"), tracks.delay()
+
+
+def _problems(frames: Frames, run: TrackingRun, ended: _Ended, files: list[Path]) -> list[str]:
+    """One line for what was wrong with the source or ended its tracking."""
+    kept = f"kept in {', '.join(map(str, files))}" if files else "lost"
+    if ended.early:
+        return [f"{ended.early}; the first {run.frame_count} frames are {kept}"]
+    if frames.damage:
+        return [f"{frames.damage}; the {run.frame_count} frames that can be read are {kept}"]
+    if not run.frames_with_face:
+        tip = "small faces need a smaller --min-face, others perhaps a YuNet --detector"
+        return [f"{frames.path}: no face was found in {run.frame_count} frames; {tip}"]
+    return []
