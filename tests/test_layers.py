@@ -28,6 +28,7 @@ LAYERS = (
     (
         *(
             "tracking",
+            "options",
             "pipeline",
             "stills",
             "clips",

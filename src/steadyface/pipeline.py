@@ -6,14 +6,12 @@ whatever reads a source to its end does so by `TrackingRun`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
-from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -21,115 +19,25 @@ from steadyface._version import __version__
 from steadyface.detector import Detector, choose_detector
 from steadyface.errors import ConfigError, DataError
 from steadyface.landmarker import Landmarker, LandmarkModel
-from steadyface.models import DEFAULT_MODEL
+from steadyface.options import TrackingKeywords as TrackingKeywords
+from steadyface.options import TrackingOptions as TrackingOptions
+from steadyface.options import check_keywords
 from steadyface.progress import ReportProgress, show_progress
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking import FaceFilter, TrackedFace, Tracker, TrackerConfig
 from steadyface.tracks import Meta, Tracks, TracksBuilder
 from steadyface.video import (
-    DEFAULT_FPS,
-    SQUARE,
     Frames,
     ImageSequence,
     VideoFrame,
     as_frames,
-    check_pixels,
-    check_span,
     open_frames,
     read_ahead,
 )
 
 Source = str | Path | int | Iterable[np.ndarray | VideoFrame]
 """Path, a camera's number, or images in memory."""
-
-_NUMBERS: dict[str, type] = {
-    **dict.fromkeys(("lag", "max_faces", "threads"), Integral),
-    **dict.fromkeys(("min_face", "fps", "start", "end"), Real),
-}
-
-
-@dataclass(frozen=True)
-class TrackingOptions:
-    """Options of tracking; each is a keyword of `steadyface.track` and a flag of the commands.
-
-    Args:
-        stabilizer: sta; sta-offline, which sees the whole future; sta-paper, the paper's form; a usual filter
-            (moving-average, first-order, second-order, constant-velocity, one-euro, savitzky-golay); none; or
-            a .json file written by `steadyface fit-stabilizer`.
-        lag: Number of later frames that each point may depend on, with sta. Left out: none, or all with
-            sta-offline.
-        motion: Measure in the picture how far the skin has moved, for sta: less jitter and less lag, at about
-            a millisecond a face and frame.
-        decoder: Method that reads points from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or
-            dark. Left out: the one built into the network.
-        max_faces: Most faces at a time, largest first. A larger number follows more people, but takes time
-            for each.
-        min_face: Larger side of the smallest face to find, px of the frame. A smaller number finds smaller
-            faces, but takes longer. Left out: about a twentieth of the frame's longer side.
-        detector: An .onnx file that finds the faces: YuNet, or a finder exported by `steadyface export`. Left
-            out: the bundled finder.
-        weights: Name of a bundled landmark network, or an .onnx file exported by `steadyface export`.
-        device: auto, cpu or cuda.
-        threads: CPU threads of each network; with 1, frames are not read ahead in a thread either. Left out:
-            as many as suit the network; in a corpus, an equal share of the cores.
-        fps: Frame rate of a folder of images.
-        independent: Take each frame by itself: photographs, between which nobody keeps a number, no point is
-            stabilised and no shape is held. So are folders of images that differ in size in any case.
-        start: Seconds of each input at which to begin; times stay those of the input.
-        end: Seconds of each input at which to stop. Left out: its end; a camera then runs until Ctrl-C.
-        pixels: square, the picture as a player shows it; or coded, which keeps oblong pixels as they are.
-
-    Raises:
-        ConfigError: `fps` or `threads` is not positive, or `end` is not after `start`.
-    """
-
-    stabilizer: str = DEFAULT_STABILIZER
-    lag: int | None = None
-    motion: bool = False
-    decoder: str | None = None
-    max_faces: int = TrackerConfig.max_faces
-    min_face: float | None = None
-    detector: str | Path | None = None
-    weights: str | Path = DEFAULT_MODEL
-    device: str = "auto"
-    threads: int | None = None
-    fps: float = DEFAULT_FPS
-    independent: bool = False
-    start: float = 0.0
-    end: float | None = None
-    pixels: str = SQUARE
-
-    def __post_init__(self) -> None:
-        for name, kind in _NUMBERS.items():
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, kind):
-                raise ConfigError(f"{name} must be a {'whole ' * (kind is Integral)}number, got {value!r}")
-        if not self.fps > 0:
-            raise ConfigError(f"fps must be positive, got {self.fps}")
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"threads must be at least 1, got {self.threads}")
-        check_span(self.start, self.end)
-        check_pixels(self.pixels)
-
-
-class TrackingKeywords(TypedDict, total=False):
-    """Fields of `TrackingOptions` as keywords of `track`, beside `stabilizer` and `detector`."""
-
-    lag: int | None
-    motion: bool
-    decoder: str | None
-    max_faces: int
-    min_face: float | None
-    weights: str | Path
-    device: str
-    threads: int | None
-    fps: float
-    independent: bool
-    start: float
-    end: float | None
-    pixels: str
-
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -335,7 +243,7 @@ def track(
     >>> tracks = track("clip.mp4", max_faces=1)  # doctest: +SKIP
     >>> tracks = track(images, fps=30)  # doctest: +SKIP
     """
-    _check_keywords(options)
+    check_keywords(options)
     path = detector if isinstance(detector, str | Path) else None
     asked = TrackingOptions(
         stabilizer=stabilizer if isinstance(stabilizer, str) else DEFAULT_STABILIZER, detector=path, **options
@@ -358,15 +266,6 @@ def _track_source(source: Source, pipeline: Pipeline, progress: bool | ReportPro
         frames = stack.enter_context(_frames_of(source, pipeline))
         shown = stack.enter_context(show_progress(Path(name).name, quiet=progress is not True))
         return track_frames(frames, pipeline, progress if callable(progress) else shown)
-
-
-def _check_keywords(options: Mapping[str, object]) -> None:
-    known = [field.name for field in fields(TrackingOptions)]
-    for name in options:
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigError(f"unknown option {name!r}{hint}; the options are: {', '.join(known)}")
 
 
 def _frames_of(source: Source, pipeline: Pipeline) -> AbstractContextManager[Iterable[VideoFrame]]:
