@@ -243,7 +243,7 @@ class TestMoments:
 
     def test_their_pictures_are_in_the_page(self, tmp_path: Path) -> None:
         clip = scenes.write_clip(tmp_path / "talk.mp4", scenes.frames(20))
-        page = written(tracks_of({0: [range(20)]}), tmp_path, clip=clip)
+        page = written(tracks_of({0: [range(20)]}, size=[scenes.WIDTH, scenes.HEIGHT]), tmp_path, clip=clip)
         images = [attrs["src"] for tag, attrs in outline_of(page).tags if tag == "img"]
         assert images
         for url in images:
