@@ -39,6 +39,7 @@ from steadyface.video import (
 Source = str | Path | int | Iterable[np.ndarray | VideoFrame]
 """Path, a camera's number, or images in memory."""
 
+
 @dataclass(frozen=True)
 class Pipeline:
     """Networks and stabiliser that options ask for, ready for one source after the other.

@@ -325,8 +325,6 @@ def open_frames(
     """
     source = local(source)
     images = not is_url(source) and (Path(source).is_dir() or is_image(Path(source)))
-    frames = (
-        ImageSequence(source, fps, start, end) if images else VideoReader(source, start, end, pixels)
-    )
+    frames = ImageSequence(source, fps, start, end) if images else VideoReader(source, start, end, pixels)
     frames.identity = identify(source)
     return frames
