@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from steadyface import images
 from steadyface.cli import main
 from steadyface.errors import DataError, VideoError
 from steadyface.images import Levels, read_image, write_image
+from steadyface.quiet import quiet_libjpeg
 from steadyface.video import ImageSequence, VideoReader, open_frames, pictures
 
 MILLISECONDS = [40, 80, 40, 120, 40, 40]
@@ -207,6 +209,28 @@ def test_damage_is_one_error_and_no_other_line(
         with pytest.raises(DataError, match=rf"a\{suffix}: "):
             read_image(broken)
     assert capfd.readouterr().err == ""
+
+
+def test_a_jpeg_that_decodes_past_damage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """libjpeg prints its warnings; here they become a note."""
+    image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    for k in range(3):
+        Image.fromarray(image).save(tmp_path / f"{k}.jpg")
+    data = bytearray((tmp_path / "1.jpg").read_bytes())
+    data[3000:3002] = b"\xff\xd3"  # a marker that does not belong there
+    (tmp_path / "1.jpg").write_bytes(data)
+    sequence = ImageSequence(tmp_path)
+    assert len(list(sequence)) == 3
+    (note,) = sequence.notes
+    assert "of 1 of the images a part may be wrong, the first is 1.jpg: Corrupt JPEG data: " in note
+    assert capfd.readouterr().err == ""
+
+
+def test_other_lines_pass_meanwhile(capfd: pytest.CaptureFixture[str]) -> None:
+    with quiet_libjpeg() as told:
+        os.write(2, b"progress\nCorrupt JPEG data: bad Huffman code\nmore\n")
+    assert told == ["Corrupt JPEG data: bad Huffman code"]
+    assert capfd.readouterr().err == "progress\nmore\n"
 
 
 def test_damage_in_a_part_that_a_png_can_miss(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ LAYERS = (
         *("stabilizer", "motion", "nets"),
     ),
     (
-        *("files", "images", "interrupts", "progress", "pts", "scratch", "video", "models"),
+        *("files", "quiet", "images", "interrupts", "progress", "pts", "scratch", "video", "models"),
         *("landmarker", "detector", "checkpoint"),
         *("stabilizer.__init__", "stabilizer.choice", "stabilizer.storage", "nets.imagenet"),
     ),

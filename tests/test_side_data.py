@@ -70,7 +70,7 @@ class TestAnyError:
         sequence = ImageSequence(tmp_path)
         assert numbers([next(sequence)]) == [0]
 
-        def fail(path: Path) -> None:
+        def fail(path: Path, *arguments: object) -> None:
             raise error
 
         monkeypatch.setattr(pictures, "read_image", fail)

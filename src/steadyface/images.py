@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,7 @@ from steadyface.arrays import Crop, Frame
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.files import read_bytes, reading, write_bytes
 from steadyface.geometry import Affine, Region
+from steadyface.quiet import quiet_libjpeg, quiet_opencv
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 SUFFIXES = HEIF_SUFFIXES | {
@@ -30,6 +31,7 @@ Pixels = UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 
 """RGB of 8 or 16 bits."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8"
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 _ROWS = 3
 _TAILS = 0.001  # of the pixels, at each end, that `Levels.of` lets become black or white
@@ -104,23 +106,24 @@ def histogram_of(image: UInt16[np.ndarray, "*shape"]) -> Int[np.ndarray, "65536"
     return np.bincount(image[::step, ::step].ravel(), minlength=65_536)
 
 
-def read_image(path: str | Path, levels: Levels | None = None) -> Frame:
+def read_image(path: str | Path, levels: Levels | None = None, warnings: list[str] | None = None) -> Frame:
     """Read an image as RGB uint8 (H, W, 3), turned by its orientation; grey and alpha become RGB.
 
     Args:
         path: of the image. HEIC and HEIF need the `heif` extra.
         levels: range of a 16-bit image that becomes 0 to 255; None takes `Levels.of` the image.
+        warnings: gets the lines of a decoder that goes on past damage.
 
     Raises:
         DataError: missing, empty, damaged, or not an image.
     """
-    image = read_levels(path)
+    image = read_levels(path, warnings)
     if image.dtype == np.uint16:
         return (levels or Levels.of(histogram_of(image)))(image)
     return image
 
 
-def read_levels(path: str | Path) -> Pixels:
+def read_levels(path: str | Path, warnings: list[str] | None = None) -> Pixels:
     """Read an image as RGB with 8 or 16 bits, as the file has them; otherwise as `read_image`.
 
     Raises:
@@ -131,12 +134,16 @@ def read_levels(path: str | Path) -> Pixels:
         return _decode_heif(path, data)
     if data.startswith(_PNG):
         data = _sound_png(path, data)
-    with quiet_opencv():
+    watched: AbstractContextManager[list[str]]
+    watched = quiet_libjpeg() if data.startswith(_JPEG) else nullcontext([])
+    with quiet_opencv(), watched as told:
         try:
             flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
         except cv2.error as error:
             raise DataError(path, f"not an image that can be read: {error.err}") from error
+    if warnings is not None:
+        warnings += told
     if image is None or not image.size:
         raise DataError(path, "not an image that can be read")
     if image.dtype not in (np.uint8, np.uint16):
@@ -168,16 +175,6 @@ def _is_heif(head: bytes) -> bool:
 def has_heif() -> bool:
     """Whether the `heif` extra is installed."""
     return find_spec("pillow_heif") is not None
-
-
-@contextmanager
-def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV from printing about broken images; their errors say it."""
-    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(before)
 
 
 def _decode_heif(path: str | Path, data: bytes) -> Frame:

@@ -12,7 +12,8 @@ import numpy as np
 
 from steadyface.errors import DataError
 from steadyface.files import read_bytes, reading
-from steadyface.images import SUFFIXES, Pixels, is_heif, quiet_opencv, rgb_of_bgr
+from steadyface.images import SUFFIXES, Pixels, is_heif, rgb_of_bgr
+from steadyface.quiet import quiet_opencv
 
 VIDEO = "video"
 """Kind of a file whose frames FFmpeg reads, with their times: animated PNG and AVIF, HEIF sequences."""

@@ -71,6 +71,7 @@ class ImageSequence(Frames):
         self.start, self.end = start, end
         self.path, self.fps = Path(path), float(positive("fps", fps))
         self._lost: list[tuple[int, DataError]] = []
+        self._doubtful: list[str] = []
         self._pages: Pages | None = None
         if self.path.is_dir():
             self._images = self._list()
@@ -163,14 +164,23 @@ class ImageSequence(Frames):
         folder = self.path.is_dir()
         for number in self._chosen.tolist():
             path = self._images[number]
-            shown = self._try(number, path) if folder else read_image(path, self.levels)
+            shown = self._try(number, path) if folder else self._image(path)
             if shown is not None:
                 yield VideoFrame(number, float(self._times[number]), shown, path.name if folder else "")
+        if self._doubtful:
+            count = f"of {len(self._doubtful)} of the images a part may be wrong"
+            self.notes.append(f"{self.path}: {count}, the first is {self._doubtful[0]}")
+
+    def _image(self, path: Path) -> Frame:
+        warnings: list[str] = []
+        image = read_image(path, self.levels, warnings)
+        self._doubtful += [f"{path.name}: {warning}" for warning in warnings[:1]]
+        return image
 
     def _try(self, number: int, path: Path) -> Frame | None:
         """Read an image; one that cannot be read becomes `damage`."""
         try:
-            return read_image(path, self.levels)
+            return self._image(path)
         except DataError as error:
             self._lost.append((number, error))
             first, problem = self._lost[0]
