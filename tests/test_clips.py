@@ -33,7 +33,7 @@ class Elsewhere(Smoother):
     def run(self, points, scores=None, frames=1.0):  # type: ignore[no-untyped-def]
         return points + AWAY
 
-    def smooth(self, points, seconds=None, scores=None, lag=None):  # type: ignore[no-untyped-def]
+    def smooth(self, points, seconds=None, scores=None, lag=None, motion=None):  # type: ignore[no-untyped-def]
         return points + AWAY
 
 

@@ -159,7 +159,12 @@ def test_rows_with_motion_stand_beside_the_others(tmp_path: Path) -> None:
     assert with_motion is not None
     assert with_motion.stability_interocular_moving < alone.stability_interocular_moving
     labels = [row.label for row in results.rows]
-    assert labels[-3:] == [f"{name}, measured motion" for name in ("sta", *COMPENSATED)]
+    ways = ("sta", "sta, 2 frames later", "sta, 5 frames later", "sta-offline", *COMPENSATED)
+    assert labels[-6:] == [f"{name}, measured motion" for name in ways]
+    offline = results.row(replace(STA_MOTION, offline=True))
+    assert offline is not None
+    assert offline.stability_interocular_moving < with_motion.stability_interocular_moving
+    assert offline.nrmse_interocular < with_motion.nrmse_interocular
     assert results.missing == []
     still, _ = results.headlines()
     assert still.value == f"{with_motion.stability_interocular_still:.3f} %"

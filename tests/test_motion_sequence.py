@@ -46,6 +46,16 @@ def test_arrays_are_found_among_others_and_taken_out() -> None:
     assert MotionSequence.pop_from(arrays) is None
 
 
+def test_parts_are_selected_and_joined() -> None:
+    packed = MotionSequence.pack(displacements())
+    assert len(MotionSequence.join([])) == 0
+    again = MotionSequence.join([packed.at(np.arange(3)), packed.at(np.arange(3, FRAMES))])
+    turned = packed.at(np.arange(FRAMES)[::-1])
+    for name, array in packed.as_arrays().items():
+        np.testing.assert_array_equal(again.as_arrays()[name], array)
+        np.testing.assert_array_equal(turned.as_arrays()[name], array[::-1])
+
+
 def test_a_sequence_without_a_picture() -> None:
     packed = MotionSequence.pack([None, None])
     assert packed.unpack() == [None, None]

@@ -18,6 +18,7 @@ from steadyface import metrics
 from steadyface.detector import FaceFinder
 from steadyface.errors import ConfigError, VideoError
 from steadyface.landmarker import Landmarker
+from steadyface.motion import MotionSequence
 from steadyface.pipeline import (
     TrackingKeywords,
     TrackingOptions,
@@ -93,6 +94,29 @@ class TestOffline:
         for column in ("frame", "seconds", "face", "raw_points", "scores"):
             np.testing.assert_array_equal(getattr(tracks, column), getattr(raw_tracks(), column), column)
         assert not np.array_equal(tracks.points, tracks.raw_points)
+
+    @pytest.mark.parametrize(("name", "lag"), [("sta-offline", None), ("sta", 2)])
+    def test_displacements_of_the_causal_pass_are_smoothed_with(self, name: str, lag: int | None) -> None:
+        tracks = track(scenes.timed(images()), stabilizer=name, lag=lag, motion=True)
+        run = TrackingRun(build(TrackingOptions(motion=True)), scenes.timed(images()))
+        measured = [face.displacements for _, faces in run.steps() for face in faces]
+        assert sum(each is not None for each in measured) == 9  # of 11, without the first after each start
+        causal = run.take_table()
+        expected = causal.smoothed(load_stabilizer(), lag, MotionSequence.pack(measured))
+        for column in COLUMNS:
+            np.testing.assert_array_equal(getattr(tracks, column), getattr(expected, column), column)
+        without = track(scenes.timed(images()), stabilizer=name, lag=lag)
+        assert not np.array_equal(tracks.points, without.points)
+        assert tracks.jitter() < causal.jitter()
+
+    @pytest.mark.parametrize("name", ["savitzky-golay", "sta"])
+    def test_displacements_are_kept_for_smoothing_only(self, name: str) -> None:
+        run = TrackingRun(
+            build(TrackingOptions(stabilizer=name, motion=True)), scenes.timed(scenes.frames(3))
+        )
+        for _ in run.steps():
+            pass
+        assert run.motion is None
 
     def test_no_lag_is_causal(self) -> None:
         frames = scenes.timed(scenes.frames(7))

@@ -24,6 +24,17 @@ class TestChooseStabilizer:
         ]
         assert (choice.offline is not None) == (name in ("sta-offline", "savitzky-golay"))
 
+    @pytest.mark.parametrize("name", STABILIZERS)
+    def test_what_runs_while_tracking(self, name: str) -> None:
+        choice = choose_stabilizer(name)
+        assert choice.first_pass(motion=False) is choice.causal
+        first = choice.first_pass(motion=True)
+        assert (None if first is None else first.kind) == {
+            "sta-offline": "sta",
+            "savitzky-golay": None,
+            "none": None,
+        }.get(name, name)
+
     def test_names_are_all_kinds_and_two_more(self) -> None:
         assert set(STABILIZERS) == {*KINDS, "sta-offline", "none"}
 

@@ -224,7 +224,7 @@ def brute_mixture(
 def test_moments_are_the_mixtures(surprise: tuple[float, float]) -> None:
     prior = np.array([[0.3, 0.1], [0.1, 0.5]])
     noise = np.array([[0.4, -0.1], [-0.1, 0.3]])
-    mean, covariance = _mixture(prior[None], noise[None], np.array([surprise]), np.array([0.1]), wider=2.0)
+    mean, covariance, _ = _mixture(prior[None], noise[None], np.array([surprise]), np.array([0.1]), wider=2.0)
     expected, spread = brute_mixture(prior, noise, np.array(surprise), 0.1, 2.0)
     np.testing.assert_allclose(mean[0], expected, atol=1e-6)
     np.testing.assert_allclose(covariance[0], spread, atol=1e-6)

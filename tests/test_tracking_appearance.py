@@ -10,6 +10,7 @@ import pytest
 
 from steadyface.detector import FaceFinder
 from steadyface.landmarker import Landmarker, Landmarks
+from steadyface.motion import Displacements
 from steadyface.tracking import TrackedFace, TrackerConfig
 from steadyface.tracking.appearance import Appearance, Observation, describe
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
@@ -139,6 +140,20 @@ class TestRegion:
         near = face_region(points + np.array([0.5, 0]))
         assert smooth_region(region, far, CONFIG.roi).x == pytest.approx(far.x)
         assert 0.1 < (smooth_region(region, near, CONFIG.roi).x - region.x) / 0.5 < 0.25
+
+
+class TestUpdate:
+    def test_displacements_of_another_face_are_dropped(self, points: np.ndarray) -> None:
+        seen = observation(points, appearance_at(points, frame()))
+        moved = Displacements(np.zeros((68, 2)), np.zeros((68, 2, 2)), np.ones(68, bool))
+        first = track_at(points).update(seen, 0.0, points, None, None, None, CONFIG)
+        same = first.update(seen, 0.04, points, None, None, moved, CONFIG).last
+        assert same is not None
+        assert same.displacements is moved
+        other = Track.start(1, seen, 0.0)
+        swapped = first.identified_as(other).update(seen, 0.04, points, None, None, moved, CONFIG).last
+        assert swapped is not None
+        assert (swapped.face_id, swapped.displacements) == (1, None)
 
 
 class TestVerifier:

@@ -16,6 +16,7 @@ from table_cases import make_tracks, same
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.geometry import bounding_box
 from steadyface.measures import MEAN_FACE
+from steadyface.motion import Displacements, MotionSequence
 from steadyface.pts import read_pts
 from steadyface.stabilizer import Stabilizer, load_stabilizer
 from steadyface.stabilizer.baselines import FirstOrder
@@ -306,6 +307,22 @@ class TestSmoothed:
         assert whole.face_ids == [0, 1]
         for face in whole.face_ids:
             assert same(whole.of_face(face), tracks.of_face(face).smoothed(sta, lag))
+
+    def test_each_face_with_its_own_displacements(self, sta: Stabilizer) -> None:
+        tracks = moving_faces(every(0, 20), [*every(0.2, 5), *every(1, 5)])
+        rng, covariance = np.random.default_rng(0), np.tile(0.01 * np.eye(2), (68, 1, 1))
+        motion = MotionSequence.pack(
+            Displacements(rng.normal(0, 0.5, (68, 2)), covariance, np.ones(68, bool))
+            for _ in range(len(tracks))
+        )
+        whole = tracks.smoothed(sta, None, motion)
+        for face, times in ((0, (0, 2)), (1, (0, 0.8)), (1, (0.8, 2))):
+            chosen = (tracks.face == face) & (times[0] <= tracks.seconds) & (tracks.seconds < times[1])
+            part, moved = rows(tracks, chosen), motion.at(np.flatnonzero(chosen)).unpack()
+            raw, scores = part.raw_points.astype(float), part.scores.astype(float)
+            expected = sta.smooth(raw, part.seconds, scores, None, moved)
+            np.testing.assert_array_equal(whole.points[chosen], expected.astype("float32"))
+        assert np.abs(whole.points - tracks.smoothed(sta).points).max() > 0.1
 
     def test_it_is_what_the_stabiliser_makes_of_the_raw_points(self, sta: Stabilizer) -> None:
         tracks = moving_faces([0.0, 0.03, 0.07, 0.1, 0.2, 0.23, 0.27])

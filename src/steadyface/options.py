@@ -31,8 +31,8 @@ class TrackingOptions:
             a .json file written by `steadyface fit-stabilizer`.
         lag: Number of later frames that each point may depend on, with sta. Left out: none, or all with
             sta-offline.
-        motion: Measure in the picture how far the skin has moved, for sta: less jitter and less lag, at about
-            a millisecond a face and frame.
+        motion: Measure in the picture how far the skin has moved, for sta and sta-offline: less jitter and
+            less lag, at about a millisecond a face and frame.
         decoder: Method that reads points from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or
             dark. Left out: the one built into the network.
         max_faces: Most faces at a time, largest first. A larger number follows more people, but takes time

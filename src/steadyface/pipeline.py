@@ -19,6 +19,7 @@ from steadyface._version import __version__
 from steadyface.detector import Detector, choose_detector
 from steadyface.errors import ConfigError, DataError
 from steadyface.landmarker import Landmarker, LandmarkModel
+from steadyface.motion import MotionSequence
 from steadyface.options import TrackingKeywords as TrackingKeywords
 from steadyface.options import TrackingOptions as TrackingOptions
 from steadyface.options import check_keywords
@@ -68,10 +69,21 @@ class Pipeline:
         options = replace(self.options, independent=True)
         return replace(self, options=options, stabilizer=choose_stabilizer("none"))
 
-    def smooth(self, tracks: Tracks) -> Tracks:
-        """Run a stabiliser that sees the future; without one, the tracks stay as they are."""
+    @property
+    def keeps_motion(self) -> bool:
+        """Whether a stabiliser that sees the future needs the displacements of the first pass."""
+        choice = self.stabilizer
+        return choice.offline is not None and choice.first_pass(self.options.motion) is not None
+
+    def smooth(self, tracks: Tracks, motion: MotionSequence | None = None) -> Tracks:
+        """Run a stabiliser that sees the future; without one, the tracks stay as they are.
+
+        Args:
+            tracks: from `TrackingRun.take_table`.
+            motion: from `TrackingRun.motion`.
+        """
         offline, lag = self.stabilizer.offline, self.stabilizer.lag
-        return tracks if offline is None else tracks.smoothed(offline, lag)
+        return tracks if offline is None else tracks.smoothed(offline, lag, motion)
 
     def describe(self, frames: Frames, frame_count: int) -> Meta:
         """Describe how tracks of a source's first frames are made."""
@@ -126,7 +138,7 @@ def build(
         )
     if stabilizer is None or isinstance(stabilizer, Stabilizer):
         choice = choose_stabilizer(stabilizer or options.stabilizer, options.lag)
-        causal: FaceFilter | str = choice.causal or "none"
+        causal: FaceFilter | str = choice.first_pass(options.motion) or "none"
     elif options.lag:
         raise ConfigError(f"{type(stabilizer).__name__} is no Stabilizer, and has no lag")
     else:
@@ -151,6 +163,7 @@ class TrackingRun:
     Attributes:
         frame_count: frames tracked so far.
         frames_with_face: those of them in which a face is seen, not only held.
+        motion: displacements of the table's rows, 1.5 kB each, if `Pipeline.smooth` needs them; else None.
 
     Raises:
         ImagesDifferError: by `steps`, if images of a folder differ in size and are not taken by themselves.
@@ -159,7 +172,7 @@ class TrackingRun:
     def __init__(self, pipeline: Pipeline, frames: Iterable[VideoFrame]) -> None:
         pipeline.tracker.reset()
         self._pipeline, self._frames = pipeline, frames
-        self._rows = TracksBuilder()
+        self._rows, self._motion = TracksBuilder(), list[MotionSequence]()
         self.frame_count = self.frames_with_face = 0
 
     def steps(self) -> Generator[tuple[VideoFrame, list[TrackedFace]], None, None]:
@@ -172,6 +185,8 @@ class TrackingRun:
             for frame, faces in (follow_nobody if alone else follow)(frames, self._pipeline.tracker):
                 self._check_size(frame)
                 add_rows(self._rows, frame, faces)
+                if self._pipeline.keeps_motion:
+                    self._motion.append(MotionSequence.pack(face.displacements for face in faces))
                 self.frame_count += 1
                 self.frames_with_face += any(not face.held for face in faces)
                 yield frame, faces
@@ -182,6 +197,10 @@ class TrackingRun:
             return
         if frame.image.shape[:2] != (frames.height, frames.width):
             raise ImagesDifferError(frames.path, "its images differ in size")
+
+    @property
+    def motion(self) -> MotionSequence | None:
+        return MotionSequence.join(self._motion) if self._pipeline.keeps_motion else None
 
     def take_table(self) -> Tracks:
         """Hand over the rows so far, before `Pipeline.smooth`."""
@@ -210,7 +229,7 @@ def track_frames(
     for _ in run.steps():
         if progress is not None:
             progress(run.frame_count, total)
-    return pipeline.smooth(run.take_table())
+    return pipeline.smooth(run.take_table(), run.motion)
 
 
 def track(

@@ -145,7 +145,7 @@ class _Work:
         run = TrackingRun(pipeline, frames)
         late = overlay is not None and pipeline.stabilizer.offline is not None
         ended = self._track(run, frames, None if late else overlay)
-        tracks = pipeline.smooth(run.take_table())
+        tracks = pipeline.smooth(run.take_table(), run.motion)
         files, failures = self._save(tracks, base)
         if self.interrupts.seen and not ended.interrupted:
             ended = _Ended(f"interrupted after {frames.path}", interrupted=True)

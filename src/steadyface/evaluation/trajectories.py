@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -153,6 +153,10 @@ def trajectories(prediction: Prediction, decoder: Reading) -> Iterator[tuple[Met
     if prediction.motion is not None:
         motion = prediction.motion.unpack()
         yield STA_MOTION, stabilised(default.filter, motion=motion)
+        for lag in _LAGS:
+            later = partial(default.smooth, lag=lag)
+            yield replace(STA_MOTION, lag=lag), stabilised(later, motion=motion)
+        yield replace(STA_MOTION, offline=True), stabilised(default.smooth, motion=motion)
         for name in _COMPENSATED:
             plain = load_stabilizer(name)
             compensated = MotionCompensated(plain, picture=default.picture, fps=plain.fps)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int
 
 from steadyface.markup import COUNT
 from steadyface.motion.displacement import Displacements
@@ -51,6 +51,17 @@ class MotionSequence:
 
     def __len__(self) -> int:
         return len(self.measured)
+
+    def at(self, chosen: Int[np.ndarray, "chosen"]) -> MotionSequence:
+        """Select frames."""
+        return MotionSequence(**{each.name: getattr(self, each.name)[chosen] for each in fields(self)})
+
+    @classmethod
+    def join(cls, parts: Sequence[MotionSequence]) -> MotionSequence:
+        """Put sequences one after the other."""
+        parts = parts or [cls.pack([])]
+        names = [each.name for each in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
     def as_arrays(self) -> dict[str, np.ndarray]:
         """Arrays to keep, under names that begin with `motion_`."""

@@ -260,6 +260,7 @@ class Smoother(Stabilizer):
         seconds: Times | None = None,
         scores: ScoreSequence | None = None,
         lag: int | None = None,
+        motion: Sequence[Displacements | None] | None = None,
     ) -> PointSequence:
         """Smooth a whole sequence, with the outlier rejection of `CausalFilter`.
 
@@ -268,6 +269,8 @@ class Smoother(Stabilizer):
             seconds: (frames,) timestamps; None means one frame after another at `fps`.
             scores: (frames, landmarks) in [0, 1].
             lag: how many later frames each output may depend on; None means all, 0 makes it causal.
+            motion: displacements from the frame before to each frame, measured from the outputs of
+                `CausalFilter.filter`, for those methods that use them (`sta`); None without a picture.
 
         Returns:
             (frames, landmarks, 2) image px; the input before the first complete frame.

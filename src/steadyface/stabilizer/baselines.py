@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from steadyface.arrays import PointBatch, PointSequence, ScoreSequence, Times
 from steadyface.errors import ConfigError
+from steadyface.motion import Displacements
 from steadyface.stabilizer.base import (
     CausalFilter,
     Clips,
@@ -232,6 +233,7 @@ class SavitzkyGolay(Baseline, Smoother):
         seconds: Times | None = None,
         scores: ScoreSequence | None = None,
         lag: int | None = None,
+        motion: Sequence[Displacements | None] | None = None,
     ) -> PointSequence:
         self.check_lag(lag)
         frames_between(seconds, self.fps)  # refuses what is no time

@@ -28,6 +28,18 @@ class Choice:
     offline: Smoother | None = None
     lag: int | None = None
 
+    def first_pass(self, motion: bool) -> CausalFilter | None:
+        """Choose the filter that runs while tracking; None leaves the raw points.
+
+        Args:
+            motion: measure displacements in the picture. They are measured from the outputs of the filter
+                that uses them, also where its smoother runs afterwards.
+        """
+        offline = self.offline
+        if motion and isinstance(offline, CausalFilter) and offline.uses_motion:
+            return offline
+        return self.causal
+
 
 def choose_stabilizer(stabilizer: str | Stabilizer, lag: int | None = None) -> Choice:
     """Choose a stabiliser.

@@ -74,11 +74,13 @@ class Skin(NamedTuple):
         points: image px.
         covariance: image px².
         coasted: whether the newest frame had no usable points, and the picture alone moved these.
+        off: probability that the point came off the skin in the newest frame.
     """
 
     points: Points
     covariance: Covariances
     coasted: bool = False
+    off: Each | float = 0.0
 
 
 def begin_skin(model: PictureModel, points: Points, noise: Each, unit: float) -> Skin:
@@ -128,7 +130,7 @@ def move_skin(
         moved, spread = displacements.displacement, displacements.covariance
     else:
         own = own * _hidden(model, displacements.valid)
-        change, spread = _mixture(
+        change, spread, _ = _mixture(
             displacements.covariance,
             own,
             step - displacements.displacement,
@@ -165,14 +167,17 @@ def anchor_skin(
     if valid is not None:
         error = error * _hidden(model, valid)
     loose = np.full(len(points), model.loose)
-    change, covariance = _mixture(skin.covariance, error, points - skin.points, loose, model.loose_by * unit)
-    return Skin(skin.points + change, covariance)
+    surprise, wider = points - skin.points, model.loose_by * unit
+    change, covariance, off = _mixture(skin.covariance, error, surprise, loose, wider)
+    return Skin(skin.points + change, covariance, off=off)
 
 
 def _mixture(
     prior: Covariances, noise: Covariances, surprise: Points, share: Each, wider: float
-) -> tuple[Points, Covariances]:
+) -> tuple[Points, Covariances, Each]:
     """Mean and covariance, given a measurement, of a zero-mean mixture of N(0, P) and N(0, P + w²).
+
+    The third value is the wider component's weight.
 
     Args:
         prior: P.
@@ -193,7 +198,7 @@ def _mixture(
     apart = means[1] - means[0]
     covariance = (weights[..., None] * covariances).sum(axis=0)
     covariance += (weight * (1 - weight))[:, None, None] * (apart[:, :, None] * apart[:, None])
-    return (weights * means).sum(axis=0), (covariance + covariance.mT) / 2
+    return (weights * means).sum(axis=0), (covariance + covariance.mT) / 2, weight
 
 
 class _Groups(NamedTuple):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.arrays import PointSequence
 from steadyface.stabilizer.directions import Belief
+from steadyface.stabilizer.picture import Skin
 
 
 def smooth_directions(beliefs: list[Belief], lag: int) -> Float[np.ndarray, "frames D"]:
@@ -27,6 +32,43 @@ def smooth_directions(beliefs: list[Belief], lag: int) -> Float[np.ndarray, "fra
     inverse = np.array([[c, -b], [-b, a]]) / (a * c - b * b)
     gains = np.einsum("ijtd,jktd->tikd", moved, inverse)
     return _backward(mean, expected[1:], gains, lag)[:, 0]
+
+
+class SkinStep(NamedTuple):
+    """Passage of the skin from a frame to the next.
+
+    Args:
+        before: belief after the last frame.
+        moved: belief before the network's points of this frame were known.
+        after: belief after this frame.
+        looseness: standard deviation, px, by which a point that comes off the skin is off.
+    """
+
+    before: Skin
+    moved: Skin
+    after: Skin
+    looseness: float
+
+
+def smooth_skin(steps: Sequence[SkinStep], lag: int) -> PointSequence:
+    """Points at each of some successive frames, given up to `lag` later ones; `steps` lead between them.
+
+    Equation: x(t | t+n) = x(t) + J(t)(x(t+1 | t+n) - x⁻(t+1)), J(t) = C(t)·((1-ω)P⁻¹ + ω(P + w²)⁻¹), where x⁻
+    and P are the predicted mean and covariance of frame t+1, ω the probability that the point came off the
+    skin in it and w the looseness. So the displacement from t to t+1 serves both ways, but not over a frame
+    in which a point came off.
+    Source: Rauch, Tung and Striebel 1965; Kim 1994 for mixtures: J is the mean of the components' gains. That
+    of the mixture's covariance would forget within a few frames, since w² is a thousand times P's growth.
+    """
+    means = np.stack([*(step.before.points for step in steps), steps[-1].after.points])
+    expected = np.stack([step.moved.points for step in steps])
+    before = np.stack([step.before.covariance for step in steps])
+    prior = np.stack([step.moved.covariance for step in steps])
+    looseness = np.array([step.looseness for step in steps])[:, None, None, None]
+    off = np.stack([np.broadcast_to(step.after.off, means.shape[1]) for step in steps])[..., None, None]
+    wider = prior + looseness**2 * np.eye(2)
+    gains = before @ ((1 - off) * np.linalg.inv(prior) + off * np.linalg.inv(wider))
+    return _backward(means.mT, expected.mT, np.moveaxis(gains, 1, -1), lag).mT
 
 
 def _backward(

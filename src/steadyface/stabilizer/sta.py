@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -36,8 +37,8 @@ from steadyface.stabilizer.directions import (
 )
 from steadyface.stabilizer.outliers import Screened, repeat_over_rejected, screen_sequence, unbroken_runs
 from steadyface.stabilizer.paper import flatten
-from steadyface.stabilizer.picture import PictureModel, Skin, anchor_skin, begin_skin, move_skin
-from steadyface.stabilizer.smoothing import smooth_directions
+from steadyface.stabilizer.picture import PictureModel, anchor_skin, begin_skin, move_skin
+from steadyface.stabilizer.smoothing import SkinStep, smooth_directions, smooth_skin
 
 _LEAST_DOUBT = 1e-3  # added to 1 - score: the doubt that is left when the network has none
 _ABREAST = 32  # sequences filtered side by side; more of them differ too much in length
@@ -48,11 +49,11 @@ class Memory(NamedTuple):
 
     Args:
         belief: about the motion along the directions.
-        skin: the landmarks' own belief, once a picture has been seen.
+        skin: the step that led to the landmarks' own belief, once a picture has been seen.
     """
 
     belief: Belief
-    skin: Skin | None = None
+    skin: SkinStep | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,19 +117,19 @@ class STA(CausalFilter, Smoother):
         if measurement.displacements is None and memory.skin is None:
             return Memory(belief), points
         skin = self._stick(memory, points, measurement)
-        return Memory(belief, skin), skin.points
+        return Memory(belief, skin), skin.after.points
 
     def coast(
         self, memory: Memory, points: Points, size: float, displacements: Displacements | None
     ) -> tuple[Memory, Points]:
         if displacements is None:
             return memory, points
-        noise, unit = self._relative_noise, size / 100
-        skin = memory.skin or begin_skin(self.picture, points, noise, unit)
-        skin = move_skin(self.picture, skin, displacements, None, noise, unit, 1.0)
-        return Memory(memory.belief, skin), skin.points
+        model, noise, unit = self.picture, self._relative_noise, size / 100
+        before = memory.skin.after if memory.skin else begin_skin(model, points, noise, unit)
+        moved = move_skin(model, before, displacements, None, noise, unit, 1.0)
+        return Memory(memory.belief, SkinStep(before, moved, moved, model.loose_by * unit)), moved.points
 
-    def _stick(self, before: Memory, points: Points, measurement: Measurement) -> Skin:
+    def _stick(self, before: Memory, points: Points, measurement: Measurement) -> SkinStep:
         """Points on the skin: the picture's displacements, anchored by the network's points.
 
         `points` are those without a picture. Their step carries what the picture leaves open.
@@ -136,13 +137,14 @@ class STA(CausalFilter, Smoother):
         model, unit, displacements = self.picture, float(measurement.unit), measurement.displacements
         noise = self._relative_noise
         last = self._points_at(before.belief.mean[0])
-        skin = before.skin or begin_skin(model, last, noise, unit)
+        skin = before.skin.after if before.skin else begin_skin(model, last, noise, unit)
         if measurement.scores is not None:
             noise = noise * (doubt(measurement.scores) / self.doubts) ** self.trust
         step = None if skin.coasted else points - last
-        skin = move_skin(model, skin, displacements, step, noise, unit, measurement.frames)
+        moved = move_skin(model, skin, displacements, step, noise, unit, measurement.frames)
         valid = None if displacements is None else displacements.valid
-        return anchor_skin(model, skin, measurement.points, valid, noise, unit)
+        after = anchor_skin(model, moved, measurement.points, valid, noise, unit)
+        return SkinStep(skin, moved, after, model.loose_by * unit)
 
     def filter(
         self,
@@ -173,9 +175,12 @@ class STA(CausalFilter, Smoother):
         seconds: Times | None = None,
         scores: ScoreSequence | None = None,
         lag: int | None = None,
+        motion: Sequence[Displacements | None] | None = None,
     ) -> PointSequence:
         """Smooth with the same model and a backward pass (`smoothing`); see `Smoother.smooth`."""
         self.check_lag(lag)
+        if motion is not None and any(each is not None for each in motion):
+            return self._smooth_with_picture(list(self.states(points, seconds, scores, motion)), points, lag)
         screened = list(self._screen(points, seconds, scores))
         beliefs = list(self._beliefs(screened, scores))
         outputs = np.array(points, float)
@@ -194,11 +199,49 @@ class STA(CausalFilter, Smoother):
         Returns:
             (landmarks, 2) image px.
         """
-        run = next(unbroken_runs([state.screened for state in states]), [])
-        if states[0].screened.rejected or len(run) < 2:
-            return states[0].points
-        beliefs = [states[t].memory.belief for t in run]
+        cuts = (t for t, state in enumerate(states) if t and state.screened.restarts)
+        run = states[: next(cuts, len(states))]
+        first, newest = run[0], run[-1].memory
+        if newest is first.memory or (first.screened.rejected and newest.skin is None):
+            return first.points
+        if newest.skin is not None:
+            return self._look_back_each(run, len(run))[0]
+        beliefs = [state.memory.belief for state in run if not state.screened.rejected]
         return self._points_at(smooth_directions(beliefs, len(run))[0])
+
+    def _smooth_with_picture(
+        self, states: list[State | None], points: PointSequence, lag: int | None
+    ) -> PointSequence:
+        """Smooth states, each stretch between two cuts for itself; points stay before the first state."""
+        outputs = np.array(points, float)
+        seen = [state for state in states if state is not None]
+        begun = len(states) - len(seen)
+        starts = [t for t, state in enumerate(seen) if state.screened.restarts]
+        for start, stop in pairwise([*starts, len(seen)]):
+            smoothed = self._look_back_each(seen[start:stop], len(seen) if lag is None else lag)
+            outputs[begun + start : begun + stop] = smoothed
+        return outputs
+
+    def _look_back_each(self, states: list[State], lag: int) -> PointSequence:
+        """Points of each of some states without a cut between, given up to `lag` later ones.
+
+        The skin's belief goes back to the frame before the first picture; earlier frames have the directions
+        alone. Frames that left the memory as it was have the points of the frame before.
+        """
+        changed = [False, *(new.memory is not old.memory for old, new in pairwise(states))]
+        memories: list[Memory] = [states[0].memory]
+        memories += [state.memory for state, new in zip(states, changed, strict=True) if new]
+        steps = [memory.skin for memory in memories[1:] if memory.skin is not None]
+        without = len(memories) - 1 - len(steps)
+        parts = []
+        if without or not steps:
+            beliefs = [memories[0].belief]
+            beliefs += [new.belief for old, new in pairwise(memories) if new.belief is not old.belief]
+            smoothed = self._points_at(smooth_directions(beliefs, lag))
+            parts.append(smoothed[:without] if steps else smoothed)
+        if steps:
+            parts.append(smooth_skin(steps, lag))
+        return np.concatenate(parts)[np.cumsum(changed)]
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
         """`CausalFilter.filter_all`, some sequences of about one length side by side."""

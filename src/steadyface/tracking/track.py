@@ -264,11 +264,12 @@ class Track:
             points: (68, 2) stabilised, image px.
             state: of the stabiliser after it.
             view: crop of the frame.
-            displacements: since the last frame.
+            displacements: since the last frame; dropped if the track was another face's in it.
             config: gains of velocity and region.
         """
         raw_points, seen = observation.points, observation.landmarks
         velocity = self.velocity
+        same_face = self.last is not None and self.last.face_id == self.face_id
         if self.last is not None:
             elapsed = max(seconds - self.last_seconds, _SHORTEST)
             measured = (raw_points - self.last.raw_points).mean(axis=0) / elapsed
@@ -284,7 +285,7 @@ class Track:
                 bounding_box(points),
                 visible=seen.visible,
                 covariances=seen.covariances,
-                displacements=displacements,
+                displacements=displacements if same_face else None,
             ),
             last_seconds=seconds,
             velocity=velocity,

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from steadyface.errors import ConfigError, MissingExtraError
 from steadyface.geometry import bounding_box
 from steadyface.metrics import jitter, lag
+from steadyface.motion import MotionSequence
 from steadyface.stabilizer import Stabilizer
 from steadyface.stabilizer.base import require_smoother
 from steadyface.tracks import formats
@@ -157,12 +158,16 @@ class Tracks:
                 if len(run) >= 3:
                     yield rows._at(run)
 
-    def smoothed(self, stabilizer: Stabilizer, lag: int | None = None) -> Tracks:
+    def smoothed(
+        self, stabilizer: Stabilizer, lag: int | None = None, motion: MotionSequence | None = None
+    ) -> Tracks:
         """Compute `points` anew from `raw_points`, with later frames; held rows repeat the last shape.
 
         Args:
             stabilizer: one that can use later frames.
             lag: how many later frames each point may depend on; None means all, 0 makes it causal.
+            motion: displacements measured in the picture, of each row since the face's row before, for a
+                stabiliser that uses them; None without a picture.
 
         Raises:
             ConfigError: the stabiliser cannot.
@@ -173,7 +178,8 @@ class Tracks:
             rows = np.flatnonzero((self.face == face) & ~self.held)
             for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > _GAP) + 1):
                 raw, scores = self.raw_points[run].astype(float), self.scores[run].astype(float)
-                points[run] = smoother.smooth(raw, self.seconds[run], scores, lag)
+                moved = None if motion is None else motion.at(run).unpack()
+                points[run] = smoother.smooth(raw, self.seconds[run], scores, lag, moved)
             held = np.flatnonzero((self.face == face) & self.held)
             if len(rows):
                 points[held] = points[rows[np.maximum(np.searchsorted(rows, held) - 1, 0)]]
