@@ -467,7 +467,7 @@ def test_a_face_that_is_moving_when_it_is_first_seen_is_followed() -> None:
         ({"trust": -0.1}, "range"),
         ({"trust": float("nan")}, "range"),
         ({"basis": np.ones((6, 6))}, "range"),
-        ({"fps": -30.0}, "fps of sta must be positive, got -30.0"),
+        ({"fps": -30.0}, "fps of sta must be positive and finite, got -30.0"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
