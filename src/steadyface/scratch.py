@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -62,12 +62,15 @@ def locked(path: str | Path) -> Iterator[bool]:
 
 
 @contextmanager
-def scratch_folder(prefix: str, place: str | Path | None = None) -> Iterator[Path]:
+def scratch_folder(
+    prefix: str, place: str | Path | None = None, reap: Callable[[Path], object] | None = None
+) -> Iterator[Path]:
     """Make a temporary folder for the block, and remove those that killed processes left.
 
     Args:
         prefix: of its name, and of those that are removed.
         place: the folder it lies in; None means the system's.
+        reap: called with each folder that is removed, before that.
 
     Raises:
         DataError: it cannot be made.
@@ -75,7 +78,7 @@ def scratch_folder(prefix: str, place: str | Path | None = None) -> Iterator[Pat
     while True:
         with writing(place or "temporary folder"):
             place = Path(place or tempfile.gettempdir())
-            _remove_abandoned(prefix, place)
+            _remove_abandoned(prefix, place, reap)
             folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
         with locked(folder / _LOCK) as mine:
             if mine:  # else another process takes it for one that nobody uses
@@ -86,13 +89,15 @@ def scratch_folder(prefix: str, place: str | Path | None = None) -> Iterator[Pat
                 return
 
 
-def _remove_abandoned(prefix: str, place: Path) -> None:
+def _remove_abandoned(prefix: str, place: Path, reap: Callable[[Path], object] | None) -> None:
     """Remove our own folders of this prefix that hold a lock which nobody holds."""
     for folder in place.glob(f"{prefix}*"):
         with suppress(OSError, DataError):
             if _is_ours(folder) and (folder / _LOCK).exists():
                 with locked(folder / _LOCK) as abandoned:
                     if abandoned:
+                        if reap is not None:
+                            reap(folder)
                         shutil.rmtree(folder, ignore_errors=True)
 
 

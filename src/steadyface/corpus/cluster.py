@@ -9,7 +9,7 @@ import secrets
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,16 +17,22 @@ from pathlib import Path
 import ray
 import ray.data
 from ray._private import node, ray_constants
+from ray._private import utils as ray_utils
 
 from steadyface.corpus.manifest import Entry
 from steadyface.corpus.work import Worker
 from steadyface.errors import ConfigError, SteadyfaceError
+from steadyface.interrupts import held_interrupts
 from steadyface.pipeline import TrackingOptions
+from steadyface.scratch import scratch_folder
 
 _ENVIRONMENT = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # else it warns, in red, that workers can be restarted
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns that this will change
 }
+
+SCRATCH = "steadyface-"
+"""Prefix of the temporary folders of a run."""
 
 _PATIENCE = 5.0  # s
 _STORE = 100 << 20  # bytes; what is passed on here are paths and counts, and /dev/shm may be small
@@ -63,15 +69,17 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             if address is None:
-                _start(max(workers or 1, _cores()), stack.enter_context(_temporary_folder()))
+                folder = stack.enter_context(scratch_folder(SCRATCH, _place(), _end_processes))
+                stack.callback(ray.shutdown)
+                _start(max(workers or 1, _cores()), str(folder))
             else:
                 _knock(address)
-                with _no_notice():
+                stack.callback(ray.shutdown)
+                with _no_notice(), _kept_signals():
                     _init(address)
         except Exception as error:  # Ray raises bare ones, as when it starts too slowly
             what = "Ray does not start here" if address is None else f"no Ray cluster at {address}"
             raise SteadyfaceError(f"{what}: {error}") from error
-        stack.callback(ray.shutdown)
         yield
 
 
@@ -149,18 +157,47 @@ def _provide_token() -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """Folder for Ray's files, below /tmp where the usual place has too long a name for sockets."""
+@contextmanager
+def _kept_signals() -> Iterator[None]:
+    """Hold signals back while Ray starts, which would abort, and keep the handlers that they have.
+
+    Ray's own handler ends the process, and its core's prints a native stack.
+
+    Raises:
+        KeyboardInterrupt: a signal came meanwhile.
+    """
+    setting = ray_utils.set_sigterm_handler
+    ray_utils.set_sigterm_handler = lambda handler: None
+    try:
+        with held_interrupts() as interrupts:
+            yield
+    finally:
+        ray_utils.set_sigterm_handler = setting
+    if interrupts.seen:
+        raise KeyboardInterrupt
+
+
+def _place() -> str:
+    """Folder for Ray's files: /tmp where the usual place has too long a name for sockets."""
     place = tempfile.gettempdir()
-    if len(os.fsencode(place)) > _LONGEST_FOLDER and Path("/tmp").is_dir():
-        place = "/tmp"
-    return tempfile.TemporaryDirectory(prefix="steadyface-", dir=place, ignore_cleanup_errors=True)
+    too_long = len(os.fsencode(place)) > _LONGEST_FOLDER and Path("/tmp").is_dir()
+    return "/tmp" if too_long else place
+
+
+def _end_processes(folder: Path) -> None:
+    """End the processes of a Ray whose driver was killed: those with files open in folders of its folder."""
+    import psutil  # Ray brings it, and only `import ray` lets it be found
+
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(folder in Path(file.path).parents[1:] for file in process.open_files()):
+                process.kill()
 
 
 def _start(cores: int, folder: str) -> None:
     """Start Ray on this machine alone, with its files in a folder."""
     _provide_token()
-    with _no_notice(), _kept_local():
+    with _no_notice(), _kept_signals(), _kept_local():
         _init(
             "local",
             num_cpus=cores,

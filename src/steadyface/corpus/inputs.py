@@ -63,7 +63,7 @@ def choose_outputs(found: Mapping[str, str], known: Mapping[str, str]) -> dict[s
         found: address → place with suffix.
         known: address → file, of earlier runs; a video keeps its file.
     """
-    plain = {address: f"{PurePosixPath(place).with_suffix('')}.parquet" for address, place in found.items()}
+    plain = {address: f"{_below(place).with_suffix('')}.parquet" for address, place in found.items()}
     new = Counter(file.lower() for address, file in plain.items() if address not in known)
     taken = {file.lower() for file in (*known.values(), RESERVED)}
     outputs = {}
@@ -73,6 +73,11 @@ def choose_outputs(found: Mapping[str, str], known: Mapping[str, str]) -> dict[s
             file = f"{file.removesuffix('.parquet')}-{code}.parquet"
         outputs[address] = known.get(address, file)
     return outputs
+
+
+def _below(place: str) -> PurePosixPath:
+    """A place without steps upwards, which the listing of a foreign server may hold."""
+    return PurePosixPath(*(part for part in PurePosixPath(place).parts if part not in ("/", "..")))
 
 
 def state(address: str) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow
@@ -61,9 +63,46 @@ class Entry:
         """Entry of a video without results."""
         return cls(source, output, ERROR, error=" ".join(error.split()), options=options)
 
+    @classmethod
+    def from_json(cls, line: bytes) -> Entry:
+        """Read a line of `as_json`.
+
+        Raises:
+            ValueError: not such a line, one of a newer version, or an output outside the folder of results.
+        """
+        values = json.loads(line)
+        if not isinstance(values, dict):
+            raise ValueError(f"{type(values).__name__} where an object is expected")
+        if unknown := set(values) - set(_TYPES):
+            raise ValueError(f"a newer version has written {sorted(unknown)[0]!r}")
+        for name, value in values.items():
+            if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
+                raise ValueError(f"{name} is {str(value)[:80]!r}")
+        entry = cls(**values)
+        path = PurePosixPath(entry.output)
+        if (
+            path.is_absolute()
+            or ".." in path.parts
+            or path.suffix != ".parquet"
+            or str(path).lower() == TABLE
+        ):
+            raise ValueError(
+                f"output is {entry.output!r}, and must be a .parquet below the folder of results"
+            )
+        return entry
+
     def as_json(self) -> str:
         """One line of JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("input", "output", "status", "version"), str),
+    **dict.fromkeys(("frames", "frames_with_face", "faces"), int),
+    "seconds": (int, float, type(None)),
+    "error": (str, type(None)),
+    "options": dict,
+}
 
 
 class Manifest:
@@ -90,9 +129,14 @@ class Manifest:
         Raises:
             DataError: the journal cannot be written.
         """
+        line = f"{entry.as_json()}\n".encode()
+        with writing(self._journal), self._journal.open("ab", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            written = file.write(line)
+            if written < len(line):  # the disk is full: no half a line
+                file.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.entries[entry.input] = entry
-        with writing(self._journal), self._journal.open("a", encoding="utf-8") as file:
-            file.write(f"{entry.as_json()}\n")
 
     def close(self) -> None:
         """Write the table.
@@ -111,12 +155,15 @@ class Manifest:
     def _read(self) -> dict[str, Entry]:
         if not self._journal.exists():
             return {}
-        entries = {}
+        entries: dict[str, Entry] = {}
+        outputs: dict[str, str] = {}
         for number, line in enumerate(read_bytes(self._journal).splitlines(keepends=True), 1):
             if not line.endswith(b"\n") and line[: len(_OPENING)] == _OPENING[: len(line)]:
                 break  # by a kill
             try:
-                entry = Entry(**json.loads(line))
+                entry = Entry.from_json(line)
+                if outputs.setdefault(entry.output.lower(), entry.input) != entry.input:
+                    raise ValueError(f"output {entry.output!r} is already that of another input")
             except (ValueError, TypeError) as error:
                 raise DataError(self._journal, f"not a line of a manifest: {error}", number) from error
             entries[entry.input] = entry

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from steadyface.corpus.cluster import connect, share_out, track_all
+from steadyface.corpus.cluster import SCRATCH, connect, share_out, track_all
 from steadyface.corpus.inputs import choose_outputs, find_videos
 from steadyface.corpus.manifest import DONE, ERROR, Entry, Manifest
 from steadyface.corpus.work import options_key, recorded
-from steadyface.errors import ConfigError
+from steadyface.errors import ConfigError, SteadyfaceError
+from steadyface.files import make_folder
 from steadyface.pipeline import TrackingOptions, build
+from steadyface.scratch import locked, scratch_folder
 
 Progress = Callable[[int, int, float], object]
 """Called with the number of videos done and of all to do, and the frames tracked per second of wall time."""
@@ -78,22 +79,23 @@ def track_corpus(
 
     Raises:
         ConfigError, WeightsError, DataError: inputs, options or folder cannot be used; nothing is tracked.
-        SteadyfaceError: Ray does not start, or fails; the finished tables are kept.
+        SteadyfaceError: another run is at work in `out`; Ray does not start, or fails: the finished tables
+            are kept.
     """
     out = Path(out).absolute()
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be at least 1, got {workers}")
     found = find_videos(inputs)
     build(replace(options, threads=1))  # bad options are refused here, before any worker starts
-    with closing(Manifest(out)) as manifest:
+    with _alone(out), closing(Manifest(out)) as manifest:
         outputs = choose_outputs(found, {entry.input: entry.output for entry in manifest.entries.values()})
         todo = _leave_finished(manifest, outputs, out, options)
         frames, interrupted, began = 0, False, time.monotonic()
         try:
             if todo:
-                with connect(address, workers), TemporaryDirectory(prefix="steadyface-") as scratch:
+                with connect(address, workers), scratch_folder(SCRATCH) as scratch:
                     share = share_out(len(todo), workers, options.threads, options.device)
-                    entries = track_all(todo, share, options, out, Path(scratch))
+                    entries = track_all(todo, share, options, out, scratch)
                     for count, entry in enumerate(entries, 1):
                         manifest.add(entry)
                         frames += entry.frames
@@ -111,6 +113,21 @@ def track_corpus(
         seconds=seconds,
         interrupted=interrupted,
     )
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep other runs away from a folder of results.
+
+    Raises:
+        SteadyfaceError: one is at work there.
+        DataError: the folder cannot be made or written.
+    """
+    make_folder(out)
+    with locked(out / "manifest.lock") as mine:
+        if not mine:
+            raise SteadyfaceError(f"{out}: another run is at work there; wait, or choose another --out")
+        yield
 
 
 def _leave_finished(
