@@ -83,6 +83,15 @@ def test_upright(tmp_path: Path, suffix: str, orientation: int) -> None:
     assert np.abs(image.astype(int) - expected).mean() < GREY_ERROR / 4  # lossy codes blur edges
 
 
+@pytest.mark.parametrize("name", ["a.avif", "a.heif"])
+def test_avif_with_the_brand_of_heif(tmp_path: Path, name: str) -> None:
+    Image.fromarray(quadrants()).save(plain := tmp_path / "plain.avif", exif=exif(6))
+    (tmp_path / name).write_bytes(plain.read_bytes().replace(b"ftypavif", b"ftypmif1", 1))
+    (frame,) = open_frames(tmp_path / name)
+    assert np.array_equal(frame.image, read_image(plain))
+    assert frame.image.shape == turned(quadrants(), 6).shape
+
+
 class TestAllFrames:
     @pytest.mark.parametrize("name", ["a.webp", "a.png", "a.avif", "a.gif"])
     def test_an_animation_keeps_its_times(self, tmp_path: Path, name: str) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,13 @@ from steadyface.measures import MEAN_FACE, eye_aspect_ratio, find_blinks
 from steadyface.pipeline import TrackingOptions
 from steadyface.report import report_clip, report_tracks
 from steadyface.report.charts import Chart, Line, clock, ticks
-from steadyface.report.figures import by_landmark, figures_of
+from steadyface.report.figures import by_landmark, figures_of, frame_count, last_frame
 from steadyface.report.moments import worst_moments
 from steadyface.report.series import Series, packed
 from steadyface.report.timeline import presence
 from steadyface.report.trajectories import CHOSEN, stretches
 from steadyface.tracks import Tracks
+from steadyface.tracks.timeline import ClipTimeline
 
 FPS = 25.0
 
@@ -240,6 +242,16 @@ class TestMoments:
         assert {("score", 60), ("loss", 100)} <= found
         assert any(kind == "jitter" and frame in (19, 20, 21) for kind, frame in found)
         assert not any(kind == "loss" and frame == 200 for kind, frame in found)  # the clip's end
+
+    def test_a_loss_in_a_part_of_a_clip(self) -> None:
+        """Its frames have the numbers of the file, so that there are fewer than the last number says."""
+        tracks = tracks_of({0: [range(300, 340)]})
+        timeline = ClipTimeline.of_rows(np.arange(300, 400), np.arange(300, 400) / FPS)
+        tracks = replace(tracks, timeline=timeline, meta={"frames": 100, "start": 300 / FPS})
+        assert (frame_count(tracks), last_frame(tracks)) == (100, 399)
+        (face,) = figures_of(tracks)
+        moments = worst_moments(face, last_frame(tracks))
+        assert [moment.frame for moment in moments if moment.kind == "loss"] == [340]
 
     def test_their_pictures_are_in_the_page(self, tmp_path: Path) -> None:
         clip = scenes.write_clip(tmp_path / "talk.mp4", scenes.frames(20))

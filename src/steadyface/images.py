@@ -33,6 +33,7 @@ Pixels = UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8"
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
+_HEAD = 64  # bytes in which a file's kind shows
 _ROWS = 3
 _TAILS = 0.001  # of the pixels, at each end, that `Levels.of` lets become black or white
 _NARROW = 0.5  # of the range of 16 bits: a picture that uses less of it is stretched
@@ -149,7 +150,7 @@ def read_levels(path: str | Path, warnings: list[str] | None = None) -> Pixels:
     if image.dtype not in (np.uint8, np.uint16):
         raise DataError(path, f"its pixels are {image.dtype}; whole numbers of 8 or 16 bits can be read")
     image = rgb_of_bgr(image)
-    return _as_avif_says(image, data) if data[4:12] == b"ftypavif" else image
+    return _as_avif_says(image, data) if _is_avif(data) else image
 
 
 def rgb_of_bgr(image: np.ndarray) -> Pixels:
@@ -163,13 +164,19 @@ def is_heif(path: Path) -> bool:
     """Whether a file holds a HEIF still by its first bytes, whatever its name."""
     try:
         with path.open("rb") as file:
-            return _is_heif(file.read(12))
+            return _is_heif(file.read(_HEAD))
     except OSError:  # said by the reader
         return False
 
 
 def _is_heif(head: bytes) -> bool:
-    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS and not _is_avif(head)
+
+
+def _is_avif(head: bytes) -> bool:
+    """Whether a file's brands name AVIF, of which HEIF's own brand mif1 may come first."""
+    brands = head[8 : min(int.from_bytes(head[:4], "big"), _HEAD)]
+    return head[4:8] == b"ftyp" and b"avif" in brands
 
 
 def has_heif() -> bool:
@@ -198,9 +205,8 @@ def _sound_png(path: str | Path, data: bytes) -> bytes:
         if zlib.crc32(data[start + 4 : end]) == int.from_bytes(data[end : end + 4], "big"):
             parts.append(data[start : end + 4])
         elif kind[:1].isupper():  # lower case: a part that is not needed for the picture
-            raise DataError(
-                path, f"not an image that can be read: its part {kind.decode(errors='replace')} is damaged"
-            )
+            part = kind.decode("latin-1")
+            raise DataError(path, f"not an image that can be read: its part {part!a} is damaged")
         start = end + 4
     return b"".join(parts)
 
