@@ -20,7 +20,7 @@ EXTRA_SHARES = {"profiles": 0.18, "closed_eyes": 0.12, "fgnet": 0.08, "aflw80": 
 """Shares of an epoch's crops; the rest, half of them, are 300-W's."""
 
 
-FINDER_SHARES = {"profiles": 0.22, "closed_eyes": 0.06, "fgnet": 0.1, "aflw80": 0.14}
+FINDER_SHARES = {"profiles": 0.32, "closed_eyes": 0.04, "fgnet": 0.06, "aflw80": 0.1}
 """Shares of an epoch's frames that show a face of these sets; beside it may stand others."""
 
 
@@ -102,7 +102,7 @@ class FinderRecipe(Course):
 
     network: FinderConfig = field(default_factory=FinderConfig)
     box_weight: float = 2.0
-    frame_size: int = 256
+    frame_size: int = 224
     extra_shares: Mapping[str, float] = field(default_factory=FINDER_SHARES.copy)
     collage: Collage = field(default_factory=Collage)
 
@@ -138,7 +138,7 @@ RECIPES: dict[str, Recipe | FinderRecipe] = {
         extra_shares={},
         augmentation=_AUTHORS,
     ),
-    "finder": FinderRecipe(epochs=6, batch_size=16, schedule="constant", learning_rate=5e-4, ema=0.996),
+    "finder": FinderRecipe(epochs=5, batch_size=16, learning_rate=1e-3, ema=0.98),
     "smoke": Recipe(network=CompactConfig(input_size=64), epochs=1, batch_size=4),
 }
 """By name. `compact`, `tiny` and `finder` are bundled; `paper` is the hourglass of Tai et al. 2019 as they
