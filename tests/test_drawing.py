@@ -72,6 +72,15 @@ class TestStyles:
         # Anti-aliasing is not linear: half of a quarter tells it from none and from a whole one.
         assert centres[1] - centres[0] == pytest.approx(0.25, abs=0.125)
 
+    @pytest.mark.parametrize("eyes", [8.0, 15.0, 30.0, 60.0])
+    def test_marks_do_not_cover_a_small_face(self, style: str, eyes: float) -> None:
+        """The face that they change is about as much of a small face as of a large one."""
+        points = face_at(150, 80, eyes)
+        canvas = grey()
+        DRAWN[style](canvas, points, COLOURS[0], False)
+        x0, y0, x1, y1 = np.round(bounding_box(points)).astype(int)
+        assert 0.02 < changed(canvas)[y0:y1, x0:x1].mean() / 128 < 0.2
+
     def test_a_held_face_is_dimmer(self, style: str) -> None:
         ink = []
         for held in (False, True):
@@ -201,7 +210,7 @@ class TestOverlay:
         side = round(0.42 * 400)
         x, y = corner_position((600, 400), side, 0)
         picture = Overlay(600, 400, "contours", inset=True)(frame, [face(face_at(100, 80, 30.0))], 0.0)
-        white = (picture[y : y + side, x : x + side] > 250).all(axis=2)
+        white = (picture[y : y + side, x : x + side] > 200).all(axis=2)
         # Magnified lines would have magnified dots: 68 of a few px each, of a face 2.3 times as large.
         assert 20 < white.sum() < 68 * 9
 
@@ -279,3 +288,14 @@ def test_any_image_fits_the_canvas(shape: tuple[int, int]) -> None:
     assert height == 80 or width == 100
     # Each side is rounded to whole pixels.
     assert abs(height / width - shape[0] / shape[1]) < 0.05 * shape[0] / shape[1] + 1 / width
+
+
+def test_the_label_of_a_small_face_is_small() -> None:
+    """In a frame of 176 × 144 px a label must leave the picture to be seen."""
+    areas = []
+    for eyes in (20.0, 60.0):
+        points = face_at(150, 100, eyes)
+        drawn = changed(draw_faces(grey(), [face(points)], "points"))
+        above = drawn[: round(float(points[:, 1].min())) - 3]
+        areas.append(int((above > SEEN).sum()))
+    assert 0 < areas[0] < areas[1] / 3

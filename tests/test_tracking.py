@@ -294,3 +294,30 @@ def test_a_stabiliser_without_use_for_motion_gets_none() -> None:
         tracker = Tracker(stabilizer="one-euro", motion=motion)
         outputs.append([faces[0].points for _, faces in follow(frames, tracker)])
     np.testing.assert_array_equal(*outputs)
+
+
+class TestLeftOut:
+    def test_faces_without_room_are_counted(self) -> None:
+        pairs = [np.hstack([image[:, 100:380], image[:, 100:380]]) for image in scenes.frames(2)]
+        tracker = Tracker(config=TrackerConfig(max_faces=1))
+        tracker.step(pairs[0])
+        assert (tracker.left_out.no_room, tracker.left_out.refused) == (1, 0)
+        tracker.reset()
+        assert tracker.left_out.no_room == 0
+
+    def test_those_that_come_later_are_counted_too(self) -> None:
+        single = [np.hstack([image[:, 100:380], scenes.empty(1)[0][:, :280]]) for image in scenes.frames(8)]
+        pairs = [np.hstack([image[:, 100:380], image[:, 100:380]]) for image in scenes.frames(8)]
+        tracker = Tracker(config=TrackerConfig(max_faces=1, count_seconds=0.1))
+        for image in single[:4]:
+            tracker.step(image)
+        assert tracker.left_out.no_room == 0
+        shown = [tracker.step(image) for image in pairs[4:]]
+        assert tracker.left_out.no_room == 1
+        assert [len(faces) for faces in shown] == [1, 1, 1, 1]
+
+    def test_refused_faces_keep_their_score(self) -> None:
+        tracker = Tracker(config=TrackerConfig(accept=0.9999))
+        assert tracker.step(scenes.frames(1)[0]) == []
+        assert tracker.left_out.refused == 1
+        assert 0.9 < tracker.left_out.best_score < 0.9999

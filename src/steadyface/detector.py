@@ -144,6 +144,7 @@ def choose_detector(
     path: str | Path | None,
     *,
     min_face: float | None = None,
+    threshold: float | None = None,
     device: str = "auto",
     threads: int | None = None,
 ) -> FaceFinder | YuNetDetector:
@@ -152,21 +153,27 @@ def choose_detector(
     Args:
         path: an `.onnx` file.
         min_face, device, threads: as for `FaceFinder`.
+        threshold: as for the detector; None takes its own default.
 
     Raises:
         WeightsError: neither a finder nor YuNet.
         ConfigError: as of `FaceFinder`, or `min_face` for YuNet.
     """
-    if path is None:
-        return FaceFinder(min_face=min_face, device=device, threads=threads)
-    kind = model_kind(path)
+    kind = "finder" if path is None else model_kind(path)
     if kind == "finder":
-        return FaceFinder(path, min_face=min_face, device=device, threads=threads)
+        return FaceFinder(
+            path or FINDER,
+            min_face=min_face,
+            threshold=THRESHOLD if threshold is None else threshold,
+            device=device,
+            threads=threads,
+        )
     if kind is not None:
         raise WeightsError(f"{path}: a {kind} model, which finds no faces")
     if min_face is not None:
         raise ConfigError("min_face is for steadyface's own finder, not for YuNet")
-    return YuNetDetector(path)
+    assert path is not None
+    return YuNetDetector(path) if threshold is None else YuNetDetector(path, threshold=threshold)
 
 
 class YuNetDetector:

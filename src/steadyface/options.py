@@ -17,7 +17,7 @@ from steadyface.video import DEFAULT_FPS, SQUARE, check_pixels, check_span
 
 _NUMBERS: dict[str, type] = {
     **dict.fromkeys(("lag", "max_faces", "threads"), Integral),
-    **dict.fromkeys(("min_face", "fps", "start", "end"), Real),
+    **dict.fromkeys(("min_face", "min_score", "min_detection", "fps", "start", "end"), Real),
 }
 
 
@@ -39,6 +39,11 @@ class TrackingOptions:
             for each.
         min_face: Larger side of the smallest face to find, px of the frame. A smaller number finds smaller
             faces, but takes longer. Left out: about a twentieth of the frame's longer side.
+        min_score: Least score of a new face by the landmark network, 0 to 1. A lower number also takes faces
+            that are covered or unclear, and more often what is none. Left out: 0.9; a face that is tracked
+            already may score a little less.
+        min_detection: Least score of a face by the detector, 0 to 1; same effect. Left out: the detector's
+            own.
         detector: An .onnx file that finds the faces: YuNet, or a finder exported by `steadyface export`. Left
             out: the bundled finder.
         weights: Name of a bundled landmark network, or an .onnx file exported by `steadyface export`.
@@ -53,7 +58,8 @@ class TrackingOptions:
         pixels: square, the picture as a player shows it; or coded, which keeps oblong pixels as they are.
 
     Raises:
-        ConfigError: `fps` or `threads` is not positive, or `end` is not after `start`.
+        ConfigError: `fps` or `threads` is not positive, a score is not between 0 and 1, or `end` is not after
+            `start`.
     """
 
     stabilizer: str = DEFAULT_STABILIZER
@@ -62,6 +68,8 @@ class TrackingOptions:
     decoder: str | None = None
     max_faces: int = TrackerConfig.max_faces
     min_face: float | None = None
+    min_score: float | None = None
+    min_detection: float | None = None
     detector: str | Path | None = None
     weights: str | Path = DEFAULT_MODEL
     device: str = "auto"
@@ -81,6 +89,10 @@ class TrackingOptions:
             raise ConfigError(f"fps must be positive, got {self.fps}")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"threads must be at least 1, got {self.threads}")
+        for name in ("min_score", "min_detection"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise ConfigError(f"{name} must lie between 0 and 1, got {value}")
         check_span(self.start, self.end)
         check_pixels(self.pixels)
 
@@ -93,6 +105,8 @@ class TrackingKeywords(TypedDict, total=False):
     decoder: str | None
     max_faces: int
     min_face: float | None
+    min_score: float | None
+    min_detection: float | None
     weights: str | Path
     device: str
     threads: int | None

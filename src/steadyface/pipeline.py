@@ -27,6 +27,7 @@ from steadyface.progress import ReportProgress, show_progress
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking import FaceFilter, TrackedFace, Tracker, TrackerConfig
+from steadyface.tracking.detection import LeftOut
 from steadyface.tracks import Meta, Tracks, TracksBuilder
 from steadyface.video import (
     Frames,
@@ -100,6 +101,8 @@ class Pipeline:
             "motion": True if self.options.motion else None,
             "max_faces": self.options.max_faces,
             "min_face": self.options.min_face,
+            "min_score": self.options.min_score,
+            "min_detection": self.options.min_detection,
             "detector": Path(self.options.detector).name if self.options.detector else None,
         }
         return {
@@ -134,7 +137,11 @@ def build(
         landmarker = Landmarker(options.weights, options.decoder, device, threads)
     if detector is None:
         detector = choose_detector(
-            options.detector, min_face=options.min_face, device=device, threads=threads
+            options.detector,
+            min_face=options.min_face,
+            threshold=options.min_detection,
+            device=device,
+            threads=threads,
         )
     if stabilizer is None or isinstance(stabilizer, Stabilizer):
         choice = choose_stabilizer(stabilizer or options.stabilizer, options.lag)
@@ -143,10 +150,22 @@ def build(
         raise ConfigError(f"{type(stabilizer).__name__} is no Stabilizer, and has no lag")
     else:
         choice, causal = Choice(type(stabilizer).__name__), stabilizer
-    config = TrackerConfig(max_faces=options.max_faces)
-    tracker = Tracker(landmarker, detector, stabilizer=causal, config=config, motion=options.motion)
+    tracker = Tracker(
+        landmarker, detector, stabilizer=causal, config=_tracker_config(options), motion=options.motion
+    )
     pipeline = Pipeline(options, tracker, choice)
     return pipeline.each_by_itself() if options.independent else pipeline
+
+
+def _tracker_config(options: TrackingOptions) -> TrackerConfig:
+    """Settings of the tracker: what is asked for less of a new face is so for a tracked one."""
+    config = TrackerConfig(max_faces=options.max_faces)
+    if options.min_score is not None:
+        score = options.min_score
+        config = replace(config, accept=score, keep=min(config.keep, score))
+    if options.min_detection is not None:
+        config = replace(config, confirm=min(config.confirm, options.min_detection))
+    return config
 
 
 class ImagesDifferError(DataError):
@@ -163,6 +182,7 @@ class TrackingRun:
     Attributes:
         frame_count: frames tracked so far.
         frames_with_face: those of them in which a face is seen, not only held.
+        left_out: most faces at a time for which there was no room, or that were refused.
         motion: displacements of the table's rows, 1.5 kB each, if `Pipeline.smooth` needs them; else None.
 
     Raises:
@@ -174,6 +194,7 @@ class TrackingRun:
         self._pipeline, self._frames = pipeline, frames
         self._rows, self._motion = TracksBuilder(), list[MotionSequence]()
         self.frame_count = self.frames_with_face = 0
+        self.left_out = LeftOut()
 
     def steps(self) -> Generator[tuple[VideoFrame, list[TrackedFace]], None, None]:
         """Track frame by frame. Frames that were opened here are read ahead in a thread of their own."""
@@ -189,6 +210,7 @@ class TrackingRun:
                     self._motion.append(MotionSequence.pack(face.displacements for face in faces))
                 self.frame_count += 1
                 self.frames_with_face += any(not face.held for face in faces)
+                self.left_out = self.left_out.worst(self._pipeline.tracker.left_out)
                 yield frame, faces
 
     def _check_size(self, frame: VideoFrame) -> None:

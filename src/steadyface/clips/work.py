@@ -149,7 +149,8 @@ class _Work:
         files, failures = self._save(tracks, base)
         if self.interrupts.seen and not ended.interrupted:
             ended = _Ended(f"interrupted after {frames.path}", interrupted=True)
-        problems = _problems(frames, run, ended, files)
+        problems = _problems(frames, run, ended, files, pipeline.tracker.config.accept)
+        _note_left_out(frames, run, pipeline.tracker.config.max_faces)
         if overlay is not None and not (late and ended.interrupted):
             if late:
                 again = self._draw_again(pipeline, overlay, tracks, run.frame_count)
@@ -265,7 +266,7 @@ def _steadiness(tracks: Tracks, independent: bool) -> tuple[float, float, float]
     return tracks.jitter("points"), tracks.jitter("raw_points"), tracks.delay()
 
 
-def _problems(frames: Frames, run: TrackingRun, ended: _Ended, files: list[Path]) -> list[str]:
+def _problems(frames: Frames, run: TrackingRun, ended: _Ended, files: list[Path], accept: float) -> list[str]:
     """One line for what was wrong with the source or ended its tracking."""
     kept = f"kept in {', '.join(map(str, files))}" if files else "lost"
     if ended.early:
@@ -273,6 +274,22 @@ def _problems(frames: Frames, run: TrackingRun, ended: _Ended, files: list[Path]
     if frames.damage:
         return [f"{frames.damage}; the {run.frame_count} frames that can be read are {kept}"]
     if not run.frames_with_face:
-        tip = "small faces need a smaller --min-face, others perhaps a YuNet --detector"
-        return [f"{frames.path}: no face was found in {run.frame_count} frames; {tip}"]
+        none = f"{frames.path}: no face was found in {run.frame_count} frames"
+        return [f"{none}; {_advice(run, accept)}"]
     return []
+
+
+def _advice(run: TrackingRun, accept: float) -> str:
+    """Say what was seen where no face was found, and which option would take it."""
+    refused, best = run.left_out.refused, run.left_out.best_score
+    if not refused:
+        return "small faces need a smaller --min-face, others a lower --min-detection or a YuNet --detector"
+    seen = f"the detector saw {refused} at a time, but the landmarks score {best:.2f} at most"
+    return f"{seen}, below {accept:g}: --min-score {math.floor(95 * best) / 100:g} would take it"
+
+
+def _note_left_out(frames: Frames, run: TrackingRun, most: int) -> None:
+    """Note the faces for which there was no room."""
+    if run.left_out.no_room:
+        left_out = f"up to {run.left_out.no_room} more at a time were left out"
+        frames.notes.append(f"{frames.path}: {left_out}, since --max-faces is {most}")

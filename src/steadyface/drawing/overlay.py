@@ -22,6 +22,7 @@ STYLES = (*DRAWN, COMPARE)
 
 _TWICE = 1280  # px: a comparison of larger frames shows a square around the face in place of the frame
 _PANEL = 960  # px: side of that square
+_LABELLED = 60.0  # px: size of face below which its label has no room for more than its number
 _INSET = 0.42  # side of the inset over the frame's shorter side
 _MAGNIFIED = (1.25, 1.5)  # magnification below which the inset disappears, and above which it appears
 
@@ -155,10 +156,11 @@ def _draw_into(canvas: Frame, faces: Sequence[TrackedFace], style: str) -> None:
         _draw_face(canvas, face, style)
     for face in faces:
         width = drawn_size(face.points)
-        scale = min(max(0.4, width / 420), 1.2)
+        scale = min(max(0.3, width / 420), 1.2)
         corner = float(face.box[0]), float(face.box[1]) - 4 * line_width(width)
         status = "held" if face.held else f"{face.scores.mean():.2f}"
-        draw_label(canvas, f"{face.face_id}  {status}", corner, colour_of(face), scale)
+        text = f"{face.face_id}  {status}" if width >= _LABELLED else f"{face.face_id}"
+        draw_label(canvas, text, corner, colour_of(face), scale)
 
 
 def _draw_face(canvas: Frame, face: TrackedFace, style: str) -> None:

@@ -15,6 +15,8 @@ from steadyface.geometry import face_size
 from steadyface.measures import MEAN_FACE
 
 _LARGEST = 4000.0  # px: size of face from which on lines get no wider
+_THIN = 190.0  # px: size of face below which lines of 1 px are wide for it
+_DOT = 0.5  # px: smallest radius of a dot
 _HELD = 0.6  # opacity of a held face
 _MESH = 0.7  # opacity of a mesh
 _JAW_DROP = 15.0  # mm
@@ -27,9 +29,11 @@ def draw_points(canvas: Frame, points: FacePoints, colour: Colour, held: bool = 
     Args:
         points: px of the canvas.
     """
-    radius = max(1.2, drawn_size(points) / 110)
-    with see_through(canvas, points, 2 * radius + 2, _HELD if held else 1.0):
-        draw_dots(canvas, points, colour, radius, rim=max(0.6, radius / 3))
+    size = drawn_size(points)
+    radius = max(_DOT, size / 110)
+    rim = max(min(0.6, radius / 2), radius / 3)
+    with see_through(canvas, points, 2 * radius + 2, _faintness(size) * (_HELD if held else 1.0)):
+        draw_dots(canvas, points, colour, radius, rim)
 
 
 def draw_contours(canvas: Frame, points: FacePoints, colour: Colour, held: bool = False) -> None:
@@ -41,11 +45,12 @@ def draw_contours(canvas: Frame, points: FacePoints, colour: Colour, held: bool 
     size = drawn_size(points)
     lines, thickness, dash = [points[members] for members in _contours()], line_width(size), _dash(size, held)
     margin = 3 * thickness + 4
-    with see_through(canvas, points, margin, _SHADE):
+    faint = _faintness(size)
+    with see_through(canvas, points, margin, faint**2 * _SHADE):
         draw_lines(canvas, lines, BLACK, thickness + 2 * max(1, thickness // 2), dash)
-    with see_through(canvas, points, margin, _HELD if held else 1.0):
+    with see_through(canvas, points, margin, faint * (_HELD if held else 1.0)):
         draw_lines(canvas, lines, colour, thickness, dash)
-        draw_dots(canvas, points, colour if held else WHITE, max(0.9, size / 160))
+        draw_dots(canvas, points, colour if held else WHITE, max(_DOT, size / 160))
 
 
 def draw_mesh(canvas: Frame, points: FacePoints, colour: Colour, held: bool = False) -> None:
@@ -56,7 +61,8 @@ def draw_mesh(canvas: Frame, points: FacePoints, colour: Colour, held: bool = Fa
     """
     size = drawn_size(points)
     thickness, dash = max(1, line_width(size) // 2), _dash(size, held)
-    with see_through(canvas, points, 2 * thickness + 4, _MESH * _HELD if held else _MESH):
+    opacity = _faintness(size) ** 2 * _MESH * (_HELD if held else 1.0)
+    with see_through(canvas, points, 2 * thickness + 4, opacity):
         draw_lines(canvas, points[mesh_edges()], colour, thickness, dash)
     draw_contours(canvas, points, colour, held)
 
@@ -103,7 +109,12 @@ def drawn_size(points: FacePoints) -> float:
 
 def line_width(size: float) -> int:
     """Thickness of the lines of a face of that size, px."""
-    return max(1, round(size / 190))
+    return max(1, round(size / _THIN))
+
+
+def _faintness(size: float) -> float:
+    """Opacity of the marks of a small face, so that they do not cover it: no line is thinner than a px."""
+    return min(1.0, (size / _THIN) ** 0.5)
 
 
 def _dash(size: float, held: bool) -> float:

@@ -241,6 +241,7 @@ class TrackerConfig:
         retry_seconds: the same while a face was lost less than `memory_seconds` ago, s.
         grace_seconds: time for which a lost face coasts in its last shape, s. Increasing it bridges longer
             gaps, but shows faces that have gone.
+        count_seconds: time between two searches that only count the faces for which there is no room, s.
         memory_seconds: time for which a lost face's id is kept for its return, s. Increasing it recognises
             faces after longer absence, but risks giving their ids to somebody else.
         motion, appearance, matching, occlusion, roi, cuts, verifier: settings of the parts.
@@ -256,6 +257,7 @@ class TrackerConfig:
     redetect_seconds: float = 0.5
     grace_seconds: float = 0.3
     memory_seconds: float = 3.0
+    count_seconds: float = 5.0
     retry_seconds: float = 0.1
     motion: MotionConfig = MotionConfig()
     appearance: AppearanceConfig = AppearanceConfig()

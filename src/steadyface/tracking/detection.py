@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks, predict_
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.matching import same_face
 from steadyface.tracking.roi import face_region
-from steadyface.tracking.verifier import is_face
+from steadyface.tracking.verifier import face_score, is_face
 
 
 def detect_boxes(detector: Detector, frame: Frame) -> Boxes:
@@ -68,9 +69,32 @@ def confirm_faces(
     return found
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Boxes of the detector that became no track.
+
+    Args:
+        no_room: number for which there was no room.
+        refused: number in which the landmark network was not sure of a face.
+        best_score: highest `face_score` of the refused ones, 0 without any.
+    """
+
+    no_room: int = 0
+    refused: int = 0
+    best_score: float = 0.0
+
+    def worst(self, other: LeftOut) -> LeftOut:
+        """Return the larger of each number."""
+        return LeftOut(
+            max(self.no_room, other.no_room),
+            max(self.refused, other.refused),
+            max(self.best_score, other.best_score),
+        )
+
+
 def detect_new_faces(
     frame: Frame, detector: Detector, model: LandmarkModel, known: FaceStack, config: TrackerConfig
-) -> list[Landmarks]:
+) -> tuple[list[Landmarks], LeftOut]:
     """Detect the faces of a frame that are not known yet, largest first, as many as there is room for.
 
     Args:
@@ -79,16 +103,22 @@ def detect_new_faces(
         model: predicts the landmarks.
         known: (N, 68, 2) points of the tracked faces, image px.
         config: `max_faces` includes the known ones.
+
+    Returns:
+        The new faces, and what was left out.
     """
     boxes = detect_boxes(detector, frame)
     boxes = boxes[~(iou(boxes, bounding_box(known)) > config.matching.detection_iou).any(axis=1)]
     found: list[Landmarks] = []
+    refused = LeftOut()
     while len(boxes) and (room := config.max_faces - len(known)) > 0:
         [candidates] = predict_in_boxes(model, [frame], [boxes[:room]])
         confirmed = confirm_faces(frame, candidates, known, config)
+        unsure = [score for face in candidates if (score := face_score(face.scores)) < config.accept]
+        refused = LeftOut(0, refused.refused + len(unsure), max([refused.best_score, *unsure]))
         known = np.concatenate([known, np.array([face.points for face in confirmed]).reshape(-1, 68, 2)])
         found, boxes = [*found, *confirmed], boxes[room:]
-    return found
+    return found, replace(refused, no_room=len(boxes))
 
 
 def _predict(

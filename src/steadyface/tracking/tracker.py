@@ -19,7 +19,7 @@ from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import choose_stabilizer
 from steadyface.tracking.appearance import Observation, observe, points_of
 from steadyface.tracking.config import TrackerConfig
-from steadyface.tracking.detection import detect_new_faces
+from steadyface.tracking.detection import LeftOut, detect_new_faces
 from steadyface.tracking.matching import assign, find_occluder, near_others, same_face, suppress_duplicates
 from steadyface.tracking.parts import FaceFilter, as_seconds, check_parts
 from steadyface.tracking.prefetch import LandmarkPrefetcher, Regions
@@ -89,6 +89,7 @@ class Tracker:
     def reset(self) -> None:
         """Forget all faces and the time; ids start from 0 again."""
         self._cuts.reset()
+        self.left_out = LeftOut()
         self._next_id = 0
         self._seconds: float | None = None
         self._far_steps = 0
@@ -220,11 +221,14 @@ class Tracker:
         return verified
 
     def _detection_due(self, matches: list[Match], seconds: float) -> bool:
-        """Whether to search for faces: none is left, one was just lost, or it is time and there is room."""
+        """Whether to search for faces: none is left, one was just lost, or it is time.
+
+        Without room for another face, the search only counts those that are left out.
+        """
         if not matches:
             return True
         if len(matches) >= self.config.max_faces:
-            return False
+            return seconds - self._detected_seconds >= self.config.count_seconds
         just_lost = len(matches) < len(self._tracks)
         interval = self.config.redetect_seconds
         interval = min(interval, self.config.retry_seconds) if self._lost else interval
@@ -234,7 +238,10 @@ class Tracker:
         """Add the faces that the detector finds and the landmark network confirms, as lost or new tracks."""
         self._detected_seconds = seconds
         known = [observation for _, observation in matches]
-        landmarks = detect_new_faces(frame, self.detector, self.landmarker, points_of(known), self.config)
+        landmarks, left_out = detect_new_faces(
+            frame, self.detector, self.landmarker, points_of(known), self.config
+        )
+        self.left_out = self.left_out.worst(left_out)
         found = observe(frame, landmarks, self.config, known)
         return self._identify(matches, found, seconds) if found else matches
 
