@@ -15,7 +15,6 @@ from steadyface.images import write_image
 from steadyface.pipeline import TrackingOptions, build, track
 from steadyface.tracking import TrackerConfig
 
-
 DEFAULT = TrackerConfig()
 
 
@@ -73,7 +72,11 @@ def test_thresholds_reach_detector_and_tracker(portrait: Path) -> None:
     assert (tracker.config.accept, tracker.config.keep, tracker.config.confirm) == (0.4, 0.4, 0.2)
     assert tracker.detector.threshold == 0.2  # type: ignore[attr-defined]
     strict = build(TrackingOptions(weights="tiny", min_score=0.95, min_detection=0.9)).tracker
-    assert (strict.config.accept, strict.config.keep, strict.config.confirm) == (0.95, DEFAULT.keep, DEFAULT.confirm)
+    assert (strict.config.accept, strict.config.keep, strict.config.confirm) == (
+        0.95,
+        DEFAULT.keep,
+        DEFAULT.confirm,
+    )
     meta = track(portrait, weights="tiny", min_score=0.5).meta["options"]
     assert meta["min_score"] == 0.5
     assert "min_detection" not in meta
