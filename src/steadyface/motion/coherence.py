@@ -18,7 +18,16 @@ from steadyface import markup
 from steadyface.arrays import Points
 from steadyface.geometry import face_size
 from steadyface.motion.flow import Flow
-from steadyface.motion.matrices import IDENTITY, apply, inverse, squared_length
+from steadyface.motion.matrices import (
+    IDENTITY,
+    Symmetric,
+    Vectors,
+    apply,
+    inverse,
+    pack,
+    squared_length,
+    unpack,
+)
 
 Covariances = Float[np.ndarray, "landmarks 2 2"]
 
@@ -98,26 +107,40 @@ def combine(points: Points, expected: Points, flow: Flow, config: CoherenceConfi
     config = config or CoherenceConfig()
     unit = float(face_size(points)) / 100
     own = (_own_motion(config) * unit) ** 2
-    patterns, prior = _patterns(points), np.diag(np.tile((_prior(config) * unit) ** -2.0, 2))
-    beyond = flow.displacement - (expected - points)
-    total = flow.covariance + own[:, None, None] * IDENTITY
-    precision = inverse(total) * flow.found[:, None, None]
+    patterns, prior = _patterns(points), np.tile((_prior(config) * unit) ** -2.0, 2)
+    beyond = (flow.displacement - (expected - points)).T
+    total = pack(flow.covariance)
+    total[::2] += own
+    precision = inverse(total) * flow.found
     common = _best_similarity(points, beyond, precision, config.shift * unit)
-    spread = np.broadcast_to((config.curved * unit) ** 2 * IDENTITY, total.shape)
+    spread = (config.curved * unit) ** 2 * IDENTITY
     for _ in range(_ROUNDS):
         weights, agrees = _weights(beyond - common, total, precision, spread, config.limit)
-        common, spread = _fit(patterns, prior, beyond, precision * weights[:, None, None])
-    weights, agrees = _weights(beyond - common, total, precision, spread, config.limit)
+        common, spread = _fit(patterns, prior, beyond, precision * weights)
     deviation = beyond - common
-    share = (own * weights)[:, None, None] * precision
+    weights, agrees = _weights(deviation, total, precision, spread, config.limit)
+    # The landmark's own motion, own·W(total)⁻¹·deviation, and what is not known of it.
+    share = own * weights * precision
+    displacement = expected - points + (common + apply(share, deviation)).T
     rest = IDENTITY - share
-    displacement = expected - points + common + apply(share, deviation)
-    covariance = rest @ spread @ rest.mT + own[:, None, None] * rest
-    return Coherent(displacement, (covariance + covariance.mT) / 2, agrees & flow.found)
+    covariance = _congruent(rest, spread) + own * rest
+    return Coherent(displacement, unpack(covariance), agrees & flow.found)
+
+
+def _congruent(outer: Symmetric, inner: Symmetric) -> Symmetric:
+    """A·B·A of symmetric A and B."""
+    (a, b, d), (p, q, r) = outer, inner
+    return np.array(
+        [
+            a * a * p + 2 * a * b * q + b * b * r,
+            a * b * p + (a * d + b * b) * q + b * d * r,
+            b * b * p + 2 * b * d * q + d * d * r,
+        ]
+    )
 
 
 def _weights(
-    deviation: Points, total: Covariances, precision: Covariances, spread: Covariances, limit: float
+    deviation: Vectors, total: Symmetric, precision: Symmetric, spread: Symmetric, limit: float
 ) -> tuple[Float[np.ndarray, "landmarks"], Bool[np.ndarray, "landmarks"]]:
     """Weights of a two-dimensional Student distribution, at most 1, and whether each is within the limit.
 
@@ -129,43 +152,42 @@ def _weights(
     return agrees * np.minimum(student, 1.0), agrees
 
 
-def _best_similarity(points: Points, beyond: Points, precision: Covariances, usual: float) -> Points:
+def _best_similarity(points: Points, beyond: Vectors, precision: Symmetric, usual: float) -> Vectors:
     """The similarity that suits most landmarks: none, one shift, or that of two landmarks."""
-    place, moved = points @ [1, 1j], beyond @ [1, 1j]
+    place, moved = points @ [1, 1j], beyond[0] + 1j * beyond[1]
     turn = (moved[_FIRST] - moved[_SECOND]) / (place[_FIRST] - place[_SECOND])
     shift = (moved[_FIRST] + moved[_SECOND] - turn * (place[_FIRST] + place[_SECOND])) / 2
-    middle = np.median(beyond, axis=0) @ [1, 1j]
-    turn, shift = np.concatenate([turn, [0, 0]]), np.concatenate([shift, [0, middle]])
+    middle = complex(np.median(beyond[0]), np.median(beyond[1]))
+    turn, shift = np.array([*turn, 0, 0]), np.array([*shift, 0, middle])
     fields = turn[:, None] * place + shift[:, None]
     left = moved - fields
-    squared = squared_length(np.stack([left.real, left.imag], axis=-1), precision)
+    squared = squared_length((left.real, left.imag), precision)
     misfit = (_FREEDOM + 2) * np.log1p(squared / _FREEDOM).sum(axis=-1)
     misfit += (np.abs(fields.mean(axis=-1)) / usual) ** 2
     best = fields[misfit.argmin()]
-    return np.stack([best.real, best.imag], axis=-1)
+    return np.array([best.real, best.imag])
 
 
 def _fit(
     patterns: Float[np.ndarray, "landmarks patterns"],
-    prior: Float[np.ndarray, "2*patterns 2*patterns"],
-    beyond: Points,
-    precision: Covariances,
-) -> tuple[Points, Covariances]:
+    prior: Float[np.ndarray, "2*patterns"],
+    beyond: Vectors,
+    precision: Symmetric,
+) -> tuple[Vectors, Symmetric]:
     """The common motion at each landmark, and its covariance, by weighted least squares."""
     count = patterns.shape[1]
-    weighted = {
-        (a, b): patterns.T @ (precision[:, a, b, None] * patterns) for a, b in ((0, 0), (0, 1), (1, 1))
-    }
-    normal = prior + np.block([[weighted[0, 0], weighted[0, 1]], [weighted[0, 1].T, weighted[1, 1]]])
+    xx, xy, yy = (patterns.T * precision[:, None]) @ patterns
+    normal = np.diag(prior)
+    normal[:count, :count] += xx
+    normal[count:, count:] += yy
+    normal[:count, count:] = normal[count:, :count] = xy
     covariance = np.linalg.inv(normal)
-    moment = (patterns.T @ apply(precision, beyond)).T.ravel()
-    common = patterns @ (covariance @ moment).reshape(2, count).T
-    spread = np.empty((len(patterns), 2, 2))
-    for a in (0, 1):
-        for b in (0, 1):
-            block = covariance[a * count : (a + 1) * count, b * count : (b + 1) * count]
-            spread[:, a, b] = ((patterns @ block) * patterns).sum(axis=1)
-    return common, spread
+    moment = (apply(precision, beyond) @ patterns).ravel()
+    common = (covariance @ moment).reshape(2, count) @ patterns.T
+    blocks = np.array(
+        [covariance[:count, :count], covariance[:count, count:], covariance[count:, count:]]
+    )
+    return common, ((patterns @ blocks) * patterns).sum(axis=-1)
 
 
 def _patterns(points: Points) -> Float[np.ndarray, "landmarks 9"]:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int16, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from steadyface import markup
 from steadyface.arrays import Points
 from steadyface.geometry import Affine
-from steadyface.motion.matrices import IDENTITY, inverse
+from steadyface.motion.matrices import IDENTITY, Symmetric, inverse, outer, unpack
 
 Grey = UInt8[np.ndarray, "height width"]
 
@@ -111,26 +111,23 @@ def measure_flow(
     start = before.to_crop(points).astype(np.float32)
     guess = after.to_crop(expected).astype(np.float32)
     grey = _with_exposure_of(before.grey, after.grey)
-    gradients = cv2.Scharr(before.grey, cv2.CV_16S, 1, 0), cv2.Scharr(before.grey, cv2.CV_16S, 0, 1)
+    gradients = _gradients(before.grey)
     end, gap = np.empty_like(start), np.empty_like(start)
-    covariance = np.empty((len(points), 2, 2))
-    found = np.empty(len(points), bool)
+    covariance, found = np.empty((3, len(points))), np.empty(len(points), bool)
     for part, window in ((_COARSE, config.window), (_FINE, config.fine_window)):
         pair = before.grey, grey
         end[part], there, left = _search(*pair, start[part], guess[part], window, config.levels, config)
         home = end[part] + start[part] - guess[part]
         back, returned, _ = _search(*pair[::-1], end[part], home, window, config.back_levels, config)
         gap[part], found[part] = back - start[part], there & returned
-        tensors = _structure_tensors(gradients, start[part], window)
         noise = config.noise_gain * (_MEAN_OF_NORMAL * left.astype(float)) ** 2
-        covariance[part] = noise[:, None, None] * inverse(tensors)
+        covariance[:, part] = noise * inverse(_structure_tensors(gradients, start[part], window))
     back_to_image = after.to_crop.inverse
-    linear = back_to_image.matrix[:, :2]
     displacement = back_to_image(end.astype(float)) - points
     moved = after.to_crop.scale**2 * (displacement**2).sum(axis=1)
-    covariance += config.gap_gain * (gap[:, :, None] * gap[:, None])
-    covariance += (config.floor**2 + config.slip**2 * moved)[:, None, None] * IDENTITY
-    return Flow(displacement, linear @ covariance @ linear.T, found)
+    covariance += config.gap_gain * outer(gap.T) + (config.floor**2 + config.slip**2 * moved) * IDENTITY
+    linear = back_to_image.matrix[:, :2]
+    return Flow(displacement, linear @ unpack(covariance) @ linear.T, found)
 
 
 def _search(
@@ -171,20 +168,20 @@ def _with_exposure_of(like: Grey, grey: Grey) -> Grey:
     return cv2.convertScaleAbs(grey, alpha=gain, beta=wanted - gain * mean)
 
 
+def _gradients(grey: Grey) -> Float32[np.ndarray, "rows columns 3"]:
+    """xx, xy and yy of ∇I∇Iᵀ, (grey levels per px)², at every `_STRIDE`-th px."""
+    x, y = (cv2.Scharr(grey, cv2.CV_16S, *axis)[::_STRIDE, ::_STRIDE] for axis in ((1, 0), (0, 1)))
+    x, y = (each.astype(np.float32) * (1 / _SCHARR) for each in (x, y))
+    return cv2.merge([x * x, x * y, y * y])
+
+
 def _structure_tensors(
-    gradients: tuple[Int16[np.ndarray, "h w"], Int16[np.ndarray, "h w"]],
-    points: Float[np.ndarray, "n 2"],
-    window: int,
-) -> Float[np.ndarray, "n 2 2"]:
+    gradients: Float32[np.ndarray, "rows columns 3"], points: Float[np.ndarray, "n 2"], window: int
+) -> Symmetric:
     """Σ∇I∇Iᵀ over the window around each point, (grey levels per px)²; never singular."""
-    half = window // 2
-    height, width = gradients[0].shape
-    offsets = np.arange(-half, half + 1, _STRIDE)
-    at: Int[np.ndarray, "n 2"] = np.rint(points).astype(int)
-    columns = np.clip(at[:, 0, None] + offsets, 0, width - 1)[:, None, :]
-    rows = np.clip(at[:, 1, None] + offsets, 0, height - 1)[:, :, None]
-    x, y = (each[rows, columns].reshape(len(points), -1).astype(np.float32) for each in gradients)
-    share = (window / len(offsets) / _SCHARR) ** 2
-    xx, xy, yy = ((one * other).sum(axis=1) for one, other in ((x, x), (x, y), (y, y)))
-    tensors = share * np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2).astype(float)
-    return tensors + IDENTITY
+    side = window // _STRIDE | 1
+    sums = cv2.boxFilter(gradients, -1, (side, side), normalize=True, borderType=cv2.BORDER_REPLICATE)
+    rows, columns = gradients.shape[:2]
+    x, y = np.rint(points / _STRIDE).astype(int).T
+    at = sums[y.clip(0, rows - 1), x.clip(0, columns - 1)]
+    return window**2 * at.T.astype(float) + IDENTITY

@@ -17,7 +17,17 @@ from steadyface import markup
 from steadyface.arrays import Points
 from steadyface.errors import ConfigError
 from steadyface.motion import Displacements
-from steadyface.motion.matrices import IDENTITY, apply, inverse, squared_length
+from steadyface.motion.matrices import (
+    IDENTITY,
+    Symmetric,
+    Vectors,
+    apply,
+    determinant,
+    inverse,
+    outer,
+    pack,
+    unpack,
+)
 
 Covariances = Float[np.ndarray, "landmarks 2 2"]
 Each = Float[np.ndarray, "landmarks"]
@@ -92,7 +102,7 @@ def begin_skin(model: PictureModel, points: Points, noise: Each, unit: float) ->
         noise: each landmark's variance over the usual one.
         unit: px per percent of face size.
     """
-    return Skin(points, _isotropic(noise * (model.anchor * unit) ** 2))
+    return Skin(points, unpack(noise * (model.anchor * unit) ** 2 * IDENTITY))
 
 
 def move_skin(
@@ -122,24 +132,21 @@ def move_skin(
         frames: time since the last frame, in frames.
     """
     groups = _groups(model, len(skin.points))
-    own = _isotropic(noise * (groups.step * unit) ** 2)
+    own = noise * (groups.step * unit) ** 2
+    slip = frames * (model.slip * unit) ** 2 * IDENTITY
     if displacements is None:
         moved = np.zeros_like(skin.points) if step is None else step
-        spread = own
+        spread = own * IDENTITY
     elif step is None:
-        moved, spread = displacements.displacement, displacements.covariance
+        moved, spread = displacements.displacement, pack(displacements.covariance)
     else:
         own = own * _hidden(model, displacements.valid)
+        surprise = (step - displacements.displacement).T
         change, spread, _ = _mixture(
-            displacements.covariance,
-            own,
-            step - displacements.displacement,
-            groups.wrong,
-            model.wrong_by * unit,
+            pack(displacements.covariance), own, surprise, groups.wrong, model.wrong_by * unit
         )
-        moved = displacements.displacement + change
-    slip = frames * (model.slip * unit) ** 2 * IDENTITY
-    return Skin(skin.points + moved, skin.covariance + spread + slip, coasted=step is None)
+        moved = displacements.displacement + change.T
+    return Skin(skin.points + moved, skin.covariance + unpack(spread + slip), coasted=step is None)
 
 
 def anchor_skin(
@@ -163,42 +170,45 @@ def anchor_skin(
         noise: each landmark's variance over the usual one.
         unit: px per percent of face size.
     """
-    error = _isotropic(noise * (model.anchor * unit) ** 2)
+    error = noise * (model.anchor * unit) ** 2
     if valid is not None:
         error = error * _hidden(model, valid)
-    loose = np.full(len(points), model.loose)
-    surprise, wider = points - skin.points, model.loose_by * unit
-    change, covariance, off = _mixture(skin.covariance, error, surprise, loose, wider)
-    return Skin(skin.points + change, covariance, off=off)
+    surprise = (points - skin.points).T
+    change, covariance, off = _mixture(
+        pack(skin.covariance), error, surprise, np.array(model.loose), model.loose_by * unit
+    )
+    return Skin(skin.points + change.T, unpack(covariance), off=off)
 
 
 def _mixture(
-    prior: Covariances, noise: Covariances, surprise: Points, share: Each, wider: float
-) -> tuple[Points, Covariances, Each]:
+    prior: Symmetric, noise: Each, surprise: Vectors, share: Each, wider: float
+) -> tuple[Vectors, Symmetric, Each]:
     """Mean and covariance, given a measurement, of a zero-mean mixture of N(0, P) and N(0, P + w²).
 
     The third value is the wider component's weight.
 
+    Equation: with Rr = s for the surprise s, each component has C = (P⁻¹ + R⁻¹)⁻¹, the mean C·r and the
+    evidence -½(ln|P| - ln|C| - rᵀCr), but for what both share.
+
     Args:
         prior: P.
-        noise: covariance of the measurement.
+        noise: variance R of the measurement along both axes.
         surprise: the measurement.
         share: probability of the wider component.
         wider: w.
     """
-    priors = np.stack([prior, prior + wider**2 * IDENTITY])
-    totals = priors + noise
-    precisions = inverse(totals)
-    logs = -0.5 * (squared_length(surprise, precisions) + np.log(np.linalg.det(totals)))
-    weight = 1 / (1 + (1 - share) / share * np.exp(np.clip(logs[0] - logs[1], -50, 50)))
-    gains = priors @ precisions
-    means = apply(gains, np.broadcast_to(surprise, gains.shape[:-1]))
-    covariances = priors - gains @ priors
-    weights = np.stack([1 - weight, weight])[..., None]
-    apart = means[1] - means[0]
-    covariance = (weights[..., None] * covariances).sum(axis=0)
-    covariance += (weight * (1 - weight))[:, None, None] * (apart[:, :, None] * apart[:, None])
-    return (weights * means).sum(axis=0), (covariance + covariance.mT) / 2, weight
+    priors = np.stack([prior, prior + wider**2 * IDENTITY], axis=1)
+    information = inverse(priors)
+    information[::2] += 1 / noise
+    covariances = inverse(information)
+    pull = surprise / noise
+    means = apply(covariances, pull[:, None])
+    logs = (means * pull[:, None]).sum(axis=0) - np.log(determinant(priors) / determinant(covariances))
+    weight = 1 / (1 + (1 - share) / share * np.exp(np.clip((logs[0] - logs[1]) / 2, -50, 50)))
+    apart = means[:, 1] - means[:, 0]
+    covariance = covariances[:, 0] + weight * (covariances[:, 1] - covariances[:, 0])
+    covariance += weight * (1 - weight) * outer(apart)
+    return means[:, 0] + weight * apart, covariance, weight
 
 
 class _Groups(NamedTuple):
@@ -220,7 +230,3 @@ def _groups(model: PictureModel, count: int) -> _Groups:
 
 def _hidden(model: PictureModel, valid: Bool[np.ndarray, "landmarks"]) -> float:
     return 1 + model.hidden * (1 - float(valid.mean()))
-
-
-def _isotropic(variances: Each) -> Covariances:
-    return variances[:, None, None] * IDENTITY
