@@ -53,6 +53,8 @@ class CoherenceConfig:
             Increasing it lets landmarks go their own way, but what passes before the face takes them along.
         own_brows, own_lips, own_lids: the same there.
         limit: squared deviation, in variances, from which on a measurement is another thing's.
+        gate: distance from what the network's points say from which on a measurement is another thing's.
+            Increasing it lets slower things pass for skin.
         shift, linear, curved, jaw, nose, brows: standard deviations of the common motion, beyond what was
             expected: whole, linear and quadratic in the place in the face (in face sizes), and by
             `markup.JAW_DROP`, by `markup.NOSE_DEPTH` and of the brows. Increasing one lets the common motion
@@ -64,6 +66,7 @@ class CoherenceConfig:
     own_lips: float = 0.25
     own_lids: float = 0.6
     limit: float = 14.0
+    gate: float = 3.0
     shift: float = 1.5
     linear: float = 1.0
     curved: float = 0.4
@@ -87,7 +90,14 @@ class Coherent(NamedTuple):
     agrees: Bool[np.ndarray, "landmarks"]
 
 
-def combine(points: Points, expected: Points, flow: Flow, config: CoherenceConfig | None = None) -> Coherent:
+def combine(
+    points: Points,
+    expected: Points,
+    flow: Flow,
+    config: CoherenceConfig | None = None,
+    step: Points | None = None,
+    trust: Float[np.ndarray, "landmarks"] | None = None,
+) -> Coherent:
     """Estimate each landmark's displacement from its own measurement and those of all the others.
 
     Equation: m_i = u_i + B_i·c + η_i + e_i with u what was expected, B_i·c the common motion, a linear
@@ -103,20 +113,25 @@ def combine(points: Points, expected: Points, flow: Flow, config: CoherenceConfi
         expected: (68, 2) where they are expected in the second, image px.
         flow: as measured.
         config: None takes the defaults.
+        step: (68, 2) change of the network's points between the frames, image px; None if not known. A
+            displacement that is far from it and from what was expected is another thing's.
+        trust: (68,) share of each landmark in the common motion, 0 to 1; None gives all the same.
     """
     config = config or CoherenceConfig()
     unit = float(face_size(points)) / 100
     own = (_own_motion(config) * unit) ** 2
     patterns, prior = _patterns(points), np.tile((_prior(config) * unit) ** -2.0, 2)
     beyond = (flow.displacement - (expected - points)).T
+    usable = flow.found & _near(flow.displacement, expected - points, step, config.gate * unit)
     total = pack(flow.covariance)
     total[::2] += own
-    precision = inverse(total) * flow.found
-    common = _best_similarity(points, beyond, precision, config.shift * unit)
+    precision = inverse(total) * usable
+    trusted = precision if trust is None else precision * trust
+    common = _best_similarity(points, beyond, precision, trust, config.shift * unit)
     spread = (config.curved * unit) ** 2 * IDENTITY
     for _ in range(_ROUNDS):
         weights, agrees = _weights(beyond - common, total, precision, spread, config.limit)
-        common, spread = _fit(patterns, prior, beyond, precision * weights)
+        common, spread = _fit(patterns, prior, beyond, trusted * weights)
     deviation = beyond - common
     weights, agrees = _weights(deviation, total, precision, spread, config.limit)
     # The landmark's own motion, own·W(total)⁻¹·deviation, and what is not known of it.
@@ -124,7 +139,15 @@ def combine(points: Points, expected: Points, flow: Flow, config: CoherenceConfi
     displacement = expected - points + (common + apply(share, deviation)).T
     rest = IDENTITY - share
     covariance = _congruent(rest, spread) + own * rest
-    return Coherent(displacement, unpack(covariance), agrees & flow.found)
+    return Coherent(displacement, unpack(covariance), agrees & usable)
+
+
+def _near(
+    displacement: Points, expected: Points, step: Points | None, gate: float
+) -> Bool[np.ndarray, "landmarks"]:
+    """Whether each displacement is near to what was expected of the face, or to the point's own step."""
+    near: Bool[np.ndarray, "landmarks"] = ((displacement - expected) ** 2).sum(axis=1) < gate**2
+    return near if step is None else near | (((displacement - step) ** 2).sum(axis=1) < gate**2)
 
 
 def _congruent(outer: Symmetric, inner: Symmetric) -> Symmetric:
@@ -152,7 +175,13 @@ def _weights(
     return agrees * np.minimum(student, 1.0), agrees
 
 
-def _best_similarity(points: Points, beyond: Vectors, precision: Symmetric, usual: float) -> Vectors:
+def _best_similarity(
+    points: Points,
+    beyond: Vectors,
+    precision: Symmetric,
+    trust: Float[np.ndarray, "landmarks"] | None,
+    usual: float,
+) -> Vectors:
     """The similarity that suits most landmarks: none, one shift, or that of two landmarks."""
     place, moved = points @ [1, 1j], beyond[0] + 1j * beyond[1]
     turn = (moved[_FIRST] - moved[_SECOND]) / (place[_FIRST] - place[_SECOND])
@@ -162,7 +191,8 @@ def _best_similarity(points: Points, beyond: Vectors, precision: Symmetric, usua
     fields = turn[:, None] * place + shift[:, None]
     left = moved - fields
     squared = squared_length((left.real, left.imag), precision)
-    misfit = (_FREEDOM + 2) * np.log1p(squared / _FREEDOM).sum(axis=-1)
+    misfit = np.log1p(squared / _FREEDOM)
+    misfit = (_FREEDOM + 2) * (misfit.sum(axis=-1) if trust is None else misfit @ trust)
     misfit += (np.abs(fields.mean(axis=-1)) / usual) ** 2
     best = fields[misfit.argmin()]
     return np.array([best.real, best.imag])

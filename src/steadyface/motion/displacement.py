@@ -34,6 +34,8 @@ def measure_displacements(
     expected: Points,
     flow: FlowConfig | None = None,
     coherence: CoherenceConfig | None = None,
+    step: Points | None = None,
+    trust: Float[np.ndarray, "landmarks"] | None = None,
 ) -> Displacements:
     """Measure the displacement of one face's landmarks between two frames.
 
@@ -47,6 +49,7 @@ def measure_displacements(
             the skin there moves.
         expected: (68, 2) where they are expected in the second, image px, within a tenth of the crop.
         flow, coherence: settings; None takes the defaults.
+        step, trust: as for `coherence.combine`.
     """
     measured = measure_flow(before, after, points, expected, flow)
-    return Displacements(*combine(points, expected, measured, coherence))
+    return Displacements(*combine(points, expected, measured, coherence, step, trust))
