@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -276,6 +276,17 @@ def crop_region(
     matrix = to_source.inverse.then(to_crop).matrix
     crop = cv2.warpAffine(source, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
     return crop, to_crop
+
+
+def crop_grey(image: Frame, region: Region, size: int) -> tuple[UInt8[np.ndarray, "size size"], Affine]:
+    """`crop_region` in grey; only the part of the image under the region becomes grey."""
+    height, width = image.shape[:2]
+    corners = region.corners
+    x0, y0 = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, (width - 1, height - 1)).tolist()
+    x1, y1 = (np.ceil(corners.max(axis=0)).astype(int) + 3).clip((x0 + 1, y0 + 1)).tolist()
+    grey = cv2.cvtColor(image[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY)
+    crop, to_crop = crop_region(grey, replace(region, x=region.x - x0, y=region.y - y0), size)
+    return crop, Affine.translation(-x0, -y0).then(to_crop)
 
 
 def _average_blocks(

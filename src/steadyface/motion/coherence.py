@@ -32,7 +32,8 @@ from steadyface.motion.matrices import (
 Covariances = Float[np.ndarray, "landmarks 2 2"]
 
 _FREEDOM = 4.0  # of Student's distribution of a landmark's deviation from the others
-_ROUNDS = 3  # of reweighting
+_ROUNDS = 2  # of reweighting
+_AGREED = 0.9  # share of the landmarks that move as expected, from which on no other motion is looked for
 _FIRST, _SECOND = (
     np.array(part)
     for part in zip(
@@ -127,16 +128,17 @@ def combine(
     total[::2] += own
     precision = inverse(total) * usable
     trusted = precision if trust is None else precision * trust
-    common = _best_similarity(points, beyond, precision, trust, config.shift * unit)
-    spread = (config.curved * unit) ** 2 * IDENTITY
-    for _ in range(_ROUNDS):
+    common, spread = np.zeros_like(beyond), (config.curved * unit) ** 2 * IDENTITY
+    weights, agrees = _weights(beyond, total, precision, spread, config.limit)
+    if agrees.mean() < _AGREED:
+        common = _best_similarity(points, beyond, precision, trust, config.shift * unit)
         weights, agrees = _weights(beyond - common, total, precision, spread, config.limit)
+    for _ in range(_ROUNDS):
         common, spread = _fit(patterns, prior, beyond, trusted * weights)
-    deviation = beyond - common
-    weights, agrees = _weights(deviation, total, precision, spread, config.limit)
+        weights, agrees = _weights(beyond - common, total, precision, spread, config.limit)
     # The landmark's own motion, own·W(total)⁻¹·deviation, and what is not known of it.
     share = own * weights * precision
-    displacement = expected - points + (common + apply(share, deviation)).T
+    displacement = expected - points + (common + apply(share, beyond - common)).T
     rest = IDENTITY - share
     covariance = _congruent(rest, spread) + own * rest
     return Coherent(displacement, unpack(covariance), agrees & usable)
@@ -214,9 +216,7 @@ def _fit(
     covariance = np.linalg.inv(normal)
     moment = (apply(precision, beyond) @ patterns).ravel()
     common = (covariance @ moment).reshape(2, count) @ patterns.T
-    blocks = np.array(
-        [covariance[:count, :count], covariance[:count, count:], covariance[count:, count:]]
-    )
+    blocks = np.array([covariance[:count, :count], covariance[:count, count:], covariance[count:, count:]])
     return common, ((patterns @ blocks) * patterns).sum(axis=-1)
 
 

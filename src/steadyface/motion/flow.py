@@ -48,7 +48,8 @@ class FlowConfig:
         window: side of the square that is compared around a landmark, odd. Increasing it lowers the noise
             and the cost rises with its square, but where the skin bends or an edge of something else is near,
             the error grows.
-        fine_window: the same at the eyes and lips, whose surroundings move in other ways.
+        fine_window: the same at the eyes and lips, whose surroundings move in other ways, and on
+            the way back.
         levels: pyramid levels above the crop itself. Increasing it follows larger displacements, but
             finds wrong ones more often.
         back_levels: the same on the way back, which starts near its end.
@@ -64,10 +65,10 @@ class FlowConfig:
 
     window: int = 21
     fine_window: int = 11
-    levels: int = 2
-    back_levels: int = 1
-    iterations: int = 12
-    precision: float = 0.01
+    levels: int = 1
+    back_levels: int = 0
+    iterations: int = 6
+    precision: float = 0.03
     noise_gain: float = 2.0
     gap_gain: float = 1.0
     floor: float = 0.02
@@ -112,22 +113,23 @@ def measure_flow(
     guess = after.to_crop(expected).astype(np.float32)
     grey = _with_exposure_of(before.grey, after.grey)
     gradients = _gradients(before.grey)
-    end, gap = np.empty_like(start), np.empty_like(start)
-    covariance, found = np.empty((3, len(points))), np.empty(len(points), bool)
+    end, there, left = np.empty_like(start), np.empty(len(points), bool), np.empty(len(points))
+    covariance = np.empty((3, len(points)))
     for part, window in ((_COARSE, config.window), (_FINE, config.fine_window)):
-        pair = before.grey, grey
-        end[part], there, left = _search(*pair, start[part], guess[part], window, config.levels, config)
-        home = end[part] + start[part] - guess[part]
-        back, returned, _ = _search(*pair[::-1], end[part], home, window, config.back_levels, config)
-        gap[part], found[part] = back - start[part], there & returned
-        noise = config.noise_gain * (_MEAN_OF_NORMAL * left.astype(float)) ** 2
-        covariance[:, part] = noise * inverse(_structure_tensors(gradients, start[part], window))
+        end[part], there[part], left[part] = _search(
+            before.grey, grey, start[part], guess[part], window, config.levels, config
+        )
+        covariance[:, part] = inverse(_structure_tensors(gradients, start[part], window))
+    home = end + start - guess
+    back, returned, _ = _search(grey, before.grey, end, home, config.fine_window, config.back_levels, config)
+    covariance *= config.noise_gain * (_MEAN_OF_NORMAL * left) ** 2
+    gap = (back - start).T.astype(float)
     back_to_image = after.to_crop.inverse
     displacement = back_to_image(end.astype(float)) - points
     moved = after.to_crop.scale**2 * (displacement**2).sum(axis=1)
-    covariance += config.gap_gain * outer(gap.T) + (config.floor**2 + config.slip**2 * moved) * IDENTITY
+    covariance += config.gap_gain * outer(gap) + (config.floor**2 + config.slip**2 * moved) * IDENTITY
     linear = back_to_image.matrix[:, :2]
-    return Flow(displacement, linear @ unpack(covariance) @ linear.T, found)
+    return Flow(displacement, linear @ unpack(covariance) @ linear.T, there & returned)
 
 
 def _search(

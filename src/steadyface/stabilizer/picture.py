@@ -57,12 +57,12 @@ class PictureModel:
     """
 
     slip: float = 0.01
-    anchor: float = 1.0
+    anchor: float = 1.4
     step: float = 0.2
-    step_lips: float = 0.2
+    step_lips: float = 0.3
     step_lids: float = 0.13
     wrong: float = 1e-4
-    wrong_lips: float = 0.1
+    wrong_lips: float = 0.01
     wrong_lids: float = 0.5
     wrong_by: float = 0.6
     loose: float = 5e-3

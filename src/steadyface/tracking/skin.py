@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from jaxtyping import Float
 
 from steadyface.arrays import FacePoints, Frame
 from steadyface.geometry import Region
-from steadyface.images import crop_region
+from steadyface.images import crop_grey
 from steadyface.motion import (
     Displacements,
     FaceCrop,
@@ -41,8 +40,7 @@ class FaceView(NamedTuple):
 
 def cut_face(frame: Frame, region: Region) -> FaceCrop:
     """Cut a face out of a frame."""
-    crop, to_crop = crop_region(frame, region, _SIZE)
-    return FaceCrop(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), to_crop)
+    return FaceCrop(*crop_grey(frame, region, _SIZE))
 
 
 def first_view(frame: Frame, raw_points: FacePoints) -> FaceView:
