@@ -240,7 +240,7 @@ class TestCropShowsWhatTheMapSays:
         size = max(8, round(side / times))
         region = Region(x, y, side, roll)
         block = int(side / size)
-        errors = self.errors(ramp(256, 1), region, size, margin=block)
+        errors = self.errors(ramp(256, 1), region, size, margin=1.5 * block)
         assert len(errors) > 30
         # Levels, each 1 px of the image: ½ for either of two roundings, block/64 per axis for the warp.
         assert np.abs(errors).max() < 1.0 + 2 * block / 64 + 0.01

@@ -16,6 +16,7 @@ from steadyface.errors import ConfigError, WeightsError
 from steadyface.geometry import face_size
 from steadyface.measures import MEAN_FACE
 from steadyface.motion import Displacements
+from steadyface.motion.matrices import pack, unpack
 from steadyface.stabilizer import load_stabilizer, save_stabilizer
 from steadyface.stabilizer.picture import PictureModel, _mixture
 
@@ -223,11 +224,11 @@ def brute_mixture(
 @pytest.mark.parametrize("surprise", [(0.1, -0.2), (1.0, 0.5), (4.0, -1.0)])
 def test_moments_are_the_mixtures(surprise: tuple[float, float]) -> None:
     prior = np.array([[0.3, 0.1], [0.1, 0.5]])
-    noise = np.array([[0.4, -0.1], [-0.1, 0.3]])
-    mean, covariance, _ = _mixture(prior[None], noise[None], np.array([surprise]), np.array([0.1]), wider=2.0)
-    expected, spread = brute_mixture(prior, noise, np.array(surprise), 0.1, 2.0)
-    np.testing.assert_allclose(mean[0], expected, atol=1e-6)
-    np.testing.assert_allclose(covariance[0], spread, atol=1e-6)
+    arguments = pack(prior[None]), np.array([0.35]), np.array([surprise]).T, np.array([0.1])
+    mean, covariance, _ = _mixture(*arguments, wider=2.0)
+    expected, spread = brute_mixture(prior, 0.35 * np.eye(2), np.array(surprise), 0.1, 2.0)
+    np.testing.assert_allclose(mean[:, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(unpack(covariance)[0], spread, atol=1e-6)
 
 
 class TestParameters:

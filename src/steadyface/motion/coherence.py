@@ -165,7 +165,11 @@ def _congruent(outer: Symmetric, inner: Symmetric) -> Symmetric:
 
 
 def _weights(
-    deviation: Vectors, total: Symmetric, precision: Symmetric, spread: Symmetric, limit: float
+    deviation: Vectors,
+    total: Symmetric,
+    precision: Symmetric,
+    spread: Float[np.ndarray, "3 *#batch"],
+    limit: float,
 ) -> tuple[Float[np.ndarray, "landmarks"], Bool[np.ndarray, "landmarks"]]:
     """Weights of a two-dimensional Student distribution, at most 1, and whether each is within the limit.
 
@@ -192,7 +196,7 @@ def _best_similarity(
     turn, shift = np.array([*turn, 0, 0]), np.array([*shift, 0, middle])
     fields = turn[:, None] * place + shift[:, None]
     left = moved - fields
-    squared = squared_length((left.real, left.imag), precision)
+    squared = squared_length(np.array([left.real, left.imag]), precision)
     misfit = np.log1p(squared / _FREEDOM)
     misfit = (_FREEDOM + 2) * (misfit.sum(axis=-1) if trust is None else misfit @ trust)
     misfit += (np.abs(fields.mean(axis=-1)) / usual) ** 2

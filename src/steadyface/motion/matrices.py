@@ -48,14 +48,16 @@ def outer(vectors: Vectors) -> Symmetric:
     return np.array([x * x, x * y, y * y])
 
 
-def apply(packed: Symmetric, vectors: Vectors) -> Vectors:
+def apply(packed: Float[np.ndarray, "3 *#batch"], vectors: Float[np.ndarray, "2 *#batch"]) -> Vectors:
     """Multiply each matrix by its vector."""
     xx, xy, yy = packed
     x, y = vectors
     return np.array([xx * x + xy * y, xy * x + yy * y])
 
 
-def squared_length(vectors: Vectors, precisions: Symmetric) -> Numbers:
+def squared_length(
+    vectors: Float[np.ndarray, "2 *#batch"], precisions: Float[np.ndarray, "3 *#batch"]
+) -> Numbers:
     """Squared Mahalanobis length vᵀWv of each vector."""
     xx, xy, yy = precisions
     x, y = vectors

@@ -175,7 +175,7 @@ def anchor_skin(
         error = error * _hidden(model, valid)
     surprise = (points - skin.points).T
     change, covariance, off = _mixture(
-        pack(skin.covariance), error, surprise, np.array(model.loose), model.loose_by * unit
+        pack(skin.covariance), error, surprise, np.full(len(points), model.loose), model.loose_by * unit
     )
     return Skin(skin.points + change.T, unpack(covariance), off=off)
 
