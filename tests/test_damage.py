@@ -14,6 +14,7 @@ from numbered_clips import make_clip, numbers, read
 
 from steadyface.cli import main
 from steadyface.tracks import Tracks
+from steadyface.video import VideoReader
 
 FRAMES = 120
 OPTIONS = {"g": "12", "bf": "2"}
@@ -73,9 +74,7 @@ def test_lost_packets_are_counted_at_a_variable_rate(tmp_path: Path) -> None:
     frames, reader = read(clip)
     assert numbers(frames) == [k for k in range(50) if not 20 <= k < 23]
     assert lost(reader.damage) == 3
-    assert f"damaged at frame 20 ({times[20]:.2f} s)" in (reader.damage or "") or "frame 20 " in (
-        reader.damage or ""
-    )
+    assert "damaged at frame 20 " in (reader.damage or "")
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
@@ -93,6 +92,14 @@ def test_what_is_lost_at_the_end(tmp_path: Path) -> None:
     frames, reader = read(clip)
     assert abs(lost(reader.damage) - (FRAMES - len(frames))) <= 1  # the announced length is rounded
     assert f"damaged at frame {len(frames)} " in (reader.damage or "")
+
+
+def test_work_that_ends_early_knows_the_damage_so_far(tmp_path: Path) -> None:
+    clip = damaged(noisy(tmp_path / "a.mp4", container={"movflags": "faststart"}), 0.04, 0)
+    with VideoReader(clip) as reader:
+        taken = [next(reader) for _ in range(110)]
+    assert len(taken) == 110
+    assert "damaged at frame " in (reader.damage or "")
 
 
 def test_the_command_does_not_contradict_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

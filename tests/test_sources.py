@@ -176,4 +176,5 @@ def test_a_pipe_through_the_command(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("steadyface: stdin: no face was found in 50 frames; ")
     assert done.stderr.count("\n") == 1
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"stdin.npz", "stdin.overlay.mp4"}
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"stdin.npz", "stdin.meta.json", "stdin.overlay.mp4"}

@@ -162,14 +162,16 @@ class ImageSequence(Frames):
                 yield VideoFrame(number, float(self._times[number]), page)
             return
         folder = self.path.is_dir()
-        for number in self._chosen.tolist():
-            path = self._images[number]
-            shown = self._try(number, path) if folder else self._image(path)
-            if shown is not None:
-                yield VideoFrame(number, float(self._times[number]), shown, path.name if folder else "")
-        if self._doubtful:
-            count = f"of {len(self._doubtful)} of the images a part may be wrong"
-            self.notes.append(f"{self.path}: {count}, the first is {self._doubtful[0]}")
+        try:
+            for number in self._chosen.tolist():
+                path = self._images[number]
+                shown = self._try(number, path) if folder else self._image(path)
+                if shown is not None:
+                    yield VideoFrame(number, float(self._times[number]), shown, path.name if folder else "")
+        finally:  # also where the work ends before the images do
+            if self._doubtful:
+                count = f"of {len(self._doubtful)} of the images a part may be wrong"
+                self.notes.append(f"{self.path}: {count}, the first is {self._doubtful[0]}")
 
     def _image(self, path: Path) -> Frame:
         warnings: list[str] = []

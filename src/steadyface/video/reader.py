@@ -175,21 +175,23 @@ class VideoReader(Frames):
         return f"ends at {self._end:.2f} s, before the start, {self.start:g} s"
 
     def _read(self) -> Iterator[VideoFrame]:
-        whole = False
-        for frame in self._decoded_from_start():
-            seconds = self._clock.seconds(self._clock.stamp(frame))
-            if seconds >= self._stop_at - _ROUNDING:
-                break
-            self._clock.last = seconds
-            self._end = seconds + (float(frame.duration * frame.time_base) or 1 / self.fps)
-            self._number += 1
-            if seconds >= self.start - _ROUNDING:
-                yield self._show(frame, self._number - 1, seconds)
-        else:
-            whole = True
-        source = None if self._live else self._source
-        self._damage.finish(whole, self._number, self._end, source)
-        self.damage = self._damage.line()
+        whole, source = False, None
+        try:
+            for frame in self._decoded_from_start():
+                seconds = self._clock.seconds(self._clock.stamp(frame))
+                if seconds >= self._stop_at - _ROUNDING:
+                    break
+                self._clock.last = seconds
+                self._end = seconds + (float(frame.duration * frame.time_base) or 1 / self.fps)
+                self._number += 1
+                if seconds >= self.start - _ROUNDING:
+                    yield self._show(frame, self._number - 1, seconds)
+            else:
+                whole = True
+            source = None if self._live else self._source
+        finally:  # also where the work ends before the frames do
+            self._damage.finish(whole, self._number, self._end, source)
+            self.damage = self._damage.line()
 
     def _decoded_from_start(self) -> Iterator[Any]:
         """Decode from a key frame at or before the start."""
