@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,15 @@ def test_thresholds_reach_detector_and_tracker(portrait: Path) -> None:
 def test_a_threshold_outside_0_and_1_is_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"{name} must lie between 0 and 1"):
         TrackingOptions(**{name: value})
+
+
+def test_a_missing_extra_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without pyarrow nothing is tracked in vain, not even an input that does not exist is looked for."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    out = tmp_path / "out"
+    code, err = run(capsys, "track", tmp_path / "none.mp4", "--out", out, "--format", "npz,parquet")
+    assert (code, len(err)) == (1, 1)
+    assert "this needs pyarrow; install it with: pip install 'steadyface[corpus]'" in err[0]
+    assert not out.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ _SAME_FACE = 0.45  # IoU above which boxes of two levels are one face
 _LEAST_INSIDE = 0.4  # fraction of a box inside the frame; training has no faces below
 _AT_PLACE = 0.3  # IoU with a known box above which a found box confirms it
 _ANY = np.array(0.05, np.float32)  # lowest score that `confidence` considers
+_CROWD = 32  # boxes, half of those that the network returns at most, above which it may have left some out
 _PART_OF = 0.7  # fraction of a finer box inside a coarser one above which it is part of that face
 
 _YUNET_TO_LANDMARKS = np.array([-0.003, 0.255, 1.016, 1.008])
@@ -131,13 +133,35 @@ class FaceFinder:
     ) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
         """Find the faces of one level whose larger side is at least `least` px there."""
         small, to_small = resize_to(image, side)
-        threshold = np.array(self.threshold, np.float32)
-        boxes, scores = self._session.run(["boxes", "scores"], {"image": small, "threshold": threshold})
+        boxes, scores = self._run(small)
         frame = box_of_pixels(0, 0, small.shape[1], small.shape[0])[None]
-        kept = fraction_inside(boxes.astype(float), frame)[:, 0] >= _LEAST_INSIDE
+        kept = fraction_inside(boxes, frame)[:, 0] >= _LEAST_INSIDE
         kept &= (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) >= least
-        boxes, scores = boxes[kept], scores[kept]
-        return to_small.inverse.boxes(boxes.astype(float)), scores.astype(float)
+        return to_small.inverse.boxes(boxes[kept]), scores[kept]
+
+    def _run(self, image: Frame) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
+        """Run the network, which returns 64 boxes at most; a crowd is searched by halves too.
+
+        The halves overlap by the largest face, so that each face is whole in one of them.
+        """
+        threshold = np.array(self.threshold, np.float32)
+        outputs = self._session.run(["boxes", "scores"], {"image": image, "threshold": threshold})
+        boxes, scores = (values.astype(float) for values in outputs)
+        axis = int(image.shape[1] >= image.shape[0])  # of the frame: 1 cuts its width
+        overlap = math.ceil((boxes[:, 2:] - boxes[:, :2]).max(initial=0))
+        length = image.shape[axis]
+        if len(boxes) <= _CROWD or length // 2 + overlap > 0.75 * length:
+            return boxes, scores
+        x = 1 - axis  # index of the cut coordinate
+        for first, last in ((0, length // 2 + overlap), (length // 2 - overlap, length)):
+            half, their_scores = self._run(image[:, first:last] if axis else image[first:last])
+            whole = (half[:, x] > 0) | (first == 0)
+            whole &= (half[:, x + 2] < last - first - 1) | (last == length)
+            half[:, [x, x + 2]] += first
+            whole &= ~(iou(half, boxes) > _SAME_FACE).any(axis=1)
+            boxes = np.concatenate([boxes, half[whole]])
+            scores = np.concatenate([scores, their_scores[whole]])
+        return boxes, scores
 
 
 def choose_detector(
