@@ -213,6 +213,16 @@ class TestLag:
             output = THETA.look_back(states[t : t + lag + 1])
             np.testing.assert_allclose(output, expected[t], rtol=0, atol=EXACT)
 
+    @pytest.mark.parametrize("picture", [False, True])
+    def test_long_sequences(self, picture: bool) -> None:
+        """Gains are computed for a block of frames at a time; where a block begins changes nothing."""
+        points = make_face(1, 520)
+        motion = make_motion(1, points) if picture else None
+        states = [state for state in THETA.states(points, None, None, motion) if state is not None]
+        output = THETA.smooth(points, motion=motion)
+        for t in (0, 254, 255, 256, 257, 510, 511, 512, 519):
+            np.testing.assert_allclose(output[t], THETA.look_back(states[t:]), rtol=0, atol=EXACT)
+
     def test_nothing_beyond_it_counts(self) -> None:
         points, seconds, motion = make_clip(2)
         other, others = points.copy(), list(motion)

@@ -12,10 +12,11 @@ has its own mixture; uncertain landmarks count less; measured motion (`picture`)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -180,12 +181,16 @@ class STA(CausalFilter, Smoother):
         """Smooth with the same model and a backward pass (`smoothing`); see `Smoother.smooth`."""
         self.check_lag(lag)
         if motion is not None and any(each is not None for each in motion):
-            return self._smooth_with_picture(list(self.states(points, seconds, scores, motion)), points, lag)
+            return self._smooth_with_picture(self.states(points, seconds, scores, motion), points, lag)
         screened = list(self._screen(points, seconds, scores))
-        beliefs = list(self._beliefs(screened, scores))
         outputs = np.array(points, float)
+        accepted = (
+            belief
+            for belief, frame in zip(self._beliefs(screened, scores), screened, strict=True)
+            if belief is not None and frame is not None and not frame.rejected
+        )
         for run in unbroken_runs(screened):
-            believed = [belief for t in run if (belief := beliefs[t]) is not None]
+            believed = islice(accepted, len(run))
             outputs[run] = self._points_at(smooth_directions(believed, len(run) if lag is None else lag))
         repeat_over_rejected(outputs, screened)
         return outputs
@@ -210,38 +215,46 @@ class STA(CausalFilter, Smoother):
         return self._points_at(smooth_directions(beliefs, len(run))[0])
 
     def _smooth_with_picture(
-        self, states: list[State | None], points: PointSequence, lag: int | None
+        self, states: Iterator[State | None], points: PointSequence, lag: int | None
     ) -> PointSequence:
         """Smooth states, each stretch between two cuts for itself; points stay before the first state."""
         outputs = np.array(points, float)
-        seen = [state for state in states if state is not None]
-        begun = len(states) - len(seen)
-        starts = [t for t, state in enumerate(seen) if state.screened.restarts]
-        for start, stop in pairwise([*starts, len(seen)]):
-            smoothed = self._look_back_each(seen[start:stop], len(seen) if lag is None else lag)
-            outputs[begun + start : begun + stop] = smoothed
+        numbered = _shots(state for state in states if state is not None)
+        smoothed = [
+            self._look_back_each((state for _, state in shot), len(points) if lag is None else lag)
+            for _, shot in groupby(numbered, key=itemgetter(0))
+        ]
+        if smoothed:
+            seen = np.concatenate(smoothed)
+            outputs[len(outputs) - len(seen) :] = seen
         return outputs
 
-    def _look_back_each(self, states: list[State], lag: int) -> PointSequence:
+    def _look_back_each(self, states: Iterable[State], lag: int) -> PointSequence:
         """Points of each of some states without a cut between, given up to `lag` later ones.
 
         The skin's belief goes back to the frame before the first picture; earlier frames have the directions
         alone. Frames that left the memory as it was have the points of the frame before.
         """
-        changed = [False, *(new.memory is not old.memory for old, new in pairwise(states))]
-        memories: list[Memory] = [states[0].memory]
-        memories += [state.memory for state, new in zip(states, changed, strict=True) if new]
-        steps = [memory.skin for memory in memories[1:] if memory.skin is not None]
-        without = len(memories) - 1 - len(steps)
-        parts = []
-        if without or not steps:
-            beliefs = [memories[0].belief]
-            beliefs += [new.belief for old, new in pairwise(memories) if new.belief is not old.belief]
-            smoothed = self._points_at(smooth_directions(beliefs, lag))
-            parts.append(smoothed[:without] if steps else smoothed)
-        if steps:
-            parts.append(smooth_skin(steps, lag))
-        return np.concatenate(parts)[np.cumsum(changed)]
+        steps: list[SkinStep] = []
+        beliefs: list[Belief] = []  # none, but for the first, where the second memory has seen a picture
+        places: list[int] = []  # of each state among the memories that differ
+        last: Memory | None = None
+        for state in states:
+            memory: Memory = state.memory
+            place = 0 if last is None else places[-1] + (memory is not last)
+            if last is not None and memory is not last and memory.skin is not None:
+                steps.append(memory.skin)
+            if last is None or (place > len(steps) and memory.belief is not last.belief):
+                beliefs.append(memory.belief)
+            places.append(place)
+            last = memory
+        without = places[-1] - len(steps)
+        if not steps:
+            return self._points_at(smooth_directions(beliefs, lag))[places]
+        skin = smooth_skin(steps, lag)
+        if not without:
+            return skin[places]
+        return np.concatenate([self._points_at(smooth_directions(beliefs, lag))[:without], skin])[places]
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
         """`CausalFilter.filter_all`, some sequences of about one length side by side."""
@@ -332,3 +345,11 @@ class STA(CausalFilter, Smoother):
 def doubt(scores: Float[np.ndarray, "*batch landmarks"]) -> Float[np.ndarray, "*batch landmarks"]:
     """1 - score, and a little more: none is certain."""
     return 1 + _LEAST_DOUBT - scores
+
+
+def _shots(states: Iterable[State]) -> Iterator[tuple[int, State]]:
+    """Number the states by how often they have restarted."""
+    shot = 0
+    for state in states:
+        shot += state.screened.restarts
+        yield shot, state
