@@ -16,8 +16,8 @@ import steadyface
 PACKAGE = Path(steadyface.__file__).parent
 LAYERS = (
     (
-        *("_version", "errors", "arrays", "geometry", "markup", "heatmap", "metrics", "measures"),
-        *("stabilizer", "motion", "nets"),
+        *("_version", "errors", "arrays", "geometry", "image_size", "markup", "heatmap"),
+        *("metrics", "measures", "stabilizer", "motion", "nets"),
     ),
     (
         *("files", "quiet", "images", "interrupts", "progress", "pts", "scratch", "video", "models"),

@@ -18,6 +18,7 @@ from steadyface.arrays import Crop, Frame
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.files import read_bytes, reading, write_bytes
 from steadyface.geometry import Affine, Region
+from steadyface.image_size import MOST_PIXELS, claimed_pixels, too_many
 from steadyface.quiet import quiet_libjpeg, quiet_opencv
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
@@ -107,30 +108,37 @@ def histogram_of(image: UInt16[np.ndarray, "*shape"]) -> Int[np.ndarray, "65536"
     return np.bincount(image[::step, ::step].ravel(), minlength=65_536)
 
 
-def read_image(path: str | Path, levels: Levels | None = None, warnings: list[str] | None = None) -> Frame:
+def read_image(
+    path: str | Path,
+    levels: Levels | None = None,
+    warnings: list[str] | None = None,
+    max_pixels: int = MOST_PIXELS,
+) -> Frame:
     """Read an image as RGB uint8 (H, W, 3), turned by its orientation; grey and alpha become RGB.
 
     Args:
         path: of the image. HEIC and HEIF need the `heif` extra.
         levels: range of a 16-bit image that becomes 0 to 255; None takes `Levels.of` the image.
         warnings: gets the lines of a decoder that goes on past damage.
+        max_pixels: number of pixels of the largest picture that is decoded.
 
     Raises:
-        DataError: missing, empty, damaged, or not an image.
+        DataError: missing, empty, damaged, too large, or not an image.
     """
-    image = read_levels(path, warnings)
+    image = read_levels(path, warnings, max_pixels)
     if image.dtype == np.uint16:
         return (levels or Levels.of(histogram_of(image)))(image)
     return image
 
 
-def read_levels(path: str | Path, warnings: list[str] | None = None) -> Pixels:
+def read_levels(path: str | Path, warnings: list[str] | None = None, max_pixels: int = MOST_PIXELS) -> Pixels:
     """Read an image as RGB with 8 or 16 bits, as the file has them; otherwise as `read_image`.
 
     Raises:
-        DataError: missing, empty, damaged, or not an image.
+        DataError: missing, empty, damaged, too large, or not an image.
     """
     data = read_bytes(path)
+    check_size(path, data, max_pixels)
     if _is_heif(data):
         return _decode_heif(path, data)
     if data.startswith(_PNG):
@@ -151,6 +159,16 @@ def read_levels(path: str | Path, warnings: list[str] | None = None) -> Pixels:
         raise DataError(path, f"its pixels are {image.dtype}; whole numbers of 8 or 16 bits can be read")
     image = rgb_of_bgr(image)
     return _as_avif_says(image, data) if _is_avif(data) else image
+
+
+def check_size(path: str | Path, data: bytes, max_pixels: int) -> None:
+    """Refuse an image file before memory is taken for its picture.
+
+    Raises:
+        DataError: it claims more than `max_pixels`.
+    """
+    if (pixels := claimed_pixels(data)) > max_pixels:
+        raise DataError(path, too_many(pixels, max_pixels))
 
 
 def rgb_of_bgr(image: np.ndarray) -> Pixels:

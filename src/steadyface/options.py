@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TypedDict
 
 from steadyface.errors import ConfigError
+from steadyface.image_size import MOST_PIXELS
 from steadyface.models import DEFAULT_MODEL
 from steadyface.stabilizer import DEFAULT_STABILIZER
 from steadyface.tracking import TrackerConfig
 from steadyface.video import DEFAULT_FPS, SQUARE, check_pixels, check_span
 
 _NUMBERS: dict[str, type] = {
-    **dict.fromkeys(("lag", "max_faces", "threads"), Integral),
+    **dict.fromkeys(("lag", "max_faces", "threads", "max_pixels"), Integral),
     **dict.fromkeys(("min_face", "min_score", "min_detection", "fps", "start", "end"), Real),
 }
 
@@ -56,6 +57,8 @@ class TrackingOptions:
         start: Seconds of each input at which to begin; times stay those of the input.
         end: Seconds of each input at which to stop. Left out: its end; a camera then runs until Ctrl-C.
         pixels: square, the picture as a player shows it; or coded, which keeps oblong pixels as they are.
+        max_pixels: Pixels of the largest picture that is decoded; of a larger one the size is told, and it is
+            not read. Increasing it reads larger pictures, but a small file may then ask for much memory.
 
     Raises:
         ConfigError: `fps` or `threads` is not positive, a score is not between 0 and 1, or `end` is not after
@@ -79,6 +82,7 @@ class TrackingOptions:
     start: float = 0.0
     end: float | None = None
     pixels: str = SQUARE
+    max_pixels: int = MOST_PIXELS
 
     def __post_init__(self) -> None:
         for name, kind in _NUMBERS.items():
@@ -89,6 +93,8 @@ class TrackingOptions:
             raise ConfigError(f"fps must be positive, got {self.fps}")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"threads must be at least 1, got {self.threads}")
+        if self.max_pixels < 1:
+            raise ConfigError(f"max_pixels must be at least 1, got {self.max_pixels}")
         for name in ("min_score", "min_detection"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1:
@@ -115,6 +121,7 @@ class TrackingKeywords(TypedDict, total=False):
     start: float
     end: float | None
     pixels: str
+    max_pixels: int
 
 
 def check_keywords(options: Mapping[str, object]) -> None:

@@ -63,7 +63,9 @@ class Pipeline:
             VideoError, DataError: the source cannot be opened or holds no frame in that part.
         """
         options = self.options
-        return open_frames(source, options.fps, options.start, options.end, options.pixels)
+        return open_frames(
+            source, options.fps, options.start, options.end, options.pixels, options.max_pixels
+        )
 
     def each_by_itself(self) -> Pipeline:
         """Return a pipeline with the same networks that takes each frame by itself."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from steadyface.errors import DataError
 from steadyface.files import read_bytes, reading
-from steadyface.images import SUFFIXES, Pixels, is_heif, rgb_of_bgr
+from steadyface.image_size import MOST_PIXELS
+from steadyface.images import SUFFIXES, Pixels, check_size, is_heif, rgb_of_bgr
 from steadyface.quiet import quiet_opencv
 
 VIDEO = "video"
@@ -92,6 +93,7 @@ class Pages:
     Args:
         path: of the file.
         kind: `WEBP` or `TIFF`.
+        max_pixels: as of `read_image`.
 
     Attributes:
         count: number of frames.
@@ -99,11 +101,12 @@ class Pages:
         damage: None, or what is missing.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or its frames are too large.
     """
 
-    def __init__(self, path: Path, kind: str) -> None:
+    def __init__(self, path: Path, kind: str, max_pixels: int = MOST_PIXELS) -> None:
         self.path, self._kind, self._data = path, kind, read_bytes(path)
+        check_size(path, self._data, max_pixels)
         self.seconds: list[float] | None = None
         self.damage: str | None = None
         if kind == TIFF:

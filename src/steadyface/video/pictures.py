@@ -12,6 +12,7 @@ import numpy as np
 
 from steadyface.arrays import Frame
 from steadyface.errors import DataError, VideoError
+from steadyface.image_size import MOST_PIXELS
 from steadyface.images import (
     HEIF_SUFFIXES,
     SUFFIXES,
@@ -52,6 +53,7 @@ class ImageSequence(Frames):
         path: of an image or a folder; other files in the folder are ignored.
         fps: frame rate; image n is at n / fps seconds. An animated WebP has times of its own.
         start, end: seconds; the images from start on and before end are read.
+        max_pixels: number of pixels of the largest picture that is decoded.
 
     Attributes:
         width, height: px, of the first image; the others may differ.
@@ -65,9 +67,15 @@ class ImageSequence(Frames):
     """
 
     def __init__(
-        self, path: str | Path, fps: float = DEFAULT_FPS, start: float = 0.0, end: float | None = None
+        self,
+        path: str | Path,
+        fps: float = DEFAULT_FPS,
+        start: float = 0.0,
+        end: float | None = None,
+        max_pixels: int = MOST_PIXELS,
     ) -> None:
         check_span(start, end)
+        self._max_pixels = max_pixels
         self.start, self.end = start, end
         self.path, self.fps = Path(path), float(positive("fps", fps))
         self._lost: list[tuple[int, DataError]] = []
@@ -78,7 +86,7 @@ class ImageSequence(Frames):
         else:
             self._images = [self.path]
             kind = kind_of_pages(self.path)
-            self._pages = Pages(self.path, kind) if kind else None
+            self._pages = Pages(self.path, kind, max_pixels) if kind else None
             if self._pages and self._pages.damage:
                 self.damage = f"{self.path}: {self._pages.damage}"
         self._choose()
@@ -151,7 +159,7 @@ class ImageSequence(Frames):
         if self._pages is not None:
             return next(self._pages(number, number + 1))
         path = self._images[number]
-        return None if path.suffix.lower() in _EIGHT_BITS else read_levels(path)
+        return None if path.suffix.lower() in _EIGHT_BITS else read_levels(path, max_pixels=self._max_pixels)
 
     def _read(self) -> Iterator[VideoFrame]:
         if self._pages is not None:
@@ -175,7 +183,7 @@ class ImageSequence(Frames):
 
     def _image(self, path: Path) -> Frame:
         warnings: list[str] = []
-        image = read_image(path, self.levels, warnings)
+        image = read_image(path, self.levels, warnings, self._max_pixels)
         self._doubtful += [f"{path.name}: {warning}" for warning in warnings[:1]]
         return image
 

@@ -12,6 +12,7 @@ from typing import Any
 import av
 
 from steadyface.errors import SteadyfaceError, VideoError
+from steadyface.image_size import MOST_PIXELS, too_many
 from steadyface.video.clock import Clock
 from steadyface.video.container import (
     Pipe,
@@ -64,6 +65,7 @@ class VideoReader(Frames):
             and keep their times and numbers. A file is decoded from the key frame before start.
         pixels: `square` scales the width of a picture whose pixels are coded as oblong, as a player does;
             `coded` keeps them.
+        max_pixels: number of pixels of the largest picture that is decoded.
 
     Attributes:
         width, height: px, of the upright frames.
@@ -77,10 +79,15 @@ class VideoReader(Frames):
     _container: Any = None
 
     def __init__(
-        self, source: str | Path, start: float = 0.0, end: float | None = None, pixels: str = SQUARE
+        self,
+        source: str | Path,
+        start: float = 0.0,
+        end: float | None = None,
+        pixels: str = SQUARE,
+        max_pixels: int = MOST_PIXELS,
     ) -> None:
         check_span(start, end)
-        self.pixels = check_pixels(pixels)
+        self.pixels, self._max_pixels = check_pixels(pixels), max_pixels
         self._source, self.start, self.end = local(source), start, end
         self._stop_at = math.inf if end is None else end
         self._pipe = Pipe() if str(source) == STDIN else None
@@ -134,6 +141,11 @@ class VideoReader(Frames):
         if stream.codec_context is None:
             convert = f"convert it first: ffmpeg -i {self.path.name} -c:v libx264 converted.mp4"
             raise VideoError(self.path, f"no decoder for this kind of video; {convert}")
+        pixels = stream.codec_context.width * stream.codec_context.height
+        if pixels > self._max_pixels:
+            raise VideoError(self.path, too_many(pixels, self._max_pixels))
+        padded = 2 * self._max_pixels + 65_536  # of a later frame that differs, in whole blocks
+        stream.codec_context.options = {"max_pixels": str(padded)}
         large = is_large(stream.codec_context.width, stream.codec_context.height)
         stream.thread_type = "AUTO" if large else "NONE"
         self.fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
@@ -300,6 +312,8 @@ class VideoReader(Frames):
         size = self.coded_size
         if self.pixels == SQUARE:
             size = shown_size(*size, self._stream.sample_aspect_ratio)
+        if size[0] * size[1] > self._max_pixels:  # by its oblong pixels
+            raise VideoError(self.path, too_many(size[0] * size[1], self._max_pixels))
         if has_sixteen_bits(frame):
             self.levels = find_levels(frame, None if self._live else self._source)
         self._to_rgb = RgbConverter(*size, self.levels)
@@ -312,6 +326,7 @@ def open_frames(
     start: float = 0.0,
     end: float | None = None,
     pixels: str = SQUARE,
+    max_pixels: int = MOST_PIXELS,
 ) -> VideoReader | ImageSequence:
     """Open a video or .gif, an image, a folder of images, a URL, a pipe or a camera.
 
@@ -320,13 +335,18 @@ def open_frames(
         fps: frame rate of images; a video has its own.
         start, end: seconds; the frames from start on and before end are read.
         pixels: square or coded, as of `VideoReader`.
+        max_pixels: number of pixels of the largest picture that is decoded.
 
     Raises:
-        VideoError, DataError: the source cannot be opened, or holds no frame in that part.
+        VideoError, DataError: the source cannot be opened, is too large, or holds no frame in that part.
         ConfigError: `fps` is not positive, `end` is not after `start`, or another kind of pixels.
     """
     source = local(source)
     images = not is_url(source) and (Path(source).is_dir() or is_image(Path(source)))
-    frames = ImageSequence(source, fps, start, end) if images else VideoReader(source, start, end, pixels)
+    frames = (
+        ImageSequence(source, fps, start, end, max_pixels)
+        if images
+        else VideoReader(source, start, end, pixels, max_pixels)
+    )
     frames.identity = identify(source)
     return frames
