@@ -19,7 +19,7 @@ FINDER = FinderConfig(input_size=64, widths=(8, 8, 8), blocks=(0, 1, 0))
 HOURGLASS = HourglassConfig(input_size=64, stacks=2, features=16, unit="wide", output="logits")
 
 
-@pytest.mark.parametrize("config", [SMALL, HOURGLASS])
+@pytest.mark.parametrize("config", [SMALL, HOURGLASS, replace(SMALL, uncertainty=8)])
 def test_weights_rebuild_their_own_network(config: LandmarkConfig, tmp_path: Path) -> None:
     net = build_network(config).half().float().eval()  # what float16 can hold comes back exactly
     save_network(net, tmp_path / "net.safetensors")
@@ -28,6 +28,16 @@ def test_weights_rebuild_their_own_network(config: LandmarkConfig, tmp_path: Pat
     images = torch.rand(2, 3, 64, 64) * 255
     assert torch.equal(net.log_heatmaps(images), again.log_heatmaps(images))
     assert build_from(*describe(config)).config == config
+
+
+def test_a_head_of_visibility_is_not_taken_over(tmp_path: Path) -> None:
+    net = CompactNet(replace(SMALL, uncertainty=8)).half().float()
+    save_network(net, tmp_path / "net.safetensors")
+    plain, wider = CompactNet(SMALL), CompactNet(replace(SMALL, uncertainty=16))
+    images = torch.rand(1, 3, 64, 64) * 255
+    for other in (plain, wider):
+        start_from(other, tmp_path / "net.safetensors")
+        torch.testing.assert_close(other.eval()(images), net.eval()(images))
 
 
 def test_a_finders_weights_rebuild_it(tmp_path: Path) -> None:

@@ -34,6 +34,23 @@ def test_profiles_lose_the_ends_of_their_brows_and_are_split_by_person(tmp_path:
     assert not {sample.photo for sample in training} & {sample.photo for sample in validation}
 
 
+def test_visibility_is_what_codes_or_annotations_say(tmp_path: Path) -> None:
+    codes = np.resize([0, 1, 2], 68)
+    write(tmp_path, "aflw80", ["a.jpg"], points=FACE[None], visibility=codes[None])
+    (coded,) = find_extra(tmp_path, "aflw80")
+    np.testing.assert_array_equal(coded.visible, codes == 2)
+    half = FACE.copy()
+    half[[*range(9, 17), *range(42, 48)]] = np.nan
+    write(tmp_path, "profiles", ["b.jpg"], points=half[None])
+    (profile,) = find_extra(tmp_path, "profiles")
+    assert (profile.visible[[0, 8, 30, 36]] == 1).all()
+    assert (profile.visible[[16, 9, 42, 47]] == 0).all()
+    write(tmp_path, "helen256", ["c_1.jpg"], points=half[None])
+    (frontal,) = find_extra(tmp_path, "helen256")
+    assert np.isnan(frontal.visible[[16, 42]]).all()
+    assert np.nansum(frontal.visible) == 68 - 14
+
+
 def test_fgnet_keeps_what_agrees_with_ibug_and_the_whole_faces_box(tmp_path: Path) -> None:
     points = FACE.copy()
     points[markup.SEVEN_TALKING_FACE] = FACE[markup.SEVEN]

@@ -33,9 +33,12 @@ def sequences(folder: Path) -> Path:
     return folder
 
 
+TINY = Path(__file__).parents[1] / "checkpoints" / "tiny.safetensors"
+
 Arguments = Callable[[Path], list[object]]
 COMMANDS: dict[str, Arguments] = {
     "track": lambda photo: [photo / "face.png"],
+    "fit-uncertainty": lambda photo: [TINY, "--data", photo],
     "label": lambda photo: [photo / "face.png"],
     "train": lambda photo: ["smoke", "--data", photo],
     "make-sequences": lambda photo: [photo / "face.png"],

@@ -22,6 +22,7 @@ Network = LandmarkNet | FinderNet
 
 _PREFIX = "steadyface."
 _LARGEST = 4096  # of the numbers of a configuration
+_HEAD = "uncertainty."
 _CONFIGS: dict[str, type[CompactConfig] | type[HourglassConfig] | type[FinderConfig]] = {
     "compact": CompactConfig,
     "hourglass": HourglassConfig,
@@ -98,13 +99,19 @@ def _check_size(kind: str, config: str, shapes: Mapping[str, tuple[int, ...]]) -
 def start_from(net: Network, path: str | Path) -> None:
     """Copy a file's weights into a network of the same widths; input size and number of blocks may differ.
 
+    A head of visibility and error is left out: it fits only the weights that it was made for.
+
     Raises:
         WeightsError: not such a file, or a network of other widths.
     """
+    state = load_network(path).state_dict()
     try:
-        kept = net.load_state_dict(load_network(path).state_dict(), strict=False)
+        kept = net.load_state_dict(
+            {key: value for key, value in state.items() if not key.startswith(_HEAD)}, strict=False
+        )
     except RuntimeError as error:
         raise WeightsError(f"{path}: {error}") from error
-    other = [*kept.unexpected_keys, *(key for key in kept.missing_keys if "refine" not in key)]
+    missing = [key for key in kept.missing_keys if "refine" not in key and not key.startswith(_HEAD)]
+    other = [*kept.unexpected_keys, *missing]
     if other:
         raise WeightsError(f"{path}: not the weights of such a network: {other[0]}")

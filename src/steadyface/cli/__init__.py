@@ -36,7 +36,7 @@ app = App(
 
 _COMMANDS = (
     *("tracking:track", "corpus:corpus", "live:live", "reports:report", "tracking:demo", "networks:models"),
-    *("networks:train", "networks:label", "networks:export"),
+    *("networks:train", "networks:fit_uncertainty", "networks:label", "networks:export"),
     *("benchmarks:predict", "benchmarks:score", "benchmarks:evaluate", "reports:evaluate_report"),
     *("fitting:make_sequences", "fitting:fit_stabilizer", "fitting:fit_picture"),
 )

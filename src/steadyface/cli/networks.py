@@ -1,7 +1,8 @@
-"""Commands for networks: list, train, label, export."""
+"""Commands for networks: list, train, fit their uncertainty, label, export."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -101,6 +102,27 @@ def train(
         report=lambda line: print(line, flush=True),
     )
     print(best)
+    return 0
+
+
+def fit_uncertainty(checkpoint: Path, *, data: Path, out: Path) -> int:
+    """Teach a trained network which of its points are visible and how far off each may be.
+
+    Adds a small head to a compact network, whose points stay exactly as they are.
+
+    Parameters
+    ----------
+    checkpoint
+        A .safetensors file written by `steadyface train`. A head that it has is replaced.
+    data
+        Folder that holds 300w/ and, if you have them, profiles, aflw80 and helen256 in extra/
+        (docs/training.md).
+    out
+        The .safetensors file.
+    """
+    uncertainty = import_extra("steadyface.training.uncertainty", "train")
+    report = partial(print, flush=True)
+    print(uncertainty.fit_uncertainty(checkpoint, data, out, report=report))
     return 0
 
 

@@ -1,15 +1,16 @@
 """Faces that 300-W lacks: profiles, closed eyes, children, small faces; with a part of the points, or none.
 
 Each set is a folder with `images/` and `points.npz`, which holds `names` (N), `points` (N, 68, 2) in 0-based
-image px, NaN where not annotated, and for some sets `person` (N).
+image px, NaN where not annotated, and for some sets `person` (N) and `visibility` (N, 68).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from steadyface import markup
 from steadyface.arrays import FacePoints, FaceStack, Frame
@@ -30,6 +31,7 @@ PARTS = ("profiles", "closed_eyes", "fgnet", "aflw80", "helen256")
 
 _BROW_ENDS = [17, 21, 22, 26]
 _INDEX = "points.npz"
+_VISIBLE = 2  # code of a point in sight; 0 is hidden by the face, 1 by an object, as the pictures show
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,7 @@ class ExtraSample:
         part: one of `PARTS`.
         person: who it is, or else which photograph: validation splits by it.
         box: (x0, y0, x1, y1) of the face, image px; None leaves that of the annotated points.
+        visible: 1 for a point in sight, 0 for one that the face or an object hides, NaN where nobody said.
     """
 
     image_path: Path
@@ -49,6 +52,7 @@ class ExtraSample:
     part: str
     person: str
     box: tuple[float, float, float, float] | None = None
+    visible: Float[np.ndarray, "68"] = field(default_factory=lambda: np.full(markup.COUNT, np.nan))
 
     @property
     def photo(self) -> str:
@@ -95,17 +99,32 @@ def find_extra(root: str | Path, part: str) -> list[ExtraSample]:
     folder = Path(root) / part
     if not folder.is_dir():
         return []
-    names, points, people = _read(folder / _INDEX)
+    names, points, people, codes = _read(folder / _INDEX)
+    visible = _visibility(part, points, codes)
     if part == "profiles":
         points[:, _BROW_ENDS] = np.nan
     elif part == "helen256":
         people = [name.rsplit("_", 1)[0] for name in people]  # NAME_1 and NAME_2 are of one photograph
-    faces = zip(names, points, people, strict=True)
-    samples = [ExtraSample(folder / "images" / name, face, part, person) for name, face, person in faces]
+    samples = [
+        ExtraSample(folder / "images" / name, face, part, person, visible=seen)
+        for name, face, person, seen in zip(names, points, people, visible, strict=True)
+    ]
     if part == "closed_eyes":
         return samples
     samples = [sample for sample in samples if not np.isnan(sample.points).all()]
     return [_from_fgnet(sample) for sample in samples] if part == "fgnet" else samples
+
+
+def _visibility(part: str, points: FaceStack, codes: np.ndarray) -> Float[np.ndarray, "n 68"]:
+    """Read `ExtraSample.visible`: from codes if there are any, else annotated points are in sight.
+
+    Of a profile, the points that mirror annotated ones are hidden by the head itself.
+    """
+    if codes.size:
+        return np.where(codes == _VISIBLE, 1.0, 0.0)
+    annotated = ~np.isnan(points).any(axis=-1) & (part != "fgnet")
+    hidden = annotated[:, markup.FLIP] & ~annotated & (part == "profiles")
+    return np.where(annotated, 1.0, np.where(hidden, 0.0, np.nan))
 
 
 def _from_fgnet(sample: ExtraSample) -> ExtraSample:
@@ -117,13 +136,19 @@ def _from_fgnet(sample: ExtraSample) -> ExtraSample:
     return replace(sample, points=agreeing, box=(x0, y0, x1, y1))
 
 
-def _read(path: Path) -> tuple[list[str], FaceStack, list[str]]:
-    """Names of the images, points (all NaN where the file has none) and people (else the photographs)."""
+def _read(path: Path) -> tuple[list[str], FaceStack, list[str], np.ndarray]:
+    """Names of the images, points (all NaN where the file has none), people (else the photographs), codes.
+
+    The codes of visibility, (N, 68), are empty where the file has none.
+    """
     arrays = read_arrays(path, "a file of annotated faces")
     with reading(path, "a file of annotated faces"):
         names = [str(name) for name in arrays["names"]]
         points = arrays.get("points", np.full((len(names), markup.COUNT, 2), np.nan))
         people = arrays.get("person", np.array([Path(name).stem for name in names]))
+        codes = arrays.get("visibility", np.zeros((len(names), 0)))
         if points.shape != (len(names), markup.COUNT, 2) or len(people) != len(names):
             raise ValueError(f"points of shape {points.shape}, {len(people)} people, {len(names)} names")
-    return names, points.astype(float), [str(person) for person in people]
+        if codes.shape not in ((len(names), 0), points.shape[:2]):
+            raise ValueError(f"visibility of shape {codes.shape} for {len(names)} names")
+    return names, points.astype(float), [str(person) for person in people], codes

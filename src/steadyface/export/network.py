@@ -20,8 +20,6 @@ from steadyface.export.writing import OPSET, Form, write
 from steadyface.nets import FinderNet
 from steadyface.nets.graph import FinderGraph, LandmarkGraph
 
-OUTPUTS = ("points", "scores", "covariances", "logits")
-
 _LONGEST = 1 << 14  # px of a finder's frame
 
 
@@ -53,7 +51,7 @@ def _trace_landmarks(net: nn.Module, name: str, method: str) -> Source:
     model = _to_onnx(
         graph,
         {"crops": torch.zeros(2, size, size, 3, dtype=torch.uint8)},
-        OUTPUTS,
+        graph.outputs,
         {"crops": {0: torch.export.Dim("batch", min=1, max=1024)}},
         "68 facial landmarks; trained on 300-W, for research use only",
     )

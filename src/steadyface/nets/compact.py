@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from steadyface.errors import ConfigError
 from steadyface.nets.blocks import LITE0_STAGES, Merge, conv_bn, lite0_stages, refine
+from steadyface.nets.uncertainty import UncertaintyHead
 
 _SKIPS = (1, 2, 4)  # the stages whose outputs, at strides 4, 8 and 16, the decoder meets again
 
@@ -29,6 +30,7 @@ class CompactConfig:
         landmarks: number of heatmaps.
         widths: channels of the decoder at strides 4, 8, 16 and 32.
         blocks: residual blocks of the decoder at strides 4, 8, 16 and 32, where it can afford them.
+        uncertainty: width of the head for visibility and error; 0 means none.
     """
 
     input_size: int = 128
@@ -36,6 +38,7 @@ class CompactConfig:
     landmarks: int = 68
     widths: tuple[int, int, int, int] = (96, 96, 128, 160)
     blocks: tuple[int, int, int, int] = (0, 0, 0, 0)
+    uncertainty: int = 0
     output: ClassVar[str] = "logits"
 
     def __post_init__(self) -> None:
@@ -85,9 +88,18 @@ class CompactNet(nn.Module):
         self.up8 = Merge(w16, skips[1], w8, b8)
         self.up4 = Merge(w8, skips[0], w4, b4)
         self.head = nn.Conv2d(w4, config.landmarks, kernel_size=1)
+        self.uncertainty: UncertaintyHead | None = None
+        if config.uncertainty:
+            self.uncertainty = UncertaintyHead(w8, config.landmarks, config.uncertainty)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch maps h w"]:
         """Compute log-heatmaps, up to a constant per map, of RGB crops with values 0…255."""
+        return self.head(self.decode(images)[1])
+
+    def decode(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> tuple[Float[Tensor, "batch _ _ _"], Float[Tensor, "batch _ _ _"]]:
+        """Compute the decoder's features at strides 8 and 4; `head` makes log-heatmaps of the latter."""
         x = self.stem((images - 127.0) / 128.0)
         skips = []
         for i, stage in enumerate(self.stages):
@@ -95,9 +107,8 @@ class CompactNet(nn.Module):
             if i in _SKIPS:
                 skips.append(x)
         x = self.up16(self.refine(self.neck(x)), skips[2])
-        x = self.up8(x, skips[1])
-        x = self.up4(x, skips[0])
-        return self.head(x)
+        half = self.up8(x, skips[1])
+        return half, self.up4(half, skips[0])
 
     def log_heatmaps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch maps h w"]:
         """Same as `forward`; every landmark network has this method."""

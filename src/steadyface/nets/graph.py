@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from steadyface import heatmap
 from steadyface.geometry import change_grid
 from steadyface.nets import LandmarkNet
+from steadyface.nets.compact import CompactNet
 from steadyface.nets.finder import STRIDE, FinderNet
+from steadyface.nets.uncertainty import UncertaintyHead, gather, summarise
 
 MOST_BOXES = 64
 """Boxes that a finder's graph returns at most."""
@@ -22,20 +24,38 @@ _REACH = 1  # cells around a peak that its decoder looks at, and in which it has
 class LandmarkGraph(nn.Module):
     """Landmark network with the decoder of its heatmaps.
 
-    Input `crops`: (B, S, S, 3) RGB uint8. Outputs: `points` (B, 68, 2) crop px, `scores` (B, 68),
-    `covariances` (B, 68, 2, 2) crop px², and `logits` (B, 68, h, w), the log-heatmaps, for other decoders.
+    Input `crops`: (B, S, S, 3) RGB uint8. Outputs, in the order of `outputs`: `points` (B, 68, 2) crop px,
+    `scores` (B, 68), `covariances` (B, 68, 2, 2) crop px², and `logits` (B, 68, h, w), the log-heatmaps, for
+    other decoders. A network with a head of visibility and error has `visible` (B, 68) before `logits`, and
+    its covariances are those of the points' errors; without, they are the spreads of the heatmaps' peaks.
     """
 
     def __init__(self, net: LandmarkNet, method: str = heatmap.DEFAULT_METHOD) -> None:
         super().__init__()
         self.net, self.method = net, method
+        told = ("visible",) if isinstance(net, CompactNet) and net.uncertainty is not None else ()
+        self.outputs = ("points", "scores", "covariances", *told, "logits")
 
-    def forward(self, crops: UInt8[Tensor, "batch size size 3"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        logits = self.net.log_heatmaps(crops.permute(0, 3, 1, 2).float())
-        sigma = self.net.config.sigma
-        read = heatmap.decode_logits(logits, sigma=sigma, method=self.method, finite=True)
+    def forward(self, crops: UInt8[Tensor, "batch size size 3"]) -> tuple[Tensor, ...]:
+        images = crops.permute(0, 3, 1, 2).float()
+        if isinstance(self.net, CompactNet) and self.net.uncertainty is not None:
+            return self._with_uncertainty(self.net, self.net.uncertainty, images)
+        logits = self.net.log_heatmaps(images)
+        read = self._decode(logits)
         scale = self.net.config.input_size / self.net.config.map_size
         return change_grid(read.points, scale), read.scores, read.covariances * scale**2, logits
+
+    def _with_uncertainty(self, net: CompactNet, head: UncertaintyHead, images: Tensor) -> tuple[Tensor, ...]:
+        (features, last), cells = net.decode(images), net.config.map_size
+        logits = net.head(last)
+        read = self._decode(logits)
+        visible, factor = head(gather(features, read, cells), summarise(read, cells))
+        factor = factor * (net.config.input_size / 100)
+        points = change_grid(read.points, net.config.input_size / cells)
+        return points, read.scores, factor @ factor.mT, visible.sigmoid(), logits
+
+    def _decode(self, logits: Tensor) -> heatmap.Decoded:
+        return heatmap.decode_logits(logits, sigma=self.net.config.sigma, method=self.method, finite=True)
 
 
 class FinderGraph(nn.Module):

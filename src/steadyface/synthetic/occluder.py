@@ -120,7 +120,7 @@ def crossing(
     """
     rng = np.random.default_rng(seed)
     eyes = float(interocular(face))
-    image, opacity = _SHAPES[kind](eyes, skin, rng)
+    image, opacity = draw_object(kind, eyes, skin, rng)
     box = bounding_box(face)
     middle = (box[:2] + box[2:]) / 2
     lift = rng.uniform(-0.2, 0.2) * eyes
@@ -133,7 +133,22 @@ def crossing(
     across = opacity.shape[1] * math.cos(turned) + opacity.shape[0] * math.sin(turned)
     velocity = towards * (float(box[2] - box[0]) + across) / seconds
     begin = middle + np.array([0.0, lift]) - velocity * (start + seconds / 2)
-    return Occluder(np.round(image).clip(0, 255).astype(np.uint8), opacity, begin, velocity, float(angle))
+    return Occluder(image, opacity, begin, velocity, float(angle))
+
+
+def draw_object(
+    kind: OccluderKind, eyes: float, skin: Colour, rng: np.random.Generator
+) -> tuple[Frame, Opacity]:
+    """Draw an object's image and its opacity; the sizes are those of `crossing`.
+
+    Args:
+        kind: of object.
+        eyes: inter-ocular distance of the face it is for, px.
+        skin: RGB, of a hand.
+        rng: of its texture.
+    """
+    image, opacity = _SHAPES[kind](eyes, skin, rng)
+    return np.round(image).clip(0, 255).astype(np.uint8), opacity
 
 
 def _warped(
