@@ -77,7 +77,7 @@ def test_a_packet_and_a_question_for_a_name_are_counted(code: str, places: Place
 
 def test_track_sends_nothing_and_leaves_only_its_results(clip: str, places: Places) -> None:
     assert_nothing_sent(places.run("track", clip, "--out", "out"))
-    assert places.written() == {"out/clip.npz", "out/clip.overlay.mp4"}
+    assert places.written() == {"out/clip.npz", "out/clip.meta.json", "out/clip.overlay.mp4"}
     places.assert_clean()
 
 
