@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Int, UInt8, UInt16
 
-from steadyface.arrays import Crop, Frame
+from steadyface.arrays import Frame
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.files import read_bytes, reading, write_bytes
 from steadyface.geometry import Affine, Region
@@ -270,15 +270,18 @@ def write_image(path: str | Path, image: Frame) -> None:
 
 
 def crop_region(
-    image: Frame, region: Region, size: int, border: int = cv2.BORDER_CONSTANT
-) -> tuple[Crop, Affine]:
+    image: UInt8[np.ndarray, "height width *channels"],
+    region: Region,
+    size: int,
+    border: int = cv2.BORDER_CONSTANT,
+) -> tuple[UInt8[np.ndarray, "side side *channels"], Affine]:
     """Cut a square region out of an image and bring it to `size` × `size` px.
 
     A region much larger than the crop is first averaged over whole blocks, so that no detail aliases; the
     rest is one bilinear warp, without rounding to pixels. Pixels outside the image are black.
 
     Args:
-        image: RGB uint8.
+        image: RGB or grey, uint8.
         region: in image px.
         size: side of the crop, px.
         border: OpenCV's border mode; training uses others too.
@@ -296,7 +299,7 @@ def crop_region(
     return crop, to_crop
 
 
-def crop_grey(image: Frame, region: Region, size: int) -> tuple[UInt8[np.ndarray, "size size"], Affine]:
+def crop_grey(image: Frame, region: Region, size: int) -> tuple[UInt8[np.ndarray, "side side"], Affine]:
     """`crop_region` in grey; only the part of the image under the region becomes grey."""
     height, width = image.shape[:2]
     corners = region.corners
@@ -308,8 +311,8 @@ def crop_grey(image: Frame, region: Region, size: int) -> tuple[UInt8[np.ndarray
 
 
 def _average_blocks(
-    image: Frame, region: Region, block: int, border: int
-) -> tuple[UInt8[np.ndarray, "rows columns 3"], Affine]:
+    image: UInt8[np.ndarray, "height width *channels"], region: Region, block: int, border: int
+) -> tuple[UInt8[np.ndarray, "rows columns *channels"], Affine]:
     """Average the part of the image under the region over block × block px; also the map to its px."""
     height, width = image.shape[:2]
     low = np.floor(region.corners.min(axis=0)).astype(int) - 2 * block
