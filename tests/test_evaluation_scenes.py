@@ -68,18 +68,19 @@ def test_a_filter_that_is_dragged_along_or_late_to_recover_scores_worse() -> Non
     dragged, late = truth.copy(), truth.copy()
     dragged[CROSSING, 17:, 0] += 3 * unit()
     late[30:40] += 4 * unit() / np.sqrt(2)
-    clips = occlusion._clips(prediction, {RAW: truth, STA: dragged})
+    clips = occlusion.clip_distances(prediction, {RAW: truth, STA: dragged})
     assert clips[RAW].uncovered.max() == 0
     assert clips[STA].uncovered.mean() == pytest.approx(3)
     assert clips[STA].covered.max() == clips[STA].after.max() == 0
-    after = occlusion._clips(prediction, {RAW: truth, STA: late})[STA].after
+    after = occlusion.clip_distances(prediction, {RAW: truth, STA: late})[STA].after
     assert after.mean() == pytest.approx(4 * 5 / 25)  # frames 35 to 39 of 35 to 59
 
 
 def test_quantile_is_over_all_clips_together() -> None:
     parts = [np.zeros(50), np.concatenate([np.zeros(49), [10.0]])]
-    assert occlusion._figures(parts) == pytest.approx((0.1, 0.1))  # the 99 % point is 1 % above a zero
-    assert np.isnan(occlusion._figures([np.zeros(0)])).all()
+    # The 99 % point is 1 % above a zero.
+    assert occlusion.mean_and_quantile(parts) == pytest.approx((0.1, 0.1))
+    assert np.isnan(occlusion.mean_and_quantile([np.zeros(0)])).all()
 
 
 def test_without_a_covered_landmark_only_the_nrmse_is_there() -> None:

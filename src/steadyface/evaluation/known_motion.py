@@ -105,7 +105,7 @@ class MotionBenchmark(SceneBenchmark):
 
     def score(self, predictions: Iterable[tuple[str, Prediction]], scope: Scope) -> MotionResults:
         """Compute a row per method."""
-        clips: dict[Method, list[_Clip]] = {}
+        clips: dict[Method, list[ClipFigures]] = {}
         errors: dict[str, dict[str, float]] = {}
         by_landmark, path = [], None
         for name, prediction in predictions:
@@ -113,7 +113,7 @@ class MotionBenchmark(SceneBenchmark):
             biased = with_constant_bias(prediction.truth, outputs[RAW])
             errors[name] = {}
             for method, points in outputs.items():
-                clip = _clip(points, prediction.truth, biased)
+                clip = clip_figures(points, prediction.truth, biased)
                 clips.setdefault(method, []).append(clip)
                 errors[name][method.label] = clip.nrmse_interocular
             by_landmark.append(landmark_errors(prediction.truth, outputs))
@@ -135,7 +135,7 @@ MOTION = MotionBenchmark(
 
 
 @dataclass(frozen=True)
-class _Clip:
+class ClipFigures:
     """Figures of one method on one clip.
 
     Args:
@@ -153,13 +153,14 @@ class _Clip:
     blink_depths: list[float]
 
 
-def _clip(points: FaceSequence, truth: FaceSequence, biased: FaceSequence) -> _Clip:
+def clip_figures(points: FaceSequence, truth: FaceSequence, biased: FaceSequence) -> ClipFigures:
+    """Compare points with the truth, and with `biased`, which has the raw points' constant errors."""
     eyes = np.asarray(metrics.interocular(truth))
     jitter, speed = (
         100 * np.linalg.norm(np.diff(path, axis=0), axis=-1).mean(axis=-1) / eyes[1:]
         for path in (points - truth, truth)
     )
-    return _Clip(
+    return ClipFigures(
         float(np.mean(metrics.nrmse_interocular(points, biased))),
         jitter,
         speed < RESTING_SPEED,
@@ -168,7 +169,7 @@ def _clip(points: FaceSequence, truth: FaceSequence, biased: FaceSequence) -> _C
     )
 
 
-def _row(method: Method, clips: Sequence[_Clip], raw_depth: float) -> MotionRow:
+def _row(method: Method, clips: Sequence[ClipFigures], raw_depth: float) -> MotionRow:
     jitter = np.concatenate([clip.jitter for clip in clips])
     still = np.concatenate([clip.still for clip in clips])
     depth = _mean([depth for clip in clips for depth in clip.blink_depths])

@@ -95,10 +95,10 @@ class OcclusionBenchmark(SceneBenchmark):
 
     def score(self, predictions: Iterable[tuple[str, Prediction]], scope: Scope) -> OcclusionResults:
         """Compute a row per kind of object and method."""
-        clips: dict[OccluderKind, dict[Method, list[_Clip]]] = {}
+        clips: dict[OccluderKind, dict[Method, list[ClipDistances]]] = {}
         errors: dict[str, dict[str, float]] = {}
         for name, prediction in predictions:
-            parts = _clips(prediction, dict(trajectories(prediction, scope.run.decoder)))
+            parts = clip_distances(prediction, dict(trajectories(prediction, scope.run.decoder)))
             by_method = clips.setdefault(OccluderKind(prediction.group), {})
             for method, clip in parts.items():
                 by_method.setdefault(method, []).append(clip)
@@ -121,7 +121,7 @@ OCCLUSION = OcclusionBenchmark(
 
 
 @dataclass(frozen=True)
-class _Clip:
+class ClipDistances:
     """Distances by one method on one clip, % of the inter-ocular distance."""
 
     frames: int
@@ -131,7 +131,10 @@ class _Clip:
     after: Float[np.ndarray, "c"]
 
 
-def _clips(prediction: Prediction, outputs: Mapping[Method, FaceSequence]) -> dict[Method, _Clip]:
+def clip_distances(
+    prediction: Prediction, outputs: Mapping[Method, FaceSequence]
+) -> dict[Method, ClipDistances]:
+    """Measure distances of each method's points, `RAW` among them, from the true positions."""
     covered, truth = prediction.covered, prediction.truth
     crossed = np.flatnonzero(covered.any(axis=1))
     first, last = (crossed[0], crossed[-1]) if len(crossed) else (len(truth), len(truth))
@@ -143,15 +146,17 @@ def _clips(prediction: Prediction, outputs: Mapping[Method, FaceSequence]) -> di
     for method, points in outputs.items():
         off = 100 * np.linalg.norm(points - biased, axis=-1) / eyes
         sight = during[:, None] & ~covered
-        clips[method] = _Clip(len(off), float(off.mean()), off[sight], off[covered], off[after].ravel())
+        clips[method] = ClipDistances(
+            len(off), float(off.mean()), off[sight], off[covered], off[after].ravel()
+        )
     return clips
 
 
-def _row(occluder: OccluderKind, method: Method, clips: Sequence[_Clip]) -> OcclusionRow:
+def _row(occluder: OccluderKind, method: Method, clips: Sequence[ClipDistances]) -> OcclusionRow:
     frames = sum(clip.frames for clip in clips)
-    uncovered, uncovered_q99 = _figures([clip.uncovered for clip in clips])
-    covered, covered_q99 = _figures([clip.covered for clip in clips])
-    after, after_q99 = _figures([clip.after for clip in clips])
+    uncovered, uncovered_q99 = mean_and_quantile([clip.uncovered for clip in clips])
+    covered, covered_q99 = mean_and_quantile([clip.covered for clip in clips])
+    after, after_q99 = mean_and_quantile([clip.after for clip in clips])
     return OcclusionRow(
         items=len(clips),
         found=frames,
@@ -168,7 +173,7 @@ def _row(occluder: OccluderKind, method: Method, clips: Sequence[_Clip]) -> Occl
     )
 
 
-def _figures(parts: Sequence[Float[np.ndarray, "n"]]) -> tuple[float, float]:
+def mean_and_quantile(parts: Sequence[Float[np.ndarray, "n"]]) -> tuple[float, float]:
     """Mean and 99 % quantile of all parts together; NaN without a value."""
     values = np.concatenate(parts)
     if not len(values):
