@@ -12,8 +12,8 @@ import pytest
 from people import at, walk
 
 from steadyface.landmarker import Landmarker
-from steadyface.tracking import TrackedFace, Tracker, TrackerConfig
-from steadyface.tracking.shots import CutDetector
+from steadyface.tracking import CutConfig, TrackedFace, Tracker, TrackerConfig
+from steadyface.tracking.shots import CutDetector, Transition
 
 QUICK_SEARCH = TrackerConfig(redetect_seconds=0.12)
 
@@ -60,9 +60,13 @@ def faded(count: int, first: int, frames: int) -> list[np.ndarray]:
     return [(whole + blend * (wall - whole)).astype(np.uint8) for blend in blends]
 
 
+VANISHING = CutConfig(dissolve_novelty=1.0)
+"""A fade stands for any way in which a face vanishes, and is no dissolve."""
+
+
 class TestCoasting:
     def test_a_lost_face_coasts_with_falling_scores_and_is_then_dropped(self) -> None:
-        frames = run(faded(30, 5, 6), TrackerConfig(grace_seconds=0.2))
+        frames = run(faded(30, 5, 6), TrackerConfig(grace_seconds=0.2, cuts=VANISHING))
         last = max(index for index, faces in enumerate(frames) if visible(faces))
         assert last < 12  # it is lost within a frame of having vanished
         shown = [faces for faces in frames[last + 1 :] if faces]
@@ -75,7 +79,7 @@ class TestCoasting:
         assert (np.diff(means) < 0).all()
 
     def test_without_grace_it_is_dropped_at_once(self) -> None:
-        frames = run(faded(20, 5, 6), TrackerConfig(grace_seconds=0.0))
+        frames = run(faded(20, 5, 6), TrackerConfig(grace_seconds=0.0, cuts=VANISHING))
         assert not any(coasting(faces) for faces in frames)
         assert visible(frames[0]) == [0]
         assert frames[-1] == []
@@ -89,14 +93,14 @@ class TestCoasting:
 class TestReturn:
     def test_within_memory_under_its_id(self) -> None:
         images = [*faded(16, 4, 4), *faded(16, 4, 4)[::-1]]
-        frames = run(images)
+        frames = run(images, TrackerConfig(cuts=VANISHING))
         assert visible(frames[0]) == visible(frames[-1]) == [0]
         assert any(not visible(faces) for faces in frames)
         assert {face.face_id for faces in frames for face in faces} == {0}
 
     def test_later_under_a_new_id(self) -> None:
         images = [*faded(16, 4, 5), *faded(16, 4, 5)[::-1]]
-        frames = run(images, TrackerConfig(memory_seconds=0.2, grace_seconds=0.2))
+        frames = run(images, TrackerConfig(memory_seconds=0.2, grace_seconds=0.2, cuts=VANISHING))
         assert visible(frames[0]) == [0]
         assert visible(frames[-1]) == [1]
 
@@ -187,7 +191,7 @@ class TestCuts:
         other = 255 - np.roll(people.wall(), 90, axis=1)
         after = [np.hstack([other[:, :240], image[:, 240:]]) for image in before]
         cuts = CutDetector()
-        assert [cuts.step(image) for image in [*before, *after]].count(True) == 1
+        assert [cuts.step(image) for image in [*before, *after]].count(Transition.CUT) == 1
         frames = run([*before, *after])
         right = id_at(frames[0], 360)
         assert [id_at(faces, 360) for faces in frames] == [right] * 16

@@ -1,4 +1,4 @@
-"""Cuts are detected in their frame; motion, exposure, flashes and black frames are not cuts."""
+"""Cuts and dissolves are detected in their frames; motion, exposure, flashes and black are none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scenes
 
-from steadyface.tracking.shots import CutDetector
+from steadyface.tracking.shots import CutDetector, Transition
 
 
 def landscape(seed: int, width: int = 1600, height: int = 540) -> np.ndarray:
@@ -27,7 +27,33 @@ def pan(seed: int, starts: list[float]) -> list[np.ndarray]:
 
 def cuts(images: list[np.ndarray]) -> list[int]:
     detector = CutDetector()
-    return [index for index, image in enumerate(images) if detector.step(image)]
+    return [index for index, image in enumerate(images) if detector.step(image) is Transition.CUT]
+
+
+def dissolves(images: list[np.ndarray]) -> list[int]:
+    detector = CutDetector()
+    return [index for index, image in enumerate(images) if detector.step(image) is Transition.DISSOLVE]
+
+
+def blend(first: list[np.ndarray], second: list[np.ndarray]) -> list[np.ndarray]:
+    shares = np.arange(1, len(first) + 1) / (len(first) + 1)
+    return [
+        cv2.addWeighted(a, 1 - share, b, share, 0) for share, a, b in zip(shares, first, second, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+@pytest.mark.parametrize("length", [6, 14, 30, 60])
+def test_a_dissolve_is_detected_up_to_its_last_frame(length: int, repeated: bool) -> None:
+    """Also where every fifth frame is shown twice, as where film becomes video."""
+    before, after = pan(length, [100.0] * (9 + length)), pan(length + 70, [200.0] * (9 + length))
+    images = [*before[:9], *blend(before[9:], after[:length]), *after[length:]]
+    shown = [i for i in range(len(images)) for _ in range(2 if repeated and i % 5 == 3 else 1)]
+    found = [shown[index] for index in dissolves([images[i] for i in shown])]
+    alone = 9 + length  # number of the first frame that shows the new shot alone
+    assert found[0] <= alone - length / 4
+    assert set(range(found[0], alone + 1)) <= set(found)
+    assert found[-1] <= alone + 2
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -45,7 +71,9 @@ def test_every_picture_of_an_unrelated_series_is_a_cut() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_fast_pan_is_no_cut(seed: int) -> None:
     speed = np.minimum(np.arange(20) * 12.0, 70.0)  # up to a ninth of the width per frame
-    assert cuts(pan(seed, list(np.cumsum(speed)))) == []
+    images = pan(seed, list(np.cumsum(speed)))
+    assert cuts(images) == []
+    assert dissolves(images) == []
 
 
 @pytest.mark.parametrize("gain", [1.3, 2.0, 4.0, 20.0])
@@ -72,18 +100,19 @@ def test_black_between_two_shots_does_not_hide_the_cut() -> None:
 def test_a_large_moving_face_is_no_cut() -> None:
     close = [scene.image for scene in scenes.scene(0.8, zoom=4.5)]
     assert cuts(close) == []
+    assert dissolves(close) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 500), (500, 2), (2160, 3840)])
 def test_frames_of_any_size(shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     detector = CutDetector()
-    assert [detector.step(noise) for _ in range(3)] == [False] * 3
+    assert [detector.step(noise) for _ in range(3)] == [Transition.NONE] * 3
 
 
 def test_reset_forgets() -> None:
     detector = CutDetector()
     detector.step(landscape(0))
     detector.reset()
-    assert not detector.step(landscape(1))
-    assert detector.step(landscape(2))
+    assert detector.step(landscape(1)) is Transition.NONE
+    assert detector.step(landscape(2)) is Transition.CUT

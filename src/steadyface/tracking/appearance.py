@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,13 +90,36 @@ def describe(frame: Frame, points: FacePoints, config: AppearanceConfig) -> Appe
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     patch = cv2.warpAffine(frame, patch_to_frame, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     descriptor = cv2.resize(patch, (cells, cells), interpolation=cv2.INTER_AREA).astype(float).ravel()
-    descriptor -= descriptor.mean()
-    return descriptor / max(float(np.linalg.norm(descriptor)), 1e-9)
+    return _normalised(descriptor)
 
 
 def appearance_distance(one: Appearance, other: Appearance) -> float:
     """Compute 1 - the cosine of two descriptors, from 0 to 2."""
     return 1.0 - float(one @ other)
+
+
+def quarter_distance(one: Appearance, other: Appearance) -> float:
+    """Smallest distance of the quarters of two descriptors, each without its own mean.
+
+    Something that covers a part of the face leaves a quarter as it is; another face leaves none.
+    """
+    return min(
+        appearance_distance(_normalised(quarter), _normalised(other_quarter))
+        for quarter, other_quarter in zip(_quarters(one), _quarters(other), strict=True)
+    )
+
+
+def _quarters(appearance: Appearance) -> list[np.ndarray]:
+    cells = math.isqrt(len(appearance) // 3)
+    square, half = appearance.reshape(cells, cells, 3), cells // 2
+    return [
+        part.ravel() for rows in (square[:half], square[half:]) for part in (rows[:, :half], rows[:, half:])
+    ]
+
+
+def _normalised(values: Appearance) -> Appearance:
+    values = values - values.mean()
+    return values / max(float(np.linalg.norm(values)), 1e-9)
 
 
 def _unoccluded(frame: Frame, points: FaceStack, config: TrackerConfig) -> Bool[np.ndarray, "faces"]:

@@ -66,8 +66,11 @@ class AppearanceConfig:
             fewer true faces, but notices later that a track has drifted to somebody else.
         max_change: distance between successive frames above which the change counts as sudden. Increasing it
             tolerates fast turns, but misses exchanges of one face for another.
-        unchanged: distance below which a face counts as unchanged across a cut. Increasing it keeps tracks
-            through partial cuts, but may carry a track on to another shot's face.
+        unchanged: distance below which a face counts as unchanged across a cut or dissolve. Increasing it
+            keeps tracks through partial cuts, but may carry a track on to another shot's face.
+        identical: distance of a quarter of the face below which it is the same at a possible cut. Increasing
+            it keeps the ids of faces that jerk or are covered suddenly, but may carry an id on to the face of
+            another shot of like framing.
     """
 
     cells: int = 8
@@ -77,6 +80,7 @@ class AppearanceConfig:
     max_distance: float = 0.3
     max_change: float = 0.3
     unchanged: float = 0.1
+    identical: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,17 @@ class CutConfig:
             cuts during motion.
         base_novelty: novelty that is always expected. Increasing it tolerates sudden motion, but misses cuts.
         initial_novelty: novelty expected at the start of a shot; same effect there.
+        possible_novelty: novelty, more than `ratio` times that of recent frames, from which on a frame is a
+            cut if the faces in it change too. Increasing it misses cuts between shots of like framing, but
+            ends fewer tracks of faces that jerk.
+        dissolve_novelty: novelty of the end of a dissolve against its beginning. Increasing it misses
+            dissolves between similar pictures, but takes less motion for one.
+        straightness: least length of the line from the beginning to the end over that of the path between, up
+            to 1. Increasing it misses dissolves between moving pictures, but takes less motion for one.
+        min_quarter: least part of the path in each quarter of a dissolve. Increasing it misses dissolves
+            that begin and end slowly, but takes fewer jumps for one.
+        min_progress: fraction of its mean pace below which a dissolve stands still. Increasing it ends
+            dissolves that slow down too early, but others less often too late.
         window: number of recent frames. Increasing it tolerates irregular motion, but misses cuts after it.
         flat_deviation: standard deviation of the grey levels below which a frame is blank and skipped.
             Increasing it skips fades too, but also dark and foggy shots.
@@ -188,6 +203,11 @@ class CutConfig:
     ratio: float = 3.5
     base_novelty: float = 0.02
     initial_novelty: float = 0.06
+    possible_novelty: float = 0.03
+    dissolve_novelty: float = 0.05
+    straightness: float = 0.95
+    min_quarter: float = 0.1
+    min_progress: float = 0.3
     window: int = 5
     flat_deviation: float = 4.0
     white_level: float = 250.0

@@ -1,8 +1,10 @@
-"""Detection of cuts between shots, from a few thousand pixels of each frame."""
+"""Detection of cuts and dissolves between shots, from a few thousand pixels of each frame."""
 
 from __future__ import annotations
 
 from collections import deque
+from enum import Enum, auto
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -14,9 +16,25 @@ from steadyface.tracking.config import CutConfig
 Thumbnail = Float[np.ndarray, "rows columns"]
 """Grey levels of a small, blurred copy of a frame."""
 
+_WINDOWS = (4, 8, 16, 32, 64)
+"""Lengths in frames of the dissolves that are looked for; longer and shorter ones are seen in part."""
+
+_MOST_PAUSES = 1  # frames that a dissolve may stand still, as it does where frames are repeated
+
+
+class Transition(Enum):
+    """Kind of change that a frame brings."""
+
+    NONE = auto()
+    POSSIBLE_CUT = auto()
+    """A sudden but small change: a cut if the faces change too, between two shots of like framing."""
+    DISSOLVE = auto()
+    """A frame of a dissolve, up to its last one, which shows the new shot alone."""
+    CUT = auto()
+
 
 class CutDetector:
-    """Detects frames that begin another shot.
+    """Detects frames that begin another shot, and dissolves.
 
     The novelty of a frame is 1 - r, where r is the correlation of its middle with the best-fitting part of
     the last frame, or the other way round: panning and changes of exposure are not novel. A cut is one frame
@@ -29,33 +47,42 @@ class CutDetector:
 
     def __init__(self, config: CutConfig | None = None) -> None:
         self.config = config or CutConfig()
+        self._dissolves = DissolveDetector(self.config)
         self.reset()
 
     def reset(self) -> None:
         """Forget all frames."""
         self._last: Thumbnail | None = None
-        self._recent: deque[float] = deque(maxlen=self.config.window)
         self._flash_frames = 0
+        self.begin_shot()
 
-    def step(self, frame: Frame) -> bool:
-        """Test whether the frame begins another shot; the first frame does not.
+    def begin_shot(self) -> None:
+        """Forget the changes before the last frame, which begins a shot."""
+        self._recent: deque[float] = deque(maxlen=self.config.window)
+        self._dissolves.reset()
+
+    def step(self, frame: Frame) -> Transition:
+        """Classify the change from the last frame; the first frame brings none.
 
         Args:
             frame: RGB uint8 (H, W, 3), of any size; it may change.
         """
         config, now = self.config, self._thumbnail(frame)
         if _deviation(now) < config.flat_deviation or self._is_flash(now):
-            return False
+            return Transition.NONE
         last, self._last = self._last, now
         if last is None:
-            return False
-        novelty = self._novelty(last, now)
+            return Transition.NONE
+        novelty = _novelty(last, now, config)
         recent = max(self._recent, default=config.initial_novelty)
         if novelty > config.min_novelty and novelty > config.ratio * (config.base_novelty + recent):
-            self._recent.clear()
-            return True
+            self.begin_shot()
+            return Transition.CUT
         self._recent.append(novelty)
-        return False
+        if self._dissolves.step(now):
+            return Transition.DISSOLVE
+        sudden = novelty > config.possible_novelty and novelty > config.ratio * recent
+        return Transition.POSSIBLE_CUT if sudden else Transition.NONE
 
     def _is_flash(self, now: Thumbnail) -> bool:
         growth = 0.0 if self._last is None else self._saturated(now) - self._saturated(self._last)
@@ -75,21 +102,75 @@ class CutDetector:
         small = cv2.resize(grey, (config.width, config.height), interpolation=cv2.INTER_AREA)
         return cv2.GaussianBlur(small.astype(np.float32), (0, 0), config.blur)
 
-    def _novelty(self, last: Thumbnail, now: Thumbnail) -> float:
-        """1 - the best correlation of one thumbnail's middle within the other."""
-        correlation = self._correlation(last, now)
-        if correlation <= 1.0 - self.config.base_novelty:
-            correlation = max(correlation, self._correlation(now, last))
-        return 1.0 - correlation
 
-    def _correlation(self, template: Thumbnail, within: Thumbnail) -> float:
-        height, width = template.shape
-        rows, columns = round(height * self.config.template), round(width * self.config.template)
-        y, x = (height - rows) // 2, (width - columns) // 2
-        middle = np.ascontiguousarray(template[y : y + rows, x : x + columns])
-        if _deviation(middle) < 1.0:
-            return 0.0  # the correlation of a flat picture is undefined
-        return float(cv2.matchTemplate(within, middle, cv2.TM_CCOEFF_NORMED).max())
+class DissolveDetector:
+    """Detects dissolves: pictures that change much, and all the time in one direction.
+
+    A blend (1 - a)·A + a·B of two shots moves on a straight line from A to B as a grows, while those of
+    a moving camera or object turn: after they have moved by the size of their details, their changes have
+    nothing in common. A window of frames is a dissolve if its two ends differ, the polyline through its
+    quarters is hardly longer than the line between the ends, and no quarter stands still, as beside a cut.
+    A dissolve lasts while the pictures go on along that line.
+
+    Args:
+        config: the limits.
+    """
+
+    def __init__(self, config: CutConfig) -> None:
+        self.config = config
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all pictures."""
+        self._pictures: deque[Thumbnail] = deque(maxlen=_WINDOWS[-1] + 1)
+        self._count = self._pauses = 0
+        self._step: Thumbnail | None = None
+
+    def step(self, now: Thumbnail) -> bool:
+        """Test whether the next picture belongs to a dissolve."""
+        self._pictures.append(now)
+        self._count += 1
+        if self._step is None:
+            due = (window for window in _WINDOWS if self._count % max(1, window // 8) == 0)
+            self._step = next((step for window in due if (step := self._dissolve(window)) is not None), None)
+            return self._step is not None
+        progress = float(((now - self._pictures[-2]) * self._step).sum() / np.square(self._step).sum())
+        self._pauses = self._pauses + 1 if progress < self.config.min_progress else 0
+        if self._pauses > _MOST_PAUSES:
+            self.reset()
+        return self._step is not None
+
+    def _dissolve(self, window: int) -> Thumbnail | None:
+        """Mean step per frame of a dissolve over the last `window` frames; None if there is none."""
+        if len(self._pictures) <= window:
+            return None
+        corners = [self._pictures[-1 - window + i * window // 4] for i in range(5)]
+        quarters = [float(np.linalg.norm(after - before)) for before, after in pairwise(corners)]
+        whole = corners[-1] - corners[0]
+        if float(np.linalg.norm(whole)) < self.config.straightness * sum(quarters):
+            return None
+        if min(quarters) < self.config.min_quarter * sum(quarters):
+            return None
+        novel = _novelty(corners[0], corners[-1], self.config) > self.config.dissolve_novelty
+        return whole / window if novel else None
+
+
+def _novelty(last: Thumbnail, now: Thumbnail, config: CutConfig) -> float:
+    """1 - the best correlation of one thumbnail's middle within the other."""
+    correlation = _correlation(last, now, config)
+    if correlation <= 1.0 - config.base_novelty:
+        correlation = max(correlation, _correlation(now, last, config))
+    return 1.0 - correlation
+
+
+def _correlation(template: Thumbnail, within: Thumbnail, config: CutConfig) -> float:
+    height, width = template.shape
+    rows, columns = round(height * config.template), round(width * config.template)
+    y, x = (height - rows) // 2, (width - columns) // 2
+    middle = np.ascontiguousarray(template[y : y + rows, x : x + columns])
+    if _deviation(middle) < 1.0:
+        return 0.0  # the correlation of a flat picture is undefined
+    return float(cv2.matchTemplate(within, middle, cv2.TM_CCOEFF_NORMED).max())
 
 
 def _deviation(picture: Thumbnail) -> float:

@@ -13,7 +13,13 @@ from jaxtyping import Float
 from steadyface.arrays import Box, FacePoints, Frame
 from steadyface.geometry import Region, bounding_box, face_size
 from steadyface.motion import Displacements
-from steadyface.tracking.appearance import Appearance, Observation, appearance_distance, describe
+from steadyface.tracking.appearance import (
+    Appearance,
+    Observation,
+    appearance_distance,
+    describe,
+    quarter_distance,
+)
 from steadyface.tracking.config import AppearanceConfig, MotionConfig, TrackerConfig
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
 from steadyface.tracking.skin import FaceView
@@ -207,6 +213,16 @@ class Track:
             return False
         appearance = describe(frame, self.last.raw_points, config)
         return appearance_distance(self.last_appearance, appearance) < config.unchanged
+
+    def is_identical(self, appearance: Appearance, config: AppearanceConfig) -> bool:
+        """Whether a quarter of the face, or more, is as in the last frame."""
+        return self.last_appearance is not None and (
+            quarter_distance(self.last_appearance, appearance) < config.identical
+        )
+
+    def shows_itself(self, appearance: Appearance, config: AppearanceConfig) -> bool:
+        """Whether a descriptor is much as the face's own on the average."""
+        return self.appearance_known and (appearance_distance(self.appearance, appearance) < config.unchanged)
 
     def learn(self, observation: Observation, seconds: float, config: TrackerConfig) -> Track:
         """Update the state for recognition with an observation that no other face can hide.

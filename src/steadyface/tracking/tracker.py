@@ -24,7 +24,7 @@ from steadyface.tracking.matching import assign, find_occluder, near_others, sam
 from steadyface.tracking.parts import FaceFilter, as_seconds, check_parts
 from steadyface.tracking.prefetch import LandmarkPrefetcher, Regions
 from steadyface.tracking.roi import region_change
-from steadyface.tracking.shots import CutDetector
+from steadyface.tracking.shots import CutDetector, Transition
 from steadyface.tracking.skin import FaceView, first_view, next_view
 from steadyface.tracking.track import Match, Track, TrackedFace
 from steadyface.tracking.verifier import FaceVerifier, is_face
@@ -93,6 +93,7 @@ class Tracker:
         self._next_id = 0
         self._seconds: float | None = None
         self._far_steps = 0
+        self._dissolve_id: int | None = None
         self._restart()
 
     def _restart(self, tracks: Sequence[Track] = ()) -> None:
@@ -125,11 +126,14 @@ class Tracker:
         if next_frame is not None and not isinstance(next_frame, VideoFrame):
             raise ConfigError(f"next_frame must be a VideoFrame, got {type(next_frame).__name__}")
         seconds = self._advance(seconds, by_reader=next_frame is not None)
-        if self._cuts.step(frame):
-            limits = self.config.appearance
-            self._restart([track for track in self._tracks if track.is_unchanged(frame, limits)])
-        landmarks = self._predict(frame, seconds, next_frame)
-        matches = self._match(observe(frame, landmarks, self.config), seconds)
+        transition = self._cuts.step(frame)
+        self._begin_shot(frame, transition)
+        observations = observe(frame, self._predict(frame, seconds, next_frame), self.config)
+        if transition is Transition.DISSOLVE:
+            observations = self._keep_themselves(observations)
+        elif transition is Transition.POSSIBLE_CUT:
+            observations = self._keep_identical(frame, observations)
+        matches = self._match(observations, seconds)
         matches = self._verify(frame, matches, seconds)
         if self._detection_due(matches, seconds):
             matches = self._detect(frame, matches, seconds)
@@ -137,10 +141,57 @@ class Tracker:
         room = self.config.max_faces - len(faces)
         return sorted([*faces, *self._coast(seconds)[:room]], key=lambda face: face.face_id)
 
+    def _begin_shot(self, frame: Frame, transition: Transition) -> None:
+        """Forget the tracks that a cut ends, and in each frame of a dissolve those that began in it.
+
+        So no point of a dissolve's last frame, which shows the new shot alone, depends on the others. The new
+        faces have the same ids in all frames of a dissolve.
+        """
+        if transition is Transition.CUT:
+            limits = self.config.appearance
+            self._restart([track for track in self._tracks if track.is_unchanged(frame, limits)])
+        if transition is not Transition.DISSOLVE:
+            self._dissolve_id = None
+        elif self._dissolve_id is None:
+            self._dissolve_id = self._next_id
+        else:
+            self._next_id = self._dissolve_id
+            self._restart([track for track in self._tracks if track.face_id < self._next_id])
+
+    def _keep_themselves(self, observations: list[Observation]) -> list[Observation]:
+        """In a dissolve, forget the tracks whose faces are no longer as they were on the average."""
+        limits = self.config.appearance
+        pairs = [
+            (track, observation)
+            for track, observation in zip(self._tracks, observations, strict=True)
+            if track.shows_itself(observation.appearance, limits)
+        ]
+        if len(pairs) < len(observations):
+            self._restart([track for track, _ in pairs])
+        return [observation for _, observation in pairs]
+
+    def _keep_identical(self, frame: Frame, observations: list[Observation]) -> list[Observation]:
+        """At a possible cut, forget the tracks in whose regions another face is.
+
+        A region without a face tells nothing, nor does a track whose face was never seen whole.
+        """
+        limits = self.config.appearance
+        pairs = [
+            (track, observation)
+            for track, observation in zip(self._tracks, observations, strict=True)
+            if track.last_appearance is None
+            or track.is_identical(observation.appearance, limits)
+            or self._verifier.confidence(frame, observation.points) < self.config.confirm
+        ]
+        if len(pairs) < len(observations):
+            self._restart([track for track, _ in pairs])
+            self._cuts.begin_shot()
+        return [observation for _, observation in pairs]
+
     def _advance(self, seconds: float | None, by_reader: bool) -> float:
         """Set the time, and forget the tracks lost more than `memory_seconds` ago.
 
-        Slides, whose times a reader knows, may stand for long; a times of a caller as far apart are in ms.
+        Slides, whose times a reader knows, may stand for long; times of a caller so far apart are in ms.
         """
         before = self._seconds
         if seconds is None:
