@@ -1,10 +1,12 @@
 """Peak memory of `steadyface track` on one and on ten minutes of 1080p video.
 
     python benchmarks/memory.py [MINUTES ...]
+    python benchmarks/memory.py --smooth [MINUTES ...]
 
 The bundled portrait is filmed for ten seconds at 1920 × 1080 and 25 frames/s; its packets are repeated to the
 wanted length. Each length is tracked by a fresh process, overlay and all; peaks are
-read from Linux, since `getrusage` would count the parent's.
+read from Linux, since `getrusage` would count the parent's. With --smooth there is no video: a face that
+wanders, at 25 frames/s, is smoothed as by `sta-offline`, which keeps its belief about every frame.
 """
 
 from __future__ import annotations
@@ -30,6 +32,26 @@ summary = track_clip(Path(sys.argv[1]), Path(sys.argv[2]), build())
 status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
 print(int(status.split()[0]) / 1024, summary, sep="\\t")
 """
+
+SMOOTH = """
+import sys
+from pathlib import Path
+import numpy as np
+from steadyface.stabilizer import load_stabilizer
+frames, rng = int(sys.argv[1]), np.random.default_rng(0)
+way = rng.normal(0, 1, (frames, 1, 2)).cumsum(axis=0)
+points = rng.uniform(0, 200, (68, 2)) + way + rng.normal(0, 0.5, (frames, 68, 2))
+load_stabilizer("sta").smooth(points, np.arange(frames) / 25, np.full((frames, 68), 0.9))
+status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
+print(int(status.split()[0]) / 1024)
+"""
+
+
+def smooth(lengths: list[float]) -> None:
+    for minutes in lengths:
+        command = [sys.executable, "-c", SMOOTH, str(round(minutes * 60 * FPS))]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        print(f"{minutes:g} min of one face, smoothed: peak {float(done.stdout):.0f} MB", flush=True)
 
 
 def main(lengths: list[float]) -> None:
@@ -66,4 +88,5 @@ def repeat(take: Path, times: int, path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    main([float(argument) for argument in sys.argv[1:]] or [1.0, 10.0])
+    given = [float(argument) for argument in sys.argv[1:] if argument != "--smooth"] or [1.0, 10.0]
+    (smooth if "--smooth" in sys.argv else main)(given)
