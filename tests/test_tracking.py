@@ -116,6 +116,15 @@ def test_the_stabiliser_starts_anew_after_a_loss() -> None:
     assert [dt is None for dt, _ in recorder.calls] == [True, False, True, False]
 
 
+@pytest.mark.parametrize("weights", ["tiny", "compact"])
+def test_a_still_picture_gives_still_points(weights: str) -> None:
+    """In 8 bits too, where each other crop gives other points."""
+    tracker, image = Tracker(Landmarker(weights, threads=1)), scenes.frames(1)[0]
+    faces = [tracker.step(image)[0] for _ in range(10)]
+    for before, after in pairwise(faces[4:]):
+        np.testing.assert_array_equal(after.raw_points, before.raw_points)
+
+
 def test_reset_forgets() -> None:
     tracker = Tracker()
     first = [tracker.step(image) for image in scenes.frames(3)]

@@ -137,9 +137,15 @@ class TestRegion:
     def test_it_follows_large_changes_at_once_and_small_ones_slowly(self, points: np.ndarray) -> None:
         region = face_region(points)
         far = face_region(points + np.array([60, 0]))
-        near = face_region(points + np.array([0.5, 0]))
+        near = face_region(points + np.array([0.012 * region.side, 0]))
         assert smooth_region(region, far, CONFIG.roi).x == pytest.approx(far.x)
-        assert 0.1 < (smooth_region(region, near, CONFIG.roi).x - region.x) / 0.5 < 0.25
+        assert 0.1 < (smooth_region(region, near, CONFIG.roi).x - region.x) / (near.x - region.x) < 0.3
+
+    def test_it_rests_below_the_hold(self, points: np.ndarray) -> None:
+        region = face_region(points)
+        for shift in (0.0, 0.004, -0.009):
+            near = face_region(points + np.array([shift * region.side, 0]))
+            assert smooth_region(region, near, CONFIG.roi) == region
 
 
 class TestUpdate:

@@ -138,6 +138,8 @@ class RoiConfig:
     Args:
         min_gain: fraction of a small change that is followed per frame, 0 to 1. Increasing it follows slow
             motion more closely, but passes the landmarks' noise on to the next crop.
+        hold: change up to which the region stays as it is. Increasing it keeps the crops of resting faces
+            still, but centres those of slow faces less well.
         full_change: change over which the gain rises by 1. Increasing it smooths larger motion, but lets the
             region lag behind it.
         dead_zone: predicted shift up to which the region is not moved ahead, sides. Increasing it keeps the
@@ -147,6 +149,7 @@ class RoiConfig:
     """
 
     min_gain: float = 0.15
+    hold: float = 0.01
     full_change: float = 0.1
     dead_zone: float = 0.04
     prefetch_tolerance: float = 0.1

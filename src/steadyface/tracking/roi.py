@@ -30,8 +30,12 @@ def smooth_region(old: Region, new: Region, config: RoiConfig) -> Region:
     """Move a region towards a new one: slowly by small changes, which are noise, at once by large ones.
 
     Equation: old + g · (new - old) with g = min(1, `min_gain` + change / `full_change`); sides geometrically.
+    Below `hold` the region stays as it is, so that the points of a still picture come to rest.
     """
-    gain = min(1.0, config.min_gain + region_change(old, new) / config.full_change)
+    change = region_change(old, new)
+    if change < config.hold:
+        return old
+    gain = min(1.0, config.min_gain + change / config.full_change)
     side = old.side * (new.side / old.side) ** gain
     roll = old.roll + gain * _turn(old, new)
     return Region(old.x + gain * (new.x - old.x), old.y + gain * (new.y - old.y), side, roll)
