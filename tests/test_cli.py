@@ -651,7 +651,7 @@ class TestFitStabilizer:
             (bad, file, [], "still_b_0.npz: not a sequence"),
             (good, file, ["--kind", "magic"], "sta, sta-paper, moving-average"),
             (good, file, ["--components", 0], "at least 1, got 0"),
-            (good, file, ["--fps", 0], "must be positive, got 0.0"),
+            (good, file, ["--fps", 0], "must be positive and finite, got 0.0"),
             (good, file, ["--smooth", "nan"], "only midpoint may be inf, got nan, 10 and 1"),
             (good, file, ["--delay", "inf"], "only midpoint may be inf, got 8, inf and 1"),
             (good, file, ["--midpoint", -1], "must be at least 0"),
