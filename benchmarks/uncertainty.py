@@ -97,7 +97,10 @@ def main(data: str, weights: Sequence[str]) -> None:
         profiles = list(extra_faces(landmarker, Path(data), "profiles"))
         aflw = list(extra_faces(landmarker, Path(data), "aflw80", one_in=8))
         print(f"\n{name}\n")
-        print_coverage(helen, profiles, [face for faces in objects.values() for face in faces])
+        print_coverage(
+            {"HELEN test": helen, "profiles": profiles, "AFLW": aflw},
+            [face for faces in objects.values() for face in faces],
+        )
         print_objects(objects)
         print_sight({"HELEN test": helen, "profiles": profiles, "AFLW": aflw})
 
@@ -166,11 +169,10 @@ def away_from(thing: Occluder, image: Frame, points: FacePoints) -> Float[np.nda
     return np.asarray(distance[y, x], float)
 
 
-def print_coverage(helen: Sequence[Seen], profiles: Sequence[Seen], objects: Sequence[Covered]) -> None:
+def print_coverage(sets: dict[str, list[Seen]], objects: Sequence[Covered]) -> None:
     everything = np.ones(markup.COUNT, bool)
     rows = {
-        "HELEN test": [face.errors(everything) for face in helen],
-        "profiles": [face.errors(everything) for face in profiles],
+        **{name: [face.errors(everything) for face in faces] for name, faces in sets.items()},
         "with an object": [face.hidden.errors(everything) for face in objects],
         "behind it": [face.hidden.errors(face.covered) for face in objects],
         "beside it": [face.hidden.errors(~face.covered) for face in objects],
