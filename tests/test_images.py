@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from steadyface.errors import ConfigError, DataError
 from steadyface.geometry import Region, box_of_pixels
-from steadyface.images import SUFFIXES, as_rgb, crop_region, read_image, resize_to, write_image
+from steadyface.images import SUFFIXES, as_rgb, crop_grey, crop_region, read_image, resize_to, write_image
 
 angles = st.floats(-math.pi, math.pi)
 
@@ -244,6 +244,16 @@ class TestCropShowsWhatTheMapSays:
         assert len(errors) > 30
         # Levels, each 1 px of the image: ½ for either of two roundings, block/64 per axis for the warp.
         assert np.abs(errors).max() < 1.0 + 2 * block / 64 + 0.01
+
+    @pytest.mark.parametrize("side", [20.0, 60.0, 150.0])
+    def test_grey(self, side: float) -> None:
+        image = cv2.GaussianBlur(picture(4, (256, 320, 3)), (0, 0), 4.0)
+        for x, y, roll in ((160.0, 130.0, 0.4), (140.5, 125.0, 0.0), (-300.0, 40.0, 0.1)):
+            region = Region(x, y, side, roll)
+            coloured, to_crop = crop_region(image, region, 32)
+            crop, grey_to_crop = crop_grey(image, region, 32)
+            np.testing.assert_allclose(grey_to_crop.matrix, to_crop.matrix, atol=1e-9)
+            assert np.abs(crop.astype(int) - cv2.cvtColor(coloured, cv2.COLOR_RGB2GRAY)).max() <= 3
 
     @pytest.mark.parametrize("times", [2, 5, 8, 9])
     def test_whole_blocks_are_means(self, times: int) -> None:

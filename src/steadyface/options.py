@@ -33,7 +33,7 @@ class TrackingOptions:
         lag: Number of later frames that each point may depend on, with sta. Left out: none, or all with
             sta-offline.
         motion: Measure in the picture how far the skin has moved, for sta and sta-offline: less jitter and
-            less lag, at about a millisecond a face and frame.
+            less lag, at about a millisecond a face and frame. --no-motion filters the points alone.
         decoder: Method that reads points from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or
             dark. Left out: the one built into the network.
         max_faces: Most faces at a time, largest first. A larger number follows more people, but takes time
@@ -67,7 +67,7 @@ class TrackingOptions:
 
     stabilizer: str = DEFAULT_STABILIZER
     lag: int | None = None
-    motion: bool = False
+    motion: bool = True
     decoder: str | None = None
     max_faces: int = TrackerConfig.max_faces
     min_face: float | None = None

@@ -100,7 +100,7 @@ class Pipeline:
             "stabilizer": self.stabilizer.name,
             "lag": self.stabilizer.lag,
             "independent": True if self.options.independent else None,
-            "motion": True if self.options.motion else None,
+            "motion": self.tracker.measures_motion,
             "max_faces": self.options.max_faces,
             "min_face": self.options.min_face,
             "min_score": self.options.min_score,

@@ -68,7 +68,7 @@ class Tracker:
         stabilizer: str | Stabilizer | FaceFilter = DEFAULT_STABILIZER,
         config: TrackerConfig | None = None,
         fps: float = 25.0,
-        motion: bool = False,
+        motion: bool = True,
     ) -> None:
         if not 0 < fps < math.inf:
             raise ConfigError(f"fps must be positive, got {fps}")
@@ -79,7 +79,7 @@ class Tracker:
         self.config, self.fps = TrackerConfig() if config is None else config, fps
         check_parts(self.landmarker, self.detector, stabilizer)
         self.stabilizer, self.stabilizer_name = _causal(stabilizer)
-        self._measures_motion = motion and getattr(self.stabilizer, "uses_motion", False)
+        self.measures_motion = motion and getattr(self.stabilizer, "uses_motion", False)
         finder = self.detector if isinstance(self.detector, FaceFinder) else None
         self._verifier = FaceVerifier(finder or FaceFinder(device=device, threads=threads), self.config)
         self._cuts = CutDetector(self.config.cuts)
@@ -318,7 +318,7 @@ class Tracker:
         self, frame: Frame, track: Track, raw_points: FacePoints
     ) -> tuple[FaceView | None, Displacements | None]:
         """View the face, and compare with the view before, for a stabiliser that takes displacements."""
-        if not self._measures_motion:
+        if not self.measures_motion:
             return None, None
         if track.view is None or track.last is None:
             return first_view(frame, raw_points), None
