@@ -86,7 +86,7 @@ class TestOffline:
         ("name", "lag"), [("sta-offline", None), ("sta-offline", 2), ("sta", 3), ("savitzky-golay", None)]
     )
     def test_the_table_is_that_of_smoothing_the_raw_one(self, name: str, lag: int | None) -> None:
-        tracks = track(scenes.timed(images()), stabilizer=name, lag=lag)
+        tracks = track(scenes.timed(images()), stabilizer=name, lag=lag, motion=False)
         stabilizer = load_stabilizer(name.removesuffix("-offline"))
         expected = raw_tracks().smoothed(stabilizer, lag)
         for column in COLUMNS:
@@ -105,7 +105,7 @@ class TestOffline:
         expected = causal.smoothed(load_stabilizer(), lag, MotionSequence.pack(measured))
         for column in COLUMNS:
             np.testing.assert_array_equal(getattr(tracks, column), getattr(expected, column), column)
-        without = track(scenes.timed(images()), stabilizer=name, lag=lag)
+        without = track(scenes.timed(images()), stabilizer=name, lag=lag, motion=False)
         assert not np.array_equal(tracks.points, without.points)
         assert tracks.jitter() < causal.jitter()
 
@@ -120,8 +120,8 @@ class TestOffline:
 
     def test_no_lag_is_causal(self) -> None:
         frames = scenes.timed(scenes.frames(7))
-        causal = track(frames)
-        none = track(frames, lag=0)
+        causal = track(frames, motion=False)
+        none = track(frames, lag=0, motion=False)
         np.testing.assert_array_equal(none.points, causal.points)
         again = causal.smoothed(load_stabilizer(), lag=0)
         # What is smoothed is the table's float32, of which a step at 500 px is 6e-5.
