@@ -43,7 +43,7 @@ def test_it_is_the_table_that_tracks_would_save(count: int, tmp_path: Path) -> N
     assert loaded.meta == expected.meta
     assert recording.rows == len(loaded)
     for name in COLUMNS:
-        assert np.array_equal(getattr(loaded, name), getattr(expected, name))
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(expected, name))
 
 
 def test_rows_go_to_the_disk_while_it_runs(tmp_path: Path) -> None:

@@ -238,8 +238,8 @@ class TestSavitzkyGolay:
     [
         (lambda: FirstOrder(1.1), "weight of first-order must be from 0 to 1, got 1.1"),
         (lambda: FirstOrder(math.nan), "weight of first-order must be from 0 to 1, got nan"),
-        (lambda: FirstOrder(0.5, fps=0.0), "fps of first-order must be positive, got 0.0"),
-        (lambda: MovingAverage(0), "frames of moving-average must be from 1 to 1e.09, got 0"),
+        (lambda: FirstOrder(0.5, fps=0.0), "fps of first-order must be positive and finite, got 0.0"),
+        (lambda: MovingAverage(0), "frames of moving-average must be from 1 to 10000, got 0"),
         (lambda: SecondOrder(0.5, -0.1), "trend of second-order must be from 0 to 1, got -0.1"),
         (lambda: ConstantVelocity(-1.0, 1.0), "process of constant-velocity"),
         (lambda: ConstantVelocity(1.0, 0.0), "noise of constant-velocity"),

@@ -280,7 +280,7 @@ class TestReadings:
         ({"betas": np.array([0.5, 1.1])}, "range"),
         ({"noise": np.zeros(6)}, "range"),
         ({"walks": np.full((2, 6), -1.0)}, "range"),
-        ({"fps": 0.0}, "fps of sta-paper must be positive, got 0.0"),
+        ({"fps": 0.0}, "fps of sta-paper must be positive and finite, got 0.0"),
         ({"basis": np.ones((6, 6))}, "orthonormal"),
         ({"reading": "median"}, "unknown reading 'median'; choose one of: mean, heaviest, map"),
     ],
