@@ -123,7 +123,7 @@ def test_a_recording_is_a_table(running: Running, tab: ClientConnection, tmp_pat
     (tmp_path / "live.meta.json").write_bytes(about.content)
     tracks = Tracks.load(tmp_path / "live.csv")
     for name in ("points", "raw_points", "scores"):
-        assert np.array_equal(getattr(tracks, name), faces[name])
+        np.testing.assert_array_equal(getattr(tracks, name), faces[name])
     assert tracks.frame.tolist() == list(range(6))
     assert np.allclose(tracks.seconds * scenes.FPS, range(1, 7))
     assert tracks.meta["source"] == "webcam"
