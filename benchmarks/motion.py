@@ -219,7 +219,8 @@ def follow(
         followers = {name: Follower(variant) for name, variant in variants.items()}
         for t, frame in enumerate(islice(frames_of(item.source), count)):
             dt = float(known.seconds[t] - known.seconds[max(t - 1, 0)])
-            for follower in followers.values():
+            first = t % len(followers)  # in turn: the first one has to fetch the picture into the cache
+            for follower in (*list(followers.values())[first:], *list(followers.values())[:first]):
                 follower.step(frame.image, raw[t], dt, scores[t])
         outputs = {name: np.stack(each.outputs) for name, each in followers.items()}
         assert known.motion is not None
