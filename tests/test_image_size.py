@@ -48,7 +48,7 @@ def test_the_header_of_each_kind_is_read(suffix: str) -> None:
         ("a.tif", {"big_tiff": True}),
         ("a.tif", {"save_all": True, "append_images": [Image.new("RGB", (20, 10))] * 2}),
     ],
-    ids=str,
+    ids=["lossless", "exif", "progressive", "big", "pages"],
 )
 def test_other_forms_of_a_kind_too(name: str, options: dict[str, object], tmp_path: Path) -> None:
     assert claimed_pixels(by_pillow(tmp_path / name, **options)) == WIDTH * HEIGHT
