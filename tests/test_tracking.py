@@ -15,7 +15,7 @@ import pytest
 import scenes
 from PIL import Image
 
-from steadyface import metrics
+from steadyface import metrics, track
 from steadyface.demo import portrait
 from steadyface.detector import FaceFinder
 from steadyface.errors import ConfigError
@@ -330,3 +330,8 @@ class TestLeftOut:
         assert tracker.step(scenes.frames(1)[0]) == []
         assert tracker.left_out.refused == 1
         assert 0.9 < tracker.left_out.best_score < 0.9999
+
+
+def test_nothing_else_in_a_noisy_portrait_is_taken_for_a_face() -> None:
+    tracks = track(replace(portrait(), noise=8.0, seconds=0.1))
+    assert tracks.face_ids == [0]
