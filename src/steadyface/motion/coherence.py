@@ -62,10 +62,10 @@ class CoherenceConfig:
             bend to fit an occluder.
     """
 
-    own: float = 0.07
-    own_brows: float = 0.15
-    own_lips: float = 0.25
-    own_lids: float = 0.6
+    own: float = 0.06
+    own_brows: float = 0.12
+    own_lips: float = 0.15
+    own_lids: float = 0.5
     limit: float = 14.0
     gate: float = 3.0
     shift: float = 1.5

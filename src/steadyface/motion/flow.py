@@ -64,7 +64,7 @@ class FlowConfig:
     """
 
     window: int = 21
-    fine_window: int = 11
+    fine_window: int = 9
     levels: int = 1
     back_levels: int = 0
     iterations: int = 6
