@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads would wait for each other in busy loops
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import onnxruntime before steadyface
+
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, also in the processes of tests
 
 from collections.abc import Iterator
 

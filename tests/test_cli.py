@@ -517,7 +517,7 @@ class TestStabilizerOption:
         name: str,
         lag: int | None,
     ) -> None:
-        code, out, err = run(capsys, "track", clip, "--out", tmp_path, *options)
+        code, out, err = run(capsys, "track", clip, "--out", tmp_path, "--no-motion", *options)
         assert (code, err) == (0, [])
         assert "12 frames, 12 with a face (100.0 %), 1 face" in out
         tracks = Tracks.load(tmp_path / "portrait.npz")

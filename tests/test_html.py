@@ -28,24 +28,26 @@ def markup(page: str) -> list[str]:
 
 class TestNames:
     def test_of_a_clip(self, tmp_path: Path) -> None:
-        def page(source: str, other: str, picture: str) -> str:
+        def page(source: str, other: str) -> str:
             tracks = tracks_of(
                 {0: [range(30)], 1: [range(20)]},
                 held={0: [range(30, 33)]},
                 source=source,
+                size=[scenes.WIDTH, scenes.HEIGHT],
                 weights=other,
                 version=other,
                 damage=other,
                 options={"stabilizer": other},
             )
-            clip = scenes.write_clip(tmp_path / picture, scenes.frames(3))
+            clip = scenes.write_clip(tmp_path / source, scenes.frames(33))
             return report_tracks(tracks, tmp_path / "x.html", clip=clip).read_text(encoding="utf-8")
 
-        hostile = page(SCRIPT, QUOTES, "<img src=x onerror=alert(1)>.mp4")
-        assert markup(hostile) == markup(page("talk.mp4", "compact", "talk.mp4"))
+        picture = "<img src=x onerror=alert(1)>.mp4"
+        hostile = page(picture, QUOTES)
+        assert markup(hostile) == markup(page("talk.mp4", "compact"))
         texts = outline_of(hostile).texts
-        assert f"{SCRIPT}: steadyface report" in texts
-        assert texts.count(SCRIPT) == 2  # heading and settings
+        assert f"{picture}: steadyface report" in texts
+        assert texts.count(picture) == 2  # heading and settings
         assert texts.count(QUOTES) == 4
         assert f"steadyface {QUOTES}" in texts
         assert asks_nobody(hostile)

@@ -321,8 +321,11 @@ def recording_process(place: Path) -> Iterator[tuple[subprocess.Popen[str], Path
             connection.send(message(0))
             (folder,) = set(place.iterdir()) - before
             assert list(folder.rglob("*.csv"))
-            yield process, folder
-            process.communicate(timeout=60)
+            try:
+                yield process, folder
+                process.communicate(timeout=60)
+            finally:
+                process.kill()
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])

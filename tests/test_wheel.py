@@ -66,10 +66,10 @@ def test_the_wheel_holds_every_file_of_the_package(installed: Installed) -> None
 def test_types_reach_a_user(installed: Installed, tmp_path: Path) -> None:
     right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
     right.write_text(PROGRAM)
-    wrong.write_text(PROGRAM.replace("jitter", "jiter").replace("track(path)", "track(3)"))
+    wrong.write_text(PROGRAM.replace("jitter", "jiter").replace("track(path)", "track(path, lag='two')"))
     found = installed.mypy(right, wrong)
     assert "right.py" not in found
-    assert 'wrong.py:9: error: Argument 1 to "track" has incompatible type "int"' in found
+    assert 'wrong.py:9: error: Argument "lag" to "track" has incompatible type "str"' in found
     assert 'wrong.py:10: error: "Tracks" has no attribute "jiter"' in found
 
 

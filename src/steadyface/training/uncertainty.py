@@ -25,7 +25,7 @@ from steadyface.checkpoint import load_network, save_network, start_from
 from steadyface.datasets.extra import find_extra
 from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_samples, hold_out
 from steadyface.errors import ConfigError
-from steadyface.files import make_folder
+from steadyface.files import writing
 from steadyface.nets.compact import CompactConfig, CompactNet
 from steadyface.nets.uncertainty import UncertaintyHead
 from steadyface.training.augmentation import Augmentation
@@ -197,7 +197,8 @@ def fit_uncertainty(
         DataError: no faces, or a broken one; or `out` cannot be written.
     """
     net, head = _with_head(checkpoint, fit)
-    make_folder(Path(out).parent)
+    with writing(out):
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
     data = Path(data)
     training, spare = hold_out(find_samples(data / "300w", TRAIN_PARTS))
     faces, judges = load_faces(training), [2 * load_faces(spare)]

@@ -197,6 +197,7 @@ class VideoReader(Frames):
                 self._end = seconds + (float(frame.duration * frame.time_base) or 1 / self.fps)
                 self._number += 1
                 if seconds >= self.start - _ROUNDING:
+                    self.damage = self._damage.line()  # so far
                     yield self._show(frame, self._number - 1, seconds)
             else:
                 whole = True
