@@ -274,7 +274,7 @@ class TrackerConfig:
     """
 
     max_faces: int = 4
-    accept: float = 0.95
+    accept: float = 0.93
     keep: float = 0.8
     confirm: float = 0.35
     redetect_seconds: float = 0.5
