@@ -24,7 +24,9 @@ def coded(tile: np.ndarray) -> tuple[bytes, bytes]:
         stream = out.add_stream("libx265", rate=25, options={"x265-params": "log-level=none", "crf": "4"})
         stream.height, stream.width = tile.shape[:2]
         stream.pix_fmt = "yuv420p"
-        out.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(tile))))
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(tile))
+        frame.pts = 0  # without it the muxer now and then refuses the packet
+        out.mux(stream.encode(frame))
         out.mux(stream.encode())
     with av.open(io.BytesIO(file.getvalue())) as source:
         packet = next(source.demux(video=0))
