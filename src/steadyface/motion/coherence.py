@@ -106,7 +106,8 @@ def combine(
     motion and e_i ~ N(0, E_i) the error of the measurement. The result is the posterior mean and covariance
     of u_i + B_i·c + η_i, with weights of Student's distribution on S_i = E_i + τ_i², and without a
     measurement whose deviation r has rᵀ(S_i + B_i·cov(c)·B_iᵀ)⁻¹r beyond the limit.
-    Exact given the weights; the weights are a fixed point, begun at the best of 26 similarities.
+    Exact given the weights; the weights are a fixed point, begun at what was expected or, where few
+    landmarks agree with that, at the best of 26 similarities.
     Source: Lange, Little and Taylor 1989 (weights).
 
     Args:

@@ -39,7 +39,7 @@ def inverse(packed: Symmetric) -> Symmetric:
     array([ 1., -1.,  2.])
     """
     xx, xy, yy = packed
-    return np.array([yy, -xy, xx]) / (xx * yy - xy * xy)
+    return np.array([yy, -xy, xx]) / determinant(packed)
 
 
 def outer(vectors: Vectors) -> Symmetric:
