@@ -53,7 +53,7 @@ $(MEDIAPIPE)/installed: benchmarks/peers/requirements-mediapipe.txt
 
 $(DEV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[train,export,plots,live,corpus,heif,dev]'
+	$(DEV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[train,export,plots,corpus,heif,dev]'
 	touch $@
 
 # Installed as a user would, not editable: what is not in the wheel is missed here.

@@ -25,6 +25,7 @@ from steadyface import clips, pipeline
 from steadyface.cli import main
 from steadyface.cli.terminal import print_table
 from steadyface.demo import portrait
+from steadyface.errors import ConfigError
 from steadyface.fitting import sequences
 from steadyface.fitting.fit import Pair
 from steadyface.fitting.sequences import load_pair, save_pair
@@ -212,7 +213,22 @@ def test_bad_usage_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
         code, _, err = run(capsys, *arguments)
         assert (code, len(err)) == (2, 1), arguments
     code, _, err = run(capsys, "track", "a.mp4", "--stabilzer", "sta")
-    assert (code, err) == (2, ["steadyface: there is no option --stabilzer (see steadyface --help)"])
+    told = "steadyface: there is no option --stabilzer; did you mean --stabilizer? (see steadyface --help)"
+    assert (code, err) == (2, [told])
+    code, _, err = run(capsys, "models", "small", "large")
+    assert (code, err) == (2, ["steadyface: unexpected: small large (see steadyface --help)"])
+
+
+def test_a_path_is_named_as_it_was_typed() -> None:
+    error = ConfigError.choice("stabilizer", Path("folder/mine"), ["sta", "none"])
+    assert str(error) == "unknown stabilizer 'folder/mine'; choose one of: sta, none"
+
+
+def test_one_is_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "one.png", scenes.frames(1)[0])
+    code, out, _ = run(capsys, "track", tmp_path / "one.png", "--out", tmp_path / "out", "--no-overlay")
+    assert code == 0
+    assert out.startswith("one.png: 1 frame, 1 with a face (100.0 %), 1 face, ")
 
 
 def test_unwritable_output(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

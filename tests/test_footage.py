@@ -229,7 +229,7 @@ class TestParts:
         frames = list(sequence)
         assert numbers(frames) == [3, 4, 5, 6]
         assert [frame.seconds for frame in frames] == [0.3, 0.4, 0.5, 0.6]
-        with pytest.raises(VideoError, match=r"9 images end at 0\.9 s, before the start, 2 s"):
+        with pytest.raises(VideoError, match=r"it ends at 0\.9 s \(9 images\), before the start, 2 s"):
             ImageSequence(tmp_path, 10.0, 2.0)
 
 

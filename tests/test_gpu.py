@@ -21,7 +21,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch see
 @pytest.mark.skipif(HAS_PROVIDER, reason="this ONNX Runtime has a CUDA provider")
 @pytest.mark.parametrize("open_network", [Landmarker, FaceFinder])
 def test_where_there_is_none_it_is_said(open_network: type) -> None:
-    with pytest.raises(ConfigError, match=r"no CUDA provider; pip install 'steadyface\[gpu\]'"):
+    with pytest.raises(ConfigError, match=r"no CUDA provider; run these two: pip uninstall"):
         open_network(device="cuda")
 
 

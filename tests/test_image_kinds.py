@@ -139,7 +139,7 @@ class TestAllFrames:
         sequence = ImageSequence(tmp_path)
         assert numbers(sequence) == [0, 2, 0]
         (note,) = sequence.notes
-        assert "2 of its images hold several frames, of which the first is read: 1.webp, 3.tif" in note
+        assert "2 images with several frames, of which the first is read: 1.webp, 3.tif" in note
         assert sequence.meta()["notes"] == [note]
 
 
@@ -182,7 +182,7 @@ class TestFolder:
 
     def test_no_good_image(self, tmp_path: Path) -> None:
         (tmp_path / "1.png").write_bytes(b"no image")
-        with pytest.raises(VideoError, match=r"none of its 1 images can be read: .*1\.png"):
+        with pytest.raises(VideoError, match=r"none of 1 image can be read: .*1\.png"):
             ImageSequence(tmp_path)
 
     def test_notes_do_not_fail_but_damage_does(
@@ -231,7 +231,7 @@ def test_a_jpeg_that_decodes_past_damage(tmp_path: Path, capfd: pytest.CaptureFi
     sequence = ImageSequence(tmp_path)
     assert len(list(sequence)) == 3
     (note,) = sequence.notes
-    assert "of 1 of the images a part may be wrong, the first is 1.jpg: Corrupt JPEG data: " in note
+    assert "1 image of which a part may be wrong, the first is 1.jpg: Corrupt JPEG data: " in note
     assert capfd.readouterr().err == ""
 
 

@@ -16,12 +16,12 @@ import steadyface
 PACKAGE = Path(steadyface.__file__).parent
 LAYERS = (
     (
-        *("_version", "errors", "arrays", "geometry", "image_size", "markup", "heatmap"),
+        *("_version", "wording", "errors", "arrays", "geometry", "image_size", "markup", "heatmap"),
         *("metrics", "measures", "stabilizer", "motion", "nets"),
     ),
     (
-        *("files", "quiet", "images", "interrupts", "progress", "pts", "scratch", "video", "models"),
-        *("landmarker", "detector", "checkpoint"),
+        *("files", "quiet", "images", "interrupts", "progress", "pts", "scratch", "video", "devices"),
+        *("models", "landmarker", "detector", "checkpoint"),
         *("stabilizer.__init__", "stabilizer.choice", "stabilizer.storage", "nets.imagenet"),
     ),
     ("tracks", "html"),
@@ -160,8 +160,8 @@ def test_runtime_does_not_import_torch() -> None:
     code = (
         "import numpy as np, sys, steadyface, steadyface.cli, steadyface.clips, steadyface.demo\n"
         "steadyface.Tracker().step(np.zeros((64, 64, 3), np.uint8))\n"
-        "optional = {'scipy.signal', 'torch', 'onnx', 'matplotlib', 'pyarrow', 'pandas', 'fastapi', 'ray'}\n"
-        "optional |= {'fsspec'}\n"
+        "optional = {'scipy.signal', 'torch', 'onnx', 'matplotlib', 'pyarrow', 'pandas', 'starlette'}\n"
+        "optional |= {'fsspec', 'ray'}\n"
         "assert not optional & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

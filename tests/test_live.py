@@ -270,19 +270,6 @@ def test_a_port_that_cannot_be_is_one_line(capsys: pytest.CaptureFixture[str]) -
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_missing_extra_is_named(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(sys.modules, "steadyface.live.server")
-    monkeypatch.setitem(sys.modules, "fastapi", None)
-    with pytest.raises(SystemExit) as left:
-        main(["live", "--no-open", "--port", "0"])
-    assert left.value.code == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "this needs fastapi" in line
-    assert "steadyface[live]" in line
-
-
 def test_a_connection_closed_from_here_while_it_is_greeted_leaves_no_traceback() -> None:
     async def nothing(message: object = None) -> dict[str, str]:
         return {"type": "websocket.disconnect"}
@@ -290,20 +277,6 @@ def test_a_connection_closed_from_here_while_it_is_greeted_leaves_no_traceback()
     closed = WebSocket({"type": "websocket"}, nothing, nothing)  # where sending raises, as uvicorn's does
     with ThreadPoolExecutor(1) as worker:
         asyncio.run(Conversation(closed, Session(Networks()), worker).run())
-
-
-def test_requests_are_not_reported_elsewhere(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """FastAPI reports them if both variables are set; without its exporter it would not start here."""
-    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    server = Running(Networks())
-    try:
-        assert server.get("/").status_code == 200
-    finally:
-        server.stop()
-    assert not caplog.records
 
 
 @contextmanager

@@ -11,12 +11,12 @@ import pytest
 from steadyface import metrics
 from steadyface.datasets.three_hundred_w import find_samples
 from steadyface.detector import SIDE, FaceFinder
+from steadyface.devices import DEVICES
 from steadyface.errors import ConfigError, WeightsError
 from steadyface.geometry import bounding_box
 from steadyface.landmarker import Landmarker
 from steadyface.models import (
     DEFAULT_MODEL,
-    DEVICES,
     FINDER,
     ModelCard,
     bundled_models,

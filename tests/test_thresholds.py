@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import scenes
 from steadyface.cli import main
 from steadyface.errors import ConfigError
 from steadyface.images import write_image
+from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.pipeline import TrackingOptions, build, track
 from steadyface.tracking import TrackerConfig
 
@@ -39,7 +42,7 @@ def test_a_face_that_is_refused_is_told_with_the_option_that_takes_it(
     code, err = run(capsys, "track", portrait, *options, "--min-score", 0.9999)
     assert (code, len(err)) == (1, 1)
     told = re.search(
-        r"no face was found in 1 frames; the detector saw 1 at a time, but the landmarks score (0\.\d+) "
+        r"no face was found in 1 frame; the detector saw 1 face at a time, but compact scores (0\.\d+) "
         r"at most, below 0\.9999: --min-score (0\.\d+) would take it",
         err[0],
     )
@@ -48,13 +51,54 @@ def test_a_face_that_is_refused_is_told_with_the_option_that_takes_it(
     assert run(capsys, "track", portrait, *options, "--min-score", told[2]) == (0, [])
 
 
+def scoring(scale: float, spread: float) -> Callable[..., Landmarks]:
+    """Landmark network that scores all points alike, and moves them towards their middle."""
+    predict = Landmarker.predict_regions
+
+    def predict_regions(self: Landmarker, *arguments: object) -> Landmarks:
+        found = predict(self, *arguments)  # type: ignore[arg-type]
+        middle = found.points.mean(axis=-2, keepdims=True)
+        points = middle + spread * (found.points - middle)
+        return replace(found, points=points, scores=np.full_like(found.scores, scale))
+
+    return predict_regions
+
+
+@pytest.mark.parametrize(
+    ("scale", "spread", "advice"),
+    [
+        (0.5, 1.0, "1 face at a time, but tiny scores 0.50 at most, below 0.93: --min-score 0.47 would take"),
+        (0.001, 1.0, "1 face at a time, but tiny scores 0.00 at most, below 0.93: its training has to go on"),
+        (0.99, 0.01, "1 face at a time, but the points of tiny are no face's there: they lie within 8 px"),
+    ],
+)
+def test_a_network_that_knows_no_faces_yet_is_not_told_to_look_for_smaller_ones(
+    portrait: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    scale: float,
+    spread: float,
+    advice: str,
+) -> None:
+    monkeypatch.setattr(Landmarker, "predict_regions", scoring(scale, spread))
+    code, err = run(capsys, "track", portrait, "--weights", "tiny", "--out", tmp_path / "out", "--no-overlay")
+    assert (code, len(err)) == (1, 1)
+    assert advice.replace("0.93", f"{DEFAULT.accept:g}") in err[0]
+    assert "--min-face" not in err[0]
+
+
+def test_the_help_says_the_least_score() -> None:
+    assert f"Left out: {DEFAULT.accept:g};" in " ".join((TrackingOptions.__doc__ or "").split())
+
+
 def test_where_the_detector_sees_nothing_its_options_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_image(tmp_path / "empty.png", scenes.empty(1)[0])
     code, err = run(capsys, "track", tmp_path / "empty.png", "--out", tmp_path / "out", "--weights", "tiny")
     assert code == 1
-    assert "no face was found in 1 frames; small faces need a smaller --min-face" in err[0]
+    assert "no face was found in 1 frame; small faces need a smaller --min-face" in err[0]
     assert "--min-score" not in err[0]
 
 

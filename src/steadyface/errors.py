@@ -54,7 +54,8 @@ class ConfigError(SteadyfaceError, ValueError):
     def choice(cls, name: str, value: object, allowed: object) -> ConfigError:
         """Error that `value` is none of the `allowed` values of `name`."""
         listed = ", ".join(str(item) for item in allowed)  # type: ignore[attr-defined]
-        return cls(f"unknown {name} {value!r}; choose one of: {listed}")
+        said = str(value) if isinstance(value, PathLike) else value
+        return cls(f"unknown {name} {said!r}; choose one of: {listed}")
 
 
 class MissingExtraError(ConfigError):

@@ -10,11 +10,11 @@ from typing import Any
 
 import onnxruntime
 
-from steadyface.errors import ConfigError, WeightsError
+from steadyface.devices import CPU, CUDA, CudaError, wants_cuda
+from steadyface.errors import WeightsError
 
 DEFAULT_MODEL = "compact"
 FINDER = "finder"
-DEVICES = ("auto", "cpu", "cuda")
 
 _WEIGHTS = Path(str(files("steadyface") / "weights"))
 _CARDS = "cards.json"
@@ -28,6 +28,7 @@ _NOT_A_MODEL = (
     *(_state.InvalidProtobuf, _state.InvalidGraph, _state.InvalidArgument),
     *(_state.NoModel, _state.NotImplemented, _state.Fail),
 )
+_NOT_STARTED = (RuntimeError, _state.RuntimeException, _state.EPFail)
 
 
 @dataclass(frozen=True)
@@ -133,16 +134,21 @@ def open_model(
         weights: a bundled model's name or an exported `.onnx` file. A bare name takes the 8 bits on the CPU
             and float32 on CUDA.
         kind: `landmarks` or `finder`.
-        device: one of `DEVICES`; `auto` takes CUDA where ONNX Runtime has it.
+        device: one of `DEVICES`; `auto` takes CUDA where ONNX Runtime has it and can start it.
         threads: on the CPU; None takes one for a small bundled network, else the default of ONNX Runtime.
 
     Raises:
         WeightsError: no such file, or not a model of that kind.
         ConfigError: unknown device, or one that is not there.
     """
-    cuda = _wants_cuda(device)
+    cuda = wants_cuda(device)
     path = model_path(weights, "float32" if cuda else "int8")
-    session = _open_session(path, cuda, threads or _enough_threads(path))
+    try:
+        session = _open_session(path, cuda, threads or _enough_threads(path))
+    except CudaError:
+        if device == "cuda":
+            raise
+        return open_model(weights, kind, "cpu", threads)
     metadata = session.get_modelmeta().custom_metadata_map
     if metadata.get("kind") != _KIND + kind:
         raise WeightsError(f"{path}: not a {kind} model exported by steadyface")
@@ -166,18 +172,6 @@ def _enough_threads(path: Path) -> int | None:
     return 1 if card is not None and card["gflop"] < _WORTH_SPLITTING else None
 
 
-def _wants_cuda(device: str) -> bool:
-    if device not in DEVICES:
-        raise ConfigError.choice("device", device, DEVICES)
-    there = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device == "cuda" and not there:
-        raise ConfigError(
-            "device 'cuda' is not available: this ONNX Runtime has no CUDA provider; "
-            "pip install 'steadyface[gpu]', or use --device cpu"
-        )
-    return there and device != "cpu"
-
-
 class _Session(onnxruntime.InferenceSession):
     """Session that pickles as the file and the options that it was opened with."""
 
@@ -190,13 +184,30 @@ class _Session(onnxruntime.InferenceSession):
 
 
 def _open_session(path: Path, cuda: bool, threads: int | None) -> _Session:
+    """Open a session on one device.
+
+    ONNX Runtime goes on without CUDA, and without a word in Python, where it cannot start it; we do not.
+
+    Raises:
+        WeightsError: not a model that can be run.
+        CudaError: CUDA is wanted, and cannot be started.
+    """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other stages need the cores
-    providers = [*(["CUDAExecutionProvider"] if cuda else []), "CPUExecutionProvider"]
+    providers = [*([CUDA] if cuda else []), CPU]
     try:
-        return _Session(path, cuda, threads, sess_options=options, providers=providers)
+        session = _Session(
+            path, cuda, threads, sess_options=options, providers=providers, enable_fallback=False
+        )
     except _NOT_A_MODEL as error:
         raise WeightsError(f"{path}: not an ONNX file that can be run") from error
+    except _NOT_STARTED as error:
+        if not cuda:
+            raise
+        raise CudaError(f"ONNX Runtime could not start it ({error})") from error
+    if cuda and CUDA not in session.get_providers():
+        raise CudaError("ONNX Runtime could not start it and says why above; are CUDA and cuDNN installed?")
+    return session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from steadyface._version import __version__
 from steadyface.cli.terminal import complain
@@ -57,6 +57,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with handled_by(signal.default_int_handler):
             code = app(arguments, exit_on_error=False, print_error=False)
+    except UnusedCliTokensError as error:
+        complain(f"unexpected: {' '.join(error.unused_tokens or ())} (see steadyface --help)")
+        code = 2
     except CycloptsError as error:
         complain(f"{error} (see steadyface --help)")
         code = 2

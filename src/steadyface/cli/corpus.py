@@ -13,6 +13,7 @@ from steadyface.cli.terminal import complain, import_extra, interrupted_once
 from steadyface.errors import ConfigError
 from steadyface.pipeline import TrackingOptions
 from steadyface.progress import show_progress
+from steadyface.wording import counted
 
 _HOUR = 3600.0
 
@@ -57,8 +58,8 @@ def corpus(
         print(summary, f"  {out / module.JOURNAL}", sep="\n")
     if summary.interrupted:
         left = summary.videos - summary.done - len(summary.failed)
-        complain(f"interrupted: {left} of {summary.videos} videos are left; the same command goes on")
+        complain(f"interrupted: {left} of {counted(summary.videos, 'video')} left; the same command goes on")
     elif summary.failed:
-        count = f"{len(summary.failed)} of {summary.videos} videos failed"
+        count = f"{len(summary.failed)} of {counted(summary.videos, 'video')} failed"
         complain(f"{count}: see the errors in {out / module.JOURNAL}")
     return 1 if summary.interrupted or summary.failed else 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import webbrowser
 
-from steadyface.cli.terminal import import_extra
-
 
 def live(
     *,
@@ -32,12 +30,11 @@ def live(
     weights
         Name of a bundled landmark network, or an exported .onnx file.
     """
+    from steadyface.live import server
     from steadyface.live.session import Networks
     from steadyface.pipeline import TrackingOptions
 
     options = TrackingOptions(max_faces=max_faces, device=device, weights=weights)
-    import_extra("websockets", "live")
-    server = import_extra("steadyface.live.server", "live")
 
     def started(address: str) -> None:
         print(f"{address}  (Ctrl-C ends it)", flush=True)

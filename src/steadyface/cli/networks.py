@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from steadyface.cli.terminal import import_extra, print_table
 from steadyface.errors import ConfigError
+from steadyface.wording import counted
 
 
 def models() -> int:
@@ -153,7 +154,7 @@ def label(
     tracker = build(TrackingOptions(weights=weights, stabilizer="none")).tracker
     for source in inputs:
         kept, seen = write_labels(source, out, tracker, every)
-        print(f"{source.name}: {kept} of {seen} faces labelled")
+        print(f"{source.name}: {kept} of {counted(seen, 'face')} labelled")
     return 0
 
 

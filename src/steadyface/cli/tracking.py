@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from difflib import get_close_matches
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +25,10 @@ from steadyface.video import display_name
 def _no_option(kind: object, source: str) -> None:
     """Refuse an input that was meant as an option; a lone hyphen is standard input."""
     if source.startswith("-") and source != "-":
-        hint = f"; the file is ./{source}" if Path(source).exists() else ""
+        names = [*signature(track).parameters, *(field.name for field in fields(TrackingOptions))]
+        near = get_close_matches(source, [f"--{name.replace('_', '-')}" for name in names], 1, 0.75)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f"; the file is ./{source}" if Path(source).exists() else hint
         raise CycloptsError(msg=f"there is no option {source}{hint}")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steadyface.video import display_name
+from steadyface.wording import counted
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,11 @@ class ClipSummary:
 
     def __str__(self) -> str:
         if self.skipped:
-            return f"{self.source.name}: whole already, {self.frames} frames"
+            return f"{self.source.name}: whole already, {counted(self.frames, 'frame')}"
         share = 100 * self.frames_with_face / max(self.frames, 1)
         parts = [
-            f"{self.frames} frames, {self.frames_with_face} with a face ({share:.1f} %)",
-            f"{self.faces} {'face' if self.faces == 1 else 'faces'}",
+            f"{counted(self.frames, 'frame')}, {self.frames_with_face:,} with a face ({share:.1f} %)",
+            counted(self.faces, "face"),
             f"{self.seconds:.1f} s, {self.frames_per_second:.1f} frames/s",
         ]
         if not math.isnan(self.jitter_raw):

@@ -20,9 +20,11 @@ from steadyface.interrupts import Interrupts, held_interrupts
 from steadyface.pipeline import ImagesDifferError, Pipeline, TrackingRun, tracked_faces
 from steadyface.progress import ReportProgress
 from steadyface.tracking import TrackedFace
+from steadyface.tracking.detection import LeftOut
 from steadyface.tracks import Tracks
 from steadyface.tracks.formats import check_formats, ending
 from steadyface.video import Frames, ImageSequence, VideoFrame, is_live, read_ahead, source_name
+from steadyface.wording import counted
 
 
 def track_clip(
@@ -149,7 +151,7 @@ class _Work:
         files, failures = self._save(tracks, base)
         if self.interrupts.seen and not ended.interrupted:
             ended = _Ended(f"interrupted after {frames.path}", interrupted=True)
-        problems = _problems(frames, run, ended, files, pipeline.tracker.config.accept)
+        problems = _problems(frames, run, ended, files, pipeline)
         _note_left_out(frames, run, pipeline.tracker.config.max_faces)
         if overlay is not None and not (late and ended.interrupted):
             if late:
@@ -266,26 +268,36 @@ def _steadiness(tracks: Tracks, independent: bool) -> tuple[float, float, float]
     return tracks.jitter("points"), tracks.jitter("raw_points"), tracks.delay()
 
 
-def _problems(frames: Frames, run: TrackingRun, ended: _Ended, files: list[Path], accept: float) -> list[str]:
+def _problems(
+    frames: Frames, run: TrackingRun, ended: _Ended, files: list[Path], pipeline: Pipeline
+) -> list[str]:
     """One line for what was wrong with the source or ended its tracking."""
-    kept = f"kept in {', '.join(map(str, files))}" if files else "lost"
+    count, verb = counted(run.frame_count, "frame"), "is" if run.frame_count == 1 else "are"
+    kept = f"{verb} kept in {', '.join(map(str, files))}" if files else f"{verb} lost"
     if ended.early:
-        return [f"{ended.early}; the first {run.frame_count} frames are {kept}"]
+        return [f"{ended.early}; the first {count} {kept}"]
     if frames.damage:
-        return [f"{frames.damage}; the {run.frame_count} frames that can be read are {kept}"]
+        return [f"{frames.damage}; the {count} that can be read {kept}"]
     if not run.frames_with_face:
-        none = f"{frames.path}: no face was found in {run.frame_count} frames"
-        return [f"{none}; {_advice(run, accept)}"]
+        none = f"{frames.path}: no face was found in {count}"
+        return [f"{none}; {_advice(run.left_out, pipeline)}"]
     return []
 
 
-def _advice(run: TrackingRun, accept: float) -> str:
+def _advice(left_out: LeftOut, pipeline: Pipeline) -> str:
     """Say what was seen where no face was found, and which option would take it."""
-    refused, best = run.left_out.refused, run.left_out.best_score
-    if not refused:
-        return "small faces need a smaller --min-face, others a lower --min-detection or a YuNet --detector"
-    seen = f"the detector saw {refused} at a time, but the landmarks score {best:.2f} at most"
-    return f"{seen}, below {accept:g}: --min-score {math.floor(95 * best) / 100:g} would take it"
+    config, weights = pipeline.tracker.config, pipeline.options.weights
+    if left_out.refused:
+        best = left_out.best_score
+        low = f"but {weights} scores {best:.2f} at most, below {config.accept:g}"
+        enough = math.floor(95 * best) / 100
+        advice = f"--min-score {enough:g} would take it" if enough else "its training has to go on"
+        return f"the detector saw {counted(left_out.refused, 'face')} at a time, {low}: {advice}"
+    if left_out.shapeless:
+        seen = f"the detector saw {counted(left_out.shapeless, 'face')} at a time"
+        spot = f"within {config.verifier.min_size:g} px or outside the frame"
+        return f"{seen}, but the points of {weights} are no face's there: they lie {spot}"
+    return "small faces need a smaller --min-face, others a lower --min-detection or a YuNet --detector"
 
 
 def _note_left_out(frames: Frames, run: TrackingRun, most: int) -> None:

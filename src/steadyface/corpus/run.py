@@ -17,6 +17,7 @@ from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.files import make_folder
 from steadyface.pipeline import TrackingOptions, build
 from steadyface.scratch import locked, scratch_folder
+from steadyface.wording import counted
 
 Progress = Callable[[int, int, float], object]
 """Called with the number of videos done and of all to do, and the frames tracked per second of wall time."""
@@ -45,12 +46,12 @@ class CorpusSummary:
     interrupted: bool
 
     def __str__(self) -> str:
-        parts = [f"{self.done} of {self.videos} videos done"]
+        parts = [f"{self.done} of {counted(self.videos, 'video')} done"]
         if self.kept:
             parts.append(f"{self.kept} left as they were")
         if self.frames:
             speed = self.frames / max(self.seconds, 1e-9)
-            parts.append(f"{self.frames} frames in {self.seconds:.1f} s, {speed:.1f} frames/s")
+            parts.append(f"{counted(self.frames, 'frame')} in {self.seconds:.1f} s, {speed:.1f} frames/s")
         return ", ".join(parts)
 
 

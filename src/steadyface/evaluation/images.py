@@ -26,11 +26,12 @@ from steadyface.evaluation.results import (
     incomplete_of,
     percent,
 )
-from steadyface.evaluation.text import aligned, counted, number
+from steadyface.evaluation.text import aligned, number
 from steadyface.geometry import bounding_box, change_grid, flip_points, iou
 from steadyface.images import crop_region
 from steadyface.landmarker import Landmarks
 from steadyface.markup import COUNT, FLIP
+from steadyface.wording import counted
 
 SCALES = ("very small", "small", "medium", "large", "very large")
 """Fifths of the faces by inter-ocular distance, as in Table 2 of the paper."""

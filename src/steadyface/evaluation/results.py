@@ -17,7 +17,8 @@ import numpy as np
 from steadyface import files
 from steadyface.evaluation.inputs import BoxSource, Found, Item, Network
 from steadyface.evaluation.predictions import Prediction, Run
-from steadyface.evaluation.text import aligned, counted, listed, number
+from steadyface.evaluation.text import aligned, listed, number
+from steadyface.wording import counted
 
 NORMALISER = "distance of the outer eye corners"
 

@@ -22,15 +22,6 @@ def number(value: float | None, decimals: int) -> str:
     return NONE if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
 
 
-def counted(count: int, noun: str) -> str:
-    """Format a count with its noun.
-
-    >>> counted(1, "video"), counted(2, "video")
-    ('1 video', '2 videos')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def listed(entries: Sequence[str], most: int) -> str:
     """Count entries and name the first `most` of them; empty if there are none.
 

@@ -21,7 +21,7 @@ from steadyface.evaluation import published
 from steadyface.evaluation.inputs import FAILURE, BoxSource, Found, Item, Network, first_root
 from steadyface.evaluation.predictions import Prediction, Reading
 from steadyface.evaluation.results import Benchmark, Column, Headline, Results, Row, Scope, percent
-from steadyface.evaluation.text import counted, listed, number
+from steadyface.evaluation.text import listed, number
 from steadyface.evaluation.trajectories import (
     RAW,
     RAW_FHR,
@@ -38,6 +38,7 @@ from steadyface.geometry import bounding_box
 from steadyface.motion import MotionSequence
 from steadyface.pipeline import TrackingOptions, build
 from steadyface.tracking import Tracker
+from steadyface.wording import counted
 
 NUMBERS = (1, 2, 3)
 """The scenarios of 300-VW's test set."""

@@ -40,6 +40,7 @@ from steadyface.synthetic.occluder import OccluderKind
 from steadyface.synthetic.talking_still import TalkingStill
 from steadyface.tracking import Tracker, TrackerConfig
 from steadyface.video import VideoFrame, open_frames
+from steadyface.wording import counted
 
 CLIP = 100
 """Frames below which a run is dropped; `fit` cuts clips of this length."""
@@ -154,7 +155,7 @@ def _write_missing(out: Path, name: str, make: Callable[[], Iterator[Pair]], rep
         save_pair(pair, out / f"{name}_{count - 1}.npz")
         frames += len(pair.raw)
     write_text(done, "")
-    report(f"{name}: {count} {'sequence' if count == 1 else 'sequences'}, {frames} frames")
+    report(f"{name}: {counted(count, 'sequence')}, {counted(frames, 'frame')}")
 
 
 def _of_still(sample: Sample, landmarker: Landmarker) -> Iterator[Pair]:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import logging
-import os
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +13,14 @@ from importlib.resources import files
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, WebSocket
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
 from steadyface.errors import ConfigError
 from steadyface.interrupts import handled_by
@@ -34,7 +38,7 @@ _TRY_LATER = 1013  # WebSocket's code for a server that is full
 _PAGE = Path(str(files("steadyface"))) / "live" / "page"
 
 
-def make_app(networks: Networks, port: int, place: Path | None = None) -> FastAPI:
+def make_app(networks: Networks, port: int, place: Path | None = None) -> Starlette:
     """Make the ASGI application.
 
     One thread runs the networks of all sessions: a network already uses several cores, and a session must not
@@ -45,21 +49,16 @@ def make_app(networks: Networks, port: int, place: Path | None = None) -> FastAP
         port: on which the server listens.
         place: folder for recordings; None means the system's temporary folder.
     """
-    os.environ["FASTAPI_OTEL_AUTO_CONFIGURE"] = "false"  # FastAPI would report requests elsewhere if asked to
     worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="steadyface-live")
     sessions: set[Session] = set()
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI):  # type: ignore[no-untyped-def]
+    async def lifespan(_: Starlette):  # type: ignore[no-untyped-def]
         yield
         worker.shutdown(cancel_futures=True)
 
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(LocalOnly, port=port)
-    app.state.sessions = sessions
     opening = asyncio.Semaphore(MOST_SESSIONS)
 
-    @app.websocket("/live")
     async def live(socket: WebSocket) -> None:
         await socket.accept()
         if opening.locked():
@@ -75,25 +74,34 @@ def make_app(networks: Networks, port: int, place: Path | None = None) -> FastAP
                 sessions.discard(session)
                 await asyncio.shield(loop.run_in_executor(worker, session.close))
 
-    @app.websocket("/{_:path}")
     async def elsewhere(socket: WebSocket) -> None:
         await socket.close()
 
-    @app.get("/recordings/{name}.csv")
-    async def recording(name: str) -> FileResponse:
-        return FileResponse(recorded(name), media_type="text/csv", filename="steadyface.csv")
+    async def recording(request: Request) -> FileResponse:
+        return FileResponse(recorded(request), media_type="text/csv", filename="steadyface.csv")
 
-    @app.get("/recordings/{name}.meta.json")
-    async def meta(name: str) -> FileResponse:
-        return FileResponse(meta_path(recorded(name)), filename="steadyface.meta.json")
+    async def meta(request: Request) -> FileResponse:
+        return FileResponse(meta_path(recorded(request)), filename="steadyface.meta.json")
 
-    def recorded(name: str) -> Path:
+    def recorded(request: Request) -> Path:
+        name = request.path_params["name"]
         for session in sessions:
             if name in session.recorded:
                 return session.recorded[name]
         raise HTTPException(404, "no such recording: it is deleted when its tab is closed")
 
-    app.mount("/", StaticFiles(directory=_PAGE, html=True))
+    app = Starlette(
+        lifespan=lifespan,
+        middleware=[Middleware(LocalOnly, port=port)],
+        routes=[
+            WebSocketRoute("/live", live),
+            WebSocketRoute("/{_:path}", elsewhere),
+            Route("/recordings/{name}.csv", recording),
+            Route("/recordings/{name}.meta.json", meta),
+            Mount("/", StaticFiles(directory=_PAGE, html=True)),
+        ],
+    )
+    app.state.sessions = sessions
     return app
 
 

@@ -20,6 +20,7 @@ from steadyface.report.series import Series
 from steadyface.report.timeline import Timeline
 from steadyface.report.trajectories import Trajectories
 from steadyface.tracks import Tracks
+from steadyface.wording import counted
 
 _PATHS = 4000  # times of all trajectories together
 _LEAST, _MOST = 500, 2000  # times of one face's trajectories
@@ -249,12 +250,3 @@ def _frame_counts(tracks: Tracks) -> tuple[int, int]:
 
 def _number(value: float, decimals: int, unit: str = "") -> str:
     return "–" if math.isnan(value) else f"{value:.{decimals}f}{unit}"
-
-
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """Format a number with its noun.
-
-    >>> counted(1, "frame"), counted(1200, "frame")
-    ('1 frame', '1,200 frames')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

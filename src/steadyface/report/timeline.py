@@ -11,6 +11,7 @@ from steadyface.report.charts import clock, time_labels
 from steadyface.report.figures import FaceFigures
 from steadyface.tracks import Tracks
 from steadyface.tracks.timeline import runs_of
+from steadyface.wording import counted
 
 _LANES = 40
 _JOINED = 0.001  # of the clip's length: a shorter gap is too narrow to see
@@ -44,9 +45,10 @@ class Timeline:
         return [(face.face, _bars(face, self.end)) for face in self._shown]
 
     @property
-    def left_out(self) -> int:
-        """Number of identities without a lane."""
-        return len(self.faces) - len(self._shown)
+    def left_out(self) -> str:
+        """Count of identities without a lane; empty for none."""
+        count = len(self.faces) - len(self._shown)
+        return counted(count, "identity", "identities") if count else ""
 
     @property
     def any_held(self) -> bool:

@@ -77,11 +77,14 @@ class LeftOut:
         no_room: number for which there was no room.
         refused: number in which the landmark network was not sure of a face.
         best_score: highest `face_score` of the refused ones, 0 without any.
+        shapeless: number in which the network was sure of points that are no face's: within a few px, or
+            around a centre outside the frame.
     """
 
     no_room: int = 0
     refused: int = 0
     best_score: float = 0.0
+    shapeless: int = 0
 
     def worst(self, other: LeftOut) -> LeftOut:
         """Return the larger of each number."""
@@ -89,6 +92,7 @@ class LeftOut:
             max(self.no_room, other.no_room),
             max(self.refused, other.refused),
             max(self.best_score, other.best_score),
+            max(self.shapeless, other.shapeless),
         )
 
 
@@ -110,15 +114,21 @@ def detect_new_faces(
     boxes = detect_boxes(detector, frame)
     boxes = boxes[~(iou(boxes, bounding_box(known)) > config.matching.detection_iou).any(axis=1)]
     found: list[Landmarks] = []
-    refused = LeftOut()
+    tried: list[Landmarks] = []
     while len(boxes) and (room := config.max_faces - len(known)) > 0:
         [candidates] = predict_in_boxes(model, [frame], [boxes[:room]])
         confirmed = confirm_faces(frame, candidates, known, config)
-        unsure = [score for face in candidates if (score := face_score(face.scores)) < config.accept]
-        refused = LeftOut(0, refused.refused + len(unsure), max([refused.best_score, *unsure]))
+        tried += candidates
         known = np.concatenate([known, np.array([face.points for face in confirmed]).reshape(-1, 68, 2)])
         found, boxes = [*found, *confirmed], boxes[room:]
-    return found, replace(refused, no_room=len(boxes))
+    return found, replace(_refused(frame, tried, config), no_room=len(boxes))
+
+
+def _refused(frame: Frame, candidates: Sequence[Landmarks], config: TrackerConfig) -> LeftOut:
+    """Count the candidates that are no faces."""
+    unsure = [score for face in candidates if (score := face_score(face.scores)) < config.accept]
+    faces = sum(is_face(frame, face, config.accept, config.verifier.min_size) for face in candidates)
+    return LeftOut(0, len(unsure), max([0.0, *unsure]), len(candidates) - len(unsure) - faces)
 
 
 def _predict(

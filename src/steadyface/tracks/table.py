@@ -20,6 +20,7 @@ from steadyface.tracks import formats
 from steadyface.tracks.formats.tabular import inside, to_flat
 from steadyface.tracks.schema import COLUMNS, Columns, Meta, Table, absent
 from steadyface.tracks.timeline import ClipTimeline
+from steadyface.wording import counted
 
 _ABSENT = {name: values[0] for name, values in absent(1).items()}
 _GAP = 0.5  # s: a face that was lost for longer starts a new run
@@ -87,8 +88,8 @@ class Tracks:
         ids = self.face_ids
         listed = " ".join(map(str, ids[:_LISTED])) + (" …" if len(ids) > _LISTED else "")
         parts = [
-            f"{len(self)} rows",
-            f"{len(np.unique(self.frame))} frames",
+            counted(len(self), "row"),
+            counted(len(np.unique(self.frame)), "frame"),
             f"faces {listed}" if ids else "",
         ]
         return f"Tracks({', '.join([part for part in [*parts, self.meta.get('source')] if part])})"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steadyface.video.container import complaint
+from steadyface.wording import counted
 
 _NEAR = 0.25  # of a frame: a step in time that is further from whole frames means a variable frame rate
 _MISSING = 0.5
@@ -92,7 +93,7 @@ class Damage:
             self.note(f"the file announces {self._length:.2f} s of video", frame, end)
         if whole and self._packets > self._fed:
             tail = max(tail, self._packets - self._fed)
-            self.note(f"the file announces {self._packets} frames", frame, end)
+            self.note(f"the file announces {counted(self._packets, 'frame')}", frame, end)
         if source is not None and self._gap and self._regular and self._place is None:
             problem = complaint(source)
             if problem is not None:
@@ -109,11 +110,7 @@ class Damage:
         frame, seconds = self._place
         problem = f": {self._problem}" if self._problem else ""
         if self._live:
-            return f"{self._path}: ended after {frame} frames ({seconds:.2f} s){problem}"
-        lost = f"{_frames(self._lost)} lost" if self._lost else "no frame is known to be lost"
-        partial = f", {_frames(self._partial)} decoded in part" if self._partial else ""
+            return f"{self._path}: ended after {counted(frame, 'frame')} ({seconds:.2f} s){problem}"
+        lost = f"{counted(self._lost, 'frame')} lost" if self._lost else "no frame is known to be lost"
+        partial = f", {counted(self._partial, 'frame')} decoded in part" if self._partial else ""
         return f"{self._path}: damaged at frame {frame} ({seconds:.2f} s){problem}; {lost}{partial}"
-
-
-def _frames(count: int) -> str:
-    return f"{count} frame{'s' * (count != 1)}"

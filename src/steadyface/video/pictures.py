@@ -25,6 +25,7 @@ from steadyface.images import (
 )
 from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span, positive
 from steadyface.video.pages import Pages, kind_of_pages
+from steadyface.wording import counted
 
 _OTHERS = frozenset(
     {
@@ -95,7 +96,7 @@ class ImageSequence(Frames):
         first = next(frames, None)
         if first is None:
             raise VideoError(
-                self.path, f"none of its {len(self._images)} images can be read: {self._lost[0][1]}"
+                self.path, f"none of {counted(len(self._images), 'image')} can be read: {self._lost[0][1]}"
             )
         self.begin = first.seconds if start else 0.0
         self.height, self.width = first.image.shape[:2]
@@ -117,7 +118,7 @@ class ImageSequence(Frames):
             raise VideoError(self.path, f"the folder holds {none.partition(': ')[2]}")
         animated = [path.name for path in images if _holds_several(path)]
         if animated:
-            several = f"{len(animated)} of its images hold several frames, of which the first is read"
+            several = f"{counted(len(animated), 'image')} with several frames, of which the first is read"
             self.notes.append(f"{self.path}: {several}: {', '.join(animated[:3])}")
         return images
 
@@ -135,7 +136,7 @@ class ImageSequence(Frames):
             inside &= self._times[:-1] < self.end - slack
         self._chosen = np.flatnonzero(inside)
         if not len(self._chosen):
-            length = f"its {count} images end at {self._times[-1]:g} s"
+            length = f"it ends at {self._times[-1]:g} s ({counted(count, 'image')})"
             raise VideoError(self.path, f"{length}, before the start, {self.start:g} s")
         self.frame_count = len(self._chosen)
         self.duration = float(self._times[self._chosen[-1] + 1] - self._times[self._chosen[0]])
@@ -178,7 +179,7 @@ class ImageSequence(Frames):
                     yield VideoFrame(number, float(self._times[number]), shown, path.name if folder else "")
         finally:  # also where the work ends before the images do
             if self._doubtful:
-                count = f"of {len(self._doubtful)} of the images a part may be wrong"
+                count = f"{counted(len(self._doubtful), 'image')} of which a part may be wrong"
                 self.notes.append(f"{self.path}: {count}, the first is {self._doubtful[0]}")
 
     def _image(self, path: Path) -> Frame:
@@ -194,7 +195,7 @@ class ImageSequence(Frames):
         except DataError as error:
             self._lost.append((number, error))
             first, problem = self._lost[0]
-            lost = f"{len(self._lost)} of {len(self._images)} images cannot be read"
+            lost = f"{len(self._lost)} of {counted(len(self._images), 'image')} cannot be read"
             self.damage = f"{self.path}: {lost}, the first is frame {first}: {problem}"
             return None
 
