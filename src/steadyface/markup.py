@@ -36,6 +36,8 @@ EARS = [0, 16]
 
 NOSE_TIP = 30
 
+NOSE_BASE = 33
+
 OUTER_EYE_CORNERS = (36, 45)
 """Points between which the inter-ocular distance is measured (37 and 46 when counted from 1)."""
 

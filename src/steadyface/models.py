@@ -15,6 +15,8 @@ from steadyface.errors import WeightsError
 
 DEFAULT_MODEL = "compact"
 FINDER = "finder"
+IDENTITY = "identity"
+_NOT_LANDMARKS = (FINDER, IDENTITY)
 
 _WEIGHTS = Path(str(files("steadyface") / "weights"))
 _CARDS = "cards.json"
@@ -88,7 +90,7 @@ class FinderCard:
 
 def bundled_models() -> list[str]:
     """Names of the landmark models inside the package: each network in 8 bits and in float32."""
-    return sorted(path.stem for path in _WEIGHTS.glob("*.onnx") if path.stem != FINDER)
+    return sorted(path.stem for path in _WEIGHTS.glob("*.onnx") if path.stem not in _NOT_LANDMARKS)
 
 
 def model_cards() -> list[ModelCard]:
@@ -116,7 +118,7 @@ def model_path(weights: str | Path, precision: str = "int8") -> Path:
     Raises:
         WeightsError: neither a name nor a file.
     """
-    known = [*bundled_models(), FINDER]
+    known = [*bundled_models(), *_NOT_LANDMARKS]
     for name in (str(weights), f"{weights}-{precision}"):
         if name in known:
             return _WEIGHTS / f"{name}.onnx"
@@ -133,7 +135,7 @@ def open_model(
     Args:
         weights: a bundled model's name or an exported `.onnx` file. A bare name takes the 8 bits on the CPU
             and float32 on CUDA.
-        kind: `landmarks` or `finder`.
+        kind: `landmarks`, `finder` or `identity`.
         device: one of `DEVICES`; `auto` takes CUDA where ONNX Runtime has it and can start it.
         threads: on the CPU; None takes one for a small bundled network, else the default of ONNX Runtime.
 

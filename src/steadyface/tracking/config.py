@@ -245,6 +245,26 @@ class VerifierConfig:
 
 
 @dataclass(frozen=True)
+class NamingConfig:
+    """Names of people by their reference photographs.
+
+    Args:
+        min_similarity: least cosine of a face's descriptor with a person's. Increasing it gives fewer people
+            a wrong name, but leaves more of the known ones unknown, children first.
+        interval_seconds: time from a face's first descriptor to its second; each later one takes twice as
+            long. Increasing it costs less time, but corrects a name later.
+        longest_interval_seconds: limit of these intervals; same effect.
+        least_weight: weight of a new descriptor in the mean of many. Increasing it follows changes of light
+            and pose, but lets a bad observation change the name.
+    """
+
+    min_similarity: float = 0.47
+    interval_seconds: float = 0.2
+    longest_interval_seconds: float = 2.0
+    least_weight: float = 0.1
+
+
+@dataclass(frozen=True)
 class TrackerConfig:
     """Settings of a `Tracker`.
 

@@ -43,6 +43,9 @@ class TrackedFace:
         covariances: (68, 2, 2) px², of the error of `raw_points`; NaN where unknown.
         displacements: of the landmarks since the face's last frame, as measured in the picture; None if they
             were not.
+        name: who it is, or `unknown`; None if no people were given.
+        similarity: cosine of its descriptor with that person's photograph, or with the most similar one of
+            all; NaN before it was seen whole.
     """
 
     face_id: int
@@ -54,6 +57,8 @@ class TrackedFace:
     visible: Float[np.ndarray, "68"] = field(default_factory=lambda: np.full(68, np.nan))
     covariances: Float[np.ndarray, "68 2 2"] = field(default_factory=lambda: np.full((68, 2, 2), np.nan))
     displacements: Displacements | None = None
+    name: str | None = None
+    similarity: float = math.nan
 
     @property
     def face(self) -> int:

@@ -1,0 +1,73 @@
+"""Descriptors of identity: faces of one person lie near each other, those of two people apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from steadyface import markup
+from steadyface.arrays import Frame, Points
+from steadyface.geometry import Region
+from steadyface.images import crop_region
+from steadyface.models import IDENTITY, open_model
+
+Descriptor = Float[np.ndarray, "descriptor"]
+"""Unit vector of 128 numbers; the cosine of two tells how alike two faces are."""
+
+SIDE = 150
+"""Side of the crops that the network sees, px."""
+
+_ANCHORS = np.array([[0.317, 0.311], [0.670, 0.311], [0.493, 0.585], [0.336, 0.687], [0.651, 0.687]]) - 0.5
+"""Eyes, base of the nose and corners of the mouth in the crop, in sides from its middle."""
+
+
+class IdentityEncoder:
+    """Describe who a face is, by the bundled network `identity`.
+
+    Args:
+        device: one of `models.DEVICES`.
+        threads: of the network on the CPU; None takes the default of ONNX Runtime.
+
+    Raises:
+        ConfigError: a device that is not there.
+    """
+
+    def __init__(self, device: str = "auto", threads: int | None = None) -> None:
+        _, self._session, _ = open_model(IDENTITY, "identity", device, threads)
+
+    def describe(
+        self, frame: Frame, faces: Sequence[Points]
+    ) -> Float[np.ndarray, "faces descriptor"]:
+        """Describe faces of a frame; each is seen as it is and mirrored.
+
+        Args:
+            frame: RGB uint8 (H, W, 3).
+            faces: (68, 2) points of each, image px.
+
+        Returns:
+            (N, 128), of unit length.
+        """
+        if not len(faces):
+            return np.zeros((0, 128), np.float32)
+        crops = [crop_region(frame, aligned_region(points), SIDE)[0] for points in faces]
+        return self._session.run(["descriptors"], {"crops": np.stack(crops)})[0]
+
+
+def aligned_region(points: Points) -> Region:
+    """Square, turned with the head, in which eyes, nose and mouth lie nearest to their places.
+
+    The similarity that minimises the sum of squared distances, in complex numbers.
+
+    Args:
+        points: (68, 2) image px.
+    """
+    parts = [points[list(markup.GROUPS[eye])].mean(axis=0) for eye in markup.EYES]
+    parts += [points[markup.NOSE_BASE], *points[list(markup.corners("outer_lips"))]]
+    there, here = (np.asarray(each, float) @ [1, 1j] for each in (_ANCHORS, parts))
+    middle, mean = there.mean(), here.mean()
+    turn = (np.conj(there - middle) @ (here - mean)) / (np.abs(there - middle) ** 2).sum()
+    centre = mean - turn * middle
+    side = max(float(np.abs(turn)), 1.0)
+    return Region(float(centre.real), float(centre.imag), side, float(np.angle(turn)))
