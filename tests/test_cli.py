@@ -76,6 +76,8 @@ def test_track_writes_what_it_promises(
         "held": (12,),
         "visible": (12, 68),
         "covariances": (12, 68, 2, 2),
+        "person": (12,),
+        "similarity": (12,),
     }
     frames = {
         "timeline_frame": (12,),

@@ -21,7 +21,7 @@ LAYERS = (
     ),
     (
         *("files", "quiet", "images", "interrupts", "progress", "pts", "scratch", "video", "devices"),
-        *("models", "landmarker", "detector", "checkpoint"),
+        *("models", "landmarker", "detector", "identity", "checkpoint"),
         *("stabilizer.__init__", "stabilizer.choice", "stabilizer.storage", "nets.imagenet"),
     ),
     ("tracks", "html"),

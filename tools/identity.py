@@ -116,12 +116,14 @@ class Graph:
         x = self.block(x, "conv256_down_out", 2, lacking=1)
         x = self.add("ReduceMean", x, self.store([2, 3]), keepdims=0)
         x = self.add("LpNormalization", self.add("MatMul", x, self.store(self.weights["fc"])), axis=1)
-        x = self.add("ReduceSum", self.add("Reshape", x, self.store([2, -1, 128])), self.store([0]), keepdims=0)
+        x = self.add(
+            "ReduceSum", self.add("Reshape", x, self.store([2, -1, 128])), self.store([0]), keepdims=0
+        )
         return self.add("LpNormalization", x, axis=1)
 
 
 def build(weights: dict[str, np.ndarray], mean: np.ndarray, spread: np.ndarray) -> onnx.ModelProto:
-    """Build the model; `mean` (128) is subtracted from the network's vectors and `spread` (128, 128) applied."""
+    """Build the model: the network, less `mean` (128), times `spread` (128, 128), of unit length."""
     graph = Graph(weights)
     x = graph.add("Sub", graph.network("crops"), graph.store(mean.astype(np.float32)))
     x = graph.add("MatMul", x, graph.store(spread.astype(np.float32)))
@@ -154,8 +156,9 @@ def training_crops(data: str) -> tuple[np.ndarray, np.ndarray]:
 
 def fit(vectors: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fit the mean, and the map that whitens the scatter of each person's vectors around their mean."""
-    inner = np.concatenate([vectors[people == each] - vectors[people == each].mean(axis=0) for each in set(people)])
-    scatter = inner.T @ inner / (len(inner) - len(set(people)))
+    groups = [vectors[people == each] for each in np.unique(people)]
+    inner = np.concatenate([group - group.mean(axis=0) for group in groups])
+    scatter = inner.T @ inner / (len(inner) - len(groups))
     sphere = np.trace(scatter) / len(scatter) * np.eye(len(scatter))
     values, axes = np.linalg.eigh((1 - SHRINKAGE) * scatter + SHRINKAGE * sphere)
     return vectors.mean(axis=0), (axes / np.sqrt(values)) @ axes.T

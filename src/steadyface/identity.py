@@ -37,9 +37,7 @@ class IdentityEncoder:
     def __init__(self, device: str = "auto", threads: int | None = None) -> None:
         _, self._session, _ = open_model(IDENTITY, "identity", device, threads)
 
-    def describe(
-        self, frame: Frame, faces: Sequence[Points]
-    ) -> Float[np.ndarray, "faces descriptor"]:
+    def describe(self, frame: Frame, faces: Sequence[Points]) -> Float[np.ndarray, "faces descriptor"]:
         """Describe faces of a frame; each is seen as it is and mirrored.
 
         Args:

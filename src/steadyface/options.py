@@ -57,6 +57,8 @@ class TrackingOptions:
         start: Seconds of each input at which to begin; times stay those of the input.
         end: Seconds of each input at which to stop. Left out: its end; a camera then runs until Ctrl-C.
         pixels: square, the picture as a player shows it; or coded, which keeps oblong pixels as they are.
+        people: Folder of photographs by which faces get names: PEOPLE/NAME.jpg, or PEOPLE/NAME/ with several
+            of one person. All other faces are `unknown`.
         max_pixels: Pixels of the largest picture that is decoded; of a larger one the size is told, and it is
             not read. Increasing it reads larger pictures, but a small file may then ask for much memory.
 
@@ -83,6 +85,7 @@ class TrackingOptions:
     end: float | None = None
     pixels: str = SQUARE
     max_pixels: int = MOST_PIXELS
+    people: str | Path | None = None
 
     def __post_init__(self) -> None:
         for name, kind in _NUMBERS.items():
@@ -122,6 +125,7 @@ class TrackingKeywords(TypedDict, total=False):
     end: float | None
     pixels: str
     max_pixels: int
+    people: str | Path | None
 
 
 def check_keywords(options: Mapping[str, object]) -> None:

@@ -28,7 +28,9 @@ from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking import FaceFilter, TrackedFace, Tracker, TrackerConfig
 from steadyface.tracking.detection import LeftOut
+from steadyface.tracking.people import Namer
 from steadyface.tracks import Meta, Tracks, TracksBuilder
+from steadyface.tracks.schema import PEOPLE
 from steadyface.video import (
     Frames,
     ImageSequence,
@@ -94,6 +96,7 @@ class Pipeline:
 
     def meta(self, source: str | None, frame_count: int) -> Meta:
         """Describe how tracks are made, for `Tracks.meta`."""
+        people = self.tracker.namer and self.tracker.namer.people
         landmarker = self.tracker.landmarker  # a model of the caller's need not have these attributes
         options: dict[str, Any] = {
             "decoder": getattr(landmarker, "decoder", None),
@@ -106,11 +109,13 @@ class Pipeline:
             "min_score": self.options.min_score,
             "min_detection": self.options.min_detection,
             "detector": Path(self.options.detector).name if self.options.detector else None,
+            "people": people and people.key,
         }
         return {
             "version": __version__,
             "source": source,
             "frames": frame_count,
+            **({PEOPLE: people.persons} if people else {}),
             "weights": getattr(landmarker, "name", type(landmarker).__name__),
             "options": {name: value for name, value in options.items() if value is not None},
         }
@@ -153,7 +158,12 @@ def build(
     else:
         choice, causal = Choice(type(stabilizer).__name__), stabilizer
     tracker = Tracker(
-        landmarker, detector, stabilizer=causal, config=_tracker_config(options), motion=options.motion
+        landmarker,
+        detector,
+        stabilizer=causal,
+        config=_tracker_config(options),
+        motion=options.motion,
+        people=options.people,
     )
     pipeline = Pipeline(options, tracker, choice)
     return pipeline.each_by_itself() if options.independent else pipeline
@@ -207,7 +217,7 @@ class TrackingRun:
             alone = self._pipeline.options.independent
             for frame, faces in (follow_nobody if alone else follow)(frames, self._pipeline.tracker):
                 self._check_size(frame)
-                add_rows(self._rows, frame, faces)
+                add_rows(self._rows, frame, faces, self._pipeline.tracker.namer)
                 if self._pipeline.keeps_motion:
                     self._motion.append(MotionSequence.pack(face.displacements for face in faces))
                 self.frame_count += 1
@@ -233,7 +243,9 @@ class TrackingRun:
             meta = self._pipeline.describe(frames, self.frame_count)
         else:
             meta = self._pipeline.meta(None, self.frame_count)
-        return self._rows.finish(meta)
+        tracks, namer = self._rows.finish(meta), self._pipeline.tracker.namer
+        alone = self._pipeline.options.independent
+        return tracks if namer is None or alone else tracks.named(namer.names())
 
 
 def track_frames(
@@ -342,8 +354,11 @@ def follow_nobody(
         yield frame, tracker.step(frame.image)
 
 
-def add_rows(rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace]) -> None:
-    """Append a frame and its faces to a table."""
+def add_rows(
+    rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace], namer: Namer | None = None
+) -> None:
+    """Append a frame and its faces to a table; `namer` is what names them."""
+    places = {name: place for place, name in enumerate(namer.people.persons if namer else [])}
     height, width = frame.image.shape[:2]
     rows.add_frame(frame.index, frame.seconds, (width, height), frame.file)
     for face in faces:
@@ -358,12 +373,15 @@ def add_rows(rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace]) -
             held=face.held,
             visible=face.visible,
             covariances=face.covariances,
+            person=places.get(face.name or "", -1),
+            similarity=face.similarity,
         )
 
 
 def tracked_faces(tracks: Tracks) -> dict[int, list[TrackedFace]]:
     """List the faces of each frame of a table, the inverse of `add_rows`."""
     faces: dict[int, list[TrackedFace]] = {}
+    names = tracks.name
     for row, frame in enumerate(tracks.frame.tolist()):
         face = TrackedFace(
             face_id=int(tracks.face[row]),
@@ -374,6 +392,8 @@ def tracked_faces(tracks: Tracks) -> dict[int, list[TrackedFace]]:
             held=bool(tracks.held[row]),
             visible=tracks.visible[row],
             covariances=tracks.covariances[row],
+            name=str(names[row]) or None,
+            similarity=float(tracks.similarity[row]),
         )
         faces.setdefault(frame, []).append(face)
     return faces

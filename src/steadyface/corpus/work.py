@@ -20,6 +20,7 @@ from steadyface.corpus.manifest import DONE, ERROR, Entry
 from steadyface.errors import SteadyfaceError, VideoError
 from steadyface.files import make_folder
 from steadyface.pipeline import TrackingOptions, build, track_frames
+from steadyface.tracking.people import people_key
 from steadyface.tracks import Meta
 
 ATTEMPTS = 3
@@ -90,6 +91,8 @@ def options_key(options: TrackingOptions) -> dict[str, Any]:
     """Options that decide the results, for JSON: all but device and threads, with a hash of each own file."""
     values = asdict(options)
     del values["device"], values["threads"]
+    if options.people is not None:
+        values["people"] = people_key(options.people)
     for name in ("weights", "stabilizer", "detector"):
         if values[name] is not None:
             values[name] = _name_with_hash(values[name])

@@ -16,6 +16,7 @@ from steadyface.errors import ConfigError
 from steadyface.geometry import Affine, Region, bounding_box
 from steadyface.images import crop_region
 from steadyface.tracking import TrackedFace
+from steadyface.tracks.schema import UNKNOWN
 
 COMPARE = "compare"
 STYLES = (*DRAWN, COMPARE)
@@ -159,7 +160,8 @@ def _draw_into(canvas: Frame, faces: Sequence[TrackedFace], style: str) -> None:
         scale = min(max(0.3, width / 420), 1.2)
         corner = float(face.box[0]), float(face.box[1]) - 4 * line_width(width)
         status = "held" if face.held else f"{face.scores.mean():.2f}"
-        text = f"{face.face_id}  {status}" if width >= _LABELLED else f"{face.face_id}"
+        who = f"{face.face_id}" if face.name in (None, UNKNOWN) else face.name
+        text = f"{who}  {status}" if width >= _LABELLED else who
         draw_label(canvas, text, corner, colour_of(face), scale)
 
 

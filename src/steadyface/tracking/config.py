@@ -258,7 +258,7 @@ class NamingConfig:
             and pose, but lets a bad observation change the name.
     """
 
-    min_similarity: float = 0.47
+    min_similarity: float = 0.44
     interval_seconds: float = 0.2
     longest_interval_seconds: float = 2.0
     least_weight: float = 0.1
@@ -287,7 +287,7 @@ class TrackerConfig:
         count_seconds: time between two searches that only count the faces for which there is no room, s.
         memory_seconds: time for which a lost face's id is kept for its return, s. Increasing it recognises
             faces after longer absence, but risks giving their ids to somebody else.
-        motion, appearance, matching, occlusion, roi, cuts, verifier: settings of the parts.
+        motion, appearance, matching, occlusion, roi, cuts, verifier, naming: settings of the parts.
 
     Raises:
         ConfigError: `max_faces` is below 1, or a time is negative.
@@ -309,6 +309,7 @@ class TrackerConfig:
     roi: RoiConfig = RoiConfig()
     cuts: CutConfig = CutConfig()
     verifier: VerifierConfig = VerifierConfig()
+    naming: NamingConfig = NamingConfig()
 
     def __post_init__(self) -> None:
         if self.max_faces < 1:

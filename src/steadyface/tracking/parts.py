@@ -10,6 +10,7 @@ from steadyface.errors import ConfigError
 from steadyface.landmarker import LandmarkModel
 from steadyface.motion import Displacements
 from steadyface.stabilizer import Stabilizer
+from steadyface.stabilizer.choice import choose_stabilizer
 
 
 @runtime_checkable
@@ -69,6 +70,20 @@ def as_seconds(value: Any) -> float:
     if not math.isfinite(seconds):
         raise ConfigError(f"seconds must be finite, got {seconds}")
     return seconds
+
+
+def causal_filter(stabilizer: str | Stabilizer | FaceFilter) -> tuple[FaceFilter | None, str]:
+    """Open a causal filter; also returns its name. None leaves the raw points.
+
+    Raises:
+        ConfigError: an unknown stabiliser, or one that needs the future.
+    """
+    if not isinstance(stabilizer, str | Stabilizer):
+        return stabilizer, type(stabilizer).__name__
+    choice = choose_stabilizer(stabilizer)
+    if choice.offline is not None:
+        raise ConfigError(f"stabilizer {choice.name} needs the future: use steadyface.track or the command")
+    return choice.causal, choice.name
 
 
 def _kind(value: object) -> str:

@@ -21,9 +21,7 @@ from steadyface.tracking.config import NamingConfig, TrackerConfig
 from steadyface.tracking.detection import confirm_faces, detect_boxes, predict_in_boxes
 from steadyface.tracking.matching import assign
 from steadyface.tracking.track import Match, TrackedFace
-
-UNKNOWN = "unknown"
-"""Name of a face that is nobody's of the known people."""
+from steadyface.tracks.schema import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -142,8 +140,8 @@ class Namer:
     """Name tracked faces by the people that they are most like.
 
     An identity is described when it is first seen whole and again at growing intervals; the mean is compared
-    with the photographs. Of the faces of a frame no two get the same name (assignment of greatest similarity),
-    and one that is not `min_similarity` like anybody is `unknown`.
+    with the photographs. Of the faces of a frame no two get the same name (assignment of greatest
+    similarity), and one that is not `min_similarity` like anybody is `unknown`.
 
     Args:
         people: reference photographs.
@@ -161,14 +159,27 @@ class Namer:
         self._evidence: dict[int, Evidence] = {}
         self._met: set[tuple[int, int]] = set()
 
-    def observe(self, frame: Frame, matches: Sequence[Match], seconds: float) -> None:
-        """Describe the unoccluded faces that are due.
+    def step(
+        self, frame: Frame, matches: Sequence[Match], faces: Sequence[TrackedFace], seconds: float
+    ) -> list[TrackedFace]:
+        """Name the faces of the next frame.
 
         Args:
             frame: RGB uint8 (H, W, 3).
             matches: tracks and their observations in the frame.
+            faces: of the frame, also those that coast.
             seconds: time of the frame.
         """
+        self._observe(frame, matches, seconds)
+        ids = [face.face_id for face in faces]
+        self._met |= {(one, other) for one in ids for other in ids if one < other}
+        named = self._assign(ids)
+        return [
+            replace(face, name=named[face.face_id][0], similarity=named[face.face_id][1]) for face in faces
+        ]
+
+    def _observe(self, frame: Frame, matches: Sequence[Match], seconds: float) -> None:
+        """Describe the unoccluded faces that are due."""
         due = [
             (track.face_id, observation.points)
             for track, observation in matches
@@ -176,20 +187,14 @@ class Namer:
         ]
         descriptors = self._encoder.describe(frame, [points for _, points in due])
         for (face_id, _), descriptor in zip(due, descriptors, strict=True):
-            before = self._evidence.get(face_id, Evidence(descriptor, 0, seconds))
-            self._evidence[face_id] = before.add(descriptor, seconds, self.config)
+            self._learn(face_id, descriptor, seconds)
+
+    def _learn(self, face_id: int, descriptor: Descriptor, seconds: float) -> None:
+        before = self._evidence.get(face_id, Evidence(descriptor, 0, seconds))
+        self._evidence[face_id] = before.add(descriptor, seconds, self.config)
 
     def _is_due(self, face_id: int, seconds: float) -> bool:
         return face_id not in self._evidence or seconds >= self._evidence[face_id].due_seconds
-
-    def name(self, faces: Sequence[TrackedFace]) -> list[TrackedFace]:
-        """Add names to the faces of a frame, and remember who is seen beside whom."""
-        ids = sorted(face.face_id for face in faces)
-        self._met |= {(one, other) for i, one in enumerate(ids) for other in ids[i + 1 :]}
-        named = self._assign(ids)
-        return [
-            replace(face, name=named[face.face_id][0], similarity=named[face.face_id][1]) for face in faces
-        ]
 
     def _assign(self, ids: Sequence[int]) -> dict[int, tuple[str, float]]:
         """Name identities that are seen together, with the similarity to that person or to the nearest."""

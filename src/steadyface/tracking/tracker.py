@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -12,16 +13,17 @@ from jaxtyping import Float
 from steadyface.arrays import FacePoints, Frame
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
+from steadyface.identity import IdentityEncoder
 from steadyface.images import as_rgb
 from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks
 from steadyface.motion import Displacements
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
-from steadyface.stabilizer.choice import choose_stabilizer
 from steadyface.tracking.appearance import Observation, observe, points_of
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.detection import LeftOut, detect_new_faces
 from steadyface.tracking.matching import assign, find_occluder, near_others, same_face, suppress_duplicates
-from steadyface.tracking.parts import FaceFilter, as_seconds, check_parts
+from steadyface.tracking.parts import FaceFilter, as_seconds, causal_filter, check_parts
+from steadyface.tracking.people import Namer, load_people
 from steadyface.tracking.prefetch import LandmarkPrefetcher, Regions
 from steadyface.tracking.roi import region_change
 from steadyface.tracking.shots import CutDetector, Transition
@@ -53,6 +55,7 @@ class Tracker:
         config: settings; None means the defaults.
         fps: frame rate that is assumed where `step` gets no time.
         motion: measure in the picture how far the skin has moved, if the stabiliser takes that (`sta` does).
+        people: folder of photographs by which faces are named, as of `load_people`; None names nobody.
 
     A tracker pickles with its faces, also in the middle of a video.
 
@@ -69,6 +72,7 @@ class Tracker:
         config: TrackerConfig | None = None,
         fps: float = 25.0,
         motion: bool = True,
+        people: str | Path | None = None,
     ) -> None:
         if not 0 < fps < math.inf:
             raise ConfigError(f"fps must be positive, got {fps}")
@@ -78,17 +82,24 @@ class Tracker:
         self.detector: Detector = FaceFinder(device=device, threads=threads) if detector is None else detector
         self.config, self.fps = TrackerConfig() if config is None else config, fps
         check_parts(self.landmarker, self.detector, stabilizer)
-        self.stabilizer, self.stabilizer_name = _causal(stabilizer)
+        self.stabilizer, self.stabilizer_name = causal_filter(stabilizer)
         self.measures_motion = motion and getattr(self.stabilizer, "uses_motion", False)
         finder = self.detector if isinstance(self.detector, FaceFinder) else None
         self._verifier = FaceVerifier(finder or FaceFinder(device=device, threads=threads), self.config)
         self._cuts = CutDetector(self.config.cuts)
         self._prefetcher = LandmarkPrefetcher(self.landmarker)
+        self.namer: Namer | None = None
+        if people is not None:
+            encoder = IdentityEncoder(device, threads)
+            known = load_people(people, self.landmarker, self.detector, encoder)
+            self.namer = Namer(known, encoder, self.config.naming)
         self.reset()
 
     def reset(self) -> None:
         """Forget all faces and the time; ids start from 0 again."""
         self._cuts.reset()
+        if self.namer is not None:
+            self.namer.reset()
         self.left_out = LeftOut()
         self._next_id = 0
         self._seconds: float | None = None
@@ -139,7 +150,8 @@ class Tracker:
             matches = self._detect(frame, matches, seconds)
         faces = self._update(frame, matches, seconds)
         room = self.config.max_faces - len(faces)
-        return sorted([*faces, *self._coast(seconds)[:room]], key=lambda face: face.face_id)
+        faces = sorted([*faces, *self._coast(seconds)[:room]], key=lambda face: face.face_id)
+        return faces if self.namer is None else self.namer.step(frame, matches, faces, seconds)
 
     def _begin_shot(self, frame: Frame, transition: Transition) -> None:
         """Forget the tracks that a cut ends, and in each frame of a dissolve those that began in it.
@@ -383,13 +395,3 @@ class Tracker:
 def predicted_regions(tracks: Sequence[Track], seconds: float, config: TrackerConfig) -> Regions:
     """Predict the region of each track's face at a time, by id."""
     return {track.face_id: track.predicted_roi(seconds, config) for track in tracks}
-
-
-def _causal(stabilizer: str | Stabilizer | FaceFilter) -> tuple[FaceFilter | None, str]:
-    """Causal filter and name of a stabiliser; None leaves the raw points."""
-    if not isinstance(stabilizer, str | Stabilizer):
-        return stabilizer, type(stabilizer).__name__
-    choice = choose_stabilizer(stabilizer)
-    if choice.offline is not None:
-        raise ConfigError(f"stabilizer {choice.name} needs the future: use steadyface.track or the command")
-    return choice.causal, choice.name

@@ -18,6 +18,12 @@ Columns = dict[str, np.ndarray]
 META = ".meta.json"
 """End of the name of the file beside a table that holds its meta."""
 
+UNKNOWN = "unknown"
+"""Name of a face that is none of the known people's."""
+
+PEOPLE = "people"
+"""Entry of meta: the names that numbers in the column `person` stand for; missing if nobody was asked for."""
+
 RESULTS = "results"
 """Entry of such a file, and not of a table's meta: the files of the same run, and whether they are whole."""
 
@@ -35,6 +41,8 @@ COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "held": ("bool", ()),
     "visible": ("float32", (68,)),
     "covariances": ("float32", (68, 2, 2)),
+    "person": ("int64", ()),
+    "similarity": ("float32", ()),
 }
 """Name of each column → type and shape of one row."""
 
@@ -48,18 +56,27 @@ class Table(NamedTuple):
 
 
 def absent(rows: int) -> Columns:
-    """Columns that not every source has: no row is held, and nobody knows what is visible."""
+    """Columns that not every source has: no row is held, nobody knows what is visible or who it is."""
     return {
         "held": np.zeros(rows, bool),
         "visible": np.full((rows, 68), np.nan, "float32"),
         "covariances": np.full((rows, 68, 2, 2), np.nan, "float32"),
+        "person": np.full(rows, -1),
+        "similarity": np.full(rows, np.nan, "float32"),
     }
+
+
+def names_of(person: np.ndarray, meta: Meta) -> np.ndarray:
+    """Name of each number of a person: that in `meta`, or `unknown`; empty texts if it has no people."""
+    if PEOPLE not in meta:
+        return np.full(len(person), "")
+    return np.array([*meta[PEOPLE], UNKNOWN])[person]
 
 
 def as_columns(values: Mapping[str, Any]) -> Columns:
     """Bring the values of a file to the columns' types and shapes.
 
-    A file of an early version has no `held`, `visible` or `covariances`: `absent` stands for them.
+    A file of an early version lacks those that `absent` then stands for.
 
     Raises:
         ValueError, KeyError, ArithmeticError: a column is missing, of another shape or length, or a number

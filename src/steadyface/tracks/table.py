@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from steadyface.stabilizer import Stabilizer
 from steadyface.stabilizer.base import require_smoother
 from steadyface.tracks import formats
 from steadyface.tracks.formats.tabular import inside, to_flat
-from steadyface.tracks.schema import COLUMNS, Columns, Meta, Table, absent
+from steadyface.tracks.schema import COLUMNS, PEOPLE, Columns, Meta, Table, absent, names_of
 from steadyface.tracks.timeline import ClipTimeline
 from steadyface.wording import counted
 
@@ -44,6 +44,10 @@ class Tracks:
         held: (N,) bool, true where the face is lost and the row repeats its last shape.
         visible: (N, 68) float32 in [0, 1], probability that nothing hides the point; NaN where unknown.
         covariances: (N, 68, 2, 2) float32 px², of the error of `raw_points`; NaN where unknown.
+        person: (N,) index of the name in `meta["people"]`; -1 if it is none of them, or none were given. None
+            names nobody.
+        similarity: (N,) float32, cosine with that person's photograph, or with the most similar one of all;
+            NaN where unknown.
         meta: version, source, size, fps, frames, weights and options.
         timeline: frames of the clip, also those without a face; None lists the frames of the rows.
 
@@ -61,10 +65,15 @@ class Tracks:
     held: Bool[np.ndarray, "rows"]
     visible: Float[np.ndarray, "rows 68"]
     covariances: Float[np.ndarray, "rows 68 2 2"]
+    person: Int[np.ndarray, "rows"] = None  # type: ignore[assignment]  # filled in below
+    similarity: Float[np.ndarray, "rows"] = None  # type: ignore[assignment]
     meta: Meta = field(default_factory=dict)
     timeline: ClipTimeline = None  # type: ignore[assignment]  # filled in below
 
     def __post_init__(self) -> None:
+        for name in ("person", "similarity"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, absent(len(self.frame))[name])
         if self.timeline is None:
             size = self.meta.get("size")
             object.__setattr__(self, "timeline", ClipTimeline.of_rows(self.frame, self.seconds, size))
@@ -98,6 +107,30 @@ class Tracks:
     def face_ids(self) -> list[int]:
         """List the identities, in order of appearance."""
         return list(dict.fromkeys(self.face.tolist()))
+
+    @property
+    def name(self) -> np.ndarray:
+        """Name of each row's person, or `unknown`; empty texts if no people were given."""
+        return names_of(self.person, self.meta)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Name of each identity, that of most of its rows; empty if no people were given."""
+        if PEOPLE not in self.meta:
+            return {}
+        return {face: _most(self.name[self.face == face]) for face in self.face_ids}
+
+    def named(self, names: Mapping[int, tuple[str, float]]) -> Tracks:
+        """Name identities; those that are not among `names` are unknown.
+
+        Args:
+            names: identity → name, one of `meta["people"]` or `unknown`, and similarity.
+        """
+        places = {name: place for place, name in enumerate(self.meta[PEOPLE])}
+        person, similarity = np.full(len(self), -1), np.full(len(self), np.nan, np.float32)
+        for face, (name, cosine) in names.items():
+            person[self.face == face], similarity[self.face == face] = places.get(name, -1), cosine
+        return replace(self, person=person, similarity=similarity)
 
     def faces(self) -> Iterator[Tracks]:
         """Yield the rows of each identity, in order of appearance.
@@ -291,6 +324,11 @@ class TracksBuilder:
         names = ("frame", "seconds", "size", "file")
         timeline = ClipTimeline.from_values(dict(zip(names, zip(*frames, strict=True), strict=True)))
         return Tracks(**columns, meta=meta, timeline=timeline)
+
+
+def _most(names: np.ndarray) -> str:
+    values, counts = np.unique(names, return_counts=True)
+    return str(values[counts.argmax()])
 
 
 def _average(weighted: list[tuple[float, int]]) -> float:

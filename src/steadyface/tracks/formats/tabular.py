@@ -19,6 +19,7 @@ from steadyface.tracks.schema import (
     COLUMNS,
     KIND,
     META,
+    PEOPLE,
     RESULTS,
     Columns,
     Meta,
@@ -26,6 +27,7 @@ from steadyface.tracks.schema import (
     absent,
     as_columns,
     as_meta,
+    names_of,
 )
 from steadyface.tracks.timeline import ClipTimeline
 
@@ -35,8 +37,9 @@ NOBODY = -1
 _META = b"steadyface"
 """Key of `meta` in a Parquet file's own."""
 
-_FILE = "file"
-"""The only column that is text."""
+_FILE, _NAME = "file", "name"
+_TEXTS = frozenset({_FILE, _NAME})
+"""Columns that are text."""
 
 
 def meta_path(path: Path) -> Path:
@@ -129,6 +132,8 @@ def to_flat(table: Table) -> dict[str, np.ndarray]:
     }
     names = _file_columns(timeline)
     flat |= {name: values[places] for name, values in names.items()}
+    if PEOPLE in meta:
+        flat |= {_NAME: names_of(columns["person"], meta), "similarity": exact(columns["similarity"])}
     for name, column, index in _flat_names():
         flat[name] = np.moveaxis(columns[column], 0, -1)[index]
     flat |= _measures(columns["points"].astype(float), timeline.size[places])
@@ -155,6 +160,7 @@ def _with_frames(flat: dict[str, np.ndarray], empty: ClipTimeline) -> dict[str, 
     own = {"frame": empty.frame, "timestamp": empty.seconds, "face_id": np.full(len(empty), NOBODY)}
     own |= {"confidence": np.zeros(len(empty)), "success": np.zeros(len(empty), int)}
     own |= _file_columns(empty) if _FILE in flat else {}
+    own |= {_NAME: np.full(len(empty), "")} if _NAME in flat else {}
     order = np.argsort(np.concatenate([flat["frame"], empty.frame]), kind="stable")
     filled = {}
     for name, values in flat.items():
@@ -183,7 +189,7 @@ def _from_flat(flat: dict[str, np.ndarray], meta: Meta) -> Table:
         }
     )
     somebody = flat["face_id"] != NOBODY
-    columns = _columns({name: values[somebody] for name, values in flat.items()})
+    columns = _columns({name: values[somebody] for name, values in flat.items()}, meta)
     return Table(columns, timeline, meta)
 
 
@@ -191,7 +197,7 @@ def _sizes(meta: Meta) -> list[tuple[str, int]]:
     return list(zip(("width", "height"), meta.get("size") or (0, 0), strict=True))
 
 
-def _columns(flat: dict[str, np.ndarray]) -> Columns:
+def _columns(flat: dict[str, np.ndarray], meta: Meta) -> Columns:
     rows = len(flat["frame"])
     values: dict[str, Any] = {
         name: np.empty((rows, *shape), dtype) for name, (dtype, shape) in COLUMNS.items()
@@ -199,6 +205,10 @@ def _columns(flat: dict[str, np.ndarray]) -> Columns:
     optional = absent(rows)
     values |= {"frame": flat["frame"], "face": flat["face_id"], "seconds": flat["timestamp"], **optional}
     values["held"] = flat["success"] == 0
+    if _NAME in flat:
+        known = {name: place for place, name in enumerate(meta.get(PEOPLE, []))}
+        values["person"] = np.array([known.get(name, -1) for name in flat[_NAME].tolist()], int)
+        values["similarity"] = flat["similarity"]
     for name, column, index in _flat_names():
         if name in flat or column not in optional:
             values[column][(slice(None), *index)] = flat[name]
@@ -258,7 +268,7 @@ def _cells(values: np.ndarray) -> Iterable[Any]:
 
 
 def _numbers(name: str, cells: Iterable[str]) -> np.ndarray:
-    if name == _FILE:
+    if name in _TEXTS:
         return np.array(list(cells), str)
     return np.array([cell or "nan" for cell in cells], float)
 
