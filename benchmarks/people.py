@@ -11,6 +11,9 @@ apart was fitted on these: HELEN's test set, and FG-NET's people of even number.
 
 `right` are the frames in which somebody known has their own name, in % of those in which they are tracked,
 `wrong` those with another's; `unknown` the frames in which a stranger has no name.
+
+The second table compares all photographs of FG-NET's people of even number: pairs of one person within three
+years, in % of them, that are more alike than all but 1 % of the pairs of two people.
 """
 
 from __future__ import annotations
@@ -26,8 +29,9 @@ import cv2
 import numpy as np
 from meetings import FPS, HEIGHT, WIDTH, backdrop, paste
 
-from steadyface.datasets.extra import find_extra
+from steadyface.datasets.extra import ExtraSample, find_extra
 from steadyface.geometry import Region, bounding_box
+from steadyface.identity import IdentityEncoder
 from steadyface.images import crop_region, read_image, write_image
 from steadyface.landmarker import Landmarker
 from steadyface.pts import read_pts
@@ -35,6 +39,7 @@ from steadyface.tracking import TrackedFace, Tracker
 
 MEETINGS, FRAMES, SIDE, MARGIN = 20, 75, 230, 2.0
 YEARS = 3
+GROUPS = ("FG-NET, under 12", "FG-NET, 16 and older")
 CENTRES = [(WIDTH * (2 * column + 1) / 8, HEIGHT / 2) for column in range(4)]
 
 
@@ -66,15 +71,21 @@ def helen(data: Path, rng: np.random.Generator) -> list[Head]:
     return found
 
 
-def fgnet(data: Path, rng: np.random.Generator, adults: bool) -> list[Head]:
-    """People of FG-NET with an even number, by two photographs taken within three years."""
-    group = "FG-NET, 16 and older" if adults else "FG-NET, under 12"
-    samples = find_extra(data / "extra", "fgnet")
-    ages = np.load(data / "extra/fgnet/points.npz")["age"]
+def fgnet(data: Path, adults: bool) -> list[tuple[int, ExtraSample]]:
+    """Photographs of FG-NET's people of even number, each with the age."""
+    ages = np.load(data / "extra/fgnet/points.npz")["age"].tolist()
+    return [
+        (age, sample)
+        for sample, age in zip(find_extra(data / "extra", "fgnet"), ages, strict=True)
+        if int(sample.person) % 2 == 0 and (age >= 16 if adults else age < 12)
+    ]
+
+
+def fgnet_heads(data: Path, rng: np.random.Generator, adults: bool) -> list[Head]:
+    """People of FG-NET by two photographs taken within three years."""
     of_person = defaultdict(list)
-    for sample, age in zip(samples, ages.tolist(), strict=True):
-        if int(sample.person) % 2 == 0 and (age >= 16 if adults else age < 12):
-            of_person[sample.person].append((age, sample))
+    for age, sample in fgnet(data, adults):
+        of_person[sample.person].append((age, sample))
     found = []
     for photographs in of_person.values():
         pairs = [
@@ -85,8 +96,27 @@ def fgnet(data: Path, rng: np.random.Generator, adults: bool) -> list[Head]:
         ]
         if pairs:
             both = pairs[rng.integers(len(pairs))]
-            found.append(Head(group, *(head_of(each.load()[0], np.array(each.box)) for each in both)))
+            found.append(
+                Head(GROUPS[adults], *(head_of(each.load()[0], np.array(each.box)) for each in both))
+            )
     return found
+
+
+def alike(data: Path, adults: bool, landmarker: Landmarker) -> tuple[int, float]:
+    """Number of pairs of one person, and the % of them more alike than 99 % of the pairs of two people."""
+    encoder, vectors, people, ages = IdentityEncoder(threads=1), [], [], []
+    for age, sample in fgnet(data, adults):
+        image, _ = sample.load()
+        points = landmarker.predict(image, np.array(sample.box)).points
+        vectors.append(encoder.describe(image, [points])[0])
+        people.append(sample.person)
+        ages.append(age)
+    pairs = np.triu_indices(len(ages), 1)
+    cosines = (np.array(vectors) @ np.array(vectors).T)[pairs]
+    same = np.equal.outer(people, people)[pairs]
+    near = (np.abs(np.subtract.outer(ages, ages)) <= YEARS)[pairs]
+    ours, limit = cosines[same & near], np.quantile(cosines[~same], 0.99)
+    return len(ours), 100 * float((ours > limit).mean())
 
 
 def frames(heads: list[np.ndarray], rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -138,7 +168,7 @@ def main(data: str) -> None:
     print(f"{'people':<38} {'frames':>6} {'right %':>8} {'wrong %':>8} {'unknown %':>9}")
     for adults in (True, False):
         counts = defaultdict(list)
-        pools = [everybody, fgnet(Path(data), rng, adults)]
+        pools = [everybody, fgnet_heads(Path(data), rng, adults)]
         for _ in range(MEETINGS):
             meeting(pools, landmarker, rng, counts)
         groups = [(pool[0].group,) for pool in pools]
@@ -152,6 +182,10 @@ def main(data: str) -> None:
                 f"{len(known) + len(unknown):6d} {right:8.1f} {wrong:8.1f} {100 * unknown[:, 0].mean():9.1f}"
             )
             print(f"{' and '.join(group):<38} {row}", flush=True)
+    print(f"\n{'photographs of':<38} {'pairs':>6} {'alike %':>8}")
+    for adults in (True, False):
+        pairs, percent = alike(Path(data), adults, landmarker)
+        print(f"{GROUPS[adults]:<38} {pairs:6d} {percent:8.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from steadyface.landmarker import Landmarker
 from steadyface.models import (
     DEFAULT_MODEL,
     FINDER,
+    IDENTITY,
     ModelCard,
     bundled_models,
     finder_card,
@@ -100,6 +101,9 @@ class TestFinder:
 
 class TestOpenModel:
     def test_every_bundled_file_says_its_kind(self) -> None:
+        assert IDENTITY not in bundled_models()
+        assert model_kind(IDENTITY) == "identity"
+        assert model_path(IDENTITY).stat().st_size < 6e6
         assert model_kind(FINDER) == "finder"
         assert model_kind(model_path(FINDER)) == "finder"
         assert {model_kind(name) for name in bundled_models()} == {"landmarks"}
