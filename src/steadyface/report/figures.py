@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 
 from steadyface import markup, metrics
 from steadyface.arrays import FaceSequence
-from steadyface.measures import Blink, eye_aspect_ratio, find_blinks, mouth_aspect_ratio
+from steadyface.measures import Blink, eye_aspect_ratio, find_blinks, head_pose, mouth_aspect_ratio
 from steadyface.tracks import Tracks
+from steadyface.tracks.schema import UNKNOWN
 from steadyface.tracks.timeline import runs_of
 
 
@@ -28,6 +29,24 @@ class FaceFigures:
     face: int
     tracks: Tracks
     held: Tracks
+
+    @cached_property
+    def name(self) -> str:
+        """Who it is, if people were given and it is one of them; else `face` and its number."""
+        name = self.tracks.names.get(self.face, UNKNOWN)
+        return f"face {self.face}" if name == UNKNOWN else name
+
+    @cached_property
+    def pose(self) -> Float[np.ndarray, "frames 3"]:
+        """Rotation of the head about the axes x (nod), y (turn) and z (tilt), degrees; NaN where unknown."""
+        tracks = self.tracks
+        sizes = tracks.timeline.size[tracks.timeline.places(tracks.frame)]
+        pose = np.full((len(tracks), 3), np.nan)
+        for width, height in np.unique(sizes, axis=0).tolist():
+            rows = (sizes == (width, height)).all(axis=1)
+            if width and height:
+                pose[rows] = np.degrees(head_pose(tracks.points[rows].astype(float), width, height).rotation)
+        return pose
 
     @cached_property
     def runs(self) -> list[Int[np.ndarray, "_"]]:

@@ -24,7 +24,8 @@ from steadyface.video import VideoFrame
 _APART, _OTHERS = 1.0, 0.2  # s between moments of one kind, and of different kinds
 _LOW_SCORE = 0.97  # of the median score
 _MOST_JITTER, _LOWEST_SCORES, _LOSSES = 3, 2, 3  # moments of each kind
-_SIDE, _MARGIN, _QUALITY = 300, 2.0, 82  # of a picture: side in px, side over the face's, JPEG quality
+PORTRAIT = "portrait"
+_SIDE, _MARGIN, _QUALITY = 400, 2.0, 82  # of a picture: side in px, side over the face's, JPEG quality
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Moment:
         row: index in the face's tracks.
         frame, seconds: of the picture; of a loss, the first frame without the face and the time of the last
             one with it.
-        kind: jitter, score or loss.
+        kind: jitter, score or loss; or portrait, the face at its clearest.
         text: description for people.
     """
 
@@ -69,6 +70,13 @@ def worst_moments(figures: FaceFigures, last: int) -> list[Moment]:
     found += [_moment(figures, row, "jitter", f"jitter {jitter[row]:.2f} %") for row in shakiest]
     found += [_moment(figures, row, "score", f"score {scores[row]:.2f}") for row in lowest]
     return sorted(found, key=lambda moment: moment.seconds)
+
+
+def portrait(figures: FaceFigures) -> Moment:
+    """Find the frame in which the face is seen most clearly and most from the front."""
+    turned = np.nan_to_num(np.linalg.norm(figures.pose, axis=1))
+    row = int(np.argmax(figures.scores - turned / 90))
+    return _moment(figures, row, PORTRAIT, figures.name)
 
 
 def _highest(
@@ -105,7 +113,7 @@ def pictures(
     frames: Iterable[VideoFrame],
     progress: ReportProgress | None = None,
 ) -> dict[Moment, str]:
-    """Cut out each moment's face and draw its stabilised points.
+    """Cut out each moment's face and draw its stabilised points, but not into a portrait.
 
     A lost face is drawn dashed, where it was last seen.
 
@@ -137,6 +145,8 @@ def _picture(image: Frame, moment: Moment, figures: FaceFigures) -> Picture:
     tracks, row = figures.tracks, moment.row
     region = Region.around_points(tracks.points[row], margin=_MARGIN)
     crop, to_crop = crop_region(image, region, _SIDE)
+    if moment.kind == PORTRAIT:
+        return crop
     draw_contours(crop, to_crop(tracks.points[row].astype(float)), COLOURS[0], held=moment.kind == "loss")
     return crop
 

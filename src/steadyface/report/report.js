@@ -50,6 +50,7 @@ function redraw(chart, view, seconds, lines) {
   }
   rules.forEach((rule) => rule.remove());
   label(chart.querySelector(".y"), values.map((value) => [String(value), "top", (100 * down(value)) / UNITS]));
+  Object.assign(chart.dataset, { start: view.start, end: view.end, low, high });
   label(chart.querySelector(".x"), view.times.map(([text, percent]) => [text, "left", percent]));
 }
 

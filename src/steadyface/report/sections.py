@@ -15,15 +15,25 @@ from steadyface.measures import CLOSED, LONGEST, OPEN
 from steadyface.report.charts import Chart, Line, Mark, clock
 from steadyface.report.diagram import JitterDiagrams, jitter_diagrams
 from steadyface.report.figures import FaceFigures, by_landmark, frame_count
-from steadyface.report.moments import Moment
-from steadyface.report.series import Series
+from steadyface.report.moments import PORTRAIT, Moment
+from steadyface.report.series import Series, packed
 from steadyface.report.timeline import Timeline
 from steadyface.report.trajectories import Trajectories
 from steadyface.tracks import Tracks
 from steadyface.wording import counted
 
+_COMPARED = 2  # faces beside each other in a tile
+_ROWS = 20_000  # of the table to download
 _PATHS = 4000  # times of all trajectories together
 _LEAST, _MOST = 500, 2000  # times of one face's trajectories
+
+ADVICE = (
+    "Faces smaller than a twentieth of the picture need a smaller --min-face, in px.",
+    "Covered, dark or turned ones may need a lower --min-detection or --min-score.",
+    "A picture that is upside down must be turned first.",
+    "Drawn faces and animals are mostly not taken for faces.",
+)
+"""What helps where no face was found."""
 
 DEFINITIONS = {
     "Jitter": "Distance of a landmark from the middle between its positions one frame before and one frame "
@@ -56,12 +66,20 @@ class FaceSection:
     Args:
         face: its figures.
         moments: its worst moments.
+        portrait: where it is seen most clearly.
         times: most times of each of its trajectories.
     """
 
     face: FaceFigures
     moments: Sequence[Moment]
+    portrait: Moment
     times: int
+
+    @property
+    def heading(self) -> str:
+        """Name, and the number of the identity beside it."""
+        name, number = self.face.name, f"face {self.face.face}"
+        return number.capitalize() if name == number else f"{name} ({number})"
 
     @property
     def summary(self) -> str:
@@ -104,6 +122,34 @@ class FaceSection:
             Chart("jitter per frame, % of the inter-ocular distance", jitter, span, marks, low=0.0),
             Chart("score, 0 to 1", scores, span, marks, low=low, high=1.0),
         ]
+
+    @property
+    def pose(self) -> list[Chart]:
+        """Rotation of the head; no chart if the frames' size is not known."""
+        pose = self.face.pose
+        if np.isnan(pose).all():
+            return []
+        names = (("nod", "raw"), ("turn", "steady"), ("tilt", "third"))
+        seconds = self.face.tracks.seconds
+        lines = [Line(name, kind, Series(seconds, pose[:, k])) for k, (name, kind) in enumerate(names)]
+        return [Chart("rotation of the head, degrees", lines, self._span)]
+
+    @property
+    def table(self) -> dict[str, object]:
+        """Figures of each frame, for the page's download: names of the columns, and `packed` values."""
+        face, every = self.face, -(-len(self.face.tracks) // _ROWS)
+        columns = {
+            "frame": face.tracks.frame,
+            "seconds": face.tracks.seconds,
+            "jitter_raw_percent": face.shaking_raw.mean(axis=1),
+            "jitter_percent": face.shaking.mean(axis=1),
+            "score": face.scores,
+            **dict(zip(("eye_right", "eye_left"), face.eyes.T, strict=True)),
+            "mouth": face.mouth,
+            **dict(zip(("nod_degrees", "turn_degrees", "tilt_degrees"), face.pose.T, strict=True)),
+        }
+        values = np.stack([np.asarray(column, float)[::every] for column in columns.values()], axis=1)
+        return {"columns": list(columns), "count": len(values), "values": packed(values)}
 
     @property
     def openness(self) -> list[Chart]:
@@ -149,7 +195,7 @@ def contents(
         tracks: of all faces.
         faces: all identities.
         shown: identities with a section of their own.
-        moments: worst moments of these.
+        moments: worst moments of these, and a portrait of each.
         images: pictures of moments, as URLs.
         summary: of the tracking, if it was done just now.
     """
@@ -161,14 +207,20 @@ def contents(
         "sentence": summary_sentence(tracks, faces),
         "tiles": _tiles(tracks, faces, summary),
         "timeline": Timeline(faces, _end(tracks)) if faces else None,
-        "sections": [
-            FaceSection(face, [each for each in moments if each.face == face.face], times) for face in shown
-        ],
+        "sections": [FaceSection(face, *_of_face(face, moments), times) for face in shown],
+        "advice": () if faces else ADVICE,
         "left_out": counted(left_out, "identity", "identities") if left_out else "",
         "images": images,
         "settings": _settings(tracks),
         "definitions": DEFINITIONS,
     }
+
+
+def _of_face(face: FaceFigures, moments: Sequence[Moment]) -> tuple[list[Moment], Moment]:
+    """Worst moments and portrait of an identity."""
+    own = [moment for moment in moments if moment.face == face.face]
+    (portrait,) = (moment for moment in own if moment.kind == PORTRAIT)
+    return [moment for moment in own if moment.kind != PORTRAIT], portrait
 
 
 def summary_sentence(tracks: Tracks, faces: Sequence[FaceFigures]) -> str:
@@ -209,22 +261,24 @@ def _tiles(tracks: Tracks, faces: Sequence[FaceFigures], summary: ClipSummary | 
         ),
     ]
     if faces:
-        first = faces[0]
-        prefix = f"face {first.face}; " if len(faces) > 1 else ""
-        count = len(first.blinks)
-        rate = (
-            f"{60 * count / first.seconds:.0f} a minute"
-            if first.seconds >= 5
-            else f"in {first.seconds:.1f} s"
-        )
+        first = faces[:_COMPARED]
+        names = f"{', '.join(face.name for face in first)}; " if len(faces) > 1 else ""
+        delays = ", ".join(_number(face.delay, 2) for face in first)
+        blinks = ", ".join(str(len(face.blinks)) for face in first)
+        rates = ", ".join(map(_blink_rate, first))
         tiles += [
-            Tile("Delay, frames", _number(first.delay, 2), f"{prefix}stabilised behind raw, estimated"),
-            Tile("Blinks", str(count), prefix + rate),
+            Tile("Delay, frames", delays, f"{names}stabilised behind raw, estimated"),
+            Tile("Blinks", blinks, names + rates),
         ]
     if summary is not None:
         speed = summary.frames / max(summary.seconds, 1e-9)
         tiles.append(Tile("Speed, frames/s", f"{speed:.1f}", f"tracked in {summary.seconds:.1f} s"))
     return tiles
+
+
+def _blink_rate(face: FaceFigures) -> str:
+    count = len(face.blinks)
+    return f"{60 * count / face.seconds:.0f} a minute" if face.seconds >= 5 else f"in {face.seconds:.1f} s"
 
 
 def _settings(tracks: Tracks) -> dict[str, str]:

@@ -40,9 +40,9 @@ class Timeline:
     end: float
 
     @property
-    def lanes(self) -> list[tuple[int, list[Bar]]]:
-        """Number of each identity with its bars."""
-        return [(face.face, _bars(face, self.end)) for face in self._shown]
+    def lanes(self) -> list[tuple[str, list[Bar]]]:
+        """Name of each identity with its bars."""
+        return [(face.name, _bars(face, self.end)) for face in self._shown]
 
     @property
     def left_out(self) -> str:

@@ -11,7 +11,7 @@ from steadyface.html.rendering import render
 from steadyface.pipeline import TrackingOptions, build
 from steadyface.progress import ReportProgress
 from steadyface.report.figures import figures_of, last_frame
-from steadyface.report.moments import Moment, pictures, worst_moments
+from steadyface.report.moments import Moment, pictures, portrait, worst_moments
 from steadyface.report.sections import contents
 from steadyface.tracks import Tracks
 from steadyface.video import Frames, open_frames, source_name
@@ -55,7 +55,8 @@ def report_tracks(
     make_folder(path.parent)
     faces = figures_of(tracks)
     shown = faces[:MOST_FACES]
-    moments = [moment for face in shown for moment in worst_moments(face, last_frame(tracks))]
+    worst = [moment for face in shown for moment in worst_moments(face, last_frame(tracks))]
+    moments = [*map(portrait, shown), *worst]
     images: dict[Moment, str] = {}
     if clip is not None:
         start, end = tracks.meta.get("start", 0.0), tracks.meta.get("end")

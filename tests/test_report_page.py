@@ -1,0 +1,171 @@
+"""A report in a real browser, and what it says of each face: names, portraits, cursor, moments, figures."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scenes
+from html_outline import outline_of
+from test_report import FPS, tiles, tracks_of, written
+
+from steadyface.measures import MEAN_FACE, head_pose
+from steadyface.report import report_tracks
+from steadyface.report.figures import figures_of
+from steadyface.report.moments import PORTRAIT, portrait
+from steadyface.tracks import Tracks
+from steadyface.tracks.timeline import ClipTimeline
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+
+
+def named(tracks: Tracks, *names: str) -> Tracks:
+    """Give the faces names, in order of their numbers."""
+    tracks = replace(tracks, meta={**tracks.meta, "people": sorted(set(names) - {"unknown"})})
+    return tracks.named({face: (name, 0.7) for face, name in enumerate(names)})
+
+
+class TestContents:
+    def test_a_face_begins_with_jitter_over_time(self, tmp_path: Path) -> None:
+        texts = outline_of(written(tracks_of({0: [range(60)]}), tmp_path)).texts
+        heads = ["Jitter and score over time", "Trajectories, raw and stabilised", "Head pose"]
+        assert sorted(heads, key=texts.index) == heads
+
+    def test_two_faces_are_in_the_cards(self, tmp_path: Path) -> None:
+        tracks = tracks_of({0: [range(200)], 1: [range(150)]})
+        figures = tiles(outline_of(written(tracks, tmp_path)))
+        delays = [tracks.of_face(face).delay() for face in (0, 1)]
+        assert figures["Delay, frames"] == ", ".join(f"{delay:.2f}" for delay in delays)
+        assert re.fullmatch(r"\d+, \d+", figures["Blinks"])
+
+    def test_names_stand_in_headings_and_lanes(self, tmp_path: Path) -> None:
+        tracks = named(tracks_of({0: [range(60)], 1: [range(50)]}), "anna <b>", "unknown")
+        texts = outline_of(written(tracks, tmp_path)).texts
+        assert "anna <b> (face 0)" in texts  # escaped in the page
+        assert "Face 1" in texts
+        assert {"anna <b>", "face 1"} <= set(texts)
+
+    def test_without_a_face_it_says_what_may_help(self, tmp_path: Path) -> None:
+        texts = outline_of(written(tracks_of({}, frames=90), tmp_path)).texts
+        assert "No face was found" in texts
+        assert any("--min-face" in text for text in texts)
+        assert "No face was found" not in outline_of(written(tracks_of({0: [range(9)]}), tmp_path)).texts
+
+    def test_every_face_has_a_portrait(self, tmp_path: Path) -> None:
+        clip = scenes.write_clip(tmp_path / "talk.mp4", scenes.frames(20))
+        tracks = tracks_of({0: [range(20)], 1: [range(5, 20)]}, size=[scenes.WIDTH, scenes.HEIGHT])
+        tags = outline_of(written(tracks, tmp_path, clip=clip)).tags
+        assert sum(attrs.get("class") == "portrait" for _, attrs in tags) == 2
+
+    def test_a_portrait_is_clear_and_from_the_front(self) -> None:
+        tracks = tracks_of({0: [range(40)]})
+        tracks.scores[:] = 0.9
+        tracks.scores[[7, 30]] = 1.0
+        turned = MEAN_FACE @ [[np.cos(0.8), 0.0], [0.0, 1.0], [np.sin(0.8), 0.0]]
+        tracks.points[30] = turned + tracks.points[30].mean(axis=0)
+        (face,) = figures_of(tracks)
+        assert (portrait(face).frame, portrait(face).kind) == (7, PORTRAIT)
+
+    def test_pose_is_that_of_the_points_and_unknown_without_a_size(self) -> None:
+        tracks = tracks_of({0: [range(10)]})
+        (face,) = figures_of(tracks)
+        expected = np.degrees(head_pose(tracks.points.astype(float), 640, 360).rotation)
+        np.testing.assert_allclose(face.pose, expected)
+        (bare,) = figures_of(replace(tracks, timeline=ClipTimeline.of_rows(tracks.frame, tracks.seconds)))
+        assert np.isnan(bare.pose).all()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs chromium on the path")
+    with playwright.sync_playwright() as player:
+        found = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def tracks() -> Tracks:
+    return tracks_of({0: [range(250)], 1: [range(20, 200)]}, size=[scenes.WIDTH, scenes.HEIGHT])
+
+
+@pytest.fixture
+def page(browser: Any, tracks: Tracks, tmp_path: Path) -> Iterator[Any]:
+    clip = scenes.write_clip(tmp_path / "talk.mp4", scenes.frames(250))
+    path = report_tracks(tracks, tmp_path / "talk.html", clip=clip)
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.goto(path.as_uri())
+    yield opened
+    opened.close()
+    assert problems == []
+
+
+def test_one_cursor_tells_the_values_of_all_charts(page: Any, tracks: Tracks) -> None:
+    field = page.locator(".person[open] .chart .field").first
+    field.scroll_into_view_if_needed()
+    box = field.bounding_box()
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 20)
+    cursors = page.locator(".person[open] .chart:not([hidden]) .cursor:visible")
+    said = [text.splitlines() for text in cursors.all_inner_texts()]
+    seconds = float(said[0][0].removesuffix(" s"))
+    assert seconds == pytest.approx(0.4 * 249 / FPS, abs=0.05)
+    (face, _) = figures_of(tracks)
+    row = round(seconds * FPS)
+    # a px of the chart is a thousandth of the height, and the pointer may lie between two frames
+    near = slice(row - 1, row + 2)
+    for text, values in zip(said[0][1:], (face.shaking_raw, face.shaking), strict=True):
+        assert np.abs(values.mean(axis=1)[near] - float(text)).min() < 0.02 * values.mean(axis=1)[1:-1].max()
+    assert np.abs(face.scores[near] - float(said[1][1])).min() < 2e-3
+    assert len({part[0] for part in said}) == 1
+    assert len(said) >= 5
+    page.mouse.move(5, 5)
+    assert page.locator(".cursor:visible").count() == 0
+
+
+def test_a_moment_is_enlarged_and_says_its_time(page: Any) -> None:
+    moment = page.locator(".person[open] .enlarge").first
+    small = moment.bounding_box()["width"]
+    moment.click()
+    assert page.locator("#enlarged img").bounding_box()["width"] > 2 * small
+    assert re.match(r"\d+\.\d\d s, frame \d+, ", page.text_content("#enlarged p"))
+    page.keyboard.press("Escape")
+    assert page.locator("#enlarged:visible").count() == 0
+    assert page.locator(".person[open] .cursor:visible").count() > 0
+
+
+def test_the_figures_of_each_frame_can_be_had(page: Any, tracks: Tracks, tmp_path: Path) -> None:
+    with page.expect_download() as download:
+        page.click(".person[open] .csv")
+    assert download.value.suggested_filename == "talk.mp4 face 0.csv"
+    download.value.save_as(tmp_path / "face.csv")
+    table = np.genfromtxt(tmp_path / "face.csv", delimiter=",", names=True)
+    (face, _) = figures_of(tracks)
+    np.testing.assert_array_equal(table["frame"], face.tracks.frame)
+    np.testing.assert_allclose(table["seconds"], face.tracks.seconds, atol=1e-3)
+    # values are kept in 65,534 steps of their range
+    np.testing.assert_allclose(table["score"], face.scores, atol=1e-5)
+    np.testing.assert_allclose(table["jitter_percent"], face.shaking.mean(axis=1), atol=1e-3)
+    np.testing.assert_allclose(table["turn_degrees"], face.pose[:, 1], atol=1e-2)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_clipped(page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    for closed in page.locator(".person:not([open]) > summary").all():
+        closed.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    beyond = """() => [...document.querySelectorAll("main *:not(.field *):not(option):not(script)")]
+        .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
+        .map((each) => each.outerHTML)"""
+    assert page.evaluate(beyond) == []
