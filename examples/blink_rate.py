@@ -3,8 +3,8 @@
     python examples/blink_rate.py CLIP_OR_TRACKS
 
 A blink is a fall of the eyes' openness (the eye aspect ratio, mean of both eyes) to below 0.65 of what is
-usual for this person, and back within 0.8 s: `steadyface.blinks`. It needs 25 frames/s or more; a blink lasts
-0.1 to 0.4 s.
+usual for this person, and back within 0.8 s, in the network's own points: `Tracks.blinks`. It needs 25
+frames/s or more; a blink lasts 0.1 to 0.4 s.
 """
 
 from __future__ import annotations
@@ -12,25 +12,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
-
 import steadyface
-from steadyface.measures import eye_aspect_ratio, find_blinks
 from steadyface.tracks import FORMATS
+from steadyface.wording import counted
 
 
 def main(source: str) -> None:
     saved = Path(source).suffix.removeprefix(".") in FORMATS
     tracks = steadyface.Tracks.load(source) if saved else steadyface.track(source)
-    for face in tracks.face_ids:
+    for face, blinks in tracks.blinks().items():
         rows = tracks.of_face(face).without_held()
-        points = rows.points.astype(float)
-        openness = np.mean([eye_aspect_ratio(points, eye) for eye in ("right_eye", "left_eye")], axis=0)
-        blinks = find_blinks(openness, rows.seconds)
         minutes = len(rows) / tracks.meta["fps"] / 60
-        print(
-            f"face {face}: {len(blinks)} blinks in {60 * minutes:.1f} s, {len(blinks) / minutes:.1f} a minute"
-        )
+        count, rate = counted(len(blinks), "blink"), len(blinks) / minutes
+        print(f"face {face}: {count} in {60 * minutes:.1f} s, {rate:.1f} a minute")
         for blink in blinks:
             length = 1e3 * (blink.end - blink.start)
             print(f"  {blink.start:8.2f} s   {length:4.0f} ms   {100 * blink.depth:3.0f} % closed")

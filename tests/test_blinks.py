@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from talking_scenes import path, scene
+from table_cases import blinking_tracks
+from talking_scenes import SMALL, STIFF, path, scene, shut_face
 
-from steadyface.measures import eye_aspect_ratio, find_blinks, open_level
+from steadyface import markup
+from steadyface.demo import portrait
+from steadyface.measures import (
+    MEAN_FACE,
+    eye_aspect_ratio,
+    find_blinks,
+    open_level,
+    openness_in_sight,
+)
+from steadyface.pipeline import track
+from steadyface.synthetic.talking_still import TalkingStill
 
 FPS = 30.0
 
@@ -101,3 +114,69 @@ def test_frames_without_a_value_are_passed_over() -> None:
     series = openness([3.0])
     series[10:15] = np.nan
     assert len(find_blinks(series, times_of(series))) == 1
+
+
+def test_eyes_that_stay_closed_are_not_the_usual() -> None:
+    """Noise on closed lids is no blink, be they closed for longer than the level's window."""
+    rng = np.random.default_rng(0)
+    series = openness([2.0, 18.0])
+    series[150:450] = 0.04  # from 5 to 15 s
+    series *= rng.normal(1, 0.25, len(series)).clip(0.1) ** (series < 0.1)
+    found = find_blinks(series, times_of(series))
+    assert [round(blink.start) for blink in found] == [2, 18]
+
+
+def test_a_blink_of_a_single_frame_counts() -> None:
+    series = openness([])
+    series[100] = 0.1
+    [blink] = find_blinks(series, times_of(series))
+    assert (blink.start, blink.end) == (99 / FPS, 101 / FPS)
+
+
+def test_at_high_rates_a_single_frame_is_noise_and_a_blink_keeps_its_depth() -> None:
+    times = np.arange(480) / 240
+    phase = np.clip((times - 1.0) / 0.15 + 0.5, 0, 1)
+    series = 0.3 * (1 - 0.9 * np.sin(np.pi * phase) ** 2)
+    series[[60, 400]] = 0.1
+    [blink] = find_blinks(series, times)
+    assert blink.start < 1.0 < blink.end
+    assert blink.depth == pytest.approx(0.9, abs=0.03)  # a parabola over 70 ms takes a little
+
+
+def test_a_hidden_eye_does_not_count() -> None:
+    points = np.tile(MEAN_FACE[:, :2], (3, 1, 1))
+    upper, lower = markup.facing("left_eye")
+    points[:, upper] = points[:, lower]  # closed
+    right, left = markup.GROUPS["right_eye"], markup.GROUPS["left_eye"]
+    visible = np.ones((3, 68))
+    visible[1, list(left)] = 0.1
+    visible[2, [*left, *right]] = 0.1
+    wide = eye_aspect_ratio(points[0], "right_eye")
+    np.testing.assert_allclose(openness_in_sight(points, visible), [wide / 2, wide, np.nan])
+    np.testing.assert_allclose(openness_in_sight(points, np.full((3, 68), np.nan)), wide / 2)
+
+
+def test_blinks_are_those_of_the_network_not_of_the_stabiliser() -> None:
+    tracks = blinking_tracks()
+    calm = replace(tracks, points=np.repeat(tracks.points[:1], len(tracks), axis=0))
+    assert calm.blinks() == tracks.blinks()
+    assert {face: len(found) for face, found in tracks.blinks().items()} == {0: 0, 1: 2}
+
+
+def test_no_stabiliser_changes_rendered_blinks() -> None:
+    """Each drawn blink once, at its time and nearly of its depth, by whichever stabiliser."""
+    changes = {**SMALL, **STIFF, "blinks": 60.0, "seconds": 3.0, "fps": FPS}
+    life = TalkingStill(portrait().still, shut_face(), seed=3, **changes)  # type: ignore[arg-type]
+    frames = [life.frame(i) for i in range(round(life.seconds * FPS))]
+    truth = np.stack([life.truth(i / FPS) for i in range(len(frames))])
+    drawn = find_blinks(openness_in_sight(truth, np.ones((len(truth), 68))), times_of(truth))
+    assert len(drawn) == 3
+    found = [
+        track(frames, fps=FPS, stabilizer=name, threads=1).blinks()
+        for name in ("sta", "sta-offline", "sta-paper")
+    ]
+    assert found[0] == found[1] == found[2]
+    for blink, true in zip(found[0][0], drawn, strict=True):
+        assert blink.start == pytest.approx(true.start, abs=1.01 / FPS)
+        assert blink.end == pytest.approx(true.end, abs=1.01 / FPS)
+        assert blink.depth == pytest.approx(true.depth, abs=0.15)  # the network sees lids a little too open

@@ -59,22 +59,22 @@ def test_blink_rate_counts_what_was_put_in(
 ) -> None:
     """Three blinks of 0.2 s in ten seconds of an otherwise motionless face."""
     seconds = np.arange(250) / 25
-    points = np.repeat(tracks.points[:1], len(seconds), axis=0)
+    raw = np.repeat(tracks.raw_points[:1], len(seconds), axis=0)
     for moment in (2.0, 5.0, 8.0):
         closing = np.clip(1 - np.abs(seconds - moment) / 0.1, 0, 1)[:, None]
         for eye in ("right_eye", "left_eye"):
             upper, lower = markup.facing(eye)
-            gap = points[:, lower] - points[:, upper]
-            points[:, upper] += 0.9 * closing[..., None] * gap
+            gap = raw[:, lower] - raw[:, upper]
+            raw[:, upper] += 0.9 * closing[..., None] * gap
     columns = {
         name: np.repeat(getattr(tracks, name)[:1], len(seconds), axis=0)
-        for name in ("raw_points", "scores", "box")
+        for name in ("points", "scores", "box")
     }
     still = Tracks(
         frame=np.arange(len(seconds)),
         seconds=seconds,
         face=np.zeros(len(seconds), int),
-        points=points,
+        raw_points=raw,
         held=np.zeros(len(seconds), bool),
         visible=np.ones((len(seconds), 68)),
         covariances=np.tile(np.eye(2), (len(seconds), 68, 1, 1)),

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from steadyface import markup, metrics
 from steadyface.arrays import FaceSequence
-from steadyface.measures import Blink, eye_aspect_ratio, find_blinks, head_pose, mouth_aspect_ratio
+from steadyface.measures import Blink, eye_aspect_ratio, head_pose, mouth_aspect_ratio
 from steadyface.tracks import Tracks
 from steadyface.tracks.schema import UNKNOWN
 from steadyface.tracks.timeline import runs_of
@@ -96,9 +96,8 @@ class FaceFigures:
 
     @cached_property
     def blinks(self) -> list[Blink]:
-        """`measures.find_blinks` of the mean openness of both eyes, in each run."""
-        openness, seconds = self.eyes.mean(axis=1), self.tracks.seconds
-        return [blink for run in self.runs for blink in find_blinks(openness[run], seconds[run])]
+        """`Tracks.blinks`."""
+        return self.tracks.blinks().get(self.face, [])
 
     @cached_property
     def seconds(self) -> float:

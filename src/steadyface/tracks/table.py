@@ -12,11 +12,13 @@ from jaxtyping import Bool, Float, Int
 
 from steadyface.errors import ConfigError, MissingExtraError
 from steadyface.geometry import bounding_box
+from steadyface.measures import Blink
 from steadyface.metrics import jitter, lag
 from steadyface.motion import MotionSequence
 from steadyface.stabilizer import Stabilizer
 from steadyface.stabilizer.base import require_smoother
 from steadyface.tracks import formats
+from steadyface.tracks.blinks import blinks_by_face
 from steadyface.tracks.formats.tabular import inside, to_flat
 from steadyface.tracks.schema import COLUMNS, PEOPLE, Columns, Meta, Table, absent, names_of
 from steadyface.tracks.timeline import ClipTimeline
@@ -183,6 +185,14 @@ class Tracks:
     def delay(self) -> float:
         """Average `metrics.lag` of `points` behind `raw_points`, as `jitter` does; NaN if none moves."""
         return _average([(lag(run.points, run.raw_points), len(run)) for run in self._runs()])
+
+    def blinks(self) -> dict[int, list[Blink]]:
+        """Find the blinks of each identity with `measures.find_blinks`, from `raw_points`.
+
+        >>> for face, blinks in tracks.blinks().items():  # doctest: +SKIP
+        ...     print(face, [(blink.start, blink.depth) for blink in blinks])
+        """
+        return blinks_by_face({name: getattr(self, name) for name in COLUMNS})
 
     def _runs(self) -> Iterator[Tracks]:
         """Yield the runs in which a face is seen in at least three successive frames."""

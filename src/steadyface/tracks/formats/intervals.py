@@ -11,7 +11,7 @@ from xml.etree import ElementTree as xml
 import numpy as np
 
 from steadyface import files
-from steadyface.measures import Blink, eye_aspect_ratio, find_blinks
+from steadyface.tracks.blinks import blinks_by_face
 from steadyface.tracks.formats.tabular import write_rows
 from steadyface.tracks.schema import Columns, Table
 from steadyface.tracks.timeline import runs_of
@@ -31,8 +31,8 @@ class Interval(NamedTuple):
 
 def write_blinks(path: Path, table: Table) -> None:
     """Write a line per blink: `face_id`, `onset` and `offset` in s, and `depth`."""
-    columns = table.columns
-    blinks = [(face, blink) for face in _faces(columns) for blink in _blinks(columns, face)]
+    found = blinks_by_face(table.columns)
+    blinks = [(face, blink) for face, each in found.items() for blink in each]
     values = {
         "face_id": np.array([face for face, _ in blinks], int),
         "onset": np.array([blink.start for _, blink in blinks]),
@@ -108,24 +108,15 @@ def _intervals(table: Table) -> Iterator[Interval]:
     """Yield the presence of each face and then its blinks, in order of time."""
     columns, timeline, _ = table
     frame = float(np.median(np.diff(timeline.seconds))) if len(timeline) > 1 else 0.0
-    for face in _faces(columns):
+    for face, blinks in blinks_by_face(columns).items():
         rows = np.flatnonzero((columns["face"] == face) & ~columns["held"])
         seconds = columns["seconds"][rows]
         for run in runs_of(timeline.places(columns["frame"][rows])):
             yield Interval(face, "presence", float(seconds[run[0]]), float(seconds[run[-1]]) + frame)
-        for blink in _blinks(columns, face):
+        for blink in blinks:
             yield Interval(face, "blink", blink.start, blink.end)
 
 
 def _faces(columns: Columns) -> list[int]:
     """List the identities, in order of appearance."""
     return list(dict.fromkeys(columns["face"].tolist()))
-
-
-def _blinks(columns: Columns, face: int) -> list[Blink]:
-    """Find the blinks of a face in each run of successive frames in which it is seen."""
-    rows = np.flatnonzero((columns["face"] == face) & ~columns["held"])
-    points, seconds = columns["points"][rows].astype(float), columns["seconds"][rows]
-    openness = np.mean([eye_aspect_ratio(points, eye) for eye in ("right_eye", "left_eye")], axis=0)
-    runs = runs_of(columns["frame"][rows])
-    return [blink for run in runs for blink in find_blinks(openness[run], seconds[run])]

@@ -1,0 +1,24 @@
+"""Blinks of tracked faces, from the network's points: no stabiliser makes them shallower or fewer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from steadyface.measures import Blink, find_blinks, openness_in_sight
+from steadyface.tracks.schema import Columns
+from steadyface.tracks.timeline import runs_of
+
+
+def blinks_by_face(columns: Columns) -> dict[int, list[Blink]]:
+    """Find the blinks of each identity, in order of appearance, in each run of frames in which it is seen.
+
+    Args:
+        columns: of a table; `points` and `box` are not used.
+    """
+    found: dict[int, list[Blink]] = {}
+    for face in dict.fromkeys(columns["face"].tolist()):
+        rows = np.flatnonzero((columns["face"] == face) & ~columns["held"])
+        openness = openness_in_sight(columns["raw_points"][rows].astype(float), columns["visible"][rows])
+        seconds, runs = columns["seconds"][rows], runs_of(columns["frame"][rows])
+        found[face] = [blink for run in runs for blink in find_blinks(openness[run], seconds[run])]
+    return found
