@@ -1,91 +1,115 @@
-"""Faces that 300-W lacks, as far as training held them out: how many are found, and how good the points are.
+"""Other landmark trackers beside steadyface on profiles and closed eyes that training held out, in one run.
 
-    python benchmarks/extra.py DATA [--finder=FINDER.onnx] [WEIGHTS …]
+    python benchmarks/extra.py DATA [--mediapipe PYTHON]
 
-DATA holds `extra` (docs/training.md says what that is) and `300w`. WEIGHTS are names of bundled networks or
-`.onnx` files; left out: compact. The error of each set is the one that training prints: in % of the distance
-from ear to nose (profiles), of the eyes' width (closed_eyes: the median openness), of the inter-ocular
-distance (fgnet, helen256) or of √(width · height) of the face (aflw80). The last line, of 300-W's held-out
-faces, is the mean absolute error of the eyes' openness.
+DATA holds `extra` (docs/training.md says what that is). PYTHON is that of an environment with MediaPipe, as of
+benchmarks/peers.py; without it only steadyface runs. Each contender finds the face itself in the picture as it
+is, and works in a process of its own. `MediaPipe landmarker` is MediaPipe's Task with the file that lies under
+`extra/teacher`; it is left out where there is none. ‡ MediaPipe's mesh is another markup, mapped to 51 points.
 
-- found: faces that a box of the finder, if not another then the bundled one, overlaps by half (IoU ≥ 0.5).
-- tracked: those of them that a tracker would take as new faces, by the scores of their points.
-- true box: points in the box of the annotated points. Faces with closed eyes have none: the network's own
-  third look counts, the first being at the whole picture.
-- finder's box: points in the finder's box, of the faces found.
+- profiles: faces found, and their mean error in % of the distance from ear to nose, over the annotated points
+  that all have: no jaw, no brow ends. *common*: on the faces that everybody finds.
+- closed eyes: faces found, and the median openness of both eyes in % of their width, ideally 0.
+
+`steadyface evaluate profiles` and `closed-eyes` say more of steadyface alone.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import argparse
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from peers import INNER, LEAST_OVERLAP, OURS, STILL_FACES, Running, cell, print_row, print_title, started
 
-from steadyface.datasets.extra import PARTS, find_extra
-from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_samples, hold_out
-from steadyface.detector import FaceFinder
+from steadyface import markup
+from steadyface.datasets.extra import HELD_OUT_ONE_IN, ExtraSample, find_extra, normaliser
+from steadyface.datasets.three_hundred_w import hold_out
 from steadyface.geometry import bounding_box, iou
-from steadyface.images import read_image
-from steadyface.landmarker import Landmarker
-from steadyface.tracking.config import TrackerConfig
-from steadyface.tracking.verifier import is_face
-from steadyface.training.extra import HELD_OUT_ONE_IN, MEASURES, eye_openness
-from steadyface.training.photos import box_of
+from steadyface.measures import eye_openness
 
-LEAST_OVERLAP = 0.5
-TRACKER = TrackerConfig()
+MEDIAPIPE = ("MediaPipe still", "MediaPipe still, refined")
+LANDMARKER = "MediaPipe landmarker"
+TASK = "extra/teacher/face_landmarker_v2_with_blendshapes.task"
 
 
-def main(data: str, weights: Sequence[str], finder: FaceFinder) -> None:
-    for name in weights:
-        landmarker = Landmarker(name, device="cpu", threads=1)
-        counts = f"{'set':<12} {'faces':>6} {'found %':>9} {'tracked %':>11}"
-        print(f"\n{name}\n{counts}   error in the true box   in the finder's box")
-        for part in PARTS:
-            print(line(Path(data) / "extra", part, landmarker, finder))
-        print(open_eyes(Path(data) / "300w", landmarker))
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--mediapipe", metavar="PYTHON")
+    options = parser.parse_args()
+    names = [*OURS, *(MEDIAPIPE if options.mediapipe else ())]
+    task = options.data / TASK
+    if options.mediapipe and task.is_file():
+        os.environ["MEDIAPIPE_TASK"] = str(task)
+        names.append(LANDMARKER)
+    for part, title in (("profiles", "profiles"), ("closed_eyes", "closed eyes")):
+        _, samples = hold_out(find_extra(options.data / "extra", part), HELD_OUT_ONE_IN)
+        with started(names, STILL_FACES, options.mediapipe) as running:
+            points, truth = read_all(running, samples)
+        print_errors(part, f"{title}, {len(samples)} faces", points, truth)
 
 
-def line(root: Path, part: str, landmarker: Landmarker, finder: FaceFinder) -> str:
-    """The row of one set."""
-    _, samples = hold_out(find_extra(root, part), HELD_OUT_ONE_IN)
-    in_true, in_found, truths, found, tracked = [], [], [], [], 0
+def read_all(running: Running, samples: Iterable[ExtraSample]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Points by each contender, (faces, 68, 2) px, NaN where none was found; and the truth."""
+    points: dict[str, list[np.ndarray]] = {name: [] for name in running}
+    truths = []
     for sample in samples:
-        image = read_image(sample.image_path)
-        boxes = finder(image)
-        box = box_of(sample, image, landmarker)
-        overlaps = iou(box[None], boxes)[0]
-        in_true.append(landmarker.predict(image, box).points)
-        truths.append(sample.points)
-        found.append(overlaps.max(initial=0.0) >= LEAST_OVERLAP)
-        if found[-1]:
-            seen = landmarker.predict(image, boxes[overlaps.argmax()])
-            in_found.append(seen.points)
-            again = landmarker.predict(image, bounding_box(seen.points.astype(float)))
-            tracked += is_face(image, again, TRACKER.accept, TRACKER.verifier.min_size)
-    truth, hits = np.array(truths), np.array(found)
-    error = MEASURES[part](np.array(in_true), truth)
-    of_found = MEASURES[part](np.array(in_found), truth[hits])
-    shares = f"{100 * hits.mean():>9.1f} {100 * tracked / len(samples):>11.1f}"
-    return f"{part:<12} {len(samples):>6} {shares} {error:>23.3f} {of_found:>21.3f}"
+        image, truth = sample.load()
+        truths.append(truth)
+        for name, contender in running.items():
+            contender.start()
+            contender.send(image, 0.0)
+            points[name].append(annotated_face(contender.receive(), truth))
+    return {name: np.stack(found) for name, found in points.items()}, np.stack(truths)
 
 
-def open_eyes(root: Path, landmarker: Landmarker) -> str:
-    """The row of the eyes of 300-W's held-out faces."""
-    _, samples = hold_out(find_samples(root, TRAIN_PARTS))
-    loaded = [sample.load() for sample in samples]
-    points = [landmarker.predict(image, bounding_box(truth)).points for image, truth in loaded]
-    truth = np.array([truth for _, truth in loaded])
-    error = 100 * np.abs(eye_openness(np.array(points, float)) - eye_openness(truth)).mean()
-    return f"{'openness':<12} {len(samples):>6} {'':>21} {error:>23.3f}"
+def annotated_face(faces: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Of the faces found the annotated one, or the largest where no point is; NaN if it is not there.
+
+    Args:
+        faces: (N, 68, 2) px, the jaw may be NaN.
+        truth: (68, 2) px, NaN where not annotated.
+    """
+    if not len(faces):
+        return np.full((markup.COUNT, 2), np.nan)
+    known = inner(truth)
+    boxes = bounding_box(faces[:, known if known.any() else INNER])
+    if not known.any():
+        return faces[(boxes[:, 2:] - boxes[:, :2]).prod(axis=1).argmax()]
+    overlaps = iou(boxes, bounding_box(truth[known])[None])[:, 0]
+    found = overlaps.max() >= LEAST_OVERLAP
+    return faces[overlaps.argmax()] if found else np.full((markup.COUNT, 2), np.nan)
+
+
+def inner(truth: np.ndarray) -> np.ndarray:
+    """Mask of the annotated points, (…, 68), without the jaw."""
+    known = ~np.isnan(truth).any(axis=-1)
+    known[..., : INNER[0]] = False
+    return known
+
+
+def errors_of(part: str, points: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Error of each face, %, NaN where it was not found: of the points that all contenders have."""
+    if part == "closed_eyes":
+        return 100 * np.asarray(eye_openness(points))
+    known = inner(truth)
+    distances = np.where(known, np.linalg.norm(points - truth, axis=-1), 0.0).sum(axis=1)
+    return 100 * distances / known.sum(axis=1) / normaliser(part, truth)
+
+
+def print_errors(part: str, title: str, points: dict[str, np.ndarray], truth: np.ndarray) -> None:
+    errors = {name: errors_of(part, found, truth) for name, found in points.items()}
+    common = ~np.isnan(list(errors.values())).any(axis=0)
+    middle = np.median if part == "closed_eyes" else np.mean
+    print_title(f"{title}, %", f"{'found':>6} {'error':>7} {'common':>7}")
+    for name, error in errors.items():
+        seen = error[~np.isnan(error)]
+        figures = [middle(seen) if len(seen) else np.nan, middle(error[common]) if common.any() else np.nan]
+        print_row(name, f"{len(seen):6d} {' '.join(cell(value, 7) for value in figures)}")
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    chosen = [
-        argument.removeprefix("--finder=") for argument in arguments if argument.startswith("--finder=")
-    ]
-    data, *names = [argument for argument in arguments if not argument.startswith("--finder=")]
-    main(data, names or ["compact"], FaceFinder(*chosen, device="cpu", threads=1))
+    main()

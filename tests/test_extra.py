@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from steadyface import markup
-from steadyface.datasets.extra import find_extra
+from steadyface.datasets.extra import PARTS, face_errors, find_extra, set_error
 from steadyface.datasets.three_hundred_w import hold_out
 from steadyface.errors import ConfigError, DataError
 from steadyface.geometry import bounding_box
-from steadyface.measures import MEAN_FACE
+from steadyface.measures import MEAN_FACE, eye_aspect_ratio
 
 FACE = np.array([100.0, 120.0]) + MEAN_FACE[:, :2]
+STEP = np.array([3.0, 4.0])  # 5 px
 
 
 def write(root: Path, part: str, names: list[str], **arrays: np.ndarray) -> None:
@@ -85,3 +86,44 @@ def test_sets_that_are_missing_unknown_or_broken(tmp_path: Path) -> None:
     np.savez(tmp_path / "aflw80" / "points.npz", points=FACE[None])
     with pytest.raises(DataError, match=r"points.npz: not a file of annotated faces: 'names'"):
         find_extra(tmp_path, "aflw80")
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part != "closed_eyes"])
+def test_errors_are_of_annotated_points_only_and_know_no_scale(part: str) -> None:
+    truth = np.stack([FACE, FACE])
+    truth[:, [5, 16]] = np.nan
+    assert set_error(part, np.stack([FACE, FACE]), truth) == 0
+    moved = np.stack([FACE + STEP, FACE])
+    error = set_error(part, moved, truth)
+    assert error > 0
+    assert set_error(part, 7 * moved, 7 * truth) == pytest.approx(error)
+
+
+def test_profiles_are_measured_from_the_visible_ear_to_the_nose() -> None:
+    truth = np.full((1, 68, 2), np.nan)
+    truth[0, 16], truth[0, 30] = [0.0, 0.0], [100.0, 0.0]
+    assert set_error("profiles", np.zeros((1, 68, 2)) + STEP, truth) == pytest.approx(
+        (5 + np.hypot(97, 4)) / 2
+    )
+
+
+def test_closed_eyes_are_measured_by_their_openness() -> None:
+    faces = np.stack([FACE] * 3)
+    openness = np.mean([eye_aspect_ratio(FACE, eye) for eye in markup.EYES])
+    assert set_error("closed_eyes", faces, np.full_like(faces, np.nan)) == pytest.approx(100 * openness)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_face_that_was_not_found_has_no_error(part: str) -> None:
+    errors = face_errors(part, np.stack([FACE, np.full_like(FACE, np.nan)]), np.stack([FACE, FACE]))
+    assert np.isnan(errors).tolist() == [False, True]
+
+
+def test_ages_are_read_where_they_are_known(tmp_path: Path) -> None:
+    write(tmp_path, "fgnet", ["001a02.jpg", "001a40.jpg"], points=np.stack([FACE] * 2), age=np.array([2, 40]))
+    assert [sample.age for sample in find_extra(tmp_path, "fgnet")] == [2, 40]
+    write(tmp_path, "helen256", ["7_1.jpg"], points=FACE[None])
+    assert find_extra(tmp_path, "helen256")[0].age is None
+    write(tmp_path, "profiles", ["a.jpg"], points=FACE[None], age=np.array([2, 40]))
+    with pytest.raises(DataError, match="2 ages, 1 names"):
+        find_extra(tmp_path, "profiles")

@@ -38,10 +38,12 @@ def test_every_point_but_the_jaws_has_a_vertex_of_its_own(imports: None) -> None
 
 
 def test_all_contenders_that_are_asked_for_are_there(imports: None) -> None:
+    import extra
     import peers
     import worker
 
-    assert {*peers.IN_BOX, *peers.STILLS, *peers.TRACKERS, "MediaPipe mesh"} == set(worker.CONTENDERS)
+    asked = {*peers.IN_BOX, *peers.STILLS, *peers.TRACKERS, "MediaPipe mesh"}
+    assert asked | {*extra.MEDIAPIPE, extra.LANDMARKER} == set(worker.CONTENDERS)
 
 
 def test_the_closest_vertices_are_chosen_in_mirrored_pairs(imports: None) -> None:
@@ -83,3 +85,27 @@ def symmetric_face() -> np.ndarray:
     """(68, 2) random points, mirrored ones at mirrored places."""
     points = np.random.default_rng(0).normal(size=(COUNT, 2))
     return (points + points[FLIP] * [-1, 1]) / 2
+
+
+def test_of_partly_annotated_faces_only_points_that_all_have_count(imports: None) -> None:
+    import extra
+
+    truth = symmetric_face() * 100
+    truth[[*range(9, 17), *range(42, 48)]] = np.nan
+    found = np.where(np.isnan(truth), 0.0, truth) + [3.0, 4.0]
+    found[:17] = np.nan
+    there = extra.annotated_face(np.stack([found + 500, found]), truth)
+    np.testing.assert_array_equal(there, found)
+    assert np.isnan(extra.annotated_face(found[None] + 500, truth)).all()
+    reach = np.linalg.norm(truth[0] - truth[30])
+    error = extra.errors_of("profiles", there[None], truth[None])
+    assert error == pytest.approx([100 * 5 / reach])
+
+
+def test_where_no_point_is_annotated_the_largest_face_counts(imports: None) -> None:
+    import extra
+
+    unknown = np.full((COUNT, 2), np.nan)
+    small, large = symmetric_face(), symmetric_face() * 2
+    np.testing.assert_array_equal(extra.annotated_face(np.stack([small, large]), unknown), large)
+    assert np.isnan(extra.annotated_face(np.zeros((0, COUNT, 2)), unknown)).all()

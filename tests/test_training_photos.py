@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from steadyface import markup
-from steadyface.datasets.extra import ExtraSample
+from steadyface.datasets.extra import ExtraSample, box_of
 from steadyface.demo import portrait
 from steadyface.errors import DataError
 from steadyface.geometry import bounding_box
 from steadyface.images import write_image
 from steadyface.landmarker import Landmarker
-from steadyface.training.photos import Photo, box_of, hold_out_photos, load_extra_photos, load_photos
+from steadyface.training.photos import Photo, hold_out_photos, load_extra_photos, load_photos
 
 
 class TestFlipped:

@@ -138,7 +138,7 @@ class MediaPipe:
 
         sys.stderr = os.fdopen(os.dup(2), "w")  # Python keeps it, MediaPipe's own log has no other switch
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        self._still, self._vertices = still, None if whole else np.array(MESH)
+        self._still, self._whole = still, whole
         self._mesh = solutions.face_mesh.FaceMesh(
             static_image_mode=still, max_num_faces=faces, refine_landmarks=refine
         )
@@ -154,9 +154,35 @@ class MediaPipe:
         return stacked([self._chosen(mesh * (width, height) - 0.5) for mesh in meshes])
 
     def _chosen(self, mesh: np.ndarray) -> np.ndarray:
-        if self._vertices is None:
-            return mesh[:VERTICES]
-        return np.concatenate([np.full((FIRST_MAPPED, 2), np.nan), mesh[self._vertices]])
+        return mesh[:VERTICES] if self._whole else mapped(mesh)
+
+
+class MediaPipeTask:
+    """The Face Landmarker of MediaPipe's Tasks, with the file that $MEDIAPIPE_TASK names; image by image."""
+
+    def __init__(self, faces: int) -> None:
+        import mediapipe
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        settings = vision.FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=os.environ["MEDIAPIPE_TASK"]), num_faces=faces
+        )
+        self._landmarker = vision.FaceLandmarker.create_from_options(settings)
+        self._image = partial(mediapipe.Image, image_format=mediapipe.ImageFormat.SRGB)
+
+    def start(self) -> None:
+        """Nothing: no image knows of another."""
+
+    def __call__(self, frame: Frame, seconds: float) -> Faces:
+        height, width = frame.shape[:2]
+        found = self._landmarker.detect(self._image(data=frame)).face_landmarks
+        meshes = [np.array([(point.x, point.y) for point in face]) for face in found]
+        return stacked([mapped(mesh * (width, height) - 0.5) for mesh in meshes])
+
+
+def mapped(mesh: np.ndarray) -> np.ndarray:
+    """The 68 points of a mesh, px; the jaw is NaN."""
+    return np.concatenate([np.full((FIRST_MAPPED, 2), np.nan), mesh[list(MESH)]])
 
 
 CONTENDERS: dict[str, Callable[[int], Any]] = {
@@ -169,6 +195,7 @@ CONTENDERS: dict[str, Callable[[int], Any]] = {
     "MediaPipe video, refined": partial(MediaPipe, refine=True),
     "MediaPipe still": partial(MediaPipe, still=True),
     "MediaPipe still, refined": partial(MediaPipe, still=True, refine=True),
+    "MediaPipe landmarker": MediaPipeTask,
     "MediaPipe mesh": partial(MediaPipe, still=True, refine=True, whole=True),
 }
 

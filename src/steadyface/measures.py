@@ -138,6 +138,11 @@ def eye_aspect_ratio(points: FaceBatch, eye: str) -> Float[np.ndarray | np.float
     return _openness(points, eye)
 
 
+def eye_openness(points: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
+    """Mean `eye_aspect_ratio` of both eyes."""
+    return np.mean([eye_aspect_ratio(points, eye) for eye in markup.EYES], axis=0)
+
+
 def mouth_aspect_ratio(points: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
     """Openness of the mouth: its inner height over its inner width; 0 when the lips meet.
 

@@ -139,19 +139,19 @@ def rmse(points: PointBatch, truth: PointBatch) -> Float[np.ndarray | np.floatin
     return np.sqrt(np.square(points - truth).mean(axis=(-1, -2)))
 
 
-def scale_groups(interocular: Float[np.ndarray, "n"], count: int = 5) -> Int[np.ndarray, "n"]:
-    """Group faces by size, from 0 (the smallest) on, into groups of equal count (± 1).
+def scale_groups(values: Float[np.ndarray, "n"], count: int = 5) -> Int[np.ndarray, "n"]:
+    """Group faces by size or another value, from 0 (the smallest) on, into groups of equal count (± 1).
 
     Source: Tai et al. 2019, Table 2: fifths of the faces by inter-ocular distance.
 
     Args:
-        interocular: each face's size, px; equal ones keep their order.
+        values: of the faces, such as their sizes in px; equal ones keep their order.
         count: number of groups.
 
     >>> scale_groups(np.array([90.0, 30.0, 70.0, 50.0]), count=2)
     array([1, 0, 1, 0])
     """
-    rank = np.argsort(np.argsort(interocular, kind="stable"))
+    rank = np.argsort(np.argsort(values, kind="stable"))
     return rank * count // len(rank)
 
 

@@ -1,7 +1,7 @@
 """Faces that 300-W lacks: profiles, closed eyes, children, small faces; with a part of the points, or none.
 
 Each set is a folder with `images/` and `points.npz`, which holds `names` (N), `points` (N, 68, 2) in 0-based
-image px, NaN where not annotated, and for some sets `person` (N) and `visibility` (N, 68).
+image px, NaN where not annotated, and for some sets `person` (N), `age` (N) and `visibility` (N, 68).
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from steadyface import markup
-from steadyface.arrays import FacePoints, FaceStack, Frame
+from steadyface import markup, metrics
+from steadyface.arrays import Box, FacePoints, FaceStack, Frame
 from steadyface.errors import ConfigError
 from steadyface.files import read_arrays, reading
-from steadyface.geometry import Region, bounding_box
+from steadyface.geometry import Region, bounding_box, box_of_pixels, face_size
 from steadyface.images import read_image
+from steadyface.landmarker import Landmarker
+from steadyface.measures import eye_openness
 
 PARTS = ("profiles", "closed_eyes", "fgnet", "aflw80", "helen256")
 """Names of the sets, which are those of their folders.
@@ -29,9 +31,13 @@ PARTS = ("profiles", "closed_eyes", "fgnet", "aflw80", "helen256")
 - helen256: photographs of HELEN; those without points are left out.
 """
 
+HELD_OUT_ONE_IN = 8
+"""People of a set, one of how many is held out."""
+
 _BROW_ENDS = [17, 21, 22, 26]
 _INDEX = "points.npz"
 _VISIBLE = 2  # code of a point in sight; 0 is hidden by the face, 1 by an object, as the pictures show
+_LOOKS = 2  # at a picture that a face fills, until its box stands still
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +51,7 @@ class ExtraSample:
         person: who it is, or else which photograph: validation splits by it.
         box: (x0, y0, x1, y1) of the face, image px; None leaves that of the annotated points.
         visible: 1 for a point in sight, 0 for one that the face or an object hides, NaN where nobody said.
+        age: in years; None where it is not known.
     """
 
     image_path: Path
@@ -53,6 +60,7 @@ class ExtraSample:
     person: str
     box: tuple[float, float, float, float] | None = None
     visible: Float[np.ndarray, "68"] = field(default_factory=lambda: np.full(markup.COUNT, np.nan))
+    age: int | None = None
 
     @property
     def photo(self) -> str:
@@ -99,20 +107,78 @@ def find_extra(root: str | Path, part: str) -> list[ExtraSample]:
     folder = Path(root) / part
     if not folder.is_dir():
         return []
-    names, points, people, codes = _read(folder / _INDEX)
+    names, points, people, ages, codes = _read(folder / _INDEX)
     visible = _visibility(part, points, codes)
     if part == "profiles":
         points[:, _BROW_ENDS] = np.nan
     elif part == "helen256":
         people = [name.rsplit("_", 1)[0] for name in people]  # NAME_1 and NAME_2 are of one photograph
     samples = [
-        ExtraSample(folder / "images" / name, face, part, person, visible=seen)
-        for name, face, person, seen in zip(names, points, people, visible, strict=True)
+        ExtraSample(folder / "images" / name, face, part, person, visible=seen, age=age)
+        for name, face, person, seen, age in zip(names, points, people, visible, ages, strict=True)
     ]
     if part == "closed_eyes":
         return samples
     samples = [sample for sample in samples if not np.isnan(sample.points).all()]
     return [_from_fgnet(sample) for sample in samples] if part == "fgnet" else samples
+
+
+def box_of(sample: ExtraSample, image: Frame, landmarker: Landmarker) -> Box:
+    """The box of a partly annotated face: its own, that of its points, or that of the points found.
+
+    A face without any annotation fills its picture; the network looks at all of it, then at what it found.
+    """
+    if sample.box is not None:
+        return np.array(sample.box)
+    known = ~np.isnan(sample.points).any(axis=1)
+    if known.any():
+        return bounding_box(sample.points[known])
+    box = box_of_pixels(0, 0, image.shape[1], image.shape[0])
+    for _ in range(_LOOKS):
+        box = bounding_box(landmarker.predict(image, box).points.astype(float))
+    return box
+
+
+def face_errors(part: str, points: FaceStack, truth: FaceStack) -> Float[np.ndarray, "faces"]:
+    """Measure the error of each face of a set in %, NaN where it was not found.
+
+    It is the mean distance of the annotated points over `normaliser`; of closed eyes, the openness of the
+    eyes over their width, ideally 0.
+
+    Args:
+        part: one of `PARTS`.
+        points: found, image px.
+        truth: annotated, image px; NaN where not.
+    """
+    if part == "closed_eyes":
+        return 100 * np.asarray(eye_openness(points))
+    known = ~np.isnan(truth).any(axis=-1)
+    distances = np.where(known, np.linalg.norm(points - truth, axis=-1), 0.0).sum(axis=1) / known.sum(axis=1)
+    return 100 * distances / normaliser(part, truth)
+
+
+def normaliser(part: str, truth: FaceStack) -> Float[np.ndarray, "faces"]:
+    """Length of each face, px, that its errors are divided by.
+
+    - profiles: distance from the visible ear to the tip of the nose.
+    - aflw80: √(width · height) of the annotated points' box.
+    - fgnet, helen256: distance of the outer eye corners.
+
+    Args:
+        part: one of `PARTS` that has annotated points.
+        truth: annotated, image px; NaN where not.
+    """
+    if part == "profiles":
+        reach = np.linalg.norm(truth[:, markup.EARS] - truth[:, [markup.NOSE_TIP]], axis=-1)
+        return np.fmax(*reach.T)
+    if part == "aflw80":
+        return np.array([face_size(face[~np.isnan(face).any(axis=1)]) for face in truth])
+    return np.asarray(metrics.interocular(truth))
+
+
+def set_error(part: str, points: FaceStack, truth: FaceStack) -> float:
+    """Mean of the `face_errors` of a set; of closed eyes their median."""
+    return float((np.median if part == "closed_eyes" else np.mean)(face_errors(part, points, truth)))
 
 
 def _visibility(part: str, points: FaceStack, codes: np.ndarray) -> Float[np.ndarray, "n 68"]:
@@ -136,8 +202,8 @@ def _from_fgnet(sample: ExtraSample) -> ExtraSample:
     return replace(sample, points=agreeing, box=(x0, y0, x1, y1))
 
 
-def _read(path: Path) -> tuple[list[str], FaceStack, list[str], np.ndarray]:
-    """Names of the images, points (all NaN where the file has none), people (else the photographs), codes.
+def _read(path: Path) -> tuple[list[str], FaceStack, list[str], list[int | None], np.ndarray]:
+    """Names of the images, points (NaN where there are none), people (else the photographs), ages, codes.
 
     The codes of visibility, (N, 68), are empty where the file has none.
     """
@@ -146,9 +212,12 @@ def _read(path: Path) -> tuple[list[str], FaceStack, list[str], np.ndarray]:
         names = [str(name) for name in arrays["names"]]
         points = arrays.get("points", np.full((len(names), markup.COUNT, 2), np.nan))
         people = arrays.get("person", np.array([Path(name).stem for name in names]))
+        ages = [None if np.isnan(age) else int(age) for age in arrays.get("age", np.full(len(names), np.nan))]
         codes = arrays.get("visibility", np.zeros((len(names), 0)))
         if points.shape != (len(names), markup.COUNT, 2) or len(people) != len(names):
             raise ValueError(f"points of shape {points.shape}, {len(people)} people, {len(names)} names")
+        if len(ages) != len(names):
+            raise ValueError(f"{len(ages)} ages, {len(names)} names")
         if codes.shape not in ((len(names), 0), points.shape[:2]):
             raise ValueError(f"visibility of shape {codes.shape} for {len(names)} names")
-    return names, points.astype(float), [str(person) for person in people], codes
+    return names, points.astype(float), [str(person) for person in people], ages, codes

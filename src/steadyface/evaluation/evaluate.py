@@ -9,6 +9,7 @@ from typing import get_type_hints
 
 from steadyface import files
 from steadyface.errors import ConfigError, DataError, VideoError
+from steadyface.evaluation.extra import AGES, CLOSED_EYES, PROFILES, SMALL
 from steadyface.evaluation.images import CHALLENGE, COMMON, FOLDER, FULL, HELEN, PRIVATE
 from steadyface.evaluation.inputs import Network
 from steadyface.evaluation.known_motion import MOTION
@@ -17,17 +18,18 @@ from steadyface.evaluation.predictions import PlannedRun, PredictionFolder, Run
 from steadyface.evaluation.results import Benchmark, Results, Scope, from_json
 from steadyface.evaluation.videos import TALKING, VIDEOS
 from steadyface.evaluation.zoom_roll import ZOOM_ROLL
-from steadyface.models import DEFAULT_MODEL
+from steadyface.models import DEFAULT_MODEL, FINDER
 
 BENCHMARKS: dict[str, Benchmark] = {
     each.name: each
     for each in (
         *(PRIVATE, COMMON, CHALLENGE, FULL, HELEN, FOLDER),
+        *(PROFILES, CLOSED_EYES, AGES, SMALL),
         *(VIDEOS, TALKING, MOTION, OCCLUSION, ZOOM_ROLL),
     )
 }
-"""By name. Those of 300-W and of rendered scenes read DATA/300w, or DATA itself; 300-VW and the Talking Face
-video DATA/300vw and DATA/talking_face."""
+"""By name. Those of 300-W and of rendered scenes read DATA/300w, or DATA itself; those of faces that 300-W
+lacks DATA/extra; 300-VW and the Talking Face video DATA/300vw and DATA/talking_face."""
 
 Progress = Callable[[int, int], object]
 
@@ -52,6 +54,7 @@ def predict(
     *,
     weights: str | Path = DEFAULT_MODEL,
     device: str = "auto",
+    detector: str | Path = FINDER,
     progress: Progress | None = None,
 ) -> PredictionFolder:
     """Predict every item of a benchmark that `out` does not hold yet.
@@ -62,6 +65,7 @@ def predict(
         out: folder of the predictions; made if missing.
         weights: bundled model or `.onnx` file.
         device: `auto`, `cpu` or `cuda`.
+        detector: the bundled `finder`, or an `.onnx` file of another one.
         progress: called with the number of items done and of all.
 
     Raises:
@@ -71,7 +75,7 @@ def predict(
     """
     benchmark = find_benchmark(protocol)
     found = benchmark.find(Path(data))
-    network, folder = Network(weights, device), PredictionFolder(Path(out))
+    network, folder = Network(weights, device, detector), PredictionFolder(Path(out))
     run = network.run(protocol)
     _check_same(folder, run)
     folder.write_run(
@@ -144,7 +148,7 @@ def load_results(path: str | Path) -> Results:
 
 def _check_same(folder: PredictionFolder, run: Run) -> None:
     before = folder.read_run()
-    for key in ("protocol", "weights_sha256", "decoder", "version"):
+    for key in ("protocol", "weights_sha256", "decoder", "version", "finder"):
         old, new = getattr(before, key, None), getattr(run, key)
         if before is not None and old != new:
             raise ConfigError(f"{folder.root} holds predictions of another run: {key} {old}, not {new}")

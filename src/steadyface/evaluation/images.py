@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -11,30 +11,34 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from steadyface import heatmap, metrics
-from steadyface.arrays import Box, FacePoints, FaceStack
+from steadyface.arrays import FaceStack
 from steadyface.datasets.three_hundred_w import PARTS, Sample, find_folder, find_samples, without_points
 from steadyface.evaluation import published
 from steadyface.evaluation.inputs import CHR, FAILURE, FHR, Found, Item, Network, first_root
 from steadyface.evaluation.predictions import Prediction, Reading
+from steadyface.evaluation.readings import image_prediction, in_found_box
 from steadyface.evaluation.results import (
     Benchmark,
     Column,
     Headline,
+    NrmseRow,
     Results,
-    Row,
     Scope,
     incomplete_of,
     percent,
 )
 from steadyface.evaluation.text import aligned, number
-from steadyface.geometry import bounding_box, change_grid, flip_points, iou
+from steadyface.geometry import bounding_box, change_grid, flip_points
 from steadyface.images import crop_region
 from steadyface.landmarker import Landmarks
-from steadyface.markup import COUNT, FLIP
+from steadyface.markup import FLIP
 from steadyface.wording import counted
 
 SCALES = ("very small", "small", "medium", "large", "very large")
 """Fifths of the faces by inter-ocular distance, as in Table 2 of the paper."""
+
+LIGHTNESS = ("darkest", "dark", "middling", "light", "lightest")
+"""Fifths of the faces by the lightness of their skin in the picture."""
 
 LEAST_IOU = 0.3
 """Intersection over union of a found box with the true one from which on it is the annotated face's."""
@@ -44,7 +48,7 @@ _AROUND = 7  # cells to each side of the peak that a mean heatmap shows
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageRow(Row):
+class ImageRow(NrmseRow):
     """Figures of one way of reading; means are over the faces found, which `auc` and `failure` count too.
 
     Args:
@@ -57,6 +61,8 @@ class ImageRow(Row):
         nrmse_box: % of √(width · height) of the true points' box.
         rmse_px: image px.
         rmse_px_by_scale: image px, for each of `SCALES`; None for a part of the faces.
+        nrmse_by_lightness: NRMSE of each of `LIGHTNESS`; None for a part of the faces, and for predictions
+            of versions that did not measure lightness.
     """
 
     head: ClassVar[str] = "decoder"
@@ -70,6 +76,7 @@ class ImageRow(Row):
     nrmse_box: Annotated[float, Column("by box")]
     rmse_px: Annotated[float, Column("RMSE, px")]
     rmse_px_by_scale: list[float] | None = None
+    nrmse_by_lightness: list[float] | None = None
 
     @property
     def label(self) -> str:
@@ -102,12 +109,14 @@ class ImageResults(Results):
     Args:
         interocular_px_by_scale: mean inter-ocular distance of each of `SCALES`, image px.
         heatmaps: by the network's own decoder; None where there are none.
+        lightness: mean lightness of each of `LIGHTNESS`, CIELAB L*; None where it was not measured.
     """
 
     benchmark: ImageBenchmark
     rows: Sequence[ImageRow]
     interocular_px_by_scale: list[float]
     heatmaps: MeanHeatmaps | None = None
+    lightness: list[float] | None = None
 
     def row(self, reading: Reading) -> ImageRow | None:
         """Row of one way of reading, over all faces."""
@@ -139,15 +148,19 @@ class ImageResults(Results):
         return [Headline(f"NRMSE, {self.title}", percent(row.nrmse_interocular, 2), "; ".join(text))]
 
     def tables(self) -> list[str]:
-        """Format the tables of all results, and RMSE by face size."""
-        eyes = ["inter-ocular distance", *(number(value, 2) for value in self.interocular_px_by_scale)]
+        """Format the tables of all results, RMSE by face size, and NRMSE by lightness."""
+        eyes = ["inter-ocular distance", *_numbers(self.interocular_px_by_scale, 2)]
+        lines = [[row.label, *_numbers(row.rmse_px_by_scale)] for row in self.rows if row.rmse_px_by_scale]
+        by_scale = aligned([ImageRow.head, *SCALES], [eyes, *lines])
+        tables = [*super().tables(), f"RMSE by face size, px\n\n{by_scale}"]
+        if self.lightness is None:
+            return tables
+        shades = ["lightness, L*", *_numbers(self.lightness, 1)]
         lines = [
-            [row.label, *(number(value, 3) for value in row.rmse_px_by_scale)]
-            for row in self.rows
-            if row.rmse_px_by_scale
+            [row.label, *_numbers(row.nrmse_by_lightness)] for row in self.rows if row.nrmse_by_lightness
         ]
-        scales = aligned([ImageRow.head, *SCALES], [eyes, *lines])
-        return [*super().tables(), f"RMSE by face size, px\n\n{scales}"]
+        by_lightness = aligned([ImageRow.head, *LIGHTNESS], [shades, *lines])
+        return [*tables, f"NRMSE by the lightness of the skin in the picture\n\n{by_lightness}"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,22 +211,8 @@ class ImageBenchmark(Benchmark):
         both = (plain.points[0] + flip_points(mirrored.points[0], size, FLIP)) / 2
         scores = (plain.scores[0] + mirrored.scores[0][FLIP]) / 2
         rows[Reading.FLIPPED] = Landmarks(to_image(both), scores, plain.covariances[0], visible)
-        box = _found_box(network.finder(image), truth)
-        first = None if box is None else landmarker.predict(image, box)
-        rows[Reading.FINDER] = first
-        rows[Reading.SECOND_LOOK] = (
-            None if first is None else landmarker.predict(image, bounding_box(first.points))
-        )
-        nothing = np.full((COUNT, 2), np.nan)
-        return Prediction(
-            tuple(rows),
-            np.stack([nothing if found is None else found.points for found in rows.values()])[:, None],
-            np.stack([nothing[:, 0] if found is None else found.scores for found in rows.values()])[:, None],
-            truth[None],
-            np.zeros(1),
-            item.group,
-            _mean_heatmap(logits[0]),
-        )
+        rows |= in_found_box(image, bounding_box(truth), network, LEAST_IOU)
+        return image_prediction(rows, image, truth, item.group, _mean_heatmap(logits[0]))
 
     def score(self, predictions: Iterable[tuple[str, Prediction]], scope: Scope) -> ImageResults:
         """Compute a row per way of reading, for all faces and, where there are several parts, for each."""
@@ -223,6 +222,8 @@ class ImageBenchmark(Benchmark):
         parts = np.array([prediction.group for prediction in loaded])
         eyes = np.asarray(metrics.interocular(truth))
         scale = metrics.scale_groups(eyes)
+        lightness = np.array([prediction.lightness for prediction in loaded])
+        shade = None if np.isnan(lightness).any() else metrics.scale_groups(lightness)
         rows: list[ImageRow] = []
         errors: dict[str, dict[str, float]] = {name: {} for name in named}
         heatmaps = None
@@ -231,8 +232,13 @@ class ImageBenchmark(Benchmark):
             scores = np.array([prediction.scores_by(reading).mean() for prediction in loaded])
             own = _errors(points, truth)
             for part, chosen in _members(parts):
-                by_scale = None if part else _by_scale(np.asarray(metrics.rmse(points, truth)), scale)
-                rows.append(_row(reading, part, points[chosen], truth[chosen], scores[chosen], by_scale))
+                row = _row(reading, part, points[chosen], truth[chosen], scores[chosen])
+                if not part:
+                    row = replace(row, rmse_px_by_scale=_by_fifth(metrics.rmse(points, truth), scale))
+                if not part and shade is not None:
+                    by_shade = _by_fifth(metrics.nrmse_interocular(points, truth), shade)
+                    row = replace(row, nrmse_by_lightness=by_shade)
+                rows.append(row)
             for name, error in zip(named, own, strict=True):
                 errors[name][reading.value] = float(error)
             if reading is scope.run.decoder:
@@ -242,8 +248,9 @@ class ImageBenchmark(Benchmark):
             benchmark=self,
             rows=sorted(rows, key=lambda row: row.part),
             errors=errors,
-            interocular_px_by_scale=_by_scale(eyes, scale),
+            interocular_px_by_scale=_by_fifth(eyes, scale),
             heatmaps=heatmaps,
+            lightness=None if shade is None else _by_fifth(lightness, shade),
         )
 
 
@@ -266,12 +273,6 @@ FOLDER = ImageBenchmark(name="folder", title="a folder of images with .pts")
 def find_300w(data: Path, parts: Sequence[str]) -> Path:
     """Find the folder of 300-W: DATA/300w, or DATA itself."""
     return first_root(data, ["300w"], [folder for part in parts for folder in PARTS[part]])
-
-
-def _found_box(boxes: Float[np.ndarray, "n 4"], truth: FacePoints) -> Box | None:
-    """The found box of the annotated face, image px; None if it was not found."""
-    shares = iou(boxes, bounding_box(truth)[None])[:, 0]
-    return boxes[shares.argmax()] if shares.max(initial=0) >= LEAST_IOU else None
 
 
 def _mean_heatmap(logits: Float[np.ndarray, "landmarks h w"]) -> Float[np.ndarray, "n n"]:
@@ -317,7 +318,6 @@ def _row(
     points: FaceStack,
     truth: FaceStack,
     scores: Float[np.ndarray, "faces"],
-    rmse_px_by_scale: list[float] | None,
 ) -> ImageRow:
     errors = _errors(points, truth)
     return ImageRow(
@@ -333,13 +333,18 @@ def _row(
         nrmse_interpupil=_mean(metrics.nrmse_interpupil(points, truth)),
         nrmse_box=_mean(metrics.nrmse_box(points, truth)),
         rmse_px=_mean(metrics.rmse(points, truth)),
-        rmse_px_by_scale=rmse_px_by_scale,
     )
 
 
-def _by_scale(values: Float[np.ndarray, "faces"], scale: Int[np.ndarray, "faces"]) -> list[float]:
+def _by_fifth(
+    values: Float[np.ndarray | np.floating, "faces"], fifth: Int[np.ndarray, "faces"]
+) -> list[float]:
     """Mean of each fifth of the faces; NaN for one without a face."""
-    return [_mean(values[scale == group]) for group in range(len(SCALES))]
+    return [_mean(np.asarray(values)[fifth == group]) for group in range(len(SCALES))]
+
+
+def _numbers(values: Sequence[float], decimals: int = 3) -> list[str]:
+    return [number(value, decimals) for value in values]
 
 
 def _mean(values: Float[np.ndarray, "faces"] | np.floating) -> float:

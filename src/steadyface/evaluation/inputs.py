@@ -13,13 +13,18 @@ from typing import Generic, TypeVar
 from steadyface._version import __version__
 from steadyface.detector import FaceFinder
 from steadyface.evaluation.predictions import Reading, Run
+from steadyface.files import read_bytes
 from steadyface.landmarker import Landmarker
+from steadyface.models import FINDER
 
 CHR, FHR = Reading.ARGMAX, Reading.FHR
 """The paper's two decoders: the brightest cell, and fractional heatmap regression."""
 
 FAILURE = 8.0
 """NRMSE above which a face counts as failed, % of the inter-ocular distance."""
+
+HASH = 12
+"""Digits of a network's hash that are shown."""
 
 Source = TypeVar("Source")
 
@@ -67,10 +72,12 @@ class Network:
     Args:
         weights: bundled model or `.onnx` file.
         device: `auto`, `cpu` or `cuda`.
+        detector: the bundled `finder`, or an `.onnx` file of another one.
     """
 
     weights: str | Path
     device: str
+    detector: str | Path = FINDER
 
     @cached_property
     def landmarker(self) -> Landmarker:
@@ -79,8 +86,8 @@ class Network:
 
     @cached_property
     def finder(self) -> FaceFinder:
-        """The bundled one, on the same device."""
-        return FaceFinder(device=self.device)
+        """The face finder, on the same device."""
+        return FaceFinder(self.detector, device=self.device)
 
     @cached_property
     def landmarkers(self) -> list[Landmarker]:
@@ -90,9 +97,15 @@ class Network:
 
     def run(self, protocol: str) -> Run:
         """Description of a run over a benchmark."""
-        sha256 = hashlib.sha256(self.landmarker.path.read_bytes()).hexdigest()
+        path, finder = self.landmarker.path, FINDER
+        if self.detector != FINDER:
+            finder = f"{Path(self.detector).name}, sha256 {_sha256(Path(self.detector))[:HASH]}"
         decoder = Reading(self.landmarker.decoder)
-        return Run(protocol, self.landmarker.name, sha256, decoder, __version__)
+        return Run(protocol, self.landmarker.name, _sha256(path), decoder, __version__, finder=finder)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(read_bytes(path)).hexdigest()
 
 
 def first_root(data: Path, names: Sequence[str], folders: Sequence[str]) -> Path:

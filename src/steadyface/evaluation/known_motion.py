@@ -13,7 +13,7 @@ from scipy.signal import find_peaks
 from steadyface import markup, metrics
 from steadyface.arrays import FaceSequence
 from steadyface.evaluation.predictions import Prediction
-from steadyface.evaluation.results import Column, Headline, Results, Row, Scope, percent
+from steadyface.evaluation.results import Column, Headline, NrmseRow, Results, Scope, percent
 from steadyface.evaluation.scenes import SceneBenchmark
 from steadyface.evaluation.text import number
 from steadyface.evaluation.trajectories import (
@@ -41,7 +41,7 @@ _LEAST_CLOSING = 0.35  # of the median openness: a smaller closing of the lids i
 
 
 @dataclass(frozen=True, kw_only=True)
-class MotionRow(Row):
+class MotionRow(NrmseRow):
     """Figures of one method; errors and delays are less each raw landmark's constant error in the clip.
 
     Args:

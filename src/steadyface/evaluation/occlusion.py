@@ -12,7 +12,7 @@ from jaxtyping import Float
 from steadyface import metrics
 from steadyface.arrays import FaceSequence
 from steadyface.evaluation.predictions import Prediction
-from steadyface.evaluation.results import Column, Headline, Results, Row, Scope, percent
+from steadyface.evaluation.results import Column, Headline, NrmseRow, Results, Scope, percent
 from steadyface.evaluation.scenes import SceneBenchmark
 from steadyface.evaluation.text import number
 from steadyface.evaluation.trajectories import RAW, STA, STA_MOTION, Method, trajectories
@@ -27,7 +27,7 @@ _STILLS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class OcclusionRow(Row):
+class OcclusionRow(NrmseRow):
     """Figures of one method on one kind of object: distances from the true positions.
 
     The positions are the true ones plus each raw landmark's constant error, measured over the frames before

@@ -14,6 +14,7 @@ from steadyface import files
 from steadyface.arrays import FaceSequence, Times
 from steadyface.errors import DataError
 from steadyface.markup import COUNT
+from steadyface.models import FINDER
 from steadyface.motion import MotionSequence
 
 RUN = "run.json"
@@ -47,6 +48,7 @@ class Run:
         weights_sha256: of its file.
         decoder: the network's own.
         version: of steadyface.
+        finder: the face finder: the bundled one, or a file's name and hash.
     """
 
     protocol: str
@@ -54,6 +56,7 @@ class Run:
     weights_sha256: str
     decoder: Reading
     version: str
+    finder: str = field(default=FINDER, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Prediction:
         covered: (frames, 68) landmarks that an object is known to hide; (0, 68) where nothing is known.
         motion: displacements that the tracker measured in the picture, with the network's own decoder and the
             default stabiliser; None for images, and in files of versions that measured none.
+        lightness: of an image, `readings.skin_lightness`; NaN for a video, and in files of versions that did
+            not measure it.
     """
 
     rows: tuple[Reading, ...]
@@ -104,6 +109,7 @@ class Prediction:
     heatmap: Float[np.ndarray, "n n"] = field(default_factory=lambda: np.zeros((0, 0)))
     covered: Bool[np.ndarray, "known 68"] = field(default_factory=lambda: np.zeros((0, COUNT), bool))
     motion: MotionSequence | None = None
+    lightness: float = float("nan")
 
     def points_by(self, reading: Reading) -> FaceSequence:
         """Points of one way of reading, image px."""
@@ -131,6 +137,7 @@ class PredictionFolder:
             return None
         values = files.read_json(path, "a run's description")
         with files.reading(path, "a run's description"):
+            values.setdefault("finder", FINDER)  # of versions that had no other
             names = [each.name for each in fields(PlannedRun)]
             if absent := [name for name in names if name not in values]:
                 raise DataError(path, f"lacks {absent[0]!r}: run steadyface predict again")
@@ -196,8 +203,10 @@ class PredictionFolder:
         arrays = files.read_arrays(path, "a prediction")
         with files.reading(path, "a prediction"):
             rows, group = arrays.pop("rows"), str(arrays.pop("group"))
+            lightness = float(arrays.pop("lightness", np.array(np.nan)))
             motion = MotionSequence.pop_from(arrays)
-            return Prediction(tuple(map(Reading, rows.tolist())), **arrays, group=group, motion=motion)
+            readings = tuple(map(Reading, rows.tolist()))
+            return Prediction(readings, **arrays, group=group, motion=motion, lightness=lightness)
 
     def _path(self, name: str, suffix: str = _SUFFIX) -> Path:
         return self.root / _ITEMS / f"{name}{suffix}"

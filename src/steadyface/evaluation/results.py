@@ -15,14 +15,15 @@ from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hint
 import numpy as np
 
 from steadyface import files
-from steadyface.evaluation.inputs import BoxSource, Found, Item, Network
+from steadyface.evaluation.inputs import HASH, BoxSource, Found, Item, Network
 from steadyface.evaluation.predictions import Prediction, Run
 from steadyface.evaluation.text import aligned, listed, number
+from steadyface.models import FINDER
 from steadyface.wording import counted
 
 NORMALISER = "distance of the outer eye corners"
+UNIT = "% of inter-ocular distance"
 
-_HASH = 12  # digits of the weights' hash that are shown
 _NAMED = 12  # items that are named where some are left out
 _MISSING_NAMED = 64  # as many as 300-VW has test videos
 
@@ -39,14 +40,13 @@ class Column:
 class Row(ABC):
     """Figures of one method on one group of items.
 
-    Figures are in % of the inter-ocular distance unless their name says otherwise; NaN where there was
-    nothing to measure, None where the figure does not apply. A field with a `Column` is printed.
+    Figures are in the benchmark's unit unless their name says otherwise; NaN where there was nothing to
+    measure, None where the figure does not apply. A field with a `Column` is printed.
 
     Args:
         items: number of images or videos.
         found: images, or frames of videos, with a face.
         of: images, or annotated frames.
-        nrmse_interocular: mean over what was found.
     """
 
     head: ClassVar[str]
@@ -55,7 +55,6 @@ class Row(ABC):
     items: int
     found: int
     of: int
-    nrmse_interocular: Annotated[float, Column("NRMSE")]
 
     @property
     @abstractmethod
@@ -77,6 +76,17 @@ class Row(ABC):
         """Columns by field, in the order in which they are printed."""
         hints = get_type_hints(cls, include_extras=True)
         return {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NrmseRow(Row):
+    """Figures in % of the inter-ocular distance.
+
+    Args:
+        nrmse_interocular: mean over what was found.
+    """
+
+    nrmse_interocular: Annotated[float, Column("NRMSE")]
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,8 @@ class Benchmark(ABC):
         name: as commands and files have it.
         title: for people.
         box: origin of the face boxes.
+        normaliser: length that errors are divided by.
+        unit: of the figures, above their table.
     """
 
     noun: ClassVar[str]
@@ -133,6 +145,8 @@ class Benchmark(ABC):
     name: str
     title: str
     box: BoxSource = BoxSource.TRUTH
+    normaliser: str = NORMALISER
+    unit: str = UNIT
 
     @abstractmethod
     def find(self, data: Path) -> Found[Any]:
@@ -162,7 +176,7 @@ class Results(Scope, ABC):
     Args:
         benchmark: with its rules.
         rows: figures of each method.
-        errors: NRMSE in % of the inter-ocular distance, by item and method.
+        errors: in the benchmark's unit, by item and method.
     """
 
     benchmark: Benchmark
@@ -217,9 +231,10 @@ class Results(Scope, ABC):
             Fact("missing", self.lacking or "nothing", bool(self.missing)),
             *([Fact("frames not scored", self.not_scored)] if self.not_scored else []),
             Fact("box", self.benchmark.box.value),
-            Fact("normaliser", NORMALISER),
-            Fact("weights", f"{run.weights}, sha256 {run.weights_sha256[:_HASH]}"),
+            Fact("normaliser", self.benchmark.normaliser),
+            Fact("weights", f"{run.weights}, sha256 {run.weights_sha256[:HASH]}"),
             Fact("decoder", run.decoder),
+            *([Fact("face finder", run.finder)] if run.finder != FINDER else []),
             Fact("version", f"steadyface {run.version}"),
         ]
 
@@ -242,7 +257,7 @@ class Results(Scope, ABC):
             "protocol": self.benchmark.name,
             "title": self.title,
             "box": self.benchmark.box.value,
-            "normaliser": NORMALISER,
+            "normaliser": self.benchmark.normaliser,
         }
         own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "benchmark"}
         files.write_text(path, json.dumps(benchmark | _to_json(own), indent=1) + "\n")
@@ -261,7 +276,7 @@ class Results(Scope, ABC):
         if any(ends):
             heads.append("found")
             lines = [[*line, end] for line, end in zip(lines, ends, strict=True)]
-        return f"{title}: % of inter-ocular distance\n\n{aligned(heads, lines)}"
+        return f"{title}: {self.benchmark.unit}\n\n{aligned(heads, lines)}"
 
 
 def incomplete_of(results: Results, whole: int) -> str:

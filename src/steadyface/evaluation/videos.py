@@ -20,7 +20,7 @@ from steadyface.errors import DataError
 from steadyface.evaluation import published
 from steadyface.evaluation.inputs import FAILURE, BoxSource, Found, Item, Network, first_root
 from steadyface.evaluation.predictions import Prediction, Reading
-from steadyface.evaluation.results import Benchmark, Column, Headline, Results, Row, Scope, percent
+from steadyface.evaluation.results import Benchmark, Column, Headline, NrmseRow, Results, Scope, percent
 from steadyface.evaluation.text import listed, number
 from steadyface.evaluation.trajectories import (
     RAW,
@@ -54,7 +54,7 @@ _TIP = 4  # place of the tip of the nose among the seven points
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoRow(Row):
+class VideoRow(NrmseRow):
     """Figures of one method on one scenario: means over the videos that have the figure.
 
     Args:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from steadyface import metrics
 from steadyface.evaluation.predictions import Prediction
-from steadyface.evaluation.results import Column, Headline, Results, Row, Scope, percent
+from steadyface.evaluation.results import Column, Headline, NrmseRow, Results, Scope, percent
 from steadyface.evaluation.scenes import SceneBenchmark
 from steadyface.evaluation.text import number
 from steadyface.evaluation.trajectories import RAW, STA, STA_MOTION, Method, trajectories
@@ -24,7 +24,7 @@ _STILLS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class ZoomRollRow(Row):
+class ZoomRollRow(NrmseRow):
     """Figures of one method; distances are less each raw landmark's constant error in the clip.
 
     Args:

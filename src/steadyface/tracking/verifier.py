@@ -94,7 +94,13 @@ def is_face(frame: Frame, landmarks: Landmarks, min_score: float, min_size: floa
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     height, width = frame.shape[:2]
     inside = 0 <= x < width and 0 <= y < height
-    return bool(inside and min(x1 - x0, y1 - y0) > min_size and face_score(landmarks.scores) >= min_score)
+    return inside and is_certain(landmarks.points, landmarks.scores, min_score, min_size)
+
+
+def is_certain(points: FacePoints, scores: Scores, min_score: float, min_size: float) -> bool:
+    """Whether the network is sure of a face that is large enough; arguments as of `is_face`."""
+    x0, y0, x1, y1 = bounding_box(points)
+    return bool(min(x1 - x0, y1 - y0) > min_size and face_score(scores) >= min_score)
 
 
 def face_score(scores: Scores) -> float:

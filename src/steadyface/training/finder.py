@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from steadyface import metrics
 from steadyface.arrays import Boxes, Frame
 from steadyface.checkpoint import start_from
-from steadyface.datasets.extra import find_extra
+from steadyface.datasets.extra import HELD_OUT_ONE_IN, find_extra
 from steadyface.datasets.face_boxes import INDEX, FaceBox, read_boxes
 from steadyface.datasets.three_hundred_w import hold_out
 from steadyface.detector import THRESHOLD
@@ -30,7 +30,6 @@ from steadyface.nets.imagenet import imagenet_weights
 from steadyface.nets.loss import finder_loss
 from steadyface.training.collages import FacePhotos
 from steadyface.training.crops import MixedSamples, Samples
-from steadyface.training.extra import HELD_OUT_ONE_IN
 from steadyface.training.loop import Report
 from steadyface.training.photos import Photo, hold_out_photos, load_extra_photos, load_photos
 from steadyface.training.recipes import FinderRecipe

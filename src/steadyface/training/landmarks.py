@@ -18,18 +18,19 @@ from torch import Tensor, nn
 from steadyface import metrics
 from steadyface.arrays import Crop, FaceStack, Points
 from steadyface.checkpoint import load_network, start_from
-from steadyface.datasets.extra import ExtraSample, find_extra
+from steadyface.datasets.extra import HELD_OUT_ONE_IN, ExtraSample, find_extra, set_error
 from steadyface.datasets.three_hundred_w import TRAIN_PARTS, count_parts, find_folder, find_samples, hold_out
 from steadyface.errors import ConfigError, DataError
 from steadyface.geometry import change_grid
+from steadyface.measures import eye_openness
 from steadyface.nets import FinderNet, LandmarkNet, build_network
 from steadyface.nets.compact import CompactNet
 from steadyface.nets.graph import LandmarkGraph
 from steadyface.nets.imagenet import imagenet_weights
 from steadyface.nets.loss import cross_entropy, regrid, squared_error
 from steadyface.synthetic.heads.model import HeadModel
+from steadyface.training.closed_lids import close_lids
 from steadyface.training.crops import FaceCrops, MixedSamples, Samples, load_backgrounds
-from steadyface.training.extra import HELD_OUT_ONE_IN, MEASURES, close_lids, eye_openness
 from steadyface.training.loop import Report
 from steadyface.training.recipes import Recipe
 from steadyface.training.turned import HEAD_MODEL, TurnedCrops
@@ -120,14 +121,14 @@ class LandmarkTask:
         """Errors in % on plain crops, through the graph that is exported.
 
         `nrmse` and `openness`, the mean error of the eyes' openness, are of 300-W; the others are of the
-        extra sets (`extra.MEASURES`).
+        extra sets (`datasets.extra.set_error`).
         """
         graph = LandmarkGraph(net).eval()
         points, truth = self._predict(graph, self.held_out)
         nrmse = float(metrics.nrmse_interocular(points, truth).mean())
         if not self.extra:
             return {"nrmse": nrmse}
-        of_sets = {name: MEASURES[name](*self._predict(graph, crops)) for name, crops in self.extra.items()}
+        of_sets = {name: set_error(name, *self._predict(graph, crops)) for name, crops in self.extra.items()}
         openness = 100 * float(np.abs(eye_openness(points) - eye_openness(truth)).mean())
         overall = (nrmse + float(np.mean(list(of_sets.values())))) / 2
         return {"all": overall, "nrmse": nrmse, "openness": openness, **of_sets}

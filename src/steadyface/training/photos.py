@@ -13,13 +13,11 @@ from jaxtyping import Float
 
 from steadyface import markup
 from steadyface.arrays import Box, Boxes, Frame, Points
-from steadyface.datasets.extra import ExtraSample
+from steadyface.datasets.extra import ExtraSample, box_of
 from steadyface.datasets.face_boxes import FaceBox, read_boxes
-from steadyface.geometry import Region, bounding_box, box_of_pixels, flip_points, iou
+from steadyface.geometry import Region, bounding_box, flip_points, iou
 from steadyface.images import read_image
 from steadyface.landmarker import Landmarker
-
-_LOOKS = 2  # at a picture that a face fills, until its box stands still
 
 
 @dataclass(frozen=True)
@@ -93,22 +91,6 @@ def _load_extra(sample: ExtraSample, landmarker: Landmarker) -> Photo:
     if sample.box is not None:
         return Photo(image, _stretched(shape, box)[None])
     return Photo(image, np.where(np.isnan(points), shape, points)[None])
-
-
-def box_of(sample: ExtraSample, image: Frame, landmarker: Landmarker) -> Box:
-    """The box of a partly annotated face: its own, that of its points, or that of the points found.
-
-    A face without any annotation fills its picture; the network looks at all of it, then at what it found.
-    """
-    if sample.box is not None:
-        return np.array(sample.box)
-    known = ~np.isnan(sample.points).any(axis=1)
-    if known.any():
-        return bounding_box(sample.points[known])
-    box = box_of_pixels(0, 0, image.shape[1], image.shape[0])
-    for _ in range(_LOOKS):
-        box = bounding_box(landmarker.predict(image, box).points.astype(float))
-    return box
 
 
 def _stretched(shape: Points, box: Box) -> Points:

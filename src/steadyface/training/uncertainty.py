@@ -22,14 +22,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from steadyface.checkpoint import load_network, save_network, start_from
-from steadyface.datasets.extra import find_extra
+from steadyface.datasets.extra import HELD_OUT_ONE_IN, find_extra
 from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_samples, hold_out
 from steadyface.errors import ConfigError
 from steadyface.files import writing
 from steadyface.nets.compact import CompactConfig, CompactNet
 from steadyface.nets.uncertainty import UncertaintyHead
 from steadyface.training.augmentation import Augmentation
-from steadyface.training.extra import HELD_OUT_ONE_IN
 from steadyface.training.loop import Report
 from steadyface.training.views import Views, load_faces, see
 

@@ -1,0 +1,373 @@
+"""Benchmarks of faces that 300-W lacks: profiles, closed eyes, other ages, small faces; those held out."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from steadyface.arrays import FacePoints, FaceStack, Scores
+from steadyface.datasets.extra import HELD_OUT_ONE_IN, ExtraSample, box_of, face_errors, find_extra
+from steadyface.datasets.three_hundred_w import PARTS, TRAIN_PARTS, Sample, find_samples, hold_out
+from steadyface.errors import DataError
+from steadyface.evaluation.images import find_300w
+from steadyface.evaluation.inputs import Found, Item, Network, first_root
+from steadyface.evaluation.predictions import Prediction, Reading
+from steadyface.evaluation.readings import image_prediction, in_found_box
+from steadyface.evaluation.results import Benchmark, Column, Headline, Results, Row, Scope, percent
+from steadyface.evaluation.text import number
+from steadyface.geometry import bounding_box
+from steadyface.measures import eye_openness
+from steadyface.metrics import mean_known, scale_groups
+from steadyface.tracking.config import TrackerConfig
+from steadyface.tracking.verifier import is_certain
+
+LEAST_IOU = 0.5
+"""Intersection over union of a found box with the annotated one from which on it is that face's."""
+
+AGE_GROUPS = {"0 to 5": 0, "6 to 12": 6, "13 to 19": 13, "20 to 39": 20, "40 and older": 40}
+"""Age groups by their names, with the least age of each in years."""
+
+CLOSED, OPEN = "closed", "open"
+"""Groups of `CLOSED_EYES`."""
+
+DARK = "darkest quarter"
+"""Group of the faces with the darkest skin in the picture, beside those by age."""
+
+_BOXES = {Reading.FINDER: "finder's box", Reading.SECOND_LOOK: "second look"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtraRow(Row):
+    """Figures of one way to place the crop on one group of faces; means are over the faces found.
+
+    Args:
+        reading: way to place the crop; the network's own decoder in the annotated box.
+        group: of the faces; empty for all.
+    """
+
+    head: ClassVar[str] = "points in the"
+
+    reading: Reading
+    group: str
+
+    @property
+    def label(self) -> str:
+        """The box."""
+        return _BOXES.get(self.reading, "annotated box")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartialRow(ExtraRow):
+    """Errors of annotated points.
+
+    Args:
+        error: mean over the faces, in the benchmark's unit.
+        error_q90: that of the face which nine tenths of the faces do not exceed.
+        accepted: share of all faces that a tracker would take as new ones, by the scores of the second look,
+            %; None for other readings.
+    """
+
+    error: Annotated[float, Column("mean")]
+    error_q90: Annotated[float, Column("90 %")]
+    accepted: Annotated[float | None, Column("accepted, %", 1)]
+
+    @property
+    def label(self) -> str:
+        """The box, and the group of faces with their number."""
+        return f"{super().label}, {self.group} ({self.of})" if self.group else super().label
+
+
+@dataclass(frozen=True, kw_only=True)
+class LidRow(ExtraRow):
+    """Openness of the eyes, both together, in % of their width.
+
+    Args:
+        openness: median over the faces.
+        true_openness: the same of the truth; 0 for closed eyes.
+        error: mean absolute error.
+        accepted: share of all faces that a tracker would take as new ones, by the scores of the second look,
+            %; None for other readings.
+    """
+
+    openness: Annotated[float, Column("openness", 2)]
+    true_openness: Annotated[float, Column("true", 2)]
+    error: Annotated[float, Column("error", 2)]
+    accepted: Annotated[float | None, Column("accepted, %", 1)]
+
+    @property
+    def group_title(self) -> str:
+        """The kind of eyes."""
+        return f"{self.group} eyes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtraResults(Results, ABC):
+    """Results on faces that 300-W lacks."""
+
+    benchmark: ExtraBenchmark
+    rows: Sequence[ExtraRow]
+
+    def row(self, reading: Reading, group: str = "") -> ExtraRow | None:
+        """Row of a way to place the crop on a group of faces."""
+        return next((row for row in self.rows if (row.reading, row.group) == (reading, group)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartialResults(ExtraResults):
+    """Errors of annotated points."""
+
+    rows: Sequence[PartialRow]
+
+    def headlines(self) -> list[Headline]:
+        """Error in the finder's box, and how many faces it finds."""
+        return [
+            Headline(
+                f"Error, {self.title}",
+                percent(row.error, 2),
+                f"{row.found} of {row.of} found, {number(row.accepted, 1)} % accepted by the tracker",
+            )
+            for row in self.rows
+            if row.reading is Reading.SECOND_LOOK and not row.group
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LidResults(ExtraResults):
+    """Openness of closed and of open eyes."""
+
+    rows: Sequence[LidRow]
+
+    def headlines(self) -> list[Headline]:
+        """Median openness of closed eyes in the finder's box."""
+        return [
+            Headline(
+                f"Openness of {row.group} eyes",
+                percent(row.openness, 1),
+                f"true {number(row.true_openness, 1)}; {row.found} of {row.of} found",
+            )
+            for row in self.rows
+            if row.reading is Reading.SECOND_LOOK
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtraBenchmark(Benchmark, ABC):
+    """A set of `datasets.extra`, of which only the people that training held out count.
+
+    Args:
+        part: one of `datasets.extra.PARTS`.
+    """
+
+    noun: ClassVar[str] = "face"
+
+    part: str
+
+    def find(self, data: Path) -> Found[ExtraSample | Sample]:
+        """Find the held-out faces under DATA/extra, or in DATA itself."""
+        root = first_root(data, ["extra"], [self.part])
+        _, held_out = hold_out(find_extra(root, self.part), HELD_OUT_ONE_IN)
+        if not held_out:
+            raise DataError(root / self.part, "no faces that training held out")
+        return Found([Item(sample.image_path.stem, sample, self._group(sample)) for sample in held_out], [])
+
+    def predict(self, item: Item[ExtraSample | Sample], network: Network) -> Prediction:
+        """Read the points in the annotated box, in the finder's, and in that of those points.
+
+        A face without annotation has the box that the network settles on from the whole picture.
+        """
+        image, truth = item.source.load()
+        landmarker = network.landmarker
+        if isinstance(item.source, ExtraSample):
+            box = box_of(item.source, image, landmarker)
+        else:
+            box = bounding_box(truth)
+        readings = {Reading(landmarker.decoder): landmarker.predict(image, box)}
+        found = in_found_box(image, box, network, LEAST_IOU)
+        return image_prediction({**readings, **found}, image, truth, item.group)
+
+    def _group(self, sample: ExtraSample) -> str:
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartialBenchmark(ExtraBenchmark):
+    """A set with annotated points."""
+
+    results: ClassVar[type[Results]] = PartialResults
+
+    def score(self, predictions: Iterable[tuple[str, Prediction]], scope: Scope) -> PartialResults:
+        """Compute a row per box, of all faces and, where there are ages, of each group."""
+        faces = _Faces.collect(predictions, lambda points, truth: face_errors(self.part, points, truth))
+        rows = [
+            PartialRow(
+                **faces.counts(reading, chosen),
+                reading=reading,
+                group=group,
+                error=float(mean_known(errors[chosen])),
+                error_q90=_quantile(errors[chosen], 0.9),
+                accepted=faces.accepted(reading, chosen),
+            )
+            for reading, errors in faces.errors.items()
+            for group, chosen in self._groups(faces).items()
+        ]
+        return PartialResults(**vars(scope), benchmark=self, rows=rows, errors=faces.errors_by_name())
+
+    def _group(self, sample: ExtraSample) -> str:
+        return (
+            ""
+            if sample.age is None
+            else [name for name, least in AGE_GROUPS.items() if sample.age >= least][-1]
+        )
+
+    def _groups(self, faces: _Faces) -> dict[str, Bool[np.ndarray, "faces"]]:
+        """All faces, those of each age, and the darkest; of sets without ages all only."""
+        groups = {"": np.ones(len(faces.names), bool)}
+        groups |= {name: faces.groups == name for name in AGE_GROUPS if (faces.groups == name).any()}
+        if len(groups) > 1 and not np.isnan(faces.lightness).any():
+            groups[DARK] = scale_groups(faces.lightness, 4) == 0
+        return groups
+
+
+@dataclass(frozen=True, kw_only=True)
+class LidBenchmark(ExtraBenchmark):
+    """Closed eyes, and the open ones of 300-W's faces that training held out."""
+
+    results: ClassVar[type[Results]] = LidResults
+
+    def find(self, data: Path) -> Found[ExtraSample | Sample]:
+        """Find faces with closed eyes, and those of 300-W's training sets under DATA/300w."""
+        closed = super().find(data)
+        root = find_300w(data, TRAIN_PARTS)
+        there = [part for part in TRAIN_PARTS if (root / PARTS[part][0]).is_dir()]
+        _, held_out = hold_out(find_samples(root, there)) if there else ([], [])
+        for sample in held_out:
+            closed.items.append(Item(f"{sample.part}_{sample.points_path.stem}", sample, OPEN))
+        return Found(closed.items, [f"300-W {part}" for part in TRAIN_PARTS if part not in there])
+
+    def score(self, predictions: Iterable[tuple[str, Prediction]], scope: Scope) -> LidResults:
+        """Compute a row per group and box."""
+        faces = _Faces.collect(predictions, lambda points, truth: 100 * np.asarray(eye_openness(points)))
+        truth = np.where(faces.groups == CLOSED, 0.0, 100 * np.asarray(eye_openness(faces.truth)))
+        rows = [
+            LidRow(
+                **faces.counts(reading, chosen),
+                reading=reading,
+                group=group,
+                openness=_quantile(openness[chosen], 0.5),
+                true_openness=_quantile(truth[chosen], 0.5),
+                error=float(mean_known(np.abs(openness - truth)[chosen])),
+                accepted=faces.accepted(reading, chosen),
+            )
+            for group in (CLOSED, OPEN)
+            if (chosen := faces.groups == group).any()
+            for reading, openness in faces.errors.items()
+        ]
+        return LidResults(**vars(scope), benchmark=self, rows=rows, errors=faces.errors_by_name())
+
+    def _group(self, sample: ExtraSample) -> str:
+        return CLOSED
+
+
+PROFILES = PartialBenchmark(
+    name="profiles",
+    title="profiles of CFP that training held out",
+    part="profiles",
+    normaliser="distance from the visible ear to the tip of the nose",
+    unit="% of the distance from ear to nose",
+)
+CLOSED_EYES = LidBenchmark(
+    name="closed-eyes",
+    title="faces that training held out: CEW, closed eyes; 300-W, open ones",
+    part="closed_eyes",
+    normaliser="width of each eye",
+    unit="% of the eye's width",
+)
+AGES = PartialBenchmark(
+    name="ages",
+    title="FG-NET, children to old people that training held out, 13 points",
+    part="fgnet",
+)
+SMALL = PartialBenchmark(
+    name="small-faces",
+    title="AFLW at 80 px, faces that training held out",
+    part="aflw80",
+    normaliser="√(width · height) of the annotated points' box",
+    unit="% of √(width · height)",
+)
+
+
+@dataclass(frozen=True)
+class _Faces:
+    """Predictions of a set, one entry a face in each array; NaN for a face that was not found.
+
+    Args:
+        errors: by reading, %.
+        certain: whether the second look is sure enough for a new face.
+    """
+
+    names: list[str]
+    groups: np.ndarray
+    truth: FaceStack
+    lightness: Float[np.ndarray, "faces"]
+    errors: dict[Reading, Float[np.ndarray, "faces"]]
+    certain: Bool[np.ndarray, "faces"]
+
+    @classmethod
+    def collect(
+        cls,
+        predictions: Iterable[tuple[str, Prediction]],
+        measure: Callable[[FaceStack, FaceStack], Float[np.ndarray, "faces"]],
+    ) -> _Faces:
+        """Put predictions together; `measure` computes the errors of points, given the truth."""
+        named = dict(predictions)
+        loaded = list(named.values())
+        truth = np.concatenate([each.truth for each in loaded])
+        points = {
+            reading: np.concatenate([each.points_by(reading) for each in loaded])
+            for reading in loaded[0].rows
+        }
+        scores = np.concatenate([each.scores_by(Reading.SECOND_LOOK) for each in loaded])
+        return cls(
+            list(named),
+            np.array([each.group for each in loaded]),
+            truth,
+            np.array([each.lightness for each in loaded]),
+            {reading: measure(found, truth) for reading, found in points.items()},
+            np.array(list(map(_is_taken, points[Reading.SECOND_LOOK], scores))),
+        )
+
+    def counts(self, reading: Reading, chosen: Bool[np.ndarray, "faces"]) -> dict[str, int]:
+        """`items`, `found` and `of` of the row of a reading of some faces."""
+        found = int(np.isfinite(self.errors[reading][chosen]).sum())
+        return {"items": int(chosen.sum()), "found": found, "of": int(chosen.sum())}
+
+    def accepted(self, reading: Reading, chosen: Bool[np.ndarray, "faces"]) -> float | None:
+        """`ExtraRow.accepted` of some faces."""
+        return 100 * float(self.certain[chosen].mean()) if reading is Reading.SECOND_LOOK else None
+
+    def errors_by_name(self) -> dict[str, dict[str, float]]:
+        """`Results.errors`; infinite where a face was not found."""
+        found = {reading.value: np.nan_to_num(errors, nan=np.inf) for reading, errors in self.errors.items()}
+        return {
+            name: {reading: float(errors[i]) for reading, errors in found.items()}
+            for i, name in enumerate(self.names)
+        }
+
+
+def _is_taken(points: FacePoints, scores: Scores) -> bool:
+    """Whether a tracker would take the face as a new one; a face that was not found is none."""
+    config = TrackerConfig()
+    found = not np.isnan(points).any()
+    return found and is_certain(points, scores, config.accept, config.verifier.min_size)
+
+
+def _quantile(values: Float[np.ndarray, "faces"], level: float) -> float:
+    """Quantile over the faces found; NaN without one."""
+    known = values[~np.isnan(values)]
+    return float(np.quantile(known, level)) if len(known) else float("nan")
