@@ -2,10 +2,11 @@
 
     python benchmarks/extra.py DATA [--mediapipe PYTHON]
 
-DATA holds `extra` (docs/training.md says what that is). PYTHON is that of an environment with MediaPipe, as of
-benchmarks/peers.py; without it only steadyface runs. Each contender finds the face itself in the picture as it
-is, and works in a process of its own. `MediaPipe landmarker` is MediaPipe's Task with the file that lies under
-`extra/teacher`; it is left out where there is none. ‡ MediaPipe's mesh is another markup, mapped to 51 points.
+DATA holds `extra` (docs/training.md says what that is). PYTHON is that of an environment with MediaPipe, as
+of benchmarks/peers.py; without it only steadyface runs. Each contender finds the face itself in the picture
+as it is, and works in a process of its own. `MediaPipe landmarker` is MediaPipe's Task with the file that
+lies under `extra/teacher`; it is left out where there is none. ‡ MediaPipe's mesh is another markup, mapped
+to 51 points.
 
 - profiles: faces found, and their mean error in % of the distance from ear to nose, over the annotated points
   that all have: no jaw, no brow ends. *common*: on the faces that everybody finds.

@@ -246,6 +246,21 @@ class Test300W:
         _, results = evaluated(capsys, "300w-private", mixed, tmp_path / "mixed")
         assert (results.used, results.missing) == (1, ["300-W 300W/02_Outdoor"])
 
+    def test_common_is_both_test_sets_and_says_which_is_missing(
+        self, good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        _, both = evaluated(capsys, "300w-common", good, tmp_path / "both")
+        assert ({name.rsplit("_", 2)[0] for name in both.errors}, both.missing) == (
+            {"lfpw-test", "helen-test"},
+            [],
+        )
+        assert {row.group_title for row in both.rows} == {"", "lfpw-test", "helen-test"}
+        half = tmp_path / "half"
+        shutil.copytree(good / "helen", half / "300w" / "helen")
+        printed, helen = evaluated(capsys, "300w-common", half, tmp_path / "helen")
+        assert (helen.used, helen.missing) == (1, ["300-W lfpw/testset"])
+        assert "missing: 1: 300-W lfpw/testset" in printed
+
     def test_the_private_tests_folder_is_not_taken_for_that_of_all(
         self, good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

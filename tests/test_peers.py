@@ -92,7 +92,7 @@ def test_of_partly_annotated_faces_only_points_that_all_have_count(imports: None
 
     truth = symmetric_face() * 100
     truth[[*range(9, 17), *range(42, 48)]] = np.nan
-    found = np.where(np.isnan(truth), 0.0, truth) + [3.0, 4.0]
+    found = np.nan_to_num(truth) + np.array([3.0, 4.0])
     found[:17] = np.nan
     there = extra.annotated_face(np.stack([found + 500, found]), truth)
     np.testing.assert_array_equal(there, found)

@@ -136,8 +136,7 @@ class MediaPipe:
     def __init__(self, faces: int, still: bool = False, refine: bool = False, whole: bool = False) -> None:
         from mediapipe import solutions
 
-        sys.stderr = os.fdopen(os.dup(2), "w")  # Python keeps it, MediaPipe's own log has no other switch
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        silence_log()
         self._still, self._whole = still, whole
         self._mesh = solutions.face_mesh.FaceMesh(
             static_image_mode=still, max_num_faces=faces, refine_landmarks=refine
@@ -164,6 +163,7 @@ class MediaPipeTask:
         import mediapipe
         from mediapipe.tasks.python import BaseOptions, vision
 
+        silence_log()
         settings = vision.FaceLandmarkerOptions(
             base_options=BaseOptions(model_asset_path=os.environ["MEDIAPIPE_TASK"]), num_faces=faces
         )
@@ -178,6 +178,12 @@ class MediaPipeTask:
         found = self._landmarker.detect(self._image(data=frame)).face_landmarks
         meshes = [np.array([(point.x, point.y) for point in face]) for face in found]
         return stacked([mapped(mesh * (width, height) - 0.5) for mesh in meshes])
+
+
+def silence_log() -> None:
+    """Send what MediaPipe logs to nowhere: it has no other switch. Python keeps its stderr."""
+    sys.stderr = os.fdopen(os.dup(2), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def mapped(mesh: np.ndarray) -> np.ndarray:

@@ -75,7 +75,7 @@ class PartialRow(ExtraRow):
 
     error: Annotated[float, Column("mean")]
     error_q90: Annotated[float, Column("90 %")]
-    accepted: Annotated[float | None, Column("accepted, %", 1)]
+    accepted: Annotated[float | None, Column("accepted, %", 1)] = None
 
     @property
     def label(self) -> str:
@@ -98,7 +98,7 @@ class LidRow(ExtraRow):
     openness: Annotated[float, Column("openness", 2)]
     true_openness: Annotated[float, Column("true", 2)]
     error: Annotated[float, Column("error", 2)]
-    accepted: Annotated[float | None, Column("accepted, %", 1)]
+    accepted: Annotated[float | None, Column("accepted, %", 1)] = None
 
     @property
     def group_title(self) -> str:
