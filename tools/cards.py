@@ -1,6 +1,6 @@
 """Measure the bundled networks and write what `steadyface models` lists: src/steadyface/weights/cards.json.
 
-    PYTHONPATH=benchmarks python tools/cards.py DATA
+    python tools/cards.py DATA
 
 DATA holds 300w/helen/testset and faces. Needs the extra `train`, which counts parameters and operations.
 """
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from finder import held_out, match, summary, upright, views
 from torch.utils.flop_counter import FlopCounterMode
 
 from steadyface import metrics
@@ -24,6 +23,9 @@ from steadyface.detector import FaceFinder
 from steadyface.geometry import bounding_box
 from steadyface.landmarker import Landmarker
 from steadyface.models import FINDER, bundled_models, model_path
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+from finder import held_out, match, summary, upright, views
 
 LICENCE = "research only (300-W)"
 
