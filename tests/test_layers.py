@@ -17,17 +17,18 @@ PACKAGE = Path(steadyface.__file__).parent
 LAYERS = (
     (
         *("_version", "wording", "errors", "arrays", "geometry", "image_size", "markup", "heatmap"),
-        *("metrics", "measures", "stabilizer", "motion", "nets"),
+        *("camera", "metrics", "measures", "stabilizer", "motion", "nets"),
     ),
     (
         *("files", "quiet", "images", "interrupts", "progress", "pts", "scratch", "video", "devices"),
-        *("models", "landmarker", "detector", "identity", "checkpoint"),
+        *("models", "landmarker", "detector", "identity", "checkpoint", "calibration"),
         *("stabilizer.__init__", "stabilizer.choice", "stabilizer.storage", "nets.imagenet"),
     ),
     ("tracks", "html"),
     (
         *(
             "tracking",
+            "frontal",
             "options",
             "pipeline",
             "stills",

@@ -12,8 +12,8 @@ from live_frames import message
 from steadyface.errors import DataError
 from steadyface.live.recording import Recording
 from steadyface.live.session import Networks, Session
-from steadyface.pipeline import add_rows
 from steadyface.tracking import TrackedFace
+from steadyface.tracking.rows import add_rows
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
 from steadyface.video import VideoFrame
 

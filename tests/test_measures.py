@@ -61,6 +61,13 @@ def test_another_focal_length_scales_the_distance() -> None:
     assert head_pose(points, WIDTH, HEIGHT).translation[2] == pytest.approx(800 * WIDTH / 3000, rel=0.1)
 
 
+def test_a_face_of_few_pixels_in_a_large_picture_has_a_pose() -> None:
+    rotation, translation = np.array([0.1, -0.3, 0.05]), np.array([200.0, 100, 30000])
+    pose = head_pose(project(rotation, translation), WIDTH, HEIGHT)
+    np.testing.assert_allclose(pose.rotation, rotation, rtol=0, atol=0.01)
+    np.testing.assert_allclose(pose.translation, translation, rtol=0.01)
+
+
 @pytest.mark.parametrize("points", [np.zeros((68, 2)), np.full((68, 2), np.nan)])
 def test_no_face_has_no_pose(points: np.ndarray) -> None:
     pose = head_pose(points, WIDTH, HEIGHT)

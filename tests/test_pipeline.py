@@ -23,15 +23,14 @@ from steadyface.pipeline import (
     TrackingKeywords,
     TrackingOptions,
     TrackingRun,
-    add_rows,
     build,
     follow,
     track,
     track_frames,
-    tracked_faces,
 )
 from steadyface.stabilizer import load_stabilizer
 from steadyface.tracking import Tracker
+from steadyface.tracking.rows import add_rows, tracked_faces
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
 from steadyface.video import Frames, VideoFrame
 

@@ -1,7 +1,9 @@
 from . import heatmap
 from ._version import __version__
+from .camera import Camera
 from .detector import Detector, FaceFinder, YuNetDetector
 from .errors import ConfigError, DataError, ExportError, SteadyfaceError, VideoError, WeightsError
+from .frontal import add_frontal
 from .landmarker import Landmarker, LandmarkModel, Landmarks
 from .pipeline import TrackingOptions, track
 from .stabilizer import CausalFilter, Stabilizer, load_stabilizer
@@ -10,6 +12,7 @@ from .tracking import FaceFilter, TrackedFace, Tracker
 from .tracks import Tracks
 
 __all__ = [
+    "Camera",
     "CausalFilter",
     "ConfigError",
     "DataError",
@@ -30,6 +33,7 @@ __all__ = [
     "WeightsError",
     "YuNetDetector",
     "__version__",
+    "add_frontal",
     "detect",
     "heatmap",
     "load_stabilizer",

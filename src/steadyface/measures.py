@@ -11,7 +11,7 @@ from scipy.ndimage import median_filter
 
 from steadyface import markup
 from steadyface.arrays import FaceBatch, FacePoints, Times
-from steadyface.geometry import box_of_pixels
+from steadyface.camera import Camera
 
 _PARTS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "jaw": (
@@ -58,6 +58,8 @@ anthropometric averages (Farkas 1994); the eyes' centres are 63 mm apart (Dodgso
 _RIGID = np.flatnonzero(np.abs(markup.JAW_DROP) <= 0.1)
 """Points that an opening mouth leaves in place."""
 
+_SMALLEST = 0.004  # root mean square angle of the points around their middle, radians, as of a face 10 m away
+
 
 @dataclass(frozen=True)
 class HeadPose:
@@ -72,8 +74,35 @@ class HeadPose:
     rotation: Float[np.ndarray, "*faces 3"]
     translation: Float[np.ndarray, "*faces 3"]
 
+    @classmethod
+    def of_matrix(
+        cls, matrix: Float[np.ndarray, "*faces 3 3"], translation: Float[np.ndarray, "*faces 3"]
+    ) -> HeadPose:
+        """Pose with the angles of rotation matrices."""
+        about_x = np.arctan2(-matrix[..., 1, 2], matrix[..., 2, 2])
+        about_y = np.arcsin(np.clip(matrix[..., 0, 2], -1, 1))
+        about_z = np.arctan2(-matrix[..., 0, 1], matrix[..., 0, 0])
+        return cls(np.stack([about_x, about_y, about_z], axis=-1), translation)
 
-def head_pose(points: FaceBatch, width: float, height: float, focal: float | None = None) -> HeadPose:
+    @property
+    def matrix(self) -> Float[np.ndarray, "*faces 3 3"]:
+        """(…, 3, 3) R = Rx Ry Rz, which turns the head's axes to the camera's."""
+        (sx, sy, sz), (cx, cy, cz) = (np.moveaxis(of(self.rotation), -1, 0) for of in (np.sin, np.cos))
+        rows = (
+            *(cy * cz, -cy * sz, sy),
+            *(cx * sz + sx * sy * cz, cx * cz - sx * sy * sz, -sx * cy),
+            *(sx * sz - cx * sy * cz, sx * cz + cx * sy * sz, cx * cy),
+        )
+        return np.stack(rows, axis=-1).reshape(*self.rotation.shape, 3)
+
+
+def head_pose(
+    points: FaceBatch,
+    width: float,
+    height: float,
+    focal: float | None = None,
+    camera: Camera | None = None,
+) -> HeadPose:
     """Estimate head pose, with `MEAN_FACE` as the shape of every head.
 
     Equation: the R, t that minimise Σ_i ‖x_i - π(R·X_i + t)‖², π(X) = f·(X, Y)/Z + c, over the points that an
@@ -87,6 +116,7 @@ def head_pose(points: FaceBatch, width: float, height: float, focal: float | Non
         points: image px.
         width, height: of the image, px; its middle is the camera's axis.
         focal: focal length, px; None takes the image's longer side, a view of 53°, about a phone's.
+        camera: intrinsics, in place of size and focal length.
 
     Returns:
         Poses; NaN for a face without a solution.
@@ -97,29 +127,27 @@ def head_pose(points: FaceBatch, width: float, height: float, focal: float | Non
     >>> np.abs(pose.rotation).max() < 1e-5, pose.translation.round(2) + 0
     (np.True_, array([  0.,   0., 600.]))
     """
-    x, y = box_of_pixels(0, 0, width, height).reshape(2, 2).mean(axis=0)
-    length = max(width, height) if focal is None else focal
-    camera = np.array([[length, 0, x], [0, length, y], [0, 0, 1.0]])
+    if camera is None:
+        camera = Camera.of_focal(focal, width, height)
     flat = points.reshape(-1, markup.COUNT, 2).astype(float)
-    poses = np.array([_solve(face, camera) for face in flat]).reshape(*points.shape[:-2], 2, 3)
-    return HeadPose(poses[..., 0, :], poses[..., 1, :])
+    poses = np.array([_solve(face, camera) for face in flat]).reshape(*points.shape[:-2], 4, 3)
+    return HeadPose.of_matrix(poses[..., :3, :], poses[..., 3, :])
 
 
-def _solve(points: FacePoints, camera: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "2 3"]:
-    """Solve for the rotation angles and translation of one face."""
+def _solve(points: FacePoints, camera: Camera) -> Float[np.ndarray, "4 3"]:
+    """Solve for the rotation matrix and translation of one face."""
     chosen = points[_RIGID]
     if not np.isfinite(chosen).all() or not np.ptp(chosen, axis=0).all():
-        return np.full((2, 3), np.nan)
-    _, turn, place = cv2.solvePnP(MEAN_FACE[_RIGID], chosen, camera, None, flags=cv2.SOLVEPNP_SQPNP)
-    matrix = cv2.Rodrigues(turn)[0]
-    return np.stack([_angles(matrix), place[:, 0]])
-
-
-def _angles(matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
-    """Angles about x, y and z of R = Rx Ry Rz."""
-    about_x = np.arctan2(-matrix[1, 2], matrix[2, 2])
-    about_y = np.arcsin(np.clip(matrix[0, 2], -1, 1))
-    return np.array([about_x, about_y, np.arctan2(-matrix[0, 1], matrix[0, 0])])
+        return np.full((4, 3), np.nan)
+    # OpenCV refuses faces that are very small or far; perspective does not matter there, and nearer ones do.
+    seen = camera.directions(points)[_RIGID]
+    middle = seen.mean(axis=0)
+    nearer = max(1.0, _SMALLEST / float(np.sqrt(((seen - middle) ** 2).sum(axis=1).mean())))
+    seen = middle + nearer * (seen - middle)
+    _, turn, place = cv2.solvePnP(MEAN_FACE[_RIGID], seen, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP)
+    rotation = cv2.Rodrigues(turn)[0]
+    offset = rotation @ MEAN_FACE[_RIGID].mean(axis=0)
+    return np.vstack([rotation, nearer * (place[:, 0] + offset) - offset])
 
 
 def eye_aspect_ratio(points: FaceBatch, eye: str) -> Float[np.ndarray | np.floating, "*batch"]:

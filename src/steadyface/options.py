@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TypedDict
 
+from steadyface.camera import check_camera
 from steadyface.errors import ConfigError
 from steadyface.image_size import MOST_PIXELS
 from steadyface.models import DEFAULT_MODEL
@@ -18,7 +19,7 @@ from steadyface.video import DEFAULT_FPS, SQUARE, check_pixels, check_span
 
 _NUMBERS: dict[str, type] = {
     **dict.fromkeys(("lag", "max_faces", "threads", "max_pixels"), Integral),
-    **dict.fromkeys(("min_face", "min_score", "min_detection", "fps", "start", "end"), Real),
+    **dict.fromkeys(("min_face", "min_score", "min_detection", "fps", "start", "end", "focal"), Real),
 }
 
 
@@ -61,10 +62,14 @@ class TrackingOptions:
             of one person. All other faces are `unknown`.
         max_pixels: Pixels of the largest picture that is decoded; of a larger one the size is told, and it is
             not read. Increasing it reads larger pictures, but a small file may then ask for much memory.
+        frontal: Also fit a 3-D model of faces: points without the head's pose, a better pose and its error.
+        focal: Focal length of the camera, px, for the head's pose. Left out: the picture's longer side.
+        camera: A .yml, .xml or .json file with camera_matrix and distortion_coefficients, as OpenCV's
+            calibration writes it, in place of the focal length.
 
     Raises:
-        ConfigError: `fps` or `threads` is not positive, a score is not between 0 and 1, or `end` is not after
-            `start`.
+        ConfigError: `fps`, `focal` or `threads` is not positive, a score is not between 0 and 1, `end` is not
+            after `start`, or `focal` and `camera` are both given.
     """
 
     stabilizer: str = DEFAULT_STABILIZER
@@ -86,6 +91,9 @@ class TrackingOptions:
     pixels: str = SQUARE
     max_pixels: int = MOST_PIXELS
     people: str | Path | None = None
+    frontal: bool = False
+    focal: float | None = None
+    camera: str | Path | None = None
 
     def __post_init__(self) -> None:
         for name, kind in _NUMBERS.items():
@@ -102,6 +110,7 @@ class TrackingOptions:
             value = getattr(self, name)
             if value is not None and not 0 < value < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, got {value}")
+        check_camera(self.focal, self.camera)
         check_span(self.start, self.end)
         check_pixels(self.pixels)
 
@@ -126,6 +135,9 @@ class TrackingKeywords(TypedDict, total=False):
     pixels: str
     max_pixels: int
     people: str | Path | None
+    frontal: bool
+    focal: float | None
+    camera: str | Path | None
 
 
 def check_keywords(options: Mapping[str, object]) -> None:

@@ -16,8 +16,10 @@ from typing import Any, Unpack
 import numpy as np
 
 from steadyface._version import __version__
+from steadyface.camera import camera_for
 from steadyface.detector import Detector, choose_detector
 from steadyface.errors import ConfigError, DataError
+from steadyface.frontal import add_frontal, camera_values
 from steadyface.landmarker import Landmarker, LandmarkModel
 from steadyface.motion import MotionSequence
 from steadyface.options import TrackingKeywords as TrackingKeywords
@@ -28,7 +30,7 @@ from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking import FaceFilter, TrackedFace, Tracker, TrackerConfig
 from steadyface.tracking.detection import LeftOut
-from steadyface.tracking.people import Namer
+from steadyface.tracking.rows import add_rows
 from steadyface.tracks import Meta, Tracks, TracksBuilder
 from steadyface.tracks.schema import PEOPLE
 from steadyface.video import (
@@ -52,22 +54,31 @@ class Pipeline:
         options: source of the other two.
         tracker: stabilises frame by frame, unless the stabiliser runs afterwards.
         stabilizer: the stabiliser, and whether it runs while tracking or afterwards.
+        camera: as of `frontal.camera_values`; None without one.
     """
 
     options: TrackingOptions
     tracker: Tracker
     stabilizer: Choice
+    camera: Meta | None = None
 
     def open(self, source: str | Path) -> Frames:
         """Open the part of a source that the options ask for; `source` is as for `open_frames`.
 
         Raises:
-            VideoError, DataError: the source cannot be opened or holds no frame in that part.
+            VideoError, DataError: the source cannot be opened, holds no frame in that part, or its pictures
+                are of another shape than the camera's.
         """
         options = self.options
-        return open_frames(
+        frames = open_frames(
             source, options.fps, options.start, options.end, options.pixels, options.max_pixels
         )
+        try:
+            camera_for(self.camera, frames.width, frames.height)
+        except ConfigError as error:
+            frames.close()
+            raise DataError(frames.path, str(error)) from error
+        return frames
 
     def each_by_itself(self) -> Pipeline:
         """Return a pipeline with the same networks that takes each frame by itself."""
@@ -80,15 +91,16 @@ class Pipeline:
         choice = self.stabilizer
         return choice.offline is not None and choice.first_pass(self.options.motion) is not None
 
-    def smooth(self, tracks: Tracks, motion: MotionSequence | None = None) -> Tracks:
-        """Run a stabiliser that sees the future; without one, the tracks stay as they are.
+    def finish(self, tracks: Tracks, motion: MotionSequence | None = None) -> Tracks:
+        """Run a stabiliser that sees the future, and fit the model of `frontal`, where they are asked for.
 
         Args:
             tracks: from `TrackingRun.take_table`.
             motion: from `TrackingRun.motion`.
         """
         offline, lag = self.stabilizer.offline, self.stabilizer.lag
-        return tracks if offline is None else tracks.smoothed(offline, lag, motion)
+        tracks = tracks if offline is None else tracks.smoothed(offline, lag, motion)
+        return add_frontal(tracks) if self.options.frontal else tracks
 
     def describe(self, frames: Frames, frame_count: int) -> Meta:
         """Describe how tracks of a source's first frames are made."""
@@ -110,6 +122,7 @@ class Pipeline:
             "min_detection": self.options.min_detection,
             "detector": Path(self.options.detector).name if self.options.detector else None,
             "people": people and people.key,
+            "frontal": True if self.options.frontal else None,
         }
         return {
             "version": __version__,
@@ -118,7 +131,7 @@ class Pipeline:
             **({PEOPLE: people.persons} if people else {}),
             "weights": getattr(landmarker, "name", type(landmarker).__name__),
             "options": {name: value for name, value in options.items() if value is not None},
-        }
+        } | ({"camera": self.camera} if self.camera else {})
 
 
 def build(
@@ -138,8 +151,10 @@ def build(
     Raises:
         ConfigError: an option outside what is allowed.
         WeightsError: a file that is missing or of another kind.
+        DataError: likewise of a camera.
     """
     device, threads = options.device, options.threads
+    camera = camera_values(options.focal, options.camera)
     if landmarker is None:
         landmarker = Landmarker(options.weights, options.decoder, device, threads)
     if detector is None:
@@ -165,7 +180,7 @@ def build(
         motion=options.motion,
         people=options.people,
     )
-    pipeline = Pipeline(options, tracker, choice)
+    pipeline = Pipeline(options, tracker, choice, camera)
     return pipeline.each_by_itself() if options.independent else pipeline
 
 
@@ -195,7 +210,7 @@ class TrackingRun:
         frame_count: frames tracked so far.
         frames_with_face: those of them in which a face is seen, not only held.
         left_out: most faces at a time for which there was no room, or that were refused.
-        motion: displacements of the table's rows, 1.5 kB each, if `Pipeline.smooth` needs them; else None.
+        motion: displacements of the table's rows, 1.5 kB each, if `Pipeline.finish` needs them; else None.
 
     Raises:
         ImagesDifferError: by `steps`, if images of a folder differ in size and are not taken by themselves.
@@ -237,7 +252,7 @@ class TrackingRun:
         return MotionSequence.join(self._motion) if self._pipeline.keeps_motion else None
 
     def take_table(self) -> Tracks:
-        """Hand over the rows so far, before `Pipeline.smooth`."""
+        """Hand over the rows so far, before `Pipeline.finish`."""
         frames = self._frames
         if isinstance(frames, Frames):
             meta = self._pipeline.describe(frames, self.frame_count)
@@ -265,7 +280,7 @@ def track_frames(
     for _ in run.steps():
         if progress is not None:
             progress(run.frame_count, total)
-    return pipeline.smooth(run.take_table(), run.motion)
+    return pipeline.finish(run.take_table(), run.motion)
 
 
 def track(
@@ -352,48 +367,3 @@ def follow_nobody(
     for frame in frames:
         tracker.reset()
         yield frame, tracker.step(frame.image)
-
-
-def add_rows(
-    rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace], namer: Namer | None = None
-) -> None:
-    """Append a frame and its faces to a table; `namer` is what names them."""
-    places = {name: place for place, name in enumerate(namer.people.persons if namer else [])}
-    height, width = frame.image.shape[:2]
-    rows.add_frame(frame.index, frame.seconds, (width, height), frame.file)
-    for face in faces:
-        rows.add(
-            frame=frame.index,
-            seconds=frame.seconds,
-            face=face.face_id,
-            points=face.points,
-            raw_points=face.raw_points,
-            scores=face.scores,
-            box=face.box,
-            held=face.held,
-            visible=face.visible,
-            covariances=face.covariances,
-            person=places.get(face.name or "", -1),
-            similarity=face.similarity,
-        )
-
-
-def tracked_faces(tracks: Tracks) -> dict[int, list[TrackedFace]]:
-    """List the faces of each frame of a table, the inverse of `add_rows`."""
-    faces: dict[int, list[TrackedFace]] = {}
-    names = tracks.name
-    for row, frame in enumerate(tracks.frame.tolist()):
-        face = TrackedFace(
-            face_id=int(tracks.face[row]),
-            points=tracks.points[row],
-            raw_points=tracks.raw_points[row],
-            scores=tracks.scores[row],
-            box=tracks.box[row],
-            held=bool(tracks.held[row]),
-            visible=tracks.visible[row],
-            covariances=tracks.covariances[row],
-            name=str(names[row]) or None,
-            similarity=float(tracks.similarity[row]),
-        )
-        faces.setdefault(frame, []).append(face)
-    return faces

@@ -25,7 +25,7 @@ from steadyface.video.sources import is_url, local
 
 _ENDINGS = (*map(ending, FORMATS), VIDEO, PICTURE, PICTURES, META)
 
-_WORK = ("source", "input", "weights", "options", "fps", "start", "end", "pixels")
+_WORK = ("source", "input", "weights", "options", "fps", "start", "end", "pixels", "camera")
 """Entries of `meta` that tell one work from another: the input, and all that decides its points."""
 
 

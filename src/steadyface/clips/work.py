@@ -17,10 +17,11 @@ from steadyface.drawing import Overlay
 from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.files import make_folder, remove, remove_parts
 from steadyface.interrupts import Interrupts, held_interrupts
-from steadyface.pipeline import ImagesDifferError, Pipeline, TrackingRun, tracked_faces
+from steadyface.pipeline import ImagesDifferError, Pipeline, TrackingRun
 from steadyface.progress import ReportProgress
 from steadyface.tracking import TrackedFace
 from steadyface.tracking.detection import LeftOut
+from steadyface.tracking.rows import tracked_faces
 from steadyface.tracks import Tracks
 from steadyface.tracks.formats import check_formats, ending
 from steadyface.video import Frames, ImageSequence, VideoFrame, is_live, read_ahead, source_name
@@ -147,7 +148,7 @@ class _Work:
         run = TrackingRun(pipeline, frames)
         late = overlay is not None and pipeline.stabilizer.offline is not None
         ended = self._track(run, frames, None if late else overlay)
-        tracks = pipeline.smooth(run.take_table(), run.motion)
+        tracks = pipeline.finish(run.take_table(), run.motion)
         files, failures = self._save(tracks, base)
         if self.interrupts.seen and not ended.interrupted:
             ended = _Ended(f"interrupted after {frames.path}", interrupted=True)

@@ -93,7 +93,7 @@ def options_key(options: TrackingOptions) -> dict[str, Any]:
     del values["device"], values["threads"]
     if options.people is not None:
         values["people"] = people_key(options.people)
-    for name in ("weights", "stabilizer", "detector"):
+    for name in ("weights", "stabilizer", "detector", "camera"):
         if values[name] is not None:
             values[name] = _name_with_hash(values[name])
     return values

@@ -11,8 +11,8 @@ from steadyface import files
 from steadyface.arrays import Frame
 from steadyface.errors import DataError
 from steadyface.files import writing
-from steadyface.pipeline import add_rows
 from steadyface.tracking import TrackedFace
+from steadyface.tracking.rows import add_rows
 from steadyface.tracks import Meta, TracksBuilder
 from steadyface.tracks.formats.tabular import meta_path
 from steadyface.video import VideoFrame

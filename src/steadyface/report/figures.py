@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from steadyface import markup, metrics
 from steadyface.arrays import FaceSequence
-from steadyface.measures import Blink, eye_aspect_ratio, head_pose, mouth_aspect_ratio
+from steadyface.measures import Blink, eye_aspect_ratio, mouth_aspect_ratio
 from steadyface.tracks import Tracks
 from steadyface.tracks.schema import UNKNOWN
 from steadyface.tracks.timeline import runs_of
@@ -39,14 +39,7 @@ class FaceFigures:
     @cached_property
     def pose(self) -> Float[np.ndarray, "frames 3"]:
         """Rotation of the head about the axes x (nod), y (turn) and z (tilt), degrees; NaN where unknown."""
-        tracks = self.tracks
-        sizes = tracks.timeline.size[tracks.timeline.places(tracks.frame)]
-        pose = np.full((len(tracks), 3), np.nan)
-        for width, height in np.unique(sizes, axis=0).tolist():
-            rows = (sizes == (width, height)).all(axis=1)
-            if width and height:
-                pose[rows] = np.degrees(head_pose(tracks.points[rows].astype(float), width, height).rotation)
-        return pose
+        return np.degrees(self.tracks.poses()[:, 3:])
 
     @cached_property
     def runs(self) -> list[Int[np.ndarray, "_"]]:

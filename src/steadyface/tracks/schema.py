@@ -47,6 +47,15 @@ COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
 """Name of each column → type and shape of one row."""
 
 
+LAYERS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "corrected_points": ("float32", (68, 2)),
+    "frontal_points": ("float32", (68, 2)),
+    "head_pose": ("float32", (6,)),
+    "reprojection_error": ("float32", ()),
+}
+"""Columns that a table has only where they were asked for; NaN in rows that have no value."""
+
+
 class Table(NamedTuple):
     """Content of a file of tracks: columns of the rows, frames of the clip, and meta."""
 
@@ -76,7 +85,8 @@ def names_of(person: np.ndarray, meta: Meta) -> np.ndarray:
 def as_columns(values: Mapping[str, Any]) -> Columns:
     """Bring the values of a file to the columns' types and shapes.
 
-    A file of an early version lacks those that `absent` then stands for.
+    A file of an early version lacks those that `absent` then stands for. Layers are there only if they are in
+    the file.
 
     Raises:
         ValueError, KeyError, ArithmeticError: a column is missing, of another shape or length, or a number
@@ -86,7 +96,8 @@ def as_columns(values: Mapping[str, Any]) -> Columns:
     with np.errstate(invalid="raise", over="raise"):
         columns = {
             name: np.asarray(values[name], dtype).reshape(-1, *shape)
-            for name, (dtype, shape) in COLUMNS.items()
+            for name, (dtype, shape) in (COLUMNS | LAYERS).items()
+            if name in COLUMNS or name in values
         }
     if len({len(column) for column in columns.values()}) != 1:
         raise ValueError("columns of different length")

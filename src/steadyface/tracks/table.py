@@ -19,8 +19,8 @@ from steadyface.stabilizer import Stabilizer
 from steadyface.stabilizer.base import require_smoother
 from steadyface.tracks import formats
 from steadyface.tracks.blinks import blinks_by_face
-from steadyface.tracks.formats.tabular import inside, to_flat
-from steadyface.tracks.schema import COLUMNS, PEOPLE, Columns, Meta, Table, absent, names_of
+from steadyface.tracks.formats.tabular import head_poses, inside, to_flat
+from steadyface.tracks.schema import COLUMNS, LAYERS, PEOPLE, Columns, Meta, Table, absent, names_of
 from steadyface.tracks.timeline import ClipTimeline
 from steadyface.wording import counted
 
@@ -52,6 +52,11 @@ class Tracks:
             NaN where unknown.
         meta: version, source, size, fps, frames, weights and options.
         timeline: frames of the clip, also those without a face; None lists the frames of the rows.
+        corrected_points: (N, 68, 2) float32, stabilised and corrected by hand, image px; None without.
+        frontal_points: (N, 68, 2) float32, mm in the axes of `measures.MEAN_FACE`: the mean face with this
+            row's expression; None unless asked for, NaN where no face can be fitted. Likewise:
+        head_pose: (N, 6) float32, translation in mm and rotation in radians, as of `measures.HeadPose`.
+        reprojection_error: (N,) float32, px between the points and the model behind these.
 
     Raises:
         ValueError: a row's frame is not in the timeline.
@@ -71,6 +76,10 @@ class Tracks:
     similarity: Float[np.ndarray, "rows"] = None  # type: ignore[assignment]
     meta: Meta = field(default_factory=dict)
     timeline: ClipTimeline = None  # type: ignore[assignment]  # filled in below
+    corrected_points: Float[np.ndarray, "rows 68 2"] | None = None
+    frontal_points: Float[np.ndarray, "rows 68 2"] | None = None
+    head_pose: Float[np.ndarray, "rows 6"] | None = None
+    reprojection_error: Float[np.ndarray, "rows"] | None = None
 
     def __post_init__(self) -> None:
         for name in ("person", "similarity"):
@@ -87,9 +96,14 @@ class Tracks:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tracks):
             return NotImplemented
-        pairs = ((getattr(self, name), getattr(other, name)) for name in COLUMNS)
-        return self.meta == other.meta and all(
-            np.array_equal(one, another, equal_nan=one.dtype.kind == "f") for one, another in pairs
+        own, others = self.columns(), other.columns()
+        return (
+            self.meta == other.meta
+            and own.keys() == others.keys()
+            and all(
+                np.array_equal(one, others[name], equal_nan=one.dtype.kind == "f")
+                for name, one in own.items()
+            )
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -104,6 +118,11 @@ class Tracks:
             f"faces {listed}" if ids else "",
         ]
         return f"Tracks({', '.join([part for part in [*parts, self.meta.get('source')] if part])})"
+
+    def columns(self) -> Columns:
+        """Arrays by name: `COLUMNS`, and the layers that are there."""
+        layers = {name: getattr(self, name) for name in LAYERS if getattr(self, name) is not None}
+        return {name: getattr(self, name) for name in COLUMNS} | layers
 
     @property
     def face_ids(self) -> list[int]:
@@ -156,7 +175,7 @@ class Tracks:
         return self._at(np.flatnonzero(self.face == face))
 
     def _at(self, rows: Int[np.ndarray, "chosen"]) -> Tracks:
-        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        columns = {name: values[rows] for name, values in self.columns().items()}
         return Tracks(**columns, meta=self.meta, timeline=self.timeline)
 
     def without_held(self) -> Tracks:
@@ -177,6 +196,15 @@ class Tracks:
         if not size.all():
             raise ConfigError("the size of the frames is not known: these tracks come from an older file")
         return inside(self.points, size)
+
+    def poses(self) -> Float[np.ndarray, "rows 6"]:
+        """Translation (mm) and rotation (radians) of the heads, as of `measures.HeadPose`.
+
+        They are those of `head_pose`, else of `measures.head_pose` with the camera in the meta; NaN where the
+        frames' size is not known.
+        """
+        size = self.timeline.size[self.timeline.places(self.frame)]
+        return head_poses(self.columns(), size, self.meta).astype(float)
 
     def jitter(self, column: str = "points") -> float:
         """Average `metrics.jitter` of `points` or `raw_points` over runs of successive frames, by length."""
@@ -207,6 +235,8 @@ class Tracks:
     ) -> Tracks:
         """Compute `points` anew from `raw_points`, with later frames; held rows repeat the last shape.
 
+        Layers, which stem from the points before, are dropped.
+
         Args:
             stabilizer: one that can use later frames.
             lag: how many later frames each point may depend on; None means all, 0 makes it causal.
@@ -227,7 +257,9 @@ class Tracks:
             held = np.flatnonzero((self.face == face) & self.held)
             if len(rows):
                 points[held] = points[rows[np.maximum(np.searchsorted(rows, held) - 1, 0)]]
-        return replace(self, points=points, box=bounding_box(points))
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        columns |= {"points": points, "box": bounding_box(points)}
+        return Tracks(**columns, meta=self.meta, timeline=self.timeline)
 
     def to_pandas(self, all_frames: bool = True) -> Any:
         """Convert to a pandas DataFrame with the rows and columns of the `.csv`; `meta` is in its `attrs`.
@@ -276,9 +308,8 @@ class Tracks:
         return cls(**columns, meta=meta, timeline=timeline)
 
     def _table(self, all_frames: bool) -> Table:
-        columns: Columns = {name: getattr(self, name) for name in COLUMNS}
         timeline = self.timeline if all_frames else self.timeline.with_rows(self.frame)
-        return Table(columns, timeline, self.meta)
+        return Table(self.columns(), timeline, self.meta)
 
 
 class TracksBuilder:

@@ -11,7 +11,7 @@ import numpy as np
 
 from steadyface import files
 from steadyface.files import reading
-from steadyface.tracks.schema import COLUMNS, KIND, Columns, Meta, Table, as_columns, as_meta
+from steadyface.tracks.schema import COLUMNS, KIND, LAYERS, Columns, Meta, Table, as_columns, as_meta
 from steadyface.tracks.timeline import ClipTimeline
 
 _TIMELINE = "timeline_"
@@ -30,7 +30,7 @@ def read_npz(path: Path) -> Table:
     arrays = files.read_arrays(path, KIND)
     with reading(path, KIND):
         meta = as_meta(json.loads(str(arrays["meta"])))
-        columns = as_columns({name: arrays[name] for name in COLUMNS if name in arrays})
+        columns = as_columns({name: arrays[name] for name in (*COLUMNS, *LAYERS) if name in arrays})
         timeline = {
             name.removeprefix(_TIMELINE): values
             for name, values in arrays.items()
@@ -44,7 +44,7 @@ def write_json(path: Path, table: Table) -> None:
 
     null stands for NaN, which JSON lacks.
     """
-    lists = {name: _lists(table.columns[name]) for name in COLUMNS}
+    lists = {name: _lists(values) for name, values in table.columns.items()}
     timeline = {name: values.tolist() for name, values in table.timeline.values().items()}
     files.write_text(path, json.dumps({"meta": table.meta, "timeline": timeline, **lists}))
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from steadyface import markup
-from steadyface.tracks.formats.tabular import NOBODY, to_flat, write_rows
+from steadyface.tracks.formats.tabular import NOBODY, POSE, to_flat, write_rows
 from steadyface.tracks.schema import Table
 
 _HEAD = ("frame", "face_id", "timestamp", "confidence", "success")
-_POSE = tuple(f"pose_{kind}{axis}" for kind in "TR" for axis in "xyz")
 _POINTS = tuple(f"{axis}_{i}" for axis in "xy" for i in range(markup.COUNT))
 
-HEADER = (*_HEAD, *_POSE, *_POINTS)
+HEADER = (*_HEAD, *POSE, *_POINTS)
 """Columns of OpenFace's `FeatureExtraction -pose -2Dfp`, in its order."""
 
 

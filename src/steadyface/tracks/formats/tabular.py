@@ -5,19 +5,22 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from steadyface import files, markup
-from steadyface.errors import MissingExtraError
+from steadyface.camera import camera_for
+from steadyface.errors import ConfigError, MissingExtraError
 from steadyface.files import atomic_write, reading
-from steadyface.measures import HeadPose, eye_aspect_ratio, head_pose, mouth_aspect_ratio
+from steadyface.measures import eye_aspect_ratio, head_pose, mouth_aspect_ratio
 from steadyface.tracks.formats.columns import exact
 from steadyface.tracks.schema import (
     COLUMNS,
     KIND,
+    LAYERS,
     META,
     PEOPLE,
     RESULTS,
@@ -40,6 +43,12 @@ _META = b"steadyface"
 _FILE, _NAME = "file", "name"
 _TEXTS = frozenset({_FILE, _NAME})
 """Columns that are text."""
+
+POSE = tuple(f"pose_{kind}{axis}" for kind in "TR" for axis in "xyz")
+"""Columns of a head's pose: translation in mm, rotation in radians."""
+
+_FITTED = "reprojection_error"
+"""Column that says that the pose is that of a fitted model."""
 
 
 def meta_path(path: Path) -> Path:
@@ -116,7 +125,7 @@ def read_parquet(path: Path) -> Table:
 
 
 def to_flat(table: Table) -> dict[str, np.ndarray]:
-    """Spread the columns: OpenFace's names first, then what OpenFace lacks, then measures of the points.
+    """Spread the columns: OpenFace's names first, then what OpenFace lacks, then measures, then layers.
 
     A frame without a face has one row: `face_id` is `NOBODY`, `confidence` and `success` are 0, and the other
     numbers NaN. Image folders also get the columns `file`, `width` and `height`.
@@ -136,7 +145,10 @@ def to_flat(table: Table) -> dict[str, np.ndarray]:
         flat |= {_NAME: names_of(columns["person"], meta), "similarity": exact(columns["similarity"])}
     for name, column, index in _flat_names():
         flat[name] = np.moveaxis(columns[column], 0, -1)[index]
-    flat |= _measures(columns["points"].astype(float), timeline.size[places])
+    flat |= _measures(columns, timeline.size[places], meta)
+    for name, column, index in _layer_names():
+        if column in columns:
+            flat[name] = np.moveaxis(columns[column], 0, -1)[index]
     empty = timeline.at(~np.isin(timeline.frame, columns["frame"]))
     flat = _with_frames(flat, empty) if len(empty) else flat
     return flat | {"media_seconds": flat["timestamp"] + float(meta.get("start_seconds", 0.0))}
@@ -212,6 +224,12 @@ def _columns(flat: dict[str, np.ndarray], meta: Meta) -> Columns:
     for name, column, index in _flat_names():
         if name in flat or column not in optional:
             values[column][(slice(None), *index)] = flat[name]
+    for name, column, index in _layer_names():
+        if name in flat:
+            dtype, shape = LAYERS[column]
+            values.setdefault(column, np.empty((rows, *shape), dtype))[(slice(None), *index)] = flat[name]
+    if _FITTED in values:
+        values["head_pose"] = np.stack([flat[name] for name in POSE], axis=-1)
     values["covariances"][..., 1, 0] = values["covariances"][..., 0, 1]
     return as_columns(values)
 
@@ -233,14 +251,23 @@ def _flat_names() -> Iterator[tuple[str, str, tuple[int, ...]]]:
             yield f"cov_{name}_{i}", "covariances", (i, j, k)
 
 
-def _measures(points: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
+def _layer_names() -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Yield name in the file, name of the layer, and index within a row; a head's pose has `POSE`."""
+    for column in ("corrected_points", "frontal_points"):
+        for axis, letter in enumerate("xy"):
+            for i in range(markup.COUNT):
+                yield f"{column.removesuffix('points')}{letter}_{i}", column, (i, axis)
+    yield _FITTED, _FITTED, ()
+
+
+def _measures(columns: Columns, size: np.ndarray, meta: Meta) -> dict[str, np.ndarray]:
     """Head pose in OpenFace's names, openness of eyes and mouth, and the points inside the picture.
 
     Without the frames' size poses are NaN, and nothing says which points are inside.
     """
-    pose = _poses(points, size)
-    measures = {f"pose_T{axis}": pose.translation[:, i] for i, axis in enumerate("xyz")}
-    measures |= {f"pose_R{axis}": pose.rotation[:, i] for i, axis in enumerate("xyz")}
+    points = columns["points"].astype(float)
+    pose = head_poses(columns, size, meta)
+    measures = {name: pose[:, i] for i, name in enumerate(POSE)}
     for side in ("right", "left"):
         measures[f"ear_{side}"] = np.asarray(eye_aspect_ratio(points, f"{side}_eye"))
     measures["mar"] = np.asarray(mouth_aspect_ratio(points))
@@ -250,14 +277,24 @@ def _measures(points: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
     return measures
 
 
-def _poses(points: np.ndarray, size: np.ndarray) -> HeadPose:
-    poses = np.full((2, len(points), 3), np.nan)
+def head_poses(columns: Columns, size: np.ndarray, meta: Meta) -> np.ndarray:
+    """(N, 6) translation and rotation: the layer, or by the mean face and the camera in `meta`.
+
+    NaN where the size is not known, or the camera's is of another shape.
+    """
+    if "head_pose" in columns:
+        return columns["head_pose"]
+    points = columns["points"].astype(float)
+    poses = np.full((len(points), 6), np.nan)
     for width, height in np.unique(size, axis=0).tolist():
         rows = (size == (width, height)).all(axis=1)
         if width and height:
-            pose = head_pose(points[rows], width, height)
-            poses[:, rows] = pose.rotation, pose.translation
-    return HeadPose(*poses)
+            with suppress(ConfigError):
+                pose = head_pose(
+                    points[rows], width, height, camera=camera_for(meta.get("camera"), width, height)
+                )
+                poses[rows] = np.concatenate([pose.translation, pose.rotation], axis=1)
+    return poses
 
 
 def _cells(values: np.ndarray) -> Iterable[Any]:

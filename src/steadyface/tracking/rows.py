@@ -1,0 +1,53 @@
+"""Tracked faces as rows of a table, and back."""
+
+from __future__ import annotations
+
+from steadyface.tracking.people import Namer
+from steadyface.tracking.track import TrackedFace
+from steadyface.tracks import Tracks, TracksBuilder
+from steadyface.video import VideoFrame
+
+
+def add_rows(
+    rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace], namer: Namer | None = None
+) -> None:
+    """Append a frame and its faces to a table; `namer` is what names them."""
+    places = {name: place for place, name in enumerate(namer.people.persons if namer else [])}
+    height, width = frame.image.shape[:2]
+    rows.add_frame(frame.index, frame.seconds, (width, height), frame.file)
+    for face in faces:
+        rows.add(
+            frame=frame.index,
+            seconds=frame.seconds,
+            face=face.face_id,
+            points=face.points,
+            raw_points=face.raw_points,
+            scores=face.scores,
+            box=face.box,
+            held=face.held,
+            visible=face.visible,
+            covariances=face.covariances,
+            person=places.get(face.name or "", -1),
+            similarity=face.similarity,
+        )
+
+
+def tracked_faces(tracks: Tracks) -> dict[int, list[TrackedFace]]:
+    """List the faces of each frame of a table, the inverse of `add_rows`."""
+    faces: dict[int, list[TrackedFace]] = {}
+    names = tracks.name
+    for row, frame in enumerate(tracks.frame.tolist()):
+        face = TrackedFace(
+            face_id=int(tracks.face[row]),
+            points=tracks.points[row],
+            raw_points=tracks.raw_points[row],
+            scores=tracks.scores[row],
+            box=tracks.box[row],
+            held=bool(tracks.held[row]),
+            visible=tracks.visible[row],
+            covariances=tracks.covariances[row],
+            name=str(names[row]) or None,
+            similarity=float(tracks.similarity[row]),
+        )
+        faces.setdefault(frame, []).append(face)
+    return faces
