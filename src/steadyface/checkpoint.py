@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save
 from steadyface.errors import ConfigError, WeightsError
 from steadyface.files import reading, write_bytes
 from steadyface.nets import FinderConfig, FinderNet, LandmarkConfig, LandmarkNet, build_network
-from steadyface.nets.compact import CompactConfig
+from steadyface.nets.compact import CompactConfig, CompactNet
 from steadyface.nets.hourglass import HourglassConfig
 
 Config = LandmarkConfig | FinderConfig
@@ -99,19 +100,33 @@ def _check_size(kind: str, config: str, shapes: Mapping[str, tuple[int, ...]]) -
 def start_from(net: Network, path: str | Path) -> None:
     """Copy a file's weights into a network of the same widths; input size and number of blocks may differ.
 
-    A head of visibility and error is left out: it fits only the weights that it was made for.
+    A compact network with fewer blocks in its encoder than the file's may have other widths too: it takes
+    what agrees in name and shape and keeps the rest of its own. A head of visibility and error is left out:
+    it fits only the weights that it was made for.
 
     Raises:
         WeightsError: not such a file, or a network of other widths.
     """
-    state = load_network(path).state_dict()
+    source = load_network(path)
+    state = {key: value for key, value in source.state_dict().items() if not key.startswith(_HEAD)}
+    own = net.state_dict()
+    if _is_cut(net, source):
+        shared = {key: value for key, value in state.items() if key in own and value.shape == own[key].shape}
+        net.load_state_dict({**own, **shared})
+        return
     try:
-        kept = net.load_state_dict(
-            {key: value for key, value in state.items() if not key.startswith(_HEAD)}, strict=False
-        )
+        kept = net.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise WeightsError(f"{path}: {error}") from error
     missing = [key for key in kept.missing_keys if "refine" not in key and not key.startswith(_HEAD)]
     other = [*kept.unexpected_keys, *missing]
     if other:
         raise WeightsError(f"{path}: not the weights of such a network: {other[0]}")
+
+
+def _is_cut(net: Network, source: Network) -> bool:
+    """Whether a network's encoder is the source's with fewer blocks."""
+    if not (isinstance(net, CompactNet) and isinstance(source, CompactNet)):
+        return False
+    few, many = net.config.repeats, source.config.repeats
+    return few != many and all(a <= b for a, b in zip_longest(few, many, fillvalue=0))

@@ -81,11 +81,19 @@ def refine(width: int, count: int) -> nn.Sequential:
 
 
 class Merge(nn.Module):
-    """Double the resolution, add the encoder's features of that resolution, mix, and refine."""
+    """Double the resolution, add the encoder's features of that resolution, mix, and refine.
+
+    Args:
+        inputs: channels of the coarser features; 0 where there are none and the decoder begins.
+        skip: channels of the encoder's features.
+        outputs: channels of the result.
+        blocks: residual blocks at the end.
+    """
 
     def __init__(self, inputs: int, skip: int, outputs: int, blocks: int) -> None:
         super().__init__()
-        self.reduce = conv_bn(inputs, outputs, kernel=1, relu=False) if inputs != outputs else nn.Identity()
+        changes = inputs not in (0, outputs)
+        self.reduce = conv_bn(inputs, outputs, kernel=1, relu=False) if changes else nn.Identity()
         self.skip = conv_bn(skip, outputs, kernel=1, relu=False)
         self.mix = nn.Sequential(
             nn.ReLU6(),
@@ -94,6 +102,9 @@ class Merge(nn.Module):
         )
         self.refine = refine(outputs, blocks)
 
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = nn.functional.interpolate(self.reduce(x), scale_factor=2.0, mode="bilinear", align_corners=False)
-        return self.refine(self.mix(x + self.skip(skip)))
+    def forward(self, x: Tensor | None, skip: Tensor) -> Tensor:
+        merged = self.skip(skip)
+        if x is not None:
+            x = self.reduce(x)
+            merged = nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False) + merged
+        return self.refine(self.mix(merged))

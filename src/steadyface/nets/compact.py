@@ -1,7 +1,7 @@
 """A compact landmark network for CPUs: an EfficientNet-Lite encoder and a light decoder with skips.
 
 It returns log-heatmaps at a quarter of the input's resolution; `heatmap.decode_logits` reads them to a
-fraction of a cell. Fully convolutional: any input side that is a multiple of 32 works.
+fraction of a cell. Fully convolutional: any input side that is a multiple of the coarsest stride works.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from steadyface.nets.blocks import LITE0_STAGES, Merge, conv_bn, lite0_stages, r
 from steadyface.nets.uncertainty import UncertaintyHead
 
 _SKIPS = (1, 2, 4)  # the stages whose outputs, at strides 4, 8 and 16, the decoder meets again
+_SHALLOW = 5  # stages up to stride 16
 
 
 @dataclass(frozen=True)
@@ -25,25 +26,38 @@ class CompactConfig:
     """Configuration of a compact network; a checkpoint stores it and rebuilds its network from it.
 
     Args:
-        input_size: side of the square input, px; a multiple of 32.
+        input_size: side of the square input, px; a multiple of the coarsest stride.
         sigma: width of the heatmaps it was trained for, px of the heatmap.
         landmarks: number of heatmaps.
-        widths: channels of the decoder at strides 4, 8, 16 and 32.
-        blocks: residual blocks of the decoder at strides 4, 8, 16 and 32, where it can afford them.
+        repeats: blocks in each of the encoder's stages: all 7, down to stride 32, or the first 5, to stride 16.
+        widths: channels of the decoder at strides 4, 8, 16 and, where the encoder goes so far, 32.
+        blocks: residual blocks of the decoder at the same strides, where it can afford them.
         uncertainty: width of the head for visibility and error; 0 means none.
     """
 
     input_size: int = 128
     sigma: float = 0.75
     landmarks: int = 68
-    widths: tuple[int, int, int, int] = (96, 96, 128, 160)
-    blocks: tuple[int, int, int, int] = (0, 0, 0, 0)
+    repeats: tuple[int, ...] = tuple(stage.repeats for stage in LITE0_STAGES)
+    widths: tuple[int, ...] = (96, 96, 128, 160)
+    blocks: tuple[int, ...] = (0, 0, 0, 0)
     uncertainty: int = 0
     output: ClassVar[str] = "logits"
 
     def __post_init__(self) -> None:
-        if self.input_size <= 0 or self.input_size % 32:
-            raise ConfigError(f"input_size must be a positive multiple of 32, got {self.input_size}")
+        if len(self.repeats) not in (_SHALLOW, len(LITE0_STAGES)) or min(self.repeats) < 1:
+            raise ConfigError(f"repeats must be 5 or 7 numbers from 1 on, got {self.repeats}")
+        levels = 4 if self.is_deep else 3
+        if not len(self.widths) == len(self.blocks) == levels:
+            raise ConfigError(f"widths and blocks must be {levels} each, got {self.widths} and {self.blocks}")
+        stride = 32 if self.is_deep else 16
+        if self.input_size <= 0 or self.input_size % stride:
+            raise ConfigError(f"input_size must be a positive multiple of {stride}, got {self.input_size}")
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the encoder goes down to stride 32."""
+        return len(self.repeats) > _SHALLOW
 
     @property
     def map_size(self) -> int:
@@ -58,7 +72,7 @@ class CompactConfig:
     def from_dict(cls, values: Mapping[str, object]) -> CompactConfig:
         """Read the configuration of `as_dict`; an unknown key is an error."""
         known = dict(values)
-        known |= {key: tuple(known[key]) for key in ("widths", "blocks") if key in known}  # type: ignore[arg-type]
+        known |= {key: tuple(known[key]) for key in ("repeats", "widths", "blocks") if key in known}  # type: ignore[arg-type]
         try:
             return cls(**known)  # type: ignore[arg-type]
         except TypeError as error:
@@ -78,13 +92,17 @@ class CompactNet(nn.Module):
         super().__init__()
         self.config = config
         self.stem = conv_bn(3, 32, kernel=3, stride=2)
-        self.stages = lite0_stages()
-        w4, w8, w16, w32 = config.widths
-        b4, b8, b16, b32 = config.blocks
-        self.neck = conv_bn(LITE0_STAGES[-1].channels, w32, kernel=1)
-        self.refine = refine(w32, b32)
+        self.stages = lite0_stages(
+            [stage._replace(repeats=n) for stage, n in zip(LITE0_STAGES, config.repeats, strict=False)]
+        )
+        w4, w8, w16, *deep = config.widths
+        b4, b8, b16, *refined = config.blocks
+        self.neck: nn.Module | None = None
+        if config.is_deep:
+            self.neck = conv_bn(LITE0_STAGES[-1].channels, deep[0], kernel=1)
+            self.refine = refine(deep[0], refined[0])
         skips = [LITE0_STAGES[i].channels for i in _SKIPS]
-        self.up16 = Merge(w32, skips[2], w16, b16)
+        self.up16 = Merge(deep[0] if deep else 0, skips[2], w16, b16)
         self.up8 = Merge(w16, skips[1], w8, b8)
         self.up4 = Merge(w8, skips[0], w4, b4)
         self.head = nn.Conv2d(w4, config.landmarks, kernel_size=1)
@@ -106,8 +124,8 @@ class CompactNet(nn.Module):
             x = stage(x)
             if i in _SKIPS:
                 skips.append(x)
-        x = self.up16(self.refine(self.neck(x)), skips[2])
-        half = self.up8(x, skips[1])
+        deepest = None if self.neck is None else self.refine(self.neck(x))
+        half = self.up8(self.up16(deepest, skips[2]), skips[1])
         return half, self.up4(half, skips[0])
 
     def log_heatmaps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch maps h w"]:
@@ -116,4 +134,5 @@ class CompactNet(nn.Module):
 
     def load_encoder(self, weights: Mapping[str, Tensor]) -> None:
         """Start the encoder from the weights of EfficientNet-Lite0, as of `imagenet_weights`."""
-        self.load_state_dict({**self.state_dict(), **weights})
+        own = self.state_dict()
+        self.load_state_dict({**own, **{key: value for key, value in weights.items() if key in own}})

@@ -126,6 +126,14 @@ RECIPES: dict[str, Recipe | FinderRecipe] = {
         learning_rate=1e-3,
         augmentation=_MILD,
     ),
+    "nano": Recipe(
+        network=CompactConfig(
+            input_size=112, sigma=0.75, repeats=(1, 1, 2, 2, 2), widths=(64, 96, 128), blocks=(0, 0, 0)
+        ),
+        epochs=20,
+        learning_rate=2e-3,
+        augmentation=_MILD,
+    ),
     "paper": Recipe(
         network=HourglassConfig(unit="wide"),
         epochs=300,
