@@ -24,6 +24,12 @@ def test_merging_doubles_the_resolution(inputs: int, outputs: int) -> None:
     assert merged.shape == (2, outputs, 6, 10)
 
 
+def test_without_coarser_features_a_decoder_begins() -> None:
+    merge = Merge(0, 12, 8, 1).eval()
+    skip = torch.randn(2, 12, 6, 10)
+    assert torch.equal(merge(None, skip), merge.refine(merge.mix(merge.skip(skip))))
+
+
 def test_a_block_adds_its_input_only_where_shapes_allow() -> None:
     x = torch.randn(2, 8, 6, 6)
     for outputs, stride, added in ((8, 1, True), (8, 2, False), (16, 1, False)):
