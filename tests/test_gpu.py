@@ -26,7 +26,7 @@ def test_where_there_is_none_it_is_said(open_network: type) -> None:
 
 
 @needs_provider
-@pytest.mark.parametrize("network", ["compact", "tiny"])
+@pytest.mark.parametrize("network", ["compact", "tiny", "nano"])
 def test_points_are_those_of_the_cpu(network: str) -> None:
     image = portrait().still
     there, here = Landmarker(network, device="cuda"), Landmarker(f"{network}-float32", device="cpu")

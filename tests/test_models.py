@@ -59,7 +59,7 @@ def test_a_bare_name_takes_the_form_that_suits_the_device() -> None:
     assert {name.rpartition("-")[2] for name in bundled_models()} == {"int8", "float32"}
 
 
-@pytest.mark.parametrize("network", ["compact", "tiny"])
+@pytest.mark.parametrize("network", ["compact", "tiny", "nano"])
 def test_eight_bits_lose_nothing(network: str) -> None:
     """As `tools/cards.py` measured it on HELEN test: at most 0.1 point."""
     errors = {card.name: card.helen_nrmse for card in model_cards()}

@@ -116,7 +116,7 @@ def test_the_stabiliser_starts_anew_after_a_loss() -> None:
     assert [dt is None for dt, _ in recorder.calls] == [True, False, True, False]
 
 
-@pytest.mark.parametrize("weights", ["tiny", "compact"])
+@pytest.mark.parametrize("weights", ["nano", "tiny", "compact"])
 def test_a_still_picture_gives_still_points(weights: str) -> None:
     """In 8 bits too, where each other crop gives other points."""
     tracker, image = Tracker(Landmarker(weights, threads=1)), scenes.frames(1)[0]

@@ -115,7 +115,7 @@ class Landmarker:
 
     Args:
         weights: name of a bundled model (`models.bundled_models()`) or path of an exported `.onnx` file.
-            `compact` and `tiny` mean their int8 form on the CPU and float32 on CUDA.
+            `compact`, `tiny` and `nano` mean their int8 form on the CPU and float32 on CUDA.
         decoder: one of `heatmap.METHODS`; None takes the one inside the model's graph.
         device: `cpu`, `cuda`, or `auto` (CUDA where ONNX Runtime has it).
         threads: of the network on the CPU; None takes one for a small bundled network, else the default of

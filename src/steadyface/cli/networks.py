@@ -63,9 +63,9 @@ def train(
     Parameters
     ----------
     recipe
-        compact or tiny (the bundled landmark networks), finder (the bundled face finder), paper (the stacked
-        hourglass of Tai et al. 2019, with their training), or smoke (one short epoch, to check that training
-        works).
+        compact, tiny or nano (the bundled landmark networks), finder (the bundled face finder), paper (the
+        stacked hourglass of Tai et al. 2019, with their training), or smoke (one short epoch, to check that
+        training works).
     data
         Folder that holds 300w/ (LFPW, HELEN, AFW in the original layout), faces/ (photographs with a
         faces.json of all their face boxes) and, if you have them, sets of faces with a part of the points in
@@ -73,8 +73,8 @@ def train(
     out
         Folder for last.pt, best.safetensors and log.csv.
     start
-        A .safetensors file to start from; otherwise a compact network's or a finder's encoder starts from
-        ImageNet.
+        A .safetensors file to start from, for nano also tiny's; otherwise a landmark network's or a finder's
+        encoder starts from ImageNet.
     teacher
         A .safetensors file of a network to imitate in addition to the annotations, or where there are none:
         faces with closed eyes need it. Not with finder.

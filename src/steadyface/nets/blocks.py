@@ -106,5 +106,6 @@ class Merge(nn.Module):
         merged = self.skip(skip)
         if x is not None:
             x = self.reduce(x)
-            merged = nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False) + merged
+            x = nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+            merged = x + merged
         return self.refine(self.mix(merged))

@@ -29,7 +29,8 @@ class CompactConfig:
         input_size: side of the square input, px; a multiple of the coarsest stride.
         sigma: width of the heatmaps it was trained for, px of the heatmap.
         landmarks: number of heatmaps.
-        repeats: blocks in each of the encoder's stages: all 7, down to stride 32, or the first 5, to stride 16.
+        repeats: blocks in each of the encoder's stages: all 7, down to stride 32, or the first 5, down to
+            stride 16.
         widths: channels of the decoder at strides 4, 8, 16 and, where the encoder goes so far, 32.
         blocks: residual blocks of the decoder at the same strides, where it can afford them.
         uncertainty: width of the head for visibility and error; 0 means none.

@@ -149,5 +149,5 @@ RECIPES: dict[str, Recipe | FinderRecipe] = {
     "finder": FinderRecipe(epochs=5, batch_size=16, learning_rate=1e-3, ema=0.98),
     "smoke": Recipe(network=CompactConfig(input_size=64), epochs=1, batch_size=4),
 }
-"""By name. `compact`, `tiny` and `finder` are bundled; `paper` is the hourglass of Tai et al. 2019 as they
-trained it; `smoke` only shows that training works."""
+"""By name. `compact`, `tiny`, `nano` and `finder` are bundled; `paper` is the hourglass of Tai et al.
+2019 as they trained it; `smoke` only shows that training works."""
