@@ -45,6 +45,10 @@ _FIRST, _SECOND = (
 )  # pairs of landmarks, far apart and all over the face, each of which gives a similarity to begin with
 
 
+_ONE = np.ones(markup.COUNT)
+_BROWS = np.isin(np.arange(markup.COUNT), [*markup.GROUPS["right_brow"], *markup.GROUPS["left_brow"]])
+
+
 @dataclass(frozen=True)
 class CoherenceConfig:
     """Model of how alike the landmarks of a face move; percent of face size between two frames.
@@ -64,8 +68,8 @@ class CoherenceConfig:
 
     own: float = 0.06
     own_brows: float = 0.12
-    own_lips: float = 0.15
-    own_lids: float = 0.5
+    own_lips: float = 0.12
+    own_lids: float = 0.4
     limit: float = 14.0
     gate: float = 3.0
     shift: float = 1.5
@@ -206,32 +210,30 @@ def _best_similarity(
 
 
 def _fit(
-    patterns: Float[np.ndarray, "landmarks patterns"],
+    patterns: Float[np.ndarray, "patterns landmarks"],
     prior: Float[np.ndarray, "2*patterns"],
     beyond: Vectors,
     precision: Symmetric,
 ) -> tuple[Vectors, Symmetric]:
     """The common motion at each landmark, and its covariance, by weighted least squares."""
-    count = patterns.shape[1]
-    xx, xy, yy = (patterns.T * precision[:, None]) @ patterns
+    count = len(patterns)
+    weighted = (patterns * precision[:, None]).reshape(3 * count, -1)
+    xx, xy, yy = (weighted @ patterns.T).reshape(3, count, count)
     normal = np.diag(prior)
     normal[:count, :count] += xx
     normal[count:, count:] += yy
     normal[:count, count:] = normal[count:, :count] = xy
     covariance = np.linalg.inv(normal)
-    moment = (apply(precision, beyond) @ patterns).ravel()
-    common = (covariance @ moment).reshape(2, count) @ patterns.T
-    blocks = np.array([covariance[:count, :count], covariance[:count, count:], covariance[count:, count:]])
-    return common, ((patterns @ blocks) * patterns).sum(axis=-1)
+    moment = (apply(precision, beyond) @ patterns.T).ravel()
+    common = (covariance @ moment).reshape(2, count) @ patterns
+    blocks = np.concatenate([covariance[:, :count], covariance[count:, count:]])
+    return common, ((blocks @ patterns).reshape(3, count, -1) * patterns).sum(axis=1)
 
 
-def _patterns(points: Points) -> Float[np.ndarray, "landmarks 9"]:
+def _patterns(points: Points) -> Float[np.ndarray, "9 landmarks"]:
     """Return the displacement of each landmark per unit of each common motion."""
     x, y = ((points - points.mean(axis=0)) / face_size(points)).T
-    brows = np.zeros(len(points))
-    brows[[*markup.GROUPS["right_brow"], *markup.GROUPS["left_brow"]]] = 1.0
-    one = np.ones(len(points))
-    return np.stack([one, x, y, x * x, x * y, y * y, markup.JAW_DROP, markup.NOSE_DEPTH, brows], axis=1)
+    return np.array([_ONE, x, y, x * x, x * y, y * y, markup.JAW_DROP, markup.NOSE_DEPTH, _BROWS])
 
 
 @lru_cache(maxsize=8)

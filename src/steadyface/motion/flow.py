@@ -72,7 +72,7 @@ class FlowConfig:
     noise_gain: float = 2.0
     gap_gain: float = 1.0
     floor: float = 0.02
-    slip: float = 0.03
+    slip: float = 0.025
 
 
 class Flow(NamedTuple):

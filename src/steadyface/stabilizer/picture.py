@@ -187,23 +187,24 @@ def _mixture(
 
     The third value is the wider component's weight.
 
-    Equation: with Rr = s for the surprise s, each component has C = (P⁻¹ + R⁻¹)⁻¹, the mean C·r and the
-    evidence -½(ln|P| - ln|C| - rᵀCr), but for what both share.
+    Equation: with G = (P + R)⁻¹, each component has the mean s - R·G·s, the covariance R - R²·G and the
+    evidence -½(ln|P + R| + sᵀGs).
 
     Args:
         prior: P.
         noise: variance R of the measurement along both axes.
-        surprise: the measurement.
+        surprise: s, the measurement.
         share: probability of the wider component.
         wider: w.
     """
-    priors = np.stack([prior, prior + wider**2 * IDENTITY], axis=1)
-    information = inverse(priors)
-    information[::2] += 1 / noise
-    covariances = inverse(information)
-    pull = surprise / noise
-    means = apply(covariances, pull[:, None])
-    logs = (means * pull[:, None]).sum(axis=0) - np.log(determinant(priors) / determinant(covariances))
+    total = np.array([prior, prior + wider**2 * IDENTITY]).swapaxes(0, 1)
+    total[::2] += noise
+    precision = inverse(total)
+    pull = apply(precision, surprise[:, None])
+    means = surprise[:, None] - noise * pull
+    covariances = -(noise**2) * precision
+    covariances[::2] += noise
+    logs = -(surprise[:, None] * pull).sum(axis=0) - np.log(determinant(total))
     weight = 1 / (1 + (1 - share) / share * np.exp(np.clip((logs[0] - logs[1]) / 2, -50, 50)))
     apart = means[:, 1] - means[:, 0]
     covariance = covariances[:, 0] + weight * (covariances[:, 1] - covariances[:, 0])
