@@ -87,7 +87,7 @@ class Prediction:
     Args:
         rows: the ways of reading.
         points: (rows, frames, 68, 2) image px.
-        scores: (rows, frames, 68) in [0, 1].
+        scores: (rows, frames, 68) in [0, 1]; of videos, lowered where a landmark is hidden.
         truth: (frames, 68, 2) image px.
         seconds: (frames,) timestamps.
         group: part of the data set that the item belongs to.

@@ -37,6 +37,7 @@ from steadyface.evaluation.trajectories import (
 from steadyface.geometry import bounding_box
 from steadyface.motion import MotionSequence
 from steadyface.pipeline import TrackingOptions, build
+from steadyface.stabilizer import lowered_where_hidden
 from steadyface.tracking import Tracker
 from steadyface.wording import counted
 
@@ -206,7 +207,8 @@ class VideoBenchmark(Benchmark):
             for i, tracker in enumerate(trackers):
                 for face in tracker.step(frame.image, frame.seconds, upcoming):
                     if not face.held:
-                        points[i], scores[i] = face.raw_points, face.scores
+                        points[i] = face.raw_points
+                        scores[i] = lowered_where_hidden(face.scores, face.visible)
                         displacements = face.displacements
             rows.append((points, scores, truth))
             motion.append(displacements)

@@ -36,6 +36,7 @@ from steadyface.geometry import Region, bounding_box, face_size
 from steadyface.labels import LARGEST_SPREAD, label_face
 from steadyface.landmarker import Landmarker
 from steadyface.motion import MotionSequence
+from steadyface.stabilizer import lowered_where_hidden
 from steadyface.synthetic.occluder import OccluderKind
 from steadyface.synthetic.talking_still import TalkingStill
 from steadyface.tracking import Tracker, TrackerConfig
@@ -215,7 +216,7 @@ class Followed(NamedTuple):
 
     Args:
         raw: (frames, 68, 2) raw points, image px.
-        scores: (frames, 68) in [0, 1].
+        scores: (frames, 68) in [0, 1], lowered where the network takes a landmark for hidden.
         motion: displacements measured in the picture, with the default stabiliser.
     """
 
@@ -239,7 +240,7 @@ def follow_known(frames: Iterable[VideoFrame], first: FacePoints, landmarker: La
         if not faces:
             raise DataError("sequence", f"the face is lost at {frame.seconds:.2f} s")
         points.append(faces[0].raw_points)
-        scores.append(faces[0].scores)
+        scores.append(lowered_where_hidden(faces[0].scores, faces[0].visible))
         displacements.append(faces[0].displacements)
     return Followed(np.array(points, float), np.array(scores, float), MotionSequence.pack(displacements))
 

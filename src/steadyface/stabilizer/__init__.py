@@ -1,6 +1,6 @@
 """Stabilisers: STA of Tai et al. 2019, as published and with a velocity, and the usual filters."""
 
-from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, State
+from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, State, lowered_where_hidden
 from steadyface.stabilizer.storage import DEFAULT_STABILIZER, KINDS, load_stabilizer, save_stabilizer
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "Stabilizer",
     "State",
     "load_stabilizer",
+    "lowered_where_hidden",
     "save_stabilizer",
 ]

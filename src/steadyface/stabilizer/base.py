@@ -291,6 +291,24 @@ class Smoother(Stabilizer):
             raise ConfigError(f"lag must be at least 0 frames, got {lag}")
 
 
+def lowered_where_hidden(
+    scores: Float[np.ndarray, "*batch landmarks"], visible: Float[np.ndarray, "*batch landmarks"]
+) -> Float[np.ndarray, "*batch landmarks"]:
+    """Lower the scores of landmarks that are more likely hidden than not, for a stabiliser.
+
+    Equation: s·min(2v, 1), v the probability that the landmark is visible. The network guesses what is
+    hidden, at times with a high score.
+
+    Args:
+        scores: in [0, 1].
+        visible: in [0, 1]; NaN where the network does not tell, which changes nothing.
+
+    >>> lowered_where_hidden(np.full(3, 0.8), np.array([0.9, 0.25, np.nan]))
+    array([0.8, 0.4, 0.8])
+    """
+    return scores * np.fmin(2 * visible, 1.0)
+
+
 def require_smoother(stabilizer: Stabilizer, lag: int | None = None) -> Smoother:
     """Check that a stabiliser can smooth with a lag, and give it back.
 

@@ -17,7 +17,7 @@ from steadyface.identity import IdentityEncoder
 from steadyface.images import as_rgb
 from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks
 from steadyface.motion import Displacements
-from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
+from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer, lowered_where_hidden
 from steadyface.tracking.appearance import Observation, observe, points_of
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.detection import LeftOut, detect_new_faces
@@ -320,7 +320,8 @@ class Tracker:
             view, displacements = self._measure_motion(frame, track, points)
             if self.stabilizer is not None:
                 elapsed = None if state is None else seconds - track.last_seconds
-                scores = observation.landmarks.scores
+                seen = observation.landmarks
+                scores = lowered_where_hidden(seen.scores, seen.visible)
                 state, points = self.stabilizer.step(state, points, elapsed, scores, displacements)
             tracks.append(track.update(observation, seconds, points, state, view, displacements, self.config))
         self._tracks = sorted(tracks, key=lambda track: track.face_id)

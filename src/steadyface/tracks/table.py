@@ -15,7 +15,7 @@ from steadyface.geometry import bounding_box
 from steadyface.measures import Blink
 from steadyface.metrics import jitter, lag
 from steadyface.motion import MotionSequence
-from steadyface.stabilizer import Stabilizer
+from steadyface.stabilizer import Stabilizer, lowered_where_hidden
 from steadyface.stabilizer.base import require_smoother
 from steadyface.tracks import formats
 from steadyface.tracks.blinks import blinks_by_face
@@ -251,7 +251,8 @@ class Tracks:
         for face in self.face_ids:
             rows = np.flatnonzero((self.face == face) & ~self.held)
             for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > _GAP) + 1):
-                raw, scores = self.raw_points[run].astype(float), self.scores[run].astype(float)
+                raw = self.raw_points[run].astype(float)
+                scores = lowered_where_hidden(self.scores[run].astype(float), self.visible[run])
                 moved = None if motion is None else motion.at(run).unpack()
                 points[run] = smoother.smooth(raw, self.seconds[run], scores, lag, moved)
             held = np.flatnonzero((self.face == face) & self.held)
