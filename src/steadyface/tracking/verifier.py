@@ -94,7 +94,7 @@ def is_face(frame: Frame, landmarks: Landmarks, min_score: float, min_size: floa
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     height, width = frame.shape[:2]
     inside = 0 <= x < width and 0 <= y < height
-    return inside and is_certain(landmarks.points, landmarks.scores, min_score, min_size)
+    return bool(inside) and is_certain(landmarks.points, landmarks.scores, min_score, min_size)
 
 
 def is_certain(points: FacePoints, scores: Scores, min_score: float, min_size: float) -> bool:
