@@ -29,6 +29,7 @@ LAYERS = (
         *(
             "tracking",
             "frontal",
+            "correction",
             "options",
             "pipeline",
             "stills",

@@ -1,6 +1,7 @@
 from . import heatmap
 from ._version import __version__
 from .camera import Camera
+from .correction import Correction, correct_points
 from .detector import Detector, FaceFinder, YuNetDetector
 from .errors import ConfigError, DataError, ExportError, SteadyfaceError, VideoError, WeightsError
 from .frontal import add_frontal
@@ -15,6 +16,7 @@ __all__ = [
     "Camera",
     "CausalFilter",
     "ConfigError",
+    "Correction",
     "DataError",
     "Detector",
     "ExportError",
@@ -34,6 +36,7 @@ __all__ = [
     "YuNetDetector",
     "__version__",
     "add_frontal",
+    "correct_points",
     "detect",
     "heatmap",
     "load_stabilizer",

@@ -35,7 +35,8 @@ app = App(
 )
 
 _COMMANDS = (
-    *("tracking:track", "corpus:corpus", "live:live", "reports:report", "tracking:demo", "networks:models"),
+    *("tracking:track", "corpus:corpus", "live:live", "reports:report", "correction:correct"),
+    *("tracking:demo", "networks:models"),
     *("networks:train", "networks:fit_uncertainty", "networks:label", "networks:export"),
     *("benchmarks:predict", "benchmarks:score", "benchmarks:evaluate", "reports:evaluate_report"),
     *("fitting:make_sequences", "fitting:fit_stabilizer", "fitting:fit_picture"),

@@ -7,13 +7,14 @@
 """
 
 from steadyface.clips.overlay_file import Drawing
-from steadyface.clips.results import check_names, choose_names, find_results
+from steadyface.clips.results import check_clip, check_names, choose_names, find_results
 from steadyface.clips.summary import ClipSummary
 from steadyface.clips.work import track_clip
 
 __all__ = [
     "ClipSummary",
     "Drawing",
+    "check_clip",
     "check_names",
     "choose_names",
     "find_results",

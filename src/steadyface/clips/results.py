@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from steadyface import files
 from steadyface.clips.overlay_file import PICTURE, PICTURES, VIDEO
 from steadyface.errors import ConfigError, DataError
-from steadyface.tracks import FORMATS, Meta
+from steadyface.tracks import FORMATS, Meta, Tracks
 from steadyface.tracks.formats import ending
 from steadyface.tracks.formats.tabular import read_meta
 from steadyface.tracks.schema import META, RESULTS
-from steadyface.video import identify, is_live, source_name
+from steadyface.video import Frames, identify, is_live, source_name
 from steadyface.video.sources import is_url, local
 
 _ENDINGS = (*map(ending, FORMATS), VIDEO, PICTURE, PICTURES, META)
@@ -158,3 +158,24 @@ def _is_same_work(recorded: Meta, meta: Meta) -> bool:
     """A camera and a pipe have no identity: each of their runs is another work."""
     now = json.loads(json.dumps({key: meta.get(key) for key in _WORK}))
     return now["input"] is not None and now == {key: recorded.get(key) for key in _WORK}
+
+
+def check_clip(tracks: Tracks, frames: Frames, name: str) -> None:
+    """Refuse tracks of another clip; those of early versions are told by name, size and number of frames.
+
+    Raises:
+        DataError: they are; the message begins with `name`.
+    """
+    meta = tracks.meta
+    source, size, count = meta.get("source"), meta.get("size"), meta.get("frames")
+    if "input" in meta:
+        same = meta["input"] == frames.identity
+    else:
+        same = source in (None, frames.path.name) and size in (None, [frames.width, frames.height])
+        if count is not None and frames.frame_count is not None:
+            same &= count <= frames.frame_count + 1  # an estimate
+    if not same:
+        other = f"another {source}" if source == frames.path.name else source
+        raise DataError(
+            name, f"holds tracks of {other}, not of {frames.path}: name another --clip or another --out"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steadyface.clips import ClipSummary, find_results, track_clip
+from steadyface.clips import ClipSummary, check_clip, find_results, track_clip
 from steadyface.errors import DataError
 from steadyface.files import make_folder, write_text
 from steadyface.html.rendering import render
@@ -14,7 +14,7 @@ from steadyface.report.figures import figures_of, last_frame
 from steadyface.report.moments import Moment, pictures, portrait, worst_moments
 from steadyface.report.sections import contents
 from steadyface.tracks import Tracks
-from steadyface.video import Frames, open_frames, source_name
+from steadyface.video import open_frames, source_name
 
 PAGE = ".report.html"
 """Suffix of a page's name, after the clip's."""
@@ -61,7 +61,7 @@ def report_tracks(
     if clip is not None:
         start, end = tracks.meta.get("start", 0.0), tracks.meta.get("end")
         with open_frames(clip, fps, start, end) as frames:
-            _check_clip(tracks, frames, name)
+            check_clip(tracks, frames, name)
             images = pictures(moments, shown, frames, progress) if moments else {}
     name = str(tracks.meta.get("source") or name)
     values = contents(name, tracks, faces, shown, moments, images, summary)
@@ -110,20 +110,3 @@ def report_clip(
         progress=progress,
     )
     return page_path, summary
-
-
-def _check_clip(tracks: Tracks, frames: Frames, name: str) -> None:
-    """Refuse tracks of another clip; those of early versions are told by name, size and number of frames."""
-    meta = tracks.meta
-    source, size, count = meta.get("source"), meta.get("size"), meta.get("frames")
-    if "input" in meta:
-        same = meta["input"] == frames.identity
-    else:
-        same = source in (None, frames.path.name) and size in (None, [frames.width, frames.height])
-        if count is not None and frames.frame_count is not None:
-            same &= count <= frames.frame_count + 1  # an estimate
-    if not same:
-        other = f"another {source}" if source == frames.path.name else source
-        raise DataError(
-            name, f"holds tracks of {other}, not of {frames.path}: name another --clip or another --out"
-        )

@@ -1,0 +1,10 @@
+"""Correct points by hand: measured motion carries a correction to the frames around it.
+
+`corrections` are what a person says, `carrying` follows a corrected place through crops of a face, `layer`
+adds the result to a table.
+"""
+
+from steadyface.correction.corrections import Correction, read_corrections
+from steadyface.correction.layer import correct_points, corrections_of
+
+__all__ = ["Correction", "correct_points", "corrections_of", "read_corrections"]

@@ -1,0 +1,142 @@
+"""The layer of corrected points of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from steadyface.clips import check_clip
+from steadyface.correction.carrying import FadingConfig, carry
+from steadyface.correction.corrections import Correction, merged
+from steadyface.errors import ConfigError, VideoError
+from steadyface.geometry import Region
+from steadyface.motion import FaceCrop, face_region, follow_region, robust_similarity
+from steadyface.progress import ReportProgress
+from steadyface.tracking.skin import cut_face
+from steadyface.tracks import Tracks
+from steadyface.tracks.timeline import runs_of
+from steadyface.video import DEFAULT_FPS, SQUARE, Frames, open_frames
+
+CORRECTIONS = "corrections"
+"""Entry of a table's meta: the corrections behind its layer."""
+
+Rows = Int[np.ndarray, "rows"]
+
+
+def corrections_of(tracks: Tracks) -> list[Correction]:
+    """List the corrections behind a table's `corrected_points`, in the order in which they were made."""
+    return [Correction.from_values(values) for values in tracks.meta.get(CORRECTIONS, ())]
+
+
+def correct_points(
+    tracks: Tracks,
+    corrections: Iterable[Correction],
+    clip: str | Path,
+    *,
+    fps: float = DEFAULT_FPS,
+    config: FadingConfig | None = None,
+    progress: ReportProgress | None = None,
+) -> Tracks:
+    """Make the layer `corrected_points` of a table: the stabilised points with corrections by hand.
+
+    The skin's motion, measured in the clip, carries each correction forward and back until it fades or meets
+    the next correction of that point. Points and raw points stay as they are, and `meta["corrections"]` keeps
+    the list: to undo one, call with a list without it. Of several corrections of a point in one frame the
+    last counts.
+
+    Args:
+        tracks: with or without that layer, which is made anew.
+        corrections: all of them; none removes the layer.
+        clip: that was tracked; read from its beginning to the last frame that changes.
+        fps: frame rate of a folder of images.
+        config: how far corrections reach; None takes the defaults.
+        progress: called with frames read and frames to read.
+
+    Raises:
+        ConfigError: a face is not seen in the frame of its correction.
+        DataError: the tracks are another clip's.
+        VideoError: the clip cannot be read, or ends before a frame that is needed.
+    """
+    config = config or FadingConfig()
+    listed = merged(corrections)
+    meta = {name: value for name, value in tracks.meta.items() if name != CORRECTIONS}
+    if not listed:
+        return replace(tracks, corrected_points=None, meta=meta)
+    corrected = tracks.points.copy()
+    stretches = [*_stretches(tracks, listed, config.reach)]
+    start, end = tracks.meta.get("start", 0.0), tracks.meta.get("end")
+    with open_frames(clip, fps, start, end, tracks.meta.get("pixels", SQUARE)) as frames:
+        check_clip(tracks, frames, str(tracks.meta.get("source", "the table")))
+        crops = _cut(tracks, stretches, frames, progress)
+    for rows in stretches:
+        frame = tracks.frame[rows].tolist()
+        places = {
+            (frame.index(each.frame), each.point): (each.x, each.y)
+            for each in listed
+            if each.face == tracks.face[rows[0]] and each.frame in frame
+        }
+        points = tracks.points[rows].astype(float)
+        corrected[rows] = carry(points, [crops[row] for row in rows.tolist()], places, config)
+    meta[CORRECTIONS] = [each.values() for each in listed]
+    return replace(tracks, corrected_points=corrected, meta=meta)
+
+
+def _stretches(tracks: Tracks, corrections: Sequence[Correction], reach: int) -> Iterator[Rows]:
+    """Rows of successive frames of a face that corrections can change, each stretch with one or more.
+
+    Raises:
+        ConfigError: a face is not seen in the frame of its correction.
+    """
+    alone = bool(tracks.meta.get("options", {}).get("independent"))
+    for face in dict.fromkeys(each.face for each in corrections):
+        rows = np.flatnonzero((tracks.face == face) & ~tracks.held)
+        frames, changed = tracks.frame[rows], np.zeros(len(rows), bool)
+        runs = runs_of(frames)
+        for each in corrections:
+            if each.face != face:
+                continue
+            at = np.flatnonzero(frames == each.frame)
+            if not len(at):
+                raise ConfigError(f"face {face} is not seen in frame {each.frame}: nothing to correct there")
+            run = next(run for run in runs if at[0] in run)
+            near = at if alone else run[np.abs(run - at[0]) <= reach]
+            changed[near] = True
+        chosen = np.flatnonzero(changed)
+        for part in np.split(chosen, np.flatnonzero((np.diff(frames[chosen]) != 1) | alone) + 1):
+            yield rows[part]
+
+
+def _cut(
+    tracks: Tracks, stretches: Sequence[Rows], frames: Frames, progress: ReportProgress | None
+) -> dict[int, FaceCrop]:
+    """Cut the face of each row out of its frame; the crops of a stretch follow the face.
+
+    Raises:
+        VideoError: a frame is missing.
+    """
+    wanted: dict[int, list[tuple[int, int | None]]] = {}
+    for rows in stretches:
+        for row, before in zip(rows.tolist(), [None, *rows[:-1].tolist()], strict=True):
+            wanted.setdefault(int(tracks.frame[row]), []).append((row, before))
+    last, crops, regions = max(wanted), dict[int, FaceCrop](), dict[int, Region]()
+    for done, frame in enumerate(frames, 1):
+        for row, before in wanted.pop(frame.index, ()):
+            points = tracks.points[row].astype(float)
+            if before is None:
+                regions[row] = face_region(points)
+            else:
+                earlier = tracks.points[before].astype(float)
+                motion = robust_similarity(earlier, points)
+                regions[row], _ = follow_region(regions.pop(before), earlier, motion)
+            crops[row] = cut_face(frame.image, regions[row])
+        if progress is not None:
+            progress(done, done + last - frame.index)
+        if not wanted or frame.index >= last:
+            break
+    if wanted:
+        raise VideoError(frames.path, "ends before it or cannot be read", min(wanted))
+    return crops
