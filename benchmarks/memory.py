@@ -1,16 +1,19 @@
-"""Peak memory of `steadyface track` on one and on ten minutes of 1080p video.
+"""Peak memory of `steadyface track` on one and on ten minutes of video, and whether the table is whole.
 
-    python benchmarks/memory.py [MINUTES ...]
+    python benchmarks/memory.py [MINUTES ...] [--height PX] [--fps RATE] [--weights NAME]
+                                [--stabilizer NAME] [--no-overlay]
     python benchmarks/memory.py --smooth [MINUTES ...]
 
-The bundled portrait is filmed for ten seconds at 1920 × 1080 and 25 frames/s; its packets are repeated to the
-wanted length. Each length is tracked by a fresh process, overlay and all; peaks are
-read from Linux, since `getrusage` would count the parent's. With --smooth there is no video: a face that
-wanders, at 25 frames/s, is smoothed as by `sta-offline`, which keeps its belief about every frame.
+The bundled portrait is filmed for ten seconds at 16:9, 1080 px high and 25 frames/s if not said otherwise;
+its packets are repeated to the wanted length. Each length is tracked by a fresh process; that its table has a
+row for each frame, at its time, is checked. Peaks are read from Linux, since `getrusage` would count the
+parent's. With --smooth there is no video: a face that wanders, at 25 frames/s, is smoothed as by
+`sta-offline`, which keeps its belief about every frame.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -22,14 +25,21 @@ import av
 from steadyface.demo import portrait
 from steadyface.video import VideoWriter
 
-SECONDS, FPS = 10, 25
+SECONDS, SMOOTHED_FPS = 10, 25
 CODE = """
 import sys
 from pathlib import Path
+import numpy as np
 from steadyface.clips import track_clip
-from steadyface.pipeline import build
-summary = track_clip(Path(sys.argv[1]), Path(sys.argv[2]), build())
+from steadyface.pipeline import TrackingOptions, build
+from steadyface.tracks import Tracks
+clip, out, weights, stabilizer, overlay, frames, fps = sys.argv[1:]
+pipeline = build(TrackingOptions(weights=weights, stabilizer=stabilizer))
+summary = track_clip(Path(clip), Path(out), pipeline, overlay=overlay == "True")
 status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
+tracks = Tracks.load(summary.files[0])
+np.testing.assert_array_equal(tracks.frame, np.arange(int(frames)))
+np.testing.assert_allclose(tracks.seconds, np.arange(int(frames)) / float(fps), atol=1e-3)
 print(int(status.split()[0]) / 1024, summary, sep="\\t")
 """
 
@@ -47,24 +57,44 @@ print(int(status.split()[0]) / 1024)
 """
 
 
-def smooth(lengths: list[float]) -> None:
-    for minutes in lengths:
-        command = [sys.executable, "-c", SMOOTH, str(round(minutes * 60 * FPS))]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("minutes", type=float, nargs="*", default=[1.0, 10.0])
+    parser.add_argument("--smooth", action="store_true")
+    parser.add_argument("--height", type=int, default=1080)
+    parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--weights", default="compact")
+    parser.add_argument("--stabilizer", default="sta")
+    parser.add_argument("--no-overlay", dest="overlay", action="store_false")
+    options = parser.parse_args()
+    (smooth if options.smooth else track)(options)
+
+
+def smooth(options: argparse.Namespace) -> None:
+    for minutes in options.minutes:
+        command = [sys.executable, "-c", SMOOTH, str(round(minutes * 60 * SMOOTHED_FPS))]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         print(f"{minutes:g} min of one face, smoothed: peak {float(done.stdout):.0f} MB", flush=True)
 
 
-def main(lengths: list[float]) -> None:
+def track(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         take = Path(folder) / "take.mp4"
-        scene = replace(portrait(), width=1920, height=1080, zoom=3.5, fps=FPS, seconds=SECONDS)
-        with VideoWriter(take, scene.width, scene.height, scene.fps) as writer:
+        height = options.height
+        width = 2 * round(height * 8 / 9)
+        scene = replace(
+            portrait(), width=width, height=height, zoom=3.5 * height / 1080, fps=options.fps, seconds=SECONDS
+        )
+        with VideoWriter(take, width, height, scene.fps) as writer:
             for frame in scene:
                 writer.write(frame.image, frame.seconds)
-        for minutes in lengths:
-            clip = repeat(take, round(minutes * 60 / SECONDS), Path(folder) / f"{minutes:g}min.mp4")
-            command = [sys.executable, "-c", CODE, str(clip), folder]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+        for minutes in options.minutes:
+            times = round(minutes * 60 / SECONDS)
+            clip = repeat(take, times, Path(folder) / f"{minutes:g}min.mp4")
+            frames = times * SECONDS * options.fps
+            given = [options.weights, options.stabilizer, options.overlay, frames, options.fps]
+            command = [sys.executable, "-c", CODE, clip, folder, *map(str, given)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             peak, summary = done.stdout.strip().split("\t")
             print(f"{minutes:g} min: peak {float(peak):.0f} MB  ({summary})", flush=True)
             clip.unlink()
@@ -88,5 +118,4 @@ def repeat(take: Path, times: int, path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    given = [float(argument) for argument in sys.argv[1:] if argument != "--smooth"] or [1.0, 10.0]
-    (smooth if "--smooth" in sys.argv else main)(given)
+    main()

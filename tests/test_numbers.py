@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import numpy as np
@@ -13,7 +14,7 @@ from stabilizer_cases import CAUSAL, make_face
 
 from steadyface.errors import ConfigError
 from steadyface.stabilizer import load_stabilizer
-from steadyface.stabilizer.base import CausalFilter, Smoother
+from steadyface.stabilizer.base import CausalFilter, Smoother, checked_points
 from steadyface.stabilizer.baselines import ConstantVelocity, FirstOrder, OneEuro, SavitzkyGolay, SecondOrder
 from steadyface.tracking import Tracker
 
@@ -84,6 +85,43 @@ def test_step_names_what_is_wrong(changes: dict, told: str) -> None:
     state, _ = stabilizer.step(None, good["points"])
     with pytest.raises(ConfigError, match=told):
         stabilizer.step(state, **{**good, **changes})
+
+
+@pytest.mark.parametrize("count", [67, 98])
+def test_other_landmarks_than_the_parameters_are_for_are_one_line(count: int) -> None:
+    clip = np.random.default_rng(0).uniform(0, 200, (3, count, 2))
+    for name in ("sta", "sta-paper"):
+        stabilizer = load_stabilizer(name)
+        assert isinstance(stabilizer, CausalFilter)
+        with pytest.raises(ConfigError, match=rf"points must be of shape \(…, 68, 2\), got \({count}, 2\)"):
+            stabilizer.step(None, clip[0])
+        with pytest.raises(ConfigError, match=rf"got \(3, {count}, 2\)"):
+            stabilizer.filter(clip)
+    smoother = load_stabilizer("sta")
+    assert isinstance(smoother, Smoother)
+    with pytest.raises(ConfigError, match=rf"got \(3, {count}, 2\)"):
+        smoother.smooth(clip)
+
+
+def test_points_of_another_shape_are_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"points must be of shape \(…, landmarks, 2\), got \(68, 3\)"):
+        inspect.unwrap(checked_points)(np.zeros((68, 3)), None)  # the tests' own check of shapes is before it
+
+
+def test_every_landmark_has_a_score_or_none_has() -> None:
+    points = make_face(1, 1)[0]
+    with pytest.raises(ConfigError, match=r"scores must be of shape \(68,\).*got \(67,\)"):
+        checked_points(points, np.ones(67))
+    with pytest.raises(ConfigError, match=r"scores must be of shape \(1, 68\).*got \(68,\)"):
+        checked_points(points[None], np.ones(68))
+
+
+def test_methods_without_parameters_of_landmarks_take_any_number() -> None:
+    points = np.random.default_rng(0).uniform(0, 200, (4, 98, 2))
+    for name in ("one-euro", "first-order", "constant-velocity"):
+        stabilizer = load_stabilizer(name)
+        assert isinstance(stabilizer, CausalFilter)
+        assert stabilizer.filter(points).shape == points.shape
 
 
 SMOOTHERS = [load_stabilizer("sta"), SavitzkyGolay(5, 2)]

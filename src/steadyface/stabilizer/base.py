@@ -85,6 +85,11 @@ class Stabilizer(ABC):
         if not 0 < self.fps < math.inf:
             raise ConfigError(f"fps of {self.kind} must be positive and finite, got {self.fps}")
 
+    @property
+    def landmarks(self) -> int | None:
+        """Number of landmarks that the parameters are for; None takes any number."""
+        return None
+
     @abstractmethod
     def run(self, points: Clips, scores: ClipScores | None = None, frames: float = 1.0) -> Clips:
         """Stabilise many complete clips at once, without outlier rejection.
@@ -154,9 +159,10 @@ class CausalFilter(Stabilizer):
             The new state (None while no complete frame has been seen) and the stabilised points, image px.
 
         Raises:
-            ConfigError: points that no image has, a time that is not finite, or scores outside [0, 1].
+            ConfigError: another shape or number of landmarks, points that no image has, a time that is not
+                finite, or scores outside [0, 1].
         """
-        points = checked_points(points, scores)
+        points = checked_points(points, scores, self.landmarks)
         if dt is not None and not dt <= _LONGEST:
             raise ConfigError(f"seconds since the last frame must be at most {_LONGEST:g}, got {dt}")
         frames = 1.0 if dt is None else dt * self.fps
@@ -226,7 +232,8 @@ class CausalFilter(Stabilizer):
         self, points: PointSequence, seconds: Times | None, scores: ScoreSequence | None
     ) -> Iterator[Screened | None]:
         """Reject outliers in a sequence, given as to `filter`."""
-        return screen_sequence(checked_points(points, scores), frames_between(seconds, self.fps))
+        points = checked_points(points, scores, self.landmarks)
+        return screen_sequence(points, frames_between(seconds, self.fps))
 
     def _next_state(
         self,
@@ -276,7 +283,7 @@ class Smoother(Stabilizer):
             (frames, landmarks, 2) image px; the input before the first complete frame.
 
         Raises:
-            ConfigError: a negative lag, or any lag where the method has none.
+            ConfigError: a negative lag, or any lag where the method has none; else as of `CausalFilter.step`.
         """
 
     def check_lag(self, lag: int | None) -> None:
@@ -338,13 +345,24 @@ def frames_between(seconds: Times | None, fps: float) -> float | Float[np.ndarra
     return np.where(frames >= _SHORTEST, frames, 0.0)
 
 
-def checked_points(points: PointBatch, scores: np.ndarray | None) -> PointBatch:
+def checked_points(points: PointBatch, scores: np.ndarray | None, landmarks: int | None = None) -> PointBatch:
     """Return points as floats.
 
+    Args:
+        points: (…, landmarks, 2) image px.
+        scores: (…, landmarks), or None.
+        landmarks: how many there have to be; None takes any number.
+
     Raises:
-        ConfigError: no image is as large, or scores are outside [0, 1].
+        ConfigError: another shape, no image is as large, or scores are outside [0, 1].
     """
     points = np.asarray(points, float)
+    shape = points.shape
+    if len(shape) < 2 or shape[-1] != 2 or landmarks not in (None, shape[-2]):
+        wanted = "landmarks" if landmarks is None else landmarks
+        raise ConfigError(f"points must be of shape (…, {wanted}, 2), got {shape}")
+    if scores is not None and np.shape(scores) != shape[:-1]:
+        raise ConfigError(f"scores must be of shape {shape[:-1]}, one a landmark, got {np.shape(scores)}")
     far = np.maximum.reduce(np.abs(points), axis=None, initial=0.0)
     if not far <= _FARTHEST and (np.abs(points[np.isfinite(points)]) > _FARTHEST).any():
         raise ConfigError(f"points must lie within {_FARTHEST:g} px of the image's corner")

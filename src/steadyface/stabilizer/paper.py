@@ -87,6 +87,11 @@ class PaperSTA(CausalFilter):
         if not np.allclose(self.basis.T @ self.basis, np.eye(dimension), atol=1e-3):
             raise ConfigError(f"the basis of {self.kind} is not orthonormal")
 
+    @property
+    def landmarks(self) -> int:
+        """Number of landmarks that the parameters are for."""
+        return len(self.noise) // 2
+
     def begin(self, points: PointBatch) -> Memory:
         flat = flatten(points)
         shape = (*flat.shape, flat.shape[-1]) if self.full else flat.shape

@@ -105,6 +105,11 @@ class STA(CausalFilter, Smoother):
         if not in_range:
             raise ConfigError(f"parameters of {self.kind} out of range")
 
+    @property
+    def landmarks(self) -> int:
+        """Number of landmarks that the parameters are for."""
+        return len(self.doubts)
+
     def begin(self, points: PointBatch) -> Memory:
         return Memory(begin(self._directions, flatten(points) @ self.basis))
 
