@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steadyface import metrics
 from steadyface.metrics import (
     Detections,
     auc,
@@ -339,3 +340,14 @@ def intersection_over_union(a: np.ndarray, b: np.ndarray) -> float:
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     shared = max(width, 0) * max(height, 0)
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+def test_lag_of_a_long_clip_is_that_of_all_its_frames_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    raw = rng.uniform(0, 200, (68, 2)) + np.cumsum(rng.normal(0, 2, (200, 1, 2)), axis=0)
+    late = 0.7 * raw + 0.3 * np.roll(raw, 1, axis=0)
+    whole = metrics.lag(late, raw)
+    assert 0.1 < whole < 0.5
+    for block in (1, 7, 64, 195):
+        monkeypatch.setattr(metrics, "_BLOCK", block)
+        assert metrics.lag(late, raw) == pytest.approx(whole, rel=1e-9)

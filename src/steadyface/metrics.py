@@ -17,6 +17,7 @@ from steadyface.arrays import Boxes, FaceBatch, FaceSequence, PointBatch, PointS
 from steadyface.geometry import face_size, iou
 
 _RESTING = 0.002  # of the inter-ocular distance a frame: slower landmarks count as resting
+_BLOCK = 4096  # frames of `lag` at once: an hour would take gigabytes
 _FOUND, _NEITHER, _FALSE = 1, 0, -1  # marks of a detected box
 
 
@@ -260,12 +261,19 @@ def delay(
         points, truth: image px.
         still: inter-ocular distance per frame, px; below 0.2 % of it a frame, a landmark rests.
     """
+    ahead, energy = _along_motion(points, truth, still)
+    return -ahead / energy if energy else float("nan")
+
+
+def _along_motion(
+    points: PointSequence, truth: PointSequence, still: Float[np.ndarray, "frames"]
+) -> tuple[float, float]:
+    """Compute Σ v·(x - p) and Σ ‖v‖² of `delay`."""
     velocity = np.diff(truth, axis=0)
     error = (points - truth)[1:]
     moving = (velocity**2).sum(axis=(-1, -2)) > truth.shape[1] * (_RESTING * still[1:]) ** 2
     moving &= ~np.isnan(error).any(axis=(-1, -2))
-    energy = float((velocity[moving] ** 2).sum())
-    return -float((velocity * error)[moving].sum()) / energy if energy else float("nan")
+    return float((velocity * error)[moving].sum()), float((velocity[moving] ** 2).sum())
 
 
 def lag(points: FaceSequence, raw: FaceSequence) -> float:
@@ -276,10 +284,14 @@ def lag(points: FaceSequence, raw: FaceSequence) -> float:
     0.2 % of the inter-ocular distance a frame, or for fewer than six frames.
     """
     shares = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
-    if len(raw) <= len(shares):
-        return float("nan")
-    path = np.lib.stride_tricks.sliding_window_view(raw.astype(float), len(shares), axis=0) @ shares
-    return delay(points[2:-2].astype(float), path, np.asarray(interocular(path)))
+    ahead = energy = 0.0
+    for start in range(0, len(raw) - len(shares), _BLOCK):
+        block = slice(start, start + _BLOCK + len(shares))  # blocks share a frame of the path
+        windows = np.lib.stride_tricks.sliding_window_view(raw[block].astype(float), len(shares), axis=0)
+        path = windows @ shares
+        sums = _along_motion(points[block][2:-2].astype(float), path, np.asarray(interocular(path)))
+        ahead, energy = ahead + sums[0], energy + sums[1]
+    return -ahead / energy if energy else float("nan")
 
 
 @dataclass(frozen=True)

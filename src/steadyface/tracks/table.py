@@ -21,7 +21,7 @@ from steadyface.tracks import formats
 from steadyface.tracks.blinks import blinks_by_face
 from steadyface.tracks.formats.tabular import head_poses, inside, to_flat
 from steadyface.tracks.schema import COLUMNS, LAYERS, PEOPLE, Columns, Meta, Table, absent, names_of
-from steadyface.tracks.timeline import ClipTimeline
+from steadyface.tracks.timeline import ClipTimeline, runs_of
 from steadyface.wording import counted
 
 _ABSENT = {name: values[0] for name, values in absent(1).items()}
@@ -208,11 +208,11 @@ class Tracks:
 
     def jitter(self, column: str = "points") -> float:
         """Average `metrics.jitter` of `points` or `raw_points` over runs of successive frames, by length."""
-        return _average([(jitter(getattr(run, column)), len(run)) for run in self._runs()])
+        return _average([(jitter(getattr(self, column)[run]), len(run)) for run in self._runs()])
 
     def delay(self) -> float:
         """Average `metrics.lag` of `points` behind `raw_points`, as `jitter` does; NaN if none moves."""
-        return _average([(lag(run.points, run.raw_points), len(run)) for run in self._runs()])
+        return _average([(lag(self.points[run], self.raw_points[run]), len(run)) for run in self._runs()])
 
     def blinks(self) -> dict[int, list[Blink]]:
         """Find the blinks of each identity with `measures.find_blinks`, from `raw_points`.
@@ -222,13 +222,12 @@ class Tracks:
         """
         return blinks_by_face({name: getattr(self, name) for name in COLUMNS})
 
-    def _runs(self) -> Iterator[Tracks]:
-        """Yield the runs in which a face is seen in at least three successive frames."""
-        seen = self.without_held()
-        for rows in seen.faces():
-            for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows.frame) != 1) + 1):
-                if len(run) >= 3:
-                    yield rows._at(run)
+    def _runs(self) -> Iterator[Int[np.ndarray, "run"]]:
+        """Yield the rows of each run of at least three successive frames in which a face is seen."""
+        seen = np.flatnonzero(~self.held)
+        for face in self.face_ids:
+            own = seen[self.face[seen] == face]
+            yield from (own[run] for run in runs_of(self.frame[own]) if len(run) >= 3)
 
     def smoothed(
         self, stabilizer: Stabilizer, lag: int | None = None, motion: MotionSequence | None = None
