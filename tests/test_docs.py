@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shlex
@@ -210,3 +211,18 @@ def test_what_is_not_run_is_still_there() -> None:
 def test_a_command_that_is_wrong_is_noticed(bad: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssertionError):
         run_block(Block(Path("new.md"), "sh", bad, 1), {}, monkeypatch)
+
+
+def test_the_index_has_every_public_name() -> None:
+    index = (ROOT / "docs" / "python.md").read_text(encoding="utf-8").split("\n## ")[1]
+    assert index.startswith("Index")
+    named = set(re.findall(r"\w+", index))
+    assert set(steadyface.__all__) - {"__version__"} <= named
+
+
+def test_the_chart_shows_the_figures_of_the_page() -> None:
+    """After a change of the tables, `python tools/evaluation_chart.py` draws it again."""
+    tool = runpy.run_path(str(ROOT / "tools" / "evaluation_chart.py"))
+    with pytest.importorskip("PIL.Image").open(tool["CHART"]) as chart:
+        drawn = json.loads(chart.text[tool["KEY"]])
+    assert drawn == tool["figures"](tool["PAGE"].read_text(encoding="utf-8"))
