@@ -64,6 +64,22 @@ NOT_RUN = {
 }
 """Beginnings of commands that are not run; those of steadyface are parsed, so that their options exist."""
 
+CAMERA = """%YAML:1.0
+---
+image_width: 480
+image_height: 270
+camera_matrix: !!opencv-matrix
+   rows: 3
+   cols: 3
+   dt: d
+   data: [ 480., 0., 239.5, 0., 480., 134.5, 0., 0., 1. ]
+distortion_coefficients: !!opencv-matrix
+   rows: 1
+   cols: 5
+   dt: d
+   data: [ 0.1, 0., 0., 0., 0. ]
+"""
+
 NOT_CODE = {"text": "output or a layout", "bibtex": "a reference"}
 OTHER_CODE = {"js": "test_browser.py runs the modules", "cpp": "needs a compiler and ONNX Runtime's headers"}
 
@@ -109,6 +125,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(model_path("compact"), folder / "compact.onnx")
     shutil.copy(model_path(FINDER), folder / "finder.onnx")
     steadyface.track(clip).save(folder / "clip.csv")
+    (folder / "camera.yml").write_text(CAMERA)
     (folder / "tables").mkdir()
     pandas = pytest.importorskip("pandas")
     manifest = pandas.DataFrame({"input": ["a.mp4"], "status": ["done"], "error": [""]})

@@ -92,7 +92,8 @@ class Camera:
         if not len(flat):
             return np.zeros(points.shape)
         stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ROUNDS, _PRECISION)
-        straight = cv2.undistortPointsIter(flat, self.matrix, self.distortion, np.eye(3), np.eye(3), stop)
+        undistort: Any = getattr(cv2, "undistortPointsIter", cv2.undistortPoints)  # OpenCV 5 has one for both
+        straight = undistort(flat, self.matrix, self.distortion, R=np.eye(3), P=np.eye(3), criteria=stop)
         return np.asarray(straight, float).reshape(points.shape)
 
 
