@@ -16,6 +16,8 @@ import scenes
 from html_outline import outline_of
 from test_report import FPS, tiles, tracks_of, written
 
+from steadyface.correction import correct_points, read_corrections
+from steadyface.geometry import Region
 from steadyface.measures import MEAN_FACE, head_pose
 from steadyface.report import report_tracks
 from steadyface.report.figures import figures_of
@@ -142,6 +144,61 @@ def test_a_moment_is_enlarged_and_says_its_time(page: Any) -> None:
     page.keyboard.press("Escape")
     assert page.locator("#enlarged:visible").count() == 0
     assert page.locator(".person[open] .cursor:visible").count() > 0
+
+
+def drag(page: Any, point: int, by: tuple[float, float]) -> None:
+    """Drag a point of the enlarged moment by px of the screen."""
+    box = page.locator("#enlarged circle").nth(point).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + by[0] / 2, y + by[1] / 2)
+    page.mouse.move(x + by[0], y + by[1])
+    page.mouse.up()
+
+
+def test_dragged_points_are_saved_as_corrections_of_the_clip(
+    page: Any, tracks: Tracks, tmp_path: Path
+) -> None:
+    moment = page.locator(".person[open] .enlarge[data-place]").first
+    moment.click()
+    frame = int(re.findall(r"frame (\d+)", page.text_content("#enlarged p"))[0])
+    scale = (
+        Region.around_points(tracks.of_face(0).points[frame], margin=2.0).side
+        / (page.locator("#enlarged svg").bounding_box()["width"])
+    )  # px of the frame per px of the screen
+    drag(page, 8, (-30.0, 40.0))
+    drag(page, 30, (60.0, 0.0))
+    page.click("#enlarged .undo")
+    page.keyboard.press("Escape")
+    moment.click()  # corrections stay
+    assert page.locator("#enlarged circle.corrected").count() == 1
+    assert page.text_content("#enlarged output") == "1 correction"
+    drag(page, 8, (10.0, 0.0))
+    with page.expect_download() as download:
+        page.click("#enlarged .save")
+    assert download.value.suggested_filename == "talk.mp4.corrections.json"
+    download.value.save_as(tmp_path / "corrections.json")
+    (found,) = read_corrections(tmp_path / "corrections.json")
+    assert (found.frame, found.face, found.point) == (frame, 0, 8)
+    expected = tracks.of_face(0).points[frame, 8] + scale * np.array([-20.0, 40.0])
+    np.testing.assert_allclose([found.x, found.y], expected, rtol=0, atol=scale)  # a px of the screen
+    corrected = correct_points(tracks, [found], tmp_path / "talk.mp4")
+    row = np.flatnonzero((tracks.frame == frame) & (tracks.face == 0))[0]
+    assert corrected.corrected_points is not None
+    np.testing.assert_allclose(corrected.corrected_points[row, 8], [found.x, found.y], atol=1e-3)
+
+
+def test_a_lost_face_has_no_points_to_drag(browser: Any, tmp_path: Path) -> None:
+    clip = scenes.write_clip(tmp_path / "talk.mp4", scenes.frames(30))
+    gone = tracks_of({0: [range(20)]}, frames=30, size=[scenes.WIDTH, scenes.HEIGHT])
+    opened = browser.new_page()
+    opened.goto(report_tracks(gone, tmp_path / "talk.html", clip=clip).as_uri())
+    opened.locator(".enlarge:not([data-place])").first.click()
+    assert opened.locator("#enlarged img:visible").count() == 1
+    assert opened.locator("#enlarged circle").count() == 0
+    assert opened.locator("#enlarged .corrections:visible").count() == 0
+    opened.close()
 
 
 def test_the_figures_of_each_frame_can_be_had(page: Any, tracks: Tracks, tmp_path: Path) -> None:

@@ -84,12 +84,17 @@ for (const button of document.querySelectorAll(".csv")) {
     const series = columns.map((_, k) => unpack(values, count, k));
     const rows = Array.from({ length: count }, (_, n) => series.map((one, k) => cell(one[n], values.step[k], k)).join(","));
     const text = `${[columns.join(","), ...rows].join("\n")}\n`;
-    const anchor = document.createElement("a");
-    anchor.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-    anchor.download = button.dataset.name;
-    anchor.click();
-    URL.revokeObjectURL(anchor.href);
+    offer(text, "text/csv", button.dataset.name);
   });
+}
+
+// Lets the browser save a text as a file.
+function offer(text, type, name) {
+  const anchor = document.createElement("a");
+  anchor.href = URL.createObjectURL(new Blob([text], { type }));
+  anchor.download = name;
+  anchor.click();
+  URL.revokeObjectURL(anchor.href);
 }
 
 // A value with as many digits as it was kept with; the first column is a whole number.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ from steadyface.video import VideoFrame
 _APART, _OTHERS = 1.0, 0.2  # s between moments of one kind, and of different kinds
 _LOW_SCORE = 0.97  # of the median score
 _MOST_JITTER, _LOWEST_SCORES, _LOSSES = 3, 2, 3  # moments of each kind
-PORTRAIT = "portrait"
+PORTRAIT, LOSS = "portrait", "loss"
 _SIDE, _MARGIN, _QUALITY = 400, 2.0, 82  # of a picture: side in px, side over the face's, JPEG quality
 
 
@@ -104,7 +105,7 @@ def _moment(figures: FaceFigures, row: int, kind: str, text: str) -> Moment:
 def _loss(figures: FaceFigures, row: int) -> Moment:
     """Moment of the first frame after a run's last row."""
     frame, seconds = int(figures.tracks.frame[row]), float(figures.tracks.seconds[row])
-    return Moment(figures.face, row, frame + 1, seconds, "loss", "face lost")
+    return Moment(figures.face, row, frame + 1, seconds, LOSS, "face lost")
 
 
 def pictures(
@@ -141,13 +142,31 @@ def pictures(
     return out
 
 
+def place_in_clip(moment: Moment, figures: FaceFigures) -> dict[str, Any]:
+    """Place of a moment's picture in the clip, and of the stabilised points in it, for corrections by hand.
+
+    Returns:
+        `frame` and `face`; `side` of the picture and `points` in it (68 times x, y), px; and `image`, the map
+        from its px to those of the frame, row by row.
+    """
+    points = figures.tracks.points[moment.row].astype(float)
+    to_crop = Region.around_points(points, margin=_MARGIN).to_crop(_SIDE)
+    return {
+        "frame": moment.frame,
+        "face": moment.face,
+        "side": _SIDE,
+        "points": to_crop(points).round(2).tolist(),
+        "image": to_crop.inverse.matrix.ravel().tolist(),
+    }
+
+
 def _picture(image: Frame, moment: Moment, figures: FaceFigures) -> Picture:
     tracks, row = figures.tracks, moment.row
     region = Region.around_points(tracks.points[row], margin=_MARGIN)
     crop, to_crop = crop_region(image, region, _SIDE)
     if moment.kind == PORTRAIT:
         return crop
-    draw_contours(crop, to_crop(tracks.points[row].astype(float)), COLOURS[0], held=moment.kind == "loss")
+    draw_contours(crop, to_crop(tracks.points[row].astype(float)), COLOURS[0], held=moment.kind == LOSS)
     return crop
 
 

@@ -15,7 +15,7 @@ from steadyface.measures import CLOSED, LONGEST, OPEN
 from steadyface.report.charts import Chart, Line, Mark, clock
 from steadyface.report.diagram import JitterDiagrams, jitter_diagrams
 from steadyface.report.figures import FaceFigures, by_landmark, frame_count
-from steadyface.report.moments import PORTRAIT, Moment
+from steadyface.report.moments import LOSS, PORTRAIT, Moment, place_in_clip
 from steadyface.report.series import Series, packed
 from steadyface.report.timeline import Timeline
 from steadyface.report.trajectories import Trajectories
@@ -201,6 +201,8 @@ def contents(
     """
     times = max(_LEAST, min(_MOST, _PATHS // max(len(shown), 1)))
     left_out = len(faces) - len(shown)
+    of_face = {face.face: face for face in shown}
+    seen = [moment for moment in moments if moment.kind not in (PORTRAIT, LOSS)]
     return {
         "name": name,
         "version": str(tracks.meta.get("version", "?")),
@@ -211,6 +213,7 @@ def contents(
         "advice": () if faces else ADVICE,
         "left_out": counted(left_out, "identity", "identities") if left_out else "",
         "images": images,
+        "places": {moment: place_in_clip(moment, of_face[moment.face]) for moment in seen},
         "settings": _settings(tracks),
         "definitions": DEFINITIONS,
     }
