@@ -20,8 +20,8 @@ LAYERS = (
         *("camera", "metrics", "measures", "stabilizer", "motion", "nets"),
     ),
     (
-        *("files", "quiet", "images", "interrupts", "progress", "pts", "scratch", "video", "devices"),
-        *("models", "landmarker", "detector", "identity", "checkpoint", "calibration"),
+        *("files", "quiet", "images", "picture", "interrupts", "progress", "pts", "scratch"),
+        *("video", "devices", "models", "landmarker", "detector", "identity", "checkpoint", "calibration"),
         *("stabilizer.__init__", "stabilizer.choice", "stabilizer.storage", "nets.imagenet"),
     ),
     ("tracks", "html"),

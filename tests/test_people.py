@@ -23,6 +23,7 @@ from steadyface.images import write_image
 from steadyface.landmarker import Landmarker
 from steadyface.markup import FLIP
 from steadyface.options import TrackingOptions
+from steadyface.picture import RgbPicture
 from steadyface.tracking import NamingConfig, TrackedFace, Tracker
 from steadyface.tracking.people import Namer, People, find_photographs
 from steadyface.tracks import Tracks, TracksBuilder
@@ -163,7 +164,7 @@ class TestNamer:
             TrackedFace(face_id, np.zeros((68, 2)), np.zeros((68, 2)), np.ones(68), np.zeros(4))
             for face_id in ids
         ]
-        named = namer.step(np.zeros((8, 8, 3), np.uint8), [], faces, 0.0)
+        named = namer.step(RgbPicture(np.zeros((8, 8, 3), np.uint8)), [], faces, 0.0)
         return {f"f{face.face_id}": str(face.name) for face in named}
 
     def test_the_nearest_person_above_the_limit_has_the_name(self) -> None:

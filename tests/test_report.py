@@ -18,10 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steadyface import markup, metrics
-from steadyface.demo import portrait
 from steadyface.errors import DataError, VideoError
 from steadyface.geometry import bounding_box
-from steadyface.images import write_image
 from steadyface.measures import MEAN_FACE, find_blinks, openness_in_sight
 from steadyface.pipeline import TrackingOptions
 from steadyface.report import report_clip, report_tracks
@@ -191,32 +189,6 @@ class TestPage:
         (tmp_path / "out").touch()
         with pytest.raises(DataError, match=r"^[^\n]*out: cannot be made: [^\n]+$"):
             written(tracks_of({}), tmp_path)
-
-
-class TestPhotographs:
-    def test_each_face_has_its_file_and_picture_and_nothing_leads_from_one_to_another(
-        self, tmp_path: Path
-    ) -> None:
-        folder = tmp_path / "photos"
-        folder.mkdir()
-        still = portrait().still
-        for name, image in (("a.png", still), ("b.png", still[:, 100:]), ("c.png", still[:40])):
-            write_image(folder / name, image)
-        options = TrackingOptions(weights="tiny", independent=True)
-        path, _ = report_clip(folder, tmp_path / "out", options)
-        outline = outline_of(path.read_text(encoding="utf-8"))
-        assert "3 photographs, 2 with a face: 2 faces." in outline.texts
-        assert [text for text in outline.texts if text in ("a.png", "b.png", "c.png")] == ["a.png", "b.png"]
-        assert sum(tag == "img" for tag, _ in outline.tags) == 2
-        tags = {tag for tag, _ in outline.tags}
-        assert not {"svg", "circle", "details"} & tags
-        assert not {"Jitter", "Delay", "Blink", "Faces over time"} & set(outline.texts)
-
-    def test_of_very_many_some_are_shown(self, tmp_path: Path) -> None:
-        tracks = tracks_of({0: [range(60)]}, options={"independent": True})
-        texts = outline_of(written(tracks, tmp_path)).texts
-        assert sum(text.startswith("photograph ") for text in texts) == 48
-        assert "12 faces more in the table only." in texts
 
 
 class TestFigures:

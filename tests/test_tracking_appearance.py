@@ -11,6 +11,7 @@ import pytest
 from steadyface.detector import FaceFinder
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.motion import Displacements
+from steadyface.picture import RgbPicture
 from steadyface.tracking import TrackedFace, TrackerConfig
 from steadyface.tracking.appearance import Appearance, Observation, describe
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
@@ -32,7 +33,7 @@ def frame(*positions: tuple[float, float] | None) -> np.ndarray:
 
 
 def appearance_at(points: np.ndarray, image: np.ndarray) -> Appearance:
-    return describe(image, points, CONFIG.appearance)
+    return describe(RgbPicture(image), points, CONFIG.appearance)
 
 
 def observation(points: np.ndarray, appearance: Appearance, unoccluded: bool = True) -> Observation:
@@ -170,36 +171,38 @@ class TestVerifier:
         self, points: np.ndarray, seen: float, hidden: float, is_one: bool
     ) -> None:
         scores = np.where(np.arange(68) % 2, seen, hidden)
-        assert is_face(frame(), Landmarks.of_points(points, scores), CONFIG.accept, 10.0) == is_one
+        assert (
+            is_face(RgbPicture(frame()), Landmarks.of_points(points, scores), CONFIG.accept, 10.0) == is_one
+        )
 
     def test_the_finder_tells_a_face_from_a_wall(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1))
-        assert verifier.confidence(frame(), points) > 0.8
-        assert verifier.confidence(people.wall(), points) < 0.2
-        assert verifier.confidence(frame(), points + np.array([90, 0])) < 0.2
+        assert verifier.confidence(RgbPicture(frame()), points) > 0.8
+        assert verifier.confidence(RgbPicture(people.wall()), points) < 0.2
+        assert verifier.confidence(RgbPicture(frame()), points + np.array([90, 0])) < 0.2
 
     def test_a_jump_ends_a_track_at_once(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1))
         seen = observation(points, appearance_at(points, frame()))
         track = track_at(points).update(seen, 0.0, points, None, None, None, CONFIG)
         leapt = observation(points + np.array([60, 0]), seen.appearance)
-        assert verifier.verify(frame(), track, seen, 0.04, due=True).miss_count == 0
-        assert verifier.verify(frame(), track, leapt, 0.04, due=False).miss_count == 3
+        assert verifier.verify(RgbPicture(frame()), track, seen, 0.04, due=True).miss_count == 0
+        assert verifier.verify(RgbPicture(frame()), track, leapt, 0.04, due=False).miss_count == 3
 
     def test_misses_count_in_successive_frames_only(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1))
         seen = observation(points, appearance_at(points, frame()))
         track = track_at(points).update(seen, 0.0, points, None, None, None, CONFIG)
-        missed = verifier.verify(people.wall(), track, seen, 0.04, due=True)
-        again = verifier.verify(people.wall(), missed, seen, 0.08, due=False)
+        missed = verifier.verify(RgbPicture(people.wall()), track, seen, 0.04, due=True)
+        again = verifier.verify(RgbPicture(people.wall()), missed, seen, 0.08, due=False)
         assert (missed.miss_count, again.miss_count) == (1, 2)
-        assert verifier.verify(frame(), again, seen, 0.12, due=False).miss_count == 0
+        assert verifier.verify(RgbPicture(frame()), again, seen, 0.12, due=False).miss_count == 0
 
     def test_without_confirmation_nothing_is_missed(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1), TrackerConfig(confirm=0.0))
         seen = observation(points, appearance_at(points, frame()))
         track = track_at(points).update(seen, 0.0, points, None, None, None, CONFIG)
-        assert verifier.verify(people.wall(), track, seen, 0.04, due=True).miss_count == 0
+        assert verifier.verify(RgbPicture(people.wall()), track, seen, 0.04, due=True).miss_count == 0
 
 
 def test_the_old_name_of_the_id_warns() -> None:

@@ -12,6 +12,7 @@ import pytest
 from people import at, walk
 
 from steadyface.landmarker import Landmarker
+from steadyface.picture import RgbPicture
 from steadyface.tracking import CutConfig, TrackedFace, Tracker, TrackerConfig
 from steadyface.tracking.shots import CutDetector, Transition
 
@@ -191,7 +192,7 @@ class TestCuts:
         other = 255 - np.roll(people.wall(), 90, axis=1)
         after = [np.hstack([other[:, :240], image[:, 240:]]) for image in before]
         cuts = CutDetector()
-        assert [cuts.step(image) for image in [*before, *after]].count(Transition.CUT) == 1
+        assert [cuts.step(RgbPicture(image)) for image in [*before, *after]].count(Transition.CUT) == 1
         frames = run([*before, *after])
         right = id_at(frames[0], 360)
         assert [id_at(faces, 360) for faces in frames] == [right] * 16

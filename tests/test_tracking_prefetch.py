@@ -14,6 +14,7 @@ import scenes
 from steadyface.errors import ConfigError
 from steadyface.geometry import Region
 from steadyface.landmarker import Landmarker, Landmarks
+from steadyface.picture import Picture, RgbPicture
 from steadyface.pipeline import follow
 from steadyface.tracking import Tracker
 from steadyface.tracking.prefetch import LandmarkPrefetcher
@@ -27,12 +28,12 @@ class Recorder(Landmarker):
         super().__init__("tiny", device="cpu")
         self.calls: list[tuple[Region, ...]] = []
 
-    def predict_regions(self, image: np.ndarray, regions: Sequence[Region]) -> Landmarks:
+    def predict_regions(self, image: np.ndarray | Picture, regions: Sequence[Region]) -> Landmarks:
         self.calls.append(tuple(regions))
         return super().predict_regions(image, regions)
 
 
-FIRST, SECOND = scenes.frames(2)
+FIRST, SECOND = map(RgbPicture, scenes.frames(2))
 HERE = Region(240.0, 135.0, 160.0)
 
 
@@ -57,10 +58,10 @@ def test_fitting_landmarks_are_used() -> None:
         (SECOND, {0: Region(HERE.x, HERE.y, HERE.side, 0.001)}),  # or turned
         (SECOND, {1: HERE}),  # it is another face
         (SECOND, {0: HERE, 1: HERE}),  # or there is one more
-        (SECOND.copy(), {0: HERE}),  # it is another frame
+        (RgbPicture(SECOND.rgb().copy()), {0: HERE}),  # it is another frame
     ],
 )
-def test_the_network_runs_again_where_they_do_not_fit(now: tuple[np.ndarray, dict[int, Region]]) -> None:
+def test_the_network_runs_again_where_they_do_not_fit(now: tuple[Picture, dict[int, Region]]) -> None:
     landmarker = Recorder()
     prefetcher = LandmarkPrefetcher(landmarker)
     prefetcher.predict(FIRST, {0: HERE}, (SECOND, {0: HERE}))
@@ -73,7 +74,7 @@ def test_the_network_runs_again_where_they_do_not_fit(now: tuple[np.ndarray, dic
 
 def test_an_error_ahead_is_raised_with_its_frame() -> None:
     class Refusing(Recorder):
-        def predict_regions(self, image: np.ndarray, regions: Sequence[Region]) -> Landmarks:
+        def predict_regions(self, image: np.ndarray | Picture, regions: Sequence[Region]) -> Landmarks:
             if image is SECOND:
                 raise ConfigError("no such frame")
             return super().predict_regions(image, regions)

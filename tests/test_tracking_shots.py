@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scenes
 
+from steadyface.picture import RgbPicture
 from steadyface.tracking.shots import CutDetector, Transition
 
 
@@ -27,12 +28,14 @@ def pan(seed: int, starts: list[float]) -> list[np.ndarray]:
 
 def cuts(images: list[np.ndarray]) -> list[int]:
     detector = CutDetector()
-    return [index for index, image in enumerate(images) if detector.step(image) is Transition.CUT]
+    return [index for index, image in enumerate(images) if detector.step(RgbPicture(image)) is Transition.CUT]
 
 
 def dissolves(images: list[np.ndarray]) -> list[int]:
     detector = CutDetector()
-    return [index for index, image in enumerate(images) if detector.step(image) is Transition.DISSOLVE]
+    return [
+        index for index, image in enumerate(images) if detector.step(RgbPicture(image)) is Transition.DISSOLVE
+    ]
 
 
 def blend(first: list[np.ndarray], second: list[np.ndarray]) -> list[np.ndarray]:
@@ -107,12 +110,12 @@ def test_a_large_moving_face_is_no_cut() -> None:
 def test_frames_of_any_size(shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     detector = CutDetector()
-    assert [detector.step(noise) for _ in range(3)] == [Transition.NONE] * 3
+    assert [detector.step(RgbPicture(noise)) for _ in range(3)] == [Transition.NONE] * 3
 
 
 def test_reset_forgets() -> None:
     detector = CutDetector()
-    detector.step(landscape(0))
+    detector.step(RgbPicture(landscape(0)))
     detector.reset()
-    assert detector.step(landscape(1)) is Transition.NONE
-    assert detector.step(landscape(2)) is Transition.CUT
+    assert detector.step(RgbPicture(landscape(1))) is Transition.NONE
+    assert detector.step(RgbPicture(landscape(2))) is Transition.CUT

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from steadyface.arrays import Box, Boxes, Frame
 from steadyface.errors import ConfigError, WeightsError
 from steadyface.geometry import box_of_pixels, fraction_inside, iou
-from steadyface.images import as_rgb, resize_to
 from steadyface.models import FINDER, model_kind, open_model
+from steadyface.picture import Picture, as_picture
 
 Detector = Callable[[Frame], Boxes]
 """RGB uint8 (H, W, 3) → (N, 4) boxes x0, y0, x1, y1 in image px, tight around the landmarks, best first."""
@@ -58,6 +58,8 @@ class FaceFinder:
         ConfigError: a number out of range, or a device that is not there.
     """
 
+    takes_pictures = True
+
     def __init__(
         self,
         weights: str | Path = FINDER,
@@ -77,15 +79,15 @@ class FaceFinder:
         self.side, self.min_face, self.threshold = side, min_face, threshold
         _, self._session, _ = open_model(weights, "finder", device, threads)
 
-    def __call__(self, image: np.ndarray) -> Boxes:
+    def __call__(self, image: np.ndarray | Picture) -> Boxes:
         """Return the boxes of `find`."""
         return self.find(image)[0]
 
-    def find(self, image: np.ndarray) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
+    def find(self, image: np.ndarray | Picture) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
         """Find the faces of an image, best first.
 
         Args:
-            image: RGB uint8 (H, W, 3); grey and RGBA are taken too.
+            image: RGB uint8 (H, W, 3); grey, RGBA and pictures are taken too.
 
         Returns:
             (N, 4) boxes x0, y0, x1, y1 tight around the 68 landmarks, image px, beyond the border if the face
@@ -94,12 +96,12 @@ class FaceFinder:
         Raises:
             ConfigError: the image is not uint8 of such a shape.
         """
-        image = as_rgb(image)
+        picture = as_picture(image)
         boxes, scores = np.zeros((0, 4)), np.zeros(0)
-        sides = self._sides(max(image.shape[:2]))
+        sides = self._sides(max(picture.width, picture.height))
         for side in sides:
             least = _SURE if side < sides[-1] else 0.0  # smaller faces are found at the next level
-            finer, their_scores = self._search(image, side, least)
+            finer, their_scores = self._search(picture, side, least)
             new = ~(iou(finer, boxes) > _SAME_FACE).any(axis=1)
             new &= ~(fraction_inside(finer, boxes) > _PART_OF).any(axis=1)
             boxes, scores = np.concatenate([boxes, finer[new]]), np.concatenate([scores, their_scores[new]])
@@ -129,10 +131,10 @@ class FaceFinder:
         return [max(1, round(side)) for side in sides]
 
     def _search(
-        self, image: Frame, side: int, least: float = 0.0
+        self, picture: Picture, side: int, least: float = 0.0
     ) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
         """Find the faces of one level whose larger side is at least `least` px there."""
-        small, to_small = resize_to(image, side)
+        small, to_small = picture.resized(side)
         boxes, scores = self._run(small)
         frame = box_of_pixels(0, 0, small.shape[1], small.shape[0])[None]
         kept = fraction_inside(boxes, frame)[:, 0] >= _LEAST_INSIDE
@@ -212,6 +214,8 @@ class YuNetDetector:
         WeightsError: no such file, or not YuNet's.
     """
 
+    takes_pictures = True
+
     def __init__(self, path: str | Path, side: int = 480, threshold: float = 0.7) -> None:
         self.side = side
         self._opened_with = path, side, threshold
@@ -225,9 +229,9 @@ class YuNetDetector:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._opened_with
 
-    def __call__(self, image: np.ndarray) -> Boxes:
-        image = as_rgb(image)
-        small, to_small = resize_to(image, min(self.side, max(image.shape[:2])))
+    def __call__(self, image: np.ndarray | Picture) -> Boxes:
+        picture = as_picture(image)
+        small, to_small = picture.resized(min(self.side, max(picture.width, picture.height)))
         below, beside = (max(0, _YUNET_LEAST - length) for length in small.shape[:2])
         padded = cv2.copyMakeBorder(small, 0, below, 0, beside, cv2.BORDER_CONSTANT)
         self._net.setInputSize((padded.shape[1], padded.shape[0]))

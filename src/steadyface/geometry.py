@@ -199,7 +199,8 @@ class Affine:
     @cached_property
     def scale(self) -> float:
         """Target px per source px: the square root of the ratio of areas."""
-        return math.sqrt(abs(float(np.linalg.det(self.matrix[:, :2]))))
+        (a, b, _), (c, d, _) = self.matrix.tolist()
+        return math.sqrt(abs(a * d - b * c))
 
     def then(self, after: Affine) -> Affine:
         """Compose: this map first, then `after`."""

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface import markup
-from steadyface.arrays import Frame, Points
+from steadyface.arrays import Points
 from steadyface.geometry import Region
-from steadyface.images import crop_region
 from steadyface.models import IDENTITY, open_model
+from steadyface.picture import Picture, as_picture
 
 Descriptor = Float[np.ndarray, "descriptor"]
 """Unit vector of 128 numbers; the cosine of two tells how alike two faces are."""
@@ -37,11 +37,13 @@ class IdentityEncoder:
     def __init__(self, device: str = "auto", threads: int | None = None) -> None:
         _, self._session, _ = open_model(IDENTITY, "identity", device, threads)
 
-    def describe(self, frame: Frame, faces: Sequence[Points]) -> Float[np.ndarray, "faces descriptor"]:
+    def describe(
+        self, frame: np.ndarray | Picture, faces: Sequence[Points]
+    ) -> Float[np.ndarray, "faces descriptor"]:
         """Describe faces of a frame; each is seen as it is and mirrored.
 
         Args:
-            frame: RGB uint8 (H, W, 3).
+            frame: RGB uint8 (H, W, 3), or a picture.
             faces: (68, 2) points of each, image px.
 
         Returns:
@@ -49,7 +51,8 @@ class IdentityEncoder:
         """
         if not len(faces):
             return np.zeros((0, 128), np.float32)
-        crops = [crop_region(frame, aligned_region(points), SIDE)[0] for points in faces]
+        picture = as_picture(frame)
+        crops = [picture.crop(aligned_region(points), SIDE)[0] for points in faces]
         return self._session.run(["descriptors"], {"crops": np.stack(crops)})[0]
 
 

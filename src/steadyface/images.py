@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Int, UInt8, UInt16
+from jaxtyping import Float, Int, UInt8, UInt16
 
 from steadyface.arrays import Frame
 from steadyface.errors import ConfigError, DataError, MissingExtraError
@@ -36,6 +36,7 @@ _JPEG = b"\xff\xd8"
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 _HEAD = 64  # bytes in which a file's kind shows
 _ROWS = 3
+_EXACT = 1e-9  # of a block: rounding errors of a scale that is exact
 _TAILS = 0.001  # of the pixels, at each end, that `Levels.of` lets become black or white
 _NARROW = 0.5  # of the range of 16 bits: a picture that uses less of it is stretched
 
@@ -275,10 +276,7 @@ def crop_region(
     size: int,
     border: int = cv2.BORDER_CONSTANT,
 ) -> tuple[UInt8[np.ndarray, "side side *channels"], Affine]:
-    """Cut a square region out of an image and bring it to `size` × `size` px.
-
-    A region much larger than the crop is first averaged over whole blocks, so that no detail aliases; the
-    rest is one bilinear warp, without rounding to pixels. Pixels outside the image are black.
+    """Cut a square region out of an image and bring it to `size` × `size` px, as `warp` does.
 
     Args:
         image: RGB or grey, uint8.
@@ -290,13 +288,37 @@ def crop_region(
         The crop, and the map from image px to crop px.
     """
     to_crop = region.to_crop(size)
+    return warp(image, to_crop, size, border), to_crop
+
+
+def warp(
+    image: UInt8[np.ndarray, "height width *channels"],
+    to_crop: Affine,
+    size: int,
+    border: int = cv2.BORDER_CONSTANT,
+    outside: int = 0,
+) -> UInt8[np.ndarray, "side side *channels"]:
+    """Bring an image to a square crop by an affine map.
+
+    A part much larger than the crop is first averaged over whole blocks, so that no detail aliases; the
+    rest is one bilinear warp, without rounding to pixels.
+
+    Args:
+        image: RGB or grey, uint8.
+        to_crop: from image px to crop px.
+        size: side of the crop, px.
+        border: OpenCV's border mode.
+        outside: level of all channels outside the image, where the border is constant.
+    """
     source, to_source = image, Affine.scaling(1.0)
-    block = int(region.side / size)
+    block = int(1 / to_crop.scale + _EXACT)
     if block >= 2:
-        source, to_source = _average_blocks(image, region, block, border)
+        corners = to_crop.inverse(np.array([[0.0, 0.0], [size, 0.0], [size, size], [0.0, size]]) - 0.5)
+        source, to_source = _average_blocks(image, corners, block, border, outside)
     matrix = to_source.inverse.then(to_crop).matrix
-    crop = cv2.warpAffine(source, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
-    return crop, to_crop
+    return cv2.warpAffine(
+        source, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=[outside] * 4
+    )
 
 
 def crop_grey(image: Frame, region: Region, size: int) -> tuple[UInt8[np.ndarray, "side side"], Affine]:
@@ -311,19 +333,23 @@ def crop_grey(image: Frame, region: Region, size: int) -> tuple[UInt8[np.ndarray
 
 
 def _average_blocks(
-    image: UInt8[np.ndarray, "height width *channels"], region: Region, block: int, border: int
+    image: UInt8[np.ndarray, "height width *channels"],
+    corners: Float[np.ndarray, "4 2"],
+    block: int,
+    border: int,
+    outside: int,
 ) -> tuple[UInt8[np.ndarray, "rows columns *channels"], Affine]:
-    """Average the part of the image under the region over block × block px; also the map to its px."""
+    """Average the part of the image between corners over block × block px; also the map to its px."""
     height, width = image.shape[:2]
-    low = np.floor(region.corners.min(axis=0)).astype(int) - 2 * block
-    high = np.ceil(region.corners.max(axis=0)).astype(int) + 2 * block
+    low = np.floor(corners.min(axis=0)).astype(int) - 2 * block
+    high = np.ceil(corners.max(axis=0)).astype(int) + 2 * block
     x0, y0 = (int(value) for value in np.clip(low, 0, [max(width - block, 0), max(height - block, 0)]))
     columns = max(1, -(-(min(int(high[0]), width) - x0) // block))
     rows = max(1, -(-(min(int(high[1]), height) - y0) // block))
     window = image[y0 : y0 + rows * block, x0 : x0 + columns * block]
     below, beside = rows * block - window.shape[0], columns * block - window.shape[1]
     if below or beside:
-        window = cv2.copyMakeBorder(window, 0, below, 0, beside, border)
+        window = cv2.copyMakeBorder(window, 0, below, 0, beside, border, value=[outside] * 4)
     small = cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA)
     return small, Affine.translation(-x0, -y0).then(Affine.scaling(1.0 / block))
 
@@ -344,11 +370,18 @@ def resize_to(image: Frame, side: int) -> tuple[UInt8[np.ndarray, "rows columns 
     scale = side / max(height, width)
     if scale == 1.0:
         return image, Affine.scaling(1.0)
-    columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
+    return shrink(image, max(1, round(width * scale)), max(1, round(height * scale)))
+
+
+def shrink(
+    image: UInt8[np.ndarray, "height width *channels"], columns: int, rows: int
+) -> tuple[UInt8[np.ndarray, "rows columns *channels"], Affine]:
+    """Resize as `resize_to`, to a number of columns and rows; also to more."""
+    height, width = image.shape[:2]
     step = max(1, int(height / rows / _ROWS))
     first = (step - 1) // 2
     source = image[first::step]
     to_source = Affine(np.array([[1.0, 0.0, 0.0], [0.0, 1 / step, -first / step]]))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    method = cv2.INTER_AREA if columns * rows < width * height else cv2.INTER_LINEAR
     small = cv2.resize(source, (columns, rows), interpolation=method)
     return small, to_source.then(Affine.scaling(columns / width, rows / len(source)))

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface import heatmap, markup
-from steadyface.arrays import Crops, Frame
+from steadyface.arrays import Crops
 from steadyface.errors import ConfigError
 from steadyface.geometry import Affine, Region, as_box, bounding_box, change_grid
-from steadyface.images import as_rgb, crop_region
 from steadyface.models import DEFAULT_MODEL, open_model
+from steadyface.picture import Picture, as_picture, for_model
 
 _TOGETHER = 32  # faces in one run of the network: more cost memory and save no time
 
@@ -93,7 +93,7 @@ class LandmarkModel(Protocol):
         """
 
 
-def predict_faces(model: LandmarkModel, image: Frame, regions: Sequence[Region]) -> Landmarks:
+def predict_faces(model: LandmarkModel, image: Picture, regions: Sequence[Region]) -> Landmarks:
     """Predict the points of several faces by any model, and check their shapes.
 
     Raises:
@@ -101,7 +101,8 @@ def predict_faces(model: LandmarkModel, image: Frame, regions: Sequence[Region])
     """
     if not regions:
         return Landmarks.stack([])
-    found, expected = model.predict_regions(image, regions), (len(regions), markup.COUNT)
+    expected = len(regions), markup.COUNT
+    found = model.predict_regions(for_model(model, image), regions)
     if found.points.shape != (*expected, 2) or found.scores.shape != expected:
         raise ConfigError(
             f"{type(model).__name__} gave points {found.points.shape} and scores {found.scores.shape}; "
@@ -123,11 +124,14 @@ class Landmarker:
 
     Attributes:
         tells_visibility: whether the network tells which points are visible, and covariances of their error.
+        takes_pictures: it takes pictures too.
 
     Raises:
         WeightsError: no such model, or not a landmark model of this package.
         ConfigError: unknown decoder, or a device that is not there.
     """
+
+    takes_pictures = True
 
     def __init__(
         self,
@@ -163,11 +167,11 @@ class Landmarker:
         """
         return self.predict_regions(image, [Region.around_box(as_box(box))])[0]
 
-    def predict_regions(self, image: np.ndarray, regions: Sequence[Region]) -> Landmarks:
+    def predict_regions(self, image: np.ndarray | Picture, regions: Sequence[Region]) -> Landmarks:
         """Predict the points of several faces in one run of the network.
 
         Args:
-            image: RGB uint8 (H, W, 3).
+            image: RGB uint8 (H, W, 3), or a picture.
             regions: one square per face, image px, upright or turned with the head.
 
         Returns:
@@ -176,18 +180,19 @@ class Landmarker:
         Raises:
             ConfigError: the image is not RGB uint8, or a region is none.
         """
-        image = as_rgb(image)
+        picture = as_picture(image)
         for region in regions:
             if not isinstance(region, Region):
                 given = f"regions must be geometry.Region, got {type(region).__name__}"
                 raise ConfigError(f"{given}; Region.around_box(box) makes one of a box")
-        return self.predict_pairs([(image, region) for region in regions])
+        return self.predict_pairs([(picture, region) for region in regions])
 
-    def predict_pairs(self, pairs: Sequence[tuple[np.ndarray, Region]]) -> Landmarks:
+    def predict_pairs(self, pairs: Sequence[tuple[np.ndarray | Picture, Region]]) -> Landmarks:
         """Predict the points of faces of several images, `_TOGETHER` in each run of the network.
 
         Args:
-            pairs: image, RGB uint8 (H, W, 3), and square around a face in px of that image, for each face.
+            pairs: for each face an image, RGB uint8 (H, W, 3), or a picture, and the square around the face
+                in px of that image.
 
         Returns:
             As `predict_regions`, one face per pair, each in px of its image.
@@ -196,7 +201,8 @@ class Landmarker:
             return Landmarks.stack([])
         runs = []
         for at in range(0, len(pairs), _TOGETHER):
-            cut = (crop_region(*pair, self.input_size) for pair in pairs[at : at + _TOGETHER])
+            taken = pairs[at : at + _TOGETHER]
+            cut = (as_picture(image).crop(region, self.input_size) for image, region in taken)
             crops, maps = zip(*cut, strict=True)
             runs.append(_to_image(self.predict_crops(np.stack(crops)), maps))
         return runs[0] if len(runs) == 1 else Landmarks.stack([face for run in runs for face in run])

@@ -244,7 +244,7 @@ class TrackingRun:
         frames = self._frames
         if self._pipeline.options.independent or not isinstance(frames, ImageSequence):
             return
-        if frame.image.shape[:2] != (frames.height, frames.width):
+        if (frame.picture.width, frame.picture.height) != (frames.width, frames.height):
             raise ImagesDifferError(frames.path, "its images differ in size")
 
     @property
@@ -357,7 +357,7 @@ def follow(frames: Iterable[VideoFrame], tracker: Tracker) -> Iterator[tuple[Vid
     """Step through frames; the tracker gets the next one along, so that its network works ahead."""
     for frame, upcoming in pairwise(chain(frames, [None])):
         assert frame is not None
-        yield frame, tracker.step(frame.image, frame.seconds, upcoming)
+        yield frame, tracker.step(frame.picture, frame.seconds, upcoming)
 
 
 def follow_nobody(
@@ -366,4 +366,4 @@ def follow_nobody(
     """Find the faces of each frame by itself."""
     for frame in frames:
         tracker.reset()
-        yield frame, tracker.step(frame.image)
+        yield frame, tracker.step(frame.picture)

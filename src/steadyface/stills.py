@@ -10,12 +10,12 @@ from typing import Any, TypedDict, TypeGuard, Unpack, overload
 
 import numpy as np
 
-from steadyface.arrays import Frame
 from steadyface.detector import Detector, choose_detector
 from steadyface.errors import ConfigError
-from steadyface.images import as_rgb, read_image
+from steadyface.images import read_image
 from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks
 from steadyface.models import DEFAULT_MODEL
+from steadyface.picture import Picture, as_picture
 from steadyface.tracking import TrackerConfig
 from steadyface.tracking.detection import confirm_faces, detect_boxes, predict_in_boxes
 from steadyface.tracking.parts import check_parts
@@ -105,10 +105,10 @@ def detect(
     faces_of = partial(_faces_of, detector, weights, TrackerConfig(accept=min_score), max_faces)
     if _are_several(images):
         rest, found = iter(images), list[Landmarks]()
-        while block := [_as_frame(image) for image in islice(rest, _TOGETHER)]:
+        while block := [_as_picture(image) for image in islice(rest, _TOGETHER)]:
             found += faces_of(block)
         return found
-    [faces] = faces_of([_as_frame(images)])
+    [faces] = faces_of([_as_picture(images)])
     return faces
 
 
@@ -119,8 +119,8 @@ def _are_several(images: object) -> TypeGuard[Iterable[Still]]:
     return isinstance(images, Iterable) and not isinstance(images, str)
 
 
-def _as_frame(image: Any) -> Frame:
-    return read_image(image) if isinstance(image, str | Path) else as_rgb(image)
+def _as_picture(image: Any) -> Picture:
+    return as_picture(read_image(image) if isinstance(image, str | Path) else image)
 
 
 def _faces_of(
@@ -128,7 +128,7 @@ def _faces_of(
     model: LandmarkModel,
     config: TrackerConfig,
     max_faces: int | None,
-    frames: Sequence[np.ndarray],
+    frames: Sequence[Picture],
 ) -> list[Landmarks]:
     """Detect the faces of each frame; the landmark network sees those of all frames together."""
     boxes = [detect_boxes(detector, frame) for frame in frames]

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import partial
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
 
@@ -82,19 +82,10 @@ def track(
     """
     if not inputs:
         raise ConfigError("nothing to track: name at least one video, image or folder of images")
+    drawing = partial(Overlay, style=check_style(style), inset=inset)
     formats = [name.strip() for name in format.split(",")]
     check_formats(formats)
-    track_one = partial(
-        _track_one,
-        out=out,
-        formats=formats,
-        all_frames=all_frames,
-        overlay=overlay,
-        drawing=partial(Overlay, style=check_style(style), inset=inset),
-        pipeline=build(options),
-        overwrite=overwrite,
-        resume=resume,
-    )
+    pipeline = build(options)
     problems: list[str] = []
     notes: list[str] = []
     with held_interrupts() as interrupts:
@@ -103,7 +94,29 @@ def track(
             if interrupts.seen:
                 problems.append(f"interrupted before {name}")
                 break
-            summary = track_one(source, name=result, quiet=quiet)
+            try:
+                with show_progress(name, quiet) as progress:
+                    summary = track_clip(
+                        source,
+                        out,
+                        pipeline,
+                        name=result,
+                        formats=formats,
+                        all_frames=all_frames,
+                        overlay=overlay,
+                        drawing=drawing,
+                        overwrite=overwrite,
+                        resume=resume,
+                        progress=progress,
+                    )
+            except ConfigError:
+                raise
+            except KeyboardInterrupt:
+                summary = ClipSummary.failed(source, f"interrupted in {name}", interrupted=True)
+            except SteadyfaceError as error:
+                summary = ClipSummary.failed(source, str(error))
+            except Exception as error:  # noqa: BLE001  a fault at one input must not cost the others
+                summary = ClipSummary.failed(source, f"{name}: {type(error).__name__}: {error}")
             _print_summary(summary, quiet, json)
             problems += summary.problems
             notes += summary.notes
@@ -112,22 +125,6 @@ def track(
     for line in (*notes, *problems):
         complain(line)
     return 1 if problems else 0
-
-
-def _track_one(source: str, *, name: str, quiet: bool, **settings: Any) -> ClipSummary:
-    """Track one input; what it raises, but for a wrong option, is a problem of its summary."""
-    shown = display_name(source)
-    try:
-        with show_progress(shown, quiet) as progress:
-            return track_clip(source, name=name, progress=progress, **settings)
-    except ConfigError:
-        raise
-    except KeyboardInterrupt:
-        return ClipSummary.failed(source, f"interrupted in {shown}", interrupted=True)
-    except SteadyfaceError as error:
-        return ClipSummary.failed(source, str(error))
-    except Exception as error:  # noqa: BLE001  a fault at one input must not cost the others
-        return ClipSummary.failed(source, f"{shown}: {type(error).__name__}: {error}")
 
 
 def _print_summary(summary: ClipSummary, quiet: bool, json: bool) -> None:

@@ -94,7 +94,7 @@ class OverlayFile:
             name = frame.file if stem in self._names else stem
             self._names.add(name)
             path = path / f"{name}.png"
-        height, width = frame.image.shape[:2]
+        width, height = frame.picture.width, frame.picture.height
         write_image(path, self._drawing(width, height)(frame.image, faces, frame.seconds))
 
 

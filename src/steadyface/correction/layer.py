@@ -132,7 +132,7 @@ def _cut(
                 earlier = tracks.points[before].astype(float)
                 motion = robust_similarity(earlier, points)
                 regions[row], _ = follow_region(regions.pop(before), earlier, motion)
-            crops[row] = cut_face(frame.image, regions[row])
+            crops[row] = cut_face(frame.picture, regions[row])
         if progress is not None:
             progress(done, done + last - frame.index)
         if not wanted or frame.index >= last:

@@ -205,7 +205,7 @@ class VideoBenchmark(Benchmark):
             scores = np.full((len(trackers), markup.COUNT), np.nan)
             displacements = None
             for i, tracker in enumerate(trackers):
-                for face in tracker.step(frame.image, frame.seconds, upcoming):
+                for face in tracker.step(frame.picture, frame.seconds, upcoming):
                     if not face.held:
                         points[i] = face.raw_points
                         scores[i] = lowered_where_hidden(face.scores, face.visible)

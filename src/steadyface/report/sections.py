@@ -210,7 +210,6 @@ def contents(
         "tiles": _tiles(tracks, faces, summary),
         "timeline": Timeline(faces, _end(tracks)) if faces else None,
         "sections": [FaceSection(face, *_of_face(face, moments), times) for face in shown],
-        "photographs": (),
         "advice": () if faces else ADVICE,
         "left_out": counted(left_out, "identity", "identities") if left_out else "",
         "images": images,
@@ -229,7 +228,7 @@ def _of_face(face: FaceFigures, moments: Sequence[Moment]) -> tuple[list[Moment]
 
 def summary_sentence(tracks: Tracks, faces: Sequence[FaceFigures]) -> str:
     """Frames, faces and jitter in a sentence or two."""
-    frames, seen = frame_counts(tracks)
+    frames, seen = _frame_counts(tracks)
     size, fps = tracks.meta.get("size"), tracks.meta.get("fps")
     about = [f"{size[0]} × {size[1]} px"] if size else []
     about += [f"{fps:.4g} frames/s"] if fps else []
@@ -246,7 +245,7 @@ def summary_sentence(tracks: Tracks, faces: Sequence[FaceFigures]) -> str:
 
 
 def _tiles(tracks: Tracks, faces: Sequence[FaceFigures], summary: ClipSummary | None) -> list[Tile]:
-    frames, seen = frame_counts(tracks)
+    frames, seen = _frame_counts(tracks)
     most = int(np.bincount(tracks.without_held().frame).max(initial=0))
     raw = tracks.jitter("raw_points")
     tiles = [
@@ -301,7 +300,7 @@ def _end(tracks: Tracks) -> float:
     return max(last, frames / fps if frames and fps else 0.0)
 
 
-def frame_counts(tracks: Tracks) -> tuple[int, int]:
+def _frame_counts(tracks: Tracks) -> tuple[int, int]:
     """Number of the clip's frames, and of those with a face."""
     return frame_count(tracks), len(np.unique(tracks.frame[~tracks.held]))
 

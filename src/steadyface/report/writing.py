@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from steadyface.clips import ClipSummary, check_clip, find_results, track_clip
 from steadyface.errors import DataError
@@ -15,7 +12,6 @@ from steadyface.pipeline import TrackingOptions, build
 from steadyface.progress import ReportProgress
 from steadyface.report.figures import figures_of, last_frame
 from steadyface.report.moments import Moment, pictures, portrait, worst_moments
-from steadyface.report.photographs import photographs
 from steadyface.report.sections import contents
 from steadyface.tracks import Tracks
 from steadyface.video import open_frames, source_name
@@ -25,9 +21,6 @@ PAGE = ".report.html"
 
 MOST_FACES = 8
 """Identities with a section of their own, those seen longest."""
-
-MOST_PHOTOGRAPHS = 48
-"""Faces that are shown of independent photographs."""
 
 
 def report_tracks(
@@ -60,14 +53,10 @@ def report_tracks(
     """
     path = Path(path)
     make_folder(path.parent)
-    alone = bool((tracks.meta.get("options") or {}).get("independent"))
-    if alone:  # a number of one photograph's face is another one's too
-        tracks = replace(tracks, face=np.arange(len(tracks)))
     faces = figures_of(tracks)
-    shown = faces[: MOST_PHOTOGRAPHS if alone else MOST_FACES]
-    moments = [portrait(face) for face in shown]
-    if not alone:
-        moments += [moment for face in shown for moment in worst_moments(face, last_frame(tracks))]
+    shown = faces[:MOST_FACES]
+    worst = [moment for face in shown for moment in worst_moments(face, last_frame(tracks))]
+    moments = [*map(portrait, shown), *worst]
     images: dict[Moment, str] = {}
     if clip is not None:
         start, end = tracks.meta.get("start", 0.0), tracks.meta.get("end")
@@ -75,8 +64,7 @@ def report_tracks(
             check_clip(tracks, frames, name)
             images = pictures(moments, shown, frames, progress) if moments else {}
     name = str(tracks.meta.get("source") or name)
-    collect = photographs if alone else contents
-    values = collect(name, tracks, faces, shown, moments, images, summary)
+    values = contents(name, tracks, faces, shown, moments, images, summary)
     return write_text(path, render("report/report.html", **values))
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from steadyface import markup
-from steadyface.arrays import FacePoints, FaceStack, Frame
-from steadyface.geometry import bounding_box, box_of_pixels, change_grid, fraction_inside
+from steadyface.arrays import FacePoints, FaceStack
+from steadyface.geometry import Affine, bounding_box, box_of_pixels, change_grid, fraction_inside
 from steadyface.landmarker import Landmarks
+from steadyface.picture import Picture
 from steadyface.tracking.config import AppearanceConfig, TrackerConfig
 from steadyface.tracking.matching import near_others
 
@@ -45,7 +46,7 @@ class Observation:
 
 
 def observe(
-    frame: Frame,
+    frame: Picture,
     faces: Sequence[Landmarks],
     config: TrackerConfig,
     others: Sequence[Observation] = (),
@@ -53,7 +54,7 @@ def observe(
     """Describe the faces of a frame.
 
     Args:
-        frame: RGB uint8 (H, W, 3).
+        frame: the picture.
         faces: landmarks of each face, image px.
         config: settings of the descriptor and of occlusion.
         others: observations of the frame's other faces, which may hide these.
@@ -71,14 +72,14 @@ def points_of(observations: Sequence[Observation]) -> FaceStack:
     return np.array([observation.points for observation in observations]).reshape(-1, 68, 2)
 
 
-def describe(frame: Frame, points: FacePoints, config: AppearanceConfig) -> Appearance:
+def describe(frame: Picture, points: FacePoints, config: AppearanceConfig) -> Appearance:
     """Compute the appearance descriptor of the face at the points, at a cost independent of its size.
 
     An affine map brings eyes and mouth to fixed positions, so that a turned head still fills the patch with
     its face. Subtracting the mean and normalising the length removes brightness and contrast.
 
     Args:
-        frame: RGB uint8 (H, W, 3).
+        frame: the picture.
         points: (68, 2) image px.
         config: number of cells and samples.
     """
@@ -86,9 +87,8 @@ def describe(frame: Frame, points: FacePoints, config: AppearanceConfig) -> Appe
     mouth = points[list(markup.corners("outer_lips"))].mean(axis=0)
     cells, side = config.cells, config.cells * config.samples
     anchors = change_grid(_ANCHORS, side).astype(np.float32)
-    patch_to_frame = cv2.getAffineTransform(anchors, np.array([right, left, mouth], np.float32))
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    patch = cv2.warpAffine(frame, patch_to_frame, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    to_frame = Affine(cv2.getAffineTransform(anchors, np.array([right, left, mouth], np.float32)))
+    patch = frame.sample(to_frame, side, cv2.BORDER_REPLICATE)
     descriptor = cv2.resize(patch, (cells, cells), interpolation=cv2.INTER_AREA).astype(float).ravel()
     return _normalised(descriptor)
 
@@ -122,8 +122,8 @@ def _normalised(values: Appearance) -> Appearance:
     return values / max(float(np.linalg.norm(values)), 1e-9)
 
 
-def _unoccluded(frame: Frame, points: FaceStack, config: TrackerConfig) -> Bool[np.ndarray, "faces"]:
-    height, width = frame.shape[:2]
-    in_frame = fraction_inside(bounding_box(points), box_of_pixels(0, 0, width, height)[None])[:, 0]
+def _unoccluded(frame: Picture, points: FaceStack, config: TrackerConfig) -> Bool[np.ndarray, "faces"]:
+    whole = box_of_pixels(0, 0, frame.width, frame.height)
+    in_frame = fraction_inside(bounding_box(points), whole[None])[:, 0]
     hidden = near_others(points, config.occlusion, config.occlusion.head_margin)
     return ~hidden & (in_frame > config.occlusion.min_fraction_in_frame)

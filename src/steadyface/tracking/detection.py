@@ -7,38 +7,39 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steadyface.arrays import Boxes, FaceStack, Frame
+from steadyface.arrays import Boxes, FaceStack
 from steadyface.detector import Detector
 from steadyface.geometry import Region, as_boxes, bounding_box, iou
 from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks, predict_faces
+from steadyface.picture import Picture, for_model
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.matching import same_face
 from steadyface.tracking.roi import face_region
 from steadyface.tracking.verifier import face_score, is_face
 
 
-def detect_boxes(detector: Detector, frame: Frame) -> Boxes:
+def detect_boxes(detector: Detector, frame: Picture) -> Boxes:
     """Detect the faces of a frame, the largest first.
 
     Args:
         detector: any callable image → boxes.
-        frame: RGB uint8 (H, W, 3).
+        frame: the picture.
 
     Raises:
         ConfigError: the detector gives anything but (N, 4) boxes.
     """
-    boxes = as_boxes(detector(frame))
+    boxes = as_boxes(detector(for_model(detector, frame)))
     return boxes[np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")]
 
 
 def predict_in_boxes(
-    model: LandmarkModel, frames: Sequence[np.ndarray], boxes: Sequence[np.ndarray]
+    model: LandmarkModel, frames: Sequence[Picture], boxes: Sequence[np.ndarray]
 ) -> list[list[Landmarks]]:
     """Predict the landmarks in the detected boxes, then in the regions that tracking would use.
 
     Args:
         model: predicts the landmarks; a `Landmarker` takes the faces of several frames together.
-        frames: RGB uint8 (H, W, 3).
+        frames: the pictures.
         boxes: (N, 4) of each frame, px of that frame.
 
     Returns:
@@ -49,12 +50,12 @@ def predict_in_boxes(
 
 
 def confirm_faces(
-    frame: Frame, candidates: Sequence[Landmarks], known: FaceStack, config: TrackerConfig
+    frame: Picture, candidates: Sequence[Landmarks], known: FaceStack, config: TrackerConfig
 ) -> list[Landmarks]:
     """Select the candidates that are faces, each once, and none that is known.
 
     Args:
-        frame: RGB uint8 (H, W, 3).
+        frame: the picture.
         candidates: landmarks of one face each, image px.
         known: (N, 68, 2) points of known faces, image px.
         config: `accept` is the least `face_score`.
@@ -97,12 +98,12 @@ class LeftOut:
 
 
 def detect_new_faces(
-    frame: Frame, detector: Detector, model: LandmarkModel, known: FaceStack, config: TrackerConfig
+    frame: Picture, detector: Detector, model: LandmarkModel, known: FaceStack, config: TrackerConfig
 ) -> tuple[list[Landmarks], LeftOut]:
     """Detect the faces of a frame that are not known yet, largest first, as many as there is room for.
 
     Args:
-        frame: RGB uint8 (H, W, 3).
+        frame: the picture.
         detector: any callable image → boxes.
         model: predicts the landmarks.
         known: (N, 68, 2) points of the tracked faces, image px.
@@ -124,7 +125,7 @@ def detect_new_faces(
     return found, replace(_refused(frame, tried, config), no_room=len(boxes))
 
 
-def _refused(frame: Frame, candidates: Sequence[Landmarks], config: TrackerConfig) -> LeftOut:
+def _refused(frame: Picture, candidates: Sequence[Landmarks], config: TrackerConfig) -> LeftOut:
     """Count the candidates that are no faces."""
     unsure = [score for face in candidates if (score := face_score(face.scores)) < config.accept]
     faces = sum(is_face(frame, face, config.accept, config.verifier.min_size) for face in candidates)
@@ -132,7 +133,7 @@ def _refused(frame: Frame, candidates: Sequence[Landmarks], config: TrackerConfi
 
 
 def _predict(
-    model: LandmarkModel, frames: Sequence[np.ndarray], regions: Sequence[Sequence[Region]]
+    model: LandmarkModel, frames: Sequence[Picture], regions: Sequence[Sequence[Region]]
 ) -> list[list[Landmarks]]:
     if len(frames) == 1 or not isinstance(model, Landmarker):
         return [list(predict_faces(model, frame, here)) for frame, here in zip(frames, regions, strict=True)]

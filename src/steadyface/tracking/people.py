@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import Frame
 from steadyface.detector import Detector
 from steadyface.errors import ConfigError, DataError
 from steadyface.files import read_bytes
 from steadyface.identity import Descriptor, IdentityEncoder
 from steadyface.images import SUFFIXES, read_image
 from steadyface.landmarker import LandmarkModel
+from steadyface.picture import Picture, as_picture
 from steadyface.tracking.config import NamingConfig, TrackerConfig
 from steadyface.tracking.detection import confirm_faces, detect_boxes, predict_in_boxes
 from steadyface.tracking.matching import assign
@@ -104,7 +104,7 @@ def load_people(
     config = TrackerConfig()
     config = replace(config, accept=config.keep)
     for name, path in find_photographs(folder):
-        frame = read_image(path)
+        frame = as_picture(read_image(path))
         [candidates] = predict_in_boxes(landmarker, [frame], [detect_boxes(detector, frame)])
         faces = confirm_faces(frame, candidates, np.zeros((0, 68, 2)), config)
         if not faces:
@@ -160,12 +160,12 @@ class Namer:
         self._met: set[tuple[int, int]] = set()
 
     def step(
-        self, frame: Frame, matches: Sequence[Match], faces: Sequence[TrackedFace], seconds: float
+        self, frame: Picture, matches: Sequence[Match], faces: Sequence[TrackedFace], seconds: float
     ) -> list[TrackedFace]:
         """Name the faces of the next frame.
 
         Args:
-            frame: RGB uint8 (H, W, 3).
+            frame: the picture.
             matches: tracks and their observations in the frame.
             faces: of the frame, also those that coast.
             seconds: time of the frame.
@@ -178,7 +178,7 @@ class Namer:
             replace(face, name=named[face.face_id][0], similarity=named[face.face_id][1]) for face in faces
         ]
 
-    def _observe(self, frame: Frame, matches: Sequence[Match], seconds: float) -> None:
+    def _observe(self, frame: Picture, matches: Sequence[Match], seconds: float) -> None:
         """Describe the unoccluded faces that are due."""
         due = [
             (track.face_id, observation.points)

@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from steadyface.arrays import Frame
 from steadyface.geometry import Region
 from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks, predict_faces
+from steadyface.picture import Picture
 
 Regions = Mapping[int, Region]
 """Face id → region of the frame in which the face's landmarks are predicted."""
@@ -37,12 +37,12 @@ class LandmarkPrefetcher:
         return type(self), (self._landmarker,)
 
     def predict(
-        self, frame: Frame, regions: Regions, next_frame: tuple[Frame, Regions] | None = None
+        self, frame: Picture, regions: Regions, next_frame: tuple[Picture, Regions] | None = None
     ) -> Landmarks:
         """Predict a frame's landmarks, one face per region in the same order.
 
         Args:
-            frame: RGB uint8 (H, W, 3).
+            frame: the picture.
             regions: of the frame's faces, image px.
             next_frame: the frame after it and the regions expected there; prediction begins at once.
 
@@ -57,7 +57,7 @@ class LandmarkPrefetcher:
             return prefetched.landmarks.result()
         return self._predict(frame, regions)
 
-    def _predict(self, frame: Frame, regions: Regions) -> Landmarks:
+    def _predict(self, frame: Picture, regions: Regions) -> Landmarks:
         return predict_faces(self._landmarker, frame, list(regions.values()))
 
 
@@ -65,10 +65,10 @@ class LandmarkPrefetcher:
 class _Prefetched:
     """A frame whose landmarks are being predicted."""
 
-    frame: Frame
+    frame: Picture
     regions: Regions
     landmarks: Future[Landmarks]
 
-    def fits(self, frame: Frame, regions: Regions) -> bool:
+    def fits(self, frame: Picture, regions: Regions) -> bool:
         """Whether its landmarks are those of these faces of this frame, in this order."""
-        return frame is self.frame and list(regions.items()) == list(self.regions.items())
+        return frame == self.frame and list(regions.items()) == list(self.regions.items())

@@ -13,8 +13,8 @@ def add_rows(
 ) -> None:
     """Append a frame and its faces to a table; `namer` is what names them."""
     places = {name: place for place, name in enumerate(namer.people.persons if namer else [])}
-    height, width = frame.image.shape[:2]
-    rows.add_frame(frame.index, frame.seconds, (width, height), frame.file)
+    size = frame.picture.width, frame.picture.height
+    rows.add_frame(frame.index, frame.seconds, size, frame.file)
     for face in faces:
         rows.add(
             frame=frame.index,

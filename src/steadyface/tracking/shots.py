@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import Frame
+from steadyface.picture import Picture
 from steadyface.tracking.config import CutConfig
 
 Thumbnail = Float[np.ndarray, "rows columns"]
@@ -61,11 +61,11 @@ class CutDetector:
         self._recent: deque[float] = deque(maxlen=self.config.window)
         self._dissolves.reset()
 
-    def step(self, frame: Frame) -> Transition:
+    def step(self, frame: Picture) -> Transition:
         """Classify the change from the last frame; the first frame brings none.
 
         Args:
-            frame: RGB uint8 (H, W, 3), of any size; it may change.
+            frame: of any size; it may change.
         """
         config, now = self.config, self._thumbnail(frame)
         if _deviation(now) < config.flat_deviation or self._is_flash(now):
@@ -93,12 +93,10 @@ class CutDetector:
         """Fraction of saturated pixels."""
         return float(np.count_nonzero(thumbnail >= self.config.white_level)) / thumbnail.size
 
-    def _thumbnail(self, frame: Frame) -> Thumbnail:
+    def _thumbnail(self, frame: Picture) -> Thumbnail:
         """Average evenly spaced pixels of a frame; reading only these keeps 4K as cheap as 360p."""
-        config, (height, width) = self.config, frame.shape[:2]
-        down = max(1, height // (config.height * config.samples))
-        across = max(1, width // (config.width * config.samples))
-        grey = cv2.cvtColor(frame[down // 2 :: down, across // 2 :: across], cv2.COLOR_RGB2GRAY)
+        config = self.config
+        grey = frame.grey_samples(config.width * config.samples, config.height * config.samples)
         small = cv2.resize(grey, (config.width, config.height), interpolation=cv2.INTER_AREA)
         return cv2.GaussianBlur(small.astype(np.float32), (0, 0), config.blur)
 

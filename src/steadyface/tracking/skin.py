@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import FacePoints, Frame
+from steadyface.arrays import FacePoints
 from steadyface.geometry import Region
-from steadyface.images import crop_grey
 from steadyface.motion import (
     Displacements,
     FaceCrop,
@@ -18,6 +17,7 @@ from steadyface.motion import (
     measure_displacements,
     robust_similarity,
 )
+from steadyface.picture import Picture
 
 _SIZE = 224  # px of the crop: smaller ones lose a third of the precision, larger ones cost twice the time
 _MEMORY = 0.6  # of a landmark's trust, from frame to frame
@@ -38,19 +38,19 @@ class FaceView(NamedTuple):
     trust: Float[np.ndarray, "68"]
 
 
-def cut_face(frame: Frame, region: Region) -> FaceCrop:
+def cut_face(frame: Picture, region: Region) -> FaceCrop:
     """Cut a face out of a frame."""
-    return FaceCrop(*crop_grey(frame, region, _SIZE))
+    return FaceCrop(*frame.crop_grey(region, _SIZE))
 
 
-def first_view(frame: Frame, raw_points: FacePoints) -> FaceView:
+def first_view(frame: Picture, raw_points: FacePoints) -> FaceView:
     """View a face that has just been found; raw points in image px."""
     region = face_region(raw_points)
     return FaceView(region, cut_face(frame, region), np.ones(len(raw_points)))
 
 
 def next_view(
-    frame: Frame, before: FaceView, points: FacePoints, last_raw: FacePoints, raw: FacePoints
+    frame: Picture, before: FaceView, points: FacePoints, last_raw: FacePoints, raw: FacePoints
 ) -> tuple[FaceView, Displacements]:
     """View a face in the next frame, and measure how its landmarks moved since the last.
 

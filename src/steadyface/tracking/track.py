@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import Box, FacePoints, Frame
+from steadyface.arrays import Box, FacePoints
 from steadyface.geometry import Region, bounding_box, face_size
 from steadyface.motion import Displacements
+from steadyface.picture import Picture
 from steadyface.tracking.appearance import (
     Appearance,
     Observation,
@@ -212,7 +213,7 @@ class Track:
             appearance_distance(self.last_appearance, appearance) > config.max_change
         )
 
-    def is_unchanged(self, frame: Frame, config: AppearanceConfig) -> bool:
+    def is_unchanged(self, frame: Picture, config: AppearanceConfig) -> bool:
         """Whether a frame after a cut shows the face unchanged at its position: only another part was cut."""
         if self.last is None or self.last_appearance is None:
             return False

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import FacePoints, Frame
+from steadyface.arrays import FacePoints
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
 from steadyface.identity import IdentityEncoder
-from steadyface.images import as_rgb
 from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks
 from steadyface.motion import Displacements
+from steadyface.picture import Picture, as_picture
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer, lowered_where_hidden
 from steadyface.tracking.appearance import Observation, observe, points_of
 from steadyface.tracking.config import TrackerConfig
@@ -115,12 +115,13 @@ class Tracker:
         self._detected_seconds = -math.inf
 
     def step(
-        self, frame: np.ndarray, seconds: float | None = None, next_frame: VideoFrame | None = None
+        self, frame: np.ndarray | Picture, seconds: float | None = None, next_frame: VideoFrame | None = None
     ) -> list[TrackedFace]:
         """Track the faces of the next frame.
 
         Args:
-            frame: RGB uint8 (H, W, 3), of any size; it may change. Grey and RGBA are taken too.
+            frame: RGB uint8 (H, W, 3), of any size; it may change. Grey and RGBA are taken too, and so is
+                `VideoFrame.picture`, of which parts cost less than the whole image.
             seconds: time of the frame; None means one frame after the last at `fps`.
             next_frame: the frame after it, if at hand. The network begins with it in a second thread, in the
                 regions that are known before this frame's landmarks.
@@ -133,27 +134,27 @@ class Tracker:
             ConfigError: the frame is not uint8 of such a shape; time does not move forward, or so fast that
                 it must be milliseconds; or the model or the detector gives arrays of another shape.
         """
-        frame = as_rgb(frame)
+        picture = as_picture(frame)
         if next_frame is not None and not isinstance(next_frame, VideoFrame):
             raise ConfigError(f"next_frame must be a VideoFrame, got {type(next_frame).__name__}")
         seconds = self._advance(seconds, by_reader=next_frame is not None)
-        transition = self._cuts.step(frame)
-        self._begin_shot(frame, transition)
-        observations = observe(frame, self._predict(frame, seconds, next_frame), self.config)
+        transition = self._cuts.step(picture)
+        self._begin_shot(picture, transition)
+        observations = observe(picture, self._predict(picture, seconds, next_frame), self.config)
         if transition is Transition.DISSOLVE:
             observations = self._keep_themselves(observations)
         elif transition is Transition.POSSIBLE_CUT:
-            observations = self._keep_identical(frame, observations)
+            observations = self._keep_identical(picture, observations)
         matches = self._match(observations, seconds)
-        matches = self._verify(frame, matches, seconds)
+        matches = self._verify(picture, matches, seconds)
         if self._detection_due(matches, seconds):
-            matches = self._detect(frame, matches, seconds)
-        faces = self._update(frame, matches, seconds)
+            matches = self._detect(picture, matches, seconds)
+        faces = self._update(picture, matches, seconds)
         room = self.config.max_faces - len(faces)
         faces = sorted([*faces, *self._coast(seconds)[:room]], key=lambda face: face.face_id)
-        return faces if self.namer is None else self.namer.step(frame, matches, faces, seconds)
+        return faces if self.namer is None else self.namer.step(picture, matches, faces, seconds)
 
-    def _begin_shot(self, frame: Frame, transition: Transition) -> None:
+    def _begin_shot(self, frame: Picture, transition: Transition) -> None:
         """Forget the tracks that a cut ends, and in each frame of a dissolve those that began in it.
 
         So no point of a dissolve's last frame, which shows the new shot alone, depends on the others. The new
@@ -182,7 +183,7 @@ class Tracker:
             self._restart([track for track, _ in pairs])
         return [observation for _, observation in pairs]
 
-    def _keep_identical(self, frame: Frame, observations: list[Observation]) -> list[Observation]:
+    def _keep_identical(self, frame: Picture, observations: list[Observation]) -> list[Observation]:
         """At a possible cut, forget the tracks in whose regions another face is.
 
         A region without a face tells nothing, nor does a track whose face was never seen whole.
@@ -224,14 +225,14 @@ class Tracker:
         self._lost = [track for track in self._lost if seconds - track.last_seconds <= memory]
         return seconds
 
-    def _predict(self, frame: Frame, seconds: float, next_frame: VideoFrame | None) -> list[Landmarks]:
+    def _predict(self, frame: Picture, seconds: float, next_frame: VideoFrame | None) -> list[Landmarks]:
         """Predict the landmarks of every track, in its predicted region."""
         regions, self._earlier_tracks = self._regions(seconds), self._tracks
         if not self._tracks:
             return []
         after = None
         if next_frame is not None:
-            after = next_frame.image, predicted_regions(self._tracks, next_frame.seconds, self.config)
+            after = next_frame.picture, predicted_regions(self._tracks, next_frame.seconds, self.config)
         return list(self._prefetcher.predict(frame, regions, after))
 
     def _regions(self, seconds: float) -> Regions:
@@ -268,7 +269,7 @@ class Tracker:
             self._lost.append(replace(self._tracks[row], occluder=occluders[int(own[row].argmax())]))
         return [(self._tracks[row], observations[kept[column]]) for row, column in pairs]
 
-    def _verify(self, frame: Frame, matches: list[Match], seconds: float) -> list[Match]:
+    def _verify(self, frame: Picture, matches: list[Match], seconds: float) -> list[Match]:
         """Keep the matches that still show a face, and the same one; the other tracks are lost."""
         due = min(self._tracks, key=lambda track: track.verified_seconds, default=None)
         limits, verified = self.config.verifier, []
@@ -297,7 +298,7 @@ class Tracker:
         interval = min(interval, self.config.retry_seconds) if self._lost else interval
         return just_lost or seconds - self._detected_seconds >= interval
 
-    def _detect(self, frame: Frame, matches: list[Match], seconds: float) -> list[Match]:
+    def _detect(self, frame: Picture, matches: list[Match], seconds: float) -> list[Match]:
         """Add the faces that the detector finds and the landmark network confirms, as lost or new tracks."""
         self._detected_seconds = seconds
         known = [observation for _, observation in matches]
@@ -308,7 +309,7 @@ class Tracker:
         found = observe(frame, landmarks, self.config, known)
         return self._identify(matches, found, seconds) if found else matches
 
-    def _update(self, frame: Frame, matches: list[Match], seconds: float) -> list[TrackedFace]:
+    def _update(self, frame: Picture, matches: list[Match], seconds: float) -> list[TrackedFace]:
         """Update the tracks; recognition only learns from faces that no other one can hide."""
         occluders = {track.occluder for track in self._lost}
         near = near_others(points_of([observation for _, observation in matches]), self.config.occlusion)
@@ -328,7 +329,7 @@ class Tracker:
         return [track.last for track in self._tracks if track.last is not None]
 
     def _measure_motion(
-        self, frame: Frame, track: Track, raw_points: FacePoints
+        self, frame: Picture, track: Track, raw_points: FacePoints
     ) -> tuple[FaceView | None, Displacements | None]:
         """View the face, and compare with the view before, for a stabiliser that takes displacements."""
         if not self.measures_motion:

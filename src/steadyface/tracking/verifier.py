@@ -7,10 +7,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from steadyface.arrays import FacePoints, Frame, Scores
+from steadyface.arrays import FacePoints, Scores
 from steadyface.detector import FaceFinder
 from steadyface.geometry import bounding_box
 from steadyface.landmarker import Landmarks
+from steadyface.picture import Picture
 from steadyface.tracking.appearance import Observation
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.roi import face_region
@@ -33,7 +34,7 @@ class FaceVerifier:
         self.config = config or TrackerConfig()
 
     def verify(
-        self, frame: Frame, track: Track, observation: Observation, seconds: float, due: bool
+        self, frame: Picture, track: Track, observation: Observation, seconds: float, due: bool
     ) -> Track:
         """Update the track's `miss_count`; at `max_misses` the observation is not its face.
 
@@ -42,7 +43,7 @@ class FaceVerifier:
         last check old enough, and in every frame after a miss.
 
         Args:
-            frame: RGB uint8 (H, W, 3).
+            frame: the picture.
             track: before this frame.
             observation: matched to it, image px.
             seconds: time of the frame.
@@ -67,33 +68,32 @@ class FaceVerifier:
             missed |= self.confidence(frame, observation.points) < self.config.confirm
         return replace(track, miss_count=track.miss_count + 1 if missed else 0)
 
-    def confidence(self, frame: Frame, points: FacePoints) -> float:
+    def confidence(self, frame: Picture, points: FacePoints) -> float:
         """Ask the finder for its confidence, in [0, 1], in a face at the points.
 
         Args:
-            frame: RGB uint8 (H, W, 3).
+            frame: the picture.
             points: (68, 2) image px.
         """
         limits = self.config.verifier
         square, side = face_region(points, limits.margin), limits.side * limits.samples
-        crop = cv2.warpAffine(frame, square.to_crop(side).matrix, (side, side))
+        crop = frame.sample(square.to_crop(side).inverse, side)
         small = cv2.resize(crop, (limits.side, limits.side), interpolation=cv2.INTER_AREA)
         return self._finder.confidence(small, bounding_box(square.to_crop(limits.side)(points)))
 
 
-def is_face(frame: Frame, landmarks: Landmarks, min_score: float, min_size: float) -> bool:
+def is_face(frame: Picture, landmarks: Landmarks, min_score: float, min_size: float) -> bool:
     """Whether the network is sure of a face that is large enough and has its centre in the frame.
 
     Args:
-        frame: RGB uint8 (H, W, 3).
+        frame: the picture.
         landmarks: points (68, 2), image px, and scores (68,).
         min_score: least `face_score`.
         min_size: px that both sides of the points' box exceed.
     """
     x0, y0, x1, y1 = bounding_box(landmarks.points)
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    height, width = frame.shape[:2]
-    inside = 0 <= x < width and 0 <= y < height
+    inside = 0 <= x < frame.width and 0 <= y < frame.height
     return bool(inside) and is_certain(landmarks.points, landmarks.scores, min_score, min_size)
 
 

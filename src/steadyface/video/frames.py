@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from steadyface.arrays import Frame
 from steadyface.errors import ConfigError, SteadyfaceError, VideoError
 from steadyface.images import Levels, as_rgb
+from steadyface.picture import Picture, as_picture
 
 SQUARE, CODED = "square", "coded"
 """Kinds of pixels of a frame: as they are shown, or as they are coded."""
@@ -22,21 +22,28 @@ DEFAULT_FPS = 25.0
 """Frame rate of image folders, and of streams that name none."""
 
 
-@dataclass(frozen=True)
 class VideoFrame:
     """One frame as it is shown.
 
     Args:
         index: number in the source, from 0.
         seconds: presentation time since the start of the source; strictly increasing.
-        image: RGB uint8 (H, W, 3), upright: a phone's display rotation is applied.
+        image: RGB uint8 (H, W, 3), upright: a phone's display rotation is applied; or a `Picture` of it.
         file: name of its file, in a folder of images; else empty.
+
+    Attributes:
+        picture: what a `Tracker` takes: the parts that it needs of a decoded frame cost less than the image.
+        others: as the arguments.
     """
 
-    index: int
-    seconds: float
-    image: Frame
-    file: str = ""
+    def __init__(self, index: int, seconds: float, image: Frame | Picture, file: str = "") -> None:
+        self.index, self.seconds, self.file = index, seconds, file
+        self.picture = as_picture(image)
+
+    @property
+    def image(self) -> Frame:
+        """RGB uint8 (H, W, 3), upright, always the same array."""
+        return self.picture.rgb()
 
 
 class Frames:

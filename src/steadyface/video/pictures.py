@@ -99,7 +99,7 @@ class ImageSequence(Frames):
                 self.path, f"none of {counted(len(self._images), 'image')} can be read: {self._lost[0][1]}"
             )
         self.begin = first.seconds if start else 0.0
-        self.height, self.width = first.image.shape[:2]
+        self.width, self.height = first.picture.width, first.picture.height
         self._frames = chain([first], frames)
 
     def _list(self) -> list[Path]:

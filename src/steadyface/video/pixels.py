@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from threading import Lock
 from typing import Any
 
 import av
@@ -14,13 +15,16 @@ from av.video.reformatter import VideoReformatter
 from jaxtyping import Int, UInt8
 
 from steadyface.arrays import Frame
+from steadyface.geometry import Affine
 from steadyface.images import Levels
 from steadyface.video.depth import sixteen_bits
 
 _LARGE = 1920 * 1088  # px
 _SIDE_DATA_KINDS = 64  # FFmpeg's kinds of side data have numbers below this; 8.1 has 33
 _OBLONG = 8  # largest aspect ratio of a pixel; files with others are wrong
-_PQ = 16  # FFmpeg's number of the transfer function of SMPTE ST 2084
+PQ = 16
+"""FFmpeg's number of the transfer function of SMPTE ST 2084."""
+
 _SCREEN_WHITE = 203.0  # cd/m²: of graphics and a white page, ITU-R BT.2408
 _BRIGHTEST = 1000.0  # cd/m²: becomes 255
 
@@ -34,7 +38,7 @@ class RgbConverter:
     """Convert decoded frames to 8-bit RGB of one size; grey is repeated, alpha is dropped.
 
     HDR with the PQ transfer function is tone-mapped to a screen's range; HLG already suits a screen and
-    stays as it is.
+    stays as it is. Calls from several threads wait for each other.
 
     Args:
         width, height: px, of the output; a frame of another size is scaled.
@@ -45,17 +49,19 @@ class RgbConverter:
         self._width, self._height, self._threads = width, height, 2 if is_large(width, height) else 1
         self._levels = levels if levels and levels.stretched else None
         self._reformatter = VideoReformatter()  # kept: to set one up takes longer than to use it
+        self._lock = Lock()
 
     def __call__(self, frame: Any) -> Frame:
         if self._levels is not None:
             image = self._levels(self._convert(frame, sixteen_bits(frame)))
             return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
         image = self._convert(frame, "rgb24")
-        return cv2.LUT(image, _PQ_TO_SCREEN) if frame.color_trc == _PQ else image
+        return cv2.LUT(image, _PQ_TO_SCREEN) if frame.color_trc == PQ else image
 
     def _convert(self, frame: Any, kind: str) -> Any:
         size = self._width, self._height
-        return self._reformatter.reformat(frame, *size, kind, threads=self._threads).to_ndarray()
+        with self._lock:
+            return self._reformatter.reformat(frame, *size, kind, threads=self._threads).to_ndarray()
 
 
 def shown_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
@@ -111,7 +117,9 @@ def _without_unknown_side_data(frame: Any) -> Any:
     return graph.vpull()
 
 
-def upright(image: Frame, matrix: Int[np.ndarray, "2 2"]) -> UInt8[np.ndarray, "shown_height shown_width 3"]:
+def upright(
+    image: UInt8[np.ndarray, "height width *channels"], matrix: Int[np.ndarray, "2 2"]
+) -> UInt8[np.ndarray, "shown_height shown_width *channels"]:
     """Turn (and mirror) an image by a display matrix [[a, b], [c, d]]: x' = a·x + c·y, y' = b·x + d·y.
 
     >>> upright(np.uint8([[[1] * 3, [2] * 3]]), np.array([[0, 1], [-1, 0]]))[..., 0]
@@ -124,6 +132,18 @@ def upright(image: Frame, matrix: Int[np.ndarray, "2 2"]) -> UInt8[np.ndarray, "
     if a < 0 or d < 0:
         image = cv2.flip(image, -1 if a < 0 and d < 0 else int(a < 0))
     return image
+
+
+def turning(matrix: Int[np.ndarray, "2 2"], width: int, height: int) -> Affine:
+    """Map from px of an image of some width and height to px of the image that `upright` makes of it.
+
+    >>> turning(np.array([[0, 1], [-1, 0]]), 2, 1)(np.array([[1.0, 0.0]])) + 0.0
+    array([[0., 1.]])
+    """
+    (a, b), (c, d) = matrix.tolist()
+    linear = np.sign([[0, c], [b, 0]] if abs(b) > abs(a) else [[a, 0], [0, d]]).astype(float)
+    last = np.array([width - 1, height - 1])
+    return Affine(np.column_stack([linear, np.minimum(linear, 0) @ -last]))
 
 
 class Deinterlacer:

@@ -11,8 +11,10 @@ from typing import Any
 
 import av
 
+from steadyface.arrays import Frame
 from steadyface.errors import SteadyfaceError, VideoError
 from steadyface.image_size import MOST_PIXELS, too_many
+from steadyface.picture import Picture
 from steadyface.video.clock import Clock
 from steadyface.video.container import (
     Pipe,
@@ -45,6 +47,7 @@ from steadyface.video.pixels import (
     shown_size,
     upright,
 )
+from steadyface.video.planes import YuvPicture, has_planes
 from steadyface.video.sources import STDIN, camera_number, is_live, is_url, local, source_name
 
 _ROUNDING = 1e-6  # s: tolerance for times in float64
@@ -111,7 +114,7 @@ class VideoReader(Frames):
             if self._pipe is not None and self._pipe.interrupted:
                 raise KeyboardInterrupt
         self.begin = first.seconds if start else 0.0
-        self.height, self.width = first.image.shape[:2]
+        self.width, self.height = first.picture.width, first.picture.height
         self._frames = chain([first], frames)
 
     def stop(self) -> None:
@@ -291,21 +294,25 @@ class VideoReader(Frames):
         yield av.Packet()
 
     def _show(self, frame: Any, number: int, seconds: float) -> VideoFrame:
-        """Convert a decoded frame to upright RGB."""
+        """Number a decoded frame, and note what is wrong with it."""
         if frame.is_corrupt:
             self._damage.partial(number, seconds)
         self._damage.shown(number, seconds)
         if not self._shown:  # asking every frame for its side data would keep it until the garbage collector
             self._prepare(frame)
+        self._shown += 1
+        return VideoFrame(number, seconds, self._picture(frame, number))
+
+    def _picture(self, frame: Any, number: int) -> Picture | Frame:
+        """Leave the planes as they are where they can be read, or else convert the frame to RGB."""
+        if has_planes(frame):
+            return YuvPicture(frame, *self._size, self._turn, self._to_rgb)
         try:
             image = self._to_rgb(frame)
         except (av.error.FFmpegError, ValueError) as error:
             problem = f"pixels of the kind {frame.format.name} cannot be brought to RGB"
             raise VideoError(self.path, problem, number) from error
-        if self._turn is not None:
-            image = upright(image, self._turn)
-        self._shown += 1
-        return VideoFrame(number, seconds, image)
+        return image if self._turn is None else upright(image, self._turn)
 
     def _prepare(self, frame: Any) -> None:
         """Choose the conversion of all frames by the first one."""
@@ -317,6 +324,7 @@ class VideoReader(Frames):
             raise VideoError(self.path, too_many(size[0] * size[1], self._max_pixels))
         if has_sixteen_bits(frame):
             self.levels = find_levels(frame, None if self._live else self._source)
+        self._size = size
         self._to_rgb = RgbConverter(*size, self.levels)
         self._turn = display_matrix(frame)
 
