@@ -15,6 +15,8 @@ FACE = np.dtype(
         ("held", "<u4"),
         ("jitter_raw", "<f4"),
         ("jitter", "<f4"),
+        ("delay", "<f4"),
+        ("person", "<i4"),
         ("points", "<f4", (68, 2)),
         ("raw_points", "<f4", (68, 2)),
         ("scores", "<f4", 68),

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,10 +19,10 @@ from steadyface.live.session import Networks, Session
 class Running:
     """A server in a thread of its own."""
 
-    def __init__(self, networks: Networks) -> None:
+    def __init__(self, networks: Networks, out: Path | None = None) -> None:
         self.socket = live.listen(0)
         self.port = self.socket.getsockname()[1]
-        self.server = live.make_server(networks, self.socket)
+        self.server = live.make_server(networks, self.socket, out=out)
         self.app: Any = self.server.config.app
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]})
         self.thread.start()
@@ -39,7 +40,7 @@ class Running:
         return connect(f"ws://{self.address}/live", **{"compression": None, "max_size": None} | options)
 
     def get(self, path: str, **headers: str) -> Any:
-        return httpx.get(f"http://{self.address}{path}", headers=headers)
+        return httpx.get(f"http://{self.address}{path}", headers=headers, timeout=60.0)
 
     def stop(self) -> None:
         self.server.should_exit = True

@@ -27,11 +27,15 @@ from websockets.sync.client import ClientConnection, connect
 
 from steadyface.cli import main
 from steadyface.errors import ConfigError, DataError
+from steadyface.images import write_image
 from steadyface.live import server as live
 from steadyface.live.conversation import Conversation
+from steadyface.live.messages import greeting
 from steadyface.live.session import Networks, Session
+from steadyface.options import TrackingOptions
 from steadyface.tracking import Tracker
 from steadyface.tracks import Tracks
+from steadyface.video import VideoReader
 
 PAGE = Path(live.__file__).parent / "page"
 
@@ -109,24 +113,32 @@ def test_another_source_begins_anew(tab: ClientConnection) -> None:
 
 def test_a_recording_is_a_table(running: Running, tab: ClientConnection, tmp_path: Path) -> None:
     track(tab, 0)
-    assert ask(tab, type="record", source="webcam")["type"] == "recording"
+    assert ask(tab, type="record", source="a clip: 1.mp4") == {"type": "recording", "kept": None}
     assert "stop the recording" in ask(tab, type="configure", stabilizer="none", decoder="dark")["message"]
     faces = np.concatenate(track(tab, *range(1, 7)))
     saved = ask(tab, type="save")
     assert saved["rows"] == 6
-    reply = running.get(saved["path"])
+    reply = running.get(f"{saved['path']}.csv")
     assert reply.status_code == 200
-    assert "steadyface.csv" in reply.headers["content-disposition"]
+    assert re.fullmatch(r"steadyface-a-clip-1-\d{4}-\d\d-\d\d-\d{6}", saved["label"])
+    assert f'"{saved["label"]}.csv"' in reply.headers["content-disposition"]
     (tmp_path / "live.csv").write_bytes(reply.content)
-    about = running.get(saved["meta"])
-    assert "steadyface.meta.json" in about.headers["content-disposition"]
+    about = running.get(f"{saved['path']}.meta.json")
+    assert f'"{saved["label"]}.meta.json"' in about.headers["content-disposition"]
     (tmp_path / "live.meta.json").write_bytes(about.content)
     tracks = Tracks.load(tmp_path / "live.csv")
     for name in ("points", "raw_points", "scores"):
         np.testing.assert_array_equal(getattr(tracks, name), faces[name])
     assert tracks.frame.tolist() == list(range(6))
-    assert np.allclose(tracks.seconds * scenes.FPS, range(1, 7))
-    assert tracks.meta["source"] == "webcam"
+    assert np.allclose(tracks.seconds * scenes.FPS, range(6))
+    assert tracks.meta["source"] == "a clip: 1.mp4"
+    (tmp_path / "live.json").write_bytes(running.get(f"{saved['path']}.json").content)
+    assert Tracks.load(tmp_path / "live.json") == tracks
+    report = running.get(f"{saved['path']}.report.html")
+    assert saved["label"] in report.text or "a clip: 1.mp4" in report.text
+    assert "sandbox" in report.headers["content-security-policy"]
+    assert "'self'" not in report.headers["content-security-policy"]
+    assert running.get(f"{saved['path']}.npz").status_code == 404
     assert (tracks.meta["frames"], tracks.meta["size"]) == (6, [scenes.WIDTH, scenes.HEIGHT])
     assert ask(tab, type="save")["message"] == "no recording is running"
 
@@ -150,11 +162,103 @@ def test_a_closed_tab_leaves_nothing(running: Running) -> None:
         (session,) = running.sessions
         assert session._folder is not None
         folder = Path(session._folder.name)
-        path = ask(connection, type="save")["path"]
+        path = f"{ask(connection, type='save')['path']}.csv"
         assert running.get(path).status_code == 200
         connection.send(message(1))  # is being tracked when the tab goes
     until(lambda: not running.sessions and not folder.exists())
     assert running.get(path).status_code == 404
+
+
+class TestKeeping:
+    """A recording that runs when its tab is closed becomes a file; all others are the browser's."""
+
+    def session(self, out: Path | None) -> Session:
+        session = Session(Networks(), out=out)
+        session.answer(message(0))
+        return session
+
+    def test_one_that_runs_is_kept(self, tmp_path: Path) -> None:
+        session = self.session(tmp_path / "new" / "out")
+        kept = session.start_recording("webcam")
+        session.answer(message(1))
+        assert session.close() == kept
+        assert kept is not None
+        tracks = Tracks.load(kept)
+        assert (len(tracks), tracks.meta["source"]) == (1, "webcam")
+        assert sorted(path.suffix for path in kept.parent.iterdir()) == [".csv", ".json"]
+
+    def test_one_that_was_saved_or_is_empty_is_not(self, tmp_path: Path) -> None:
+        session = self.session(tmp_path / "out")
+        session.start_recording("webcam")
+        session.answer(message(1))
+        session.stop_recording()
+        assert session.close() is None
+        session.start_recording("webcam")
+        assert session.close() is None
+        assert not (tmp_path / "out").exists()
+
+    def test_without_a_folder_none_is(self) -> None:
+        session = self.session(None)
+        assert session.start_recording("webcam") is None
+        session.answer(message(1))
+        assert session.close() is None
+
+    def test_a_folder_that_cannot_be_made_is_one_line(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "file").touch()
+        session = self.session(tmp_path / "file" / "out")
+        session.start_recording("webcam")
+        session.answer(message(1))
+        live._close(session)
+        (record,) = caplog.records
+        assert "cannot be made" in record.message
+        assert "a recording is lost" in record.message
+        assert not session.recorded
+
+
+def test_the_sample_is_a_clip_with_a_face(running: Running, tmp_path: Path) -> None:
+    reply = running.get("/sample.mp4")
+    assert reply.headers["content-type"] == "video/mp4"
+    (tmp_path / "sample.mp4").write_bytes(reply.content)
+    with VideoReader(tmp_path / "sample.mp4") as reader:
+        frame = next(iter(reader))
+        assert (reader.width, reader.height) == (640, 360)
+    assert len(Tracker().step(frame.image)) == 1
+
+
+def test_people_are_named(tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    write_image(tmp_path / "people" / "eileen.png", scenes.frames(1)[0])
+    session = Session(Networks(TrackingOptions(people=tmp_path / "people")))
+    assert session.people == ["eileen"]
+    _, faces = read_answer(session.answer(message(0)))
+    assert faces["person"].tolist() == [0]
+    session.start_recording("webcam")
+    session.answer(message(1))
+    saved = session.stop_recording()
+    assert Tracks.load(session.recorded[saved.name]).names == {0: "eileen"}
+    session.close()
+
+
+def test_a_stabiliser_of_one_s_own_is_among_the_choices(tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    path.write_text((Path(live.__file__).parents[1] / "weights/stabilizers/one-euro.json").read_text())
+    session = Session(Networks(TrackingOptions(stabilizer=str(path))))
+    assert session.stabilizer == str(path)
+    assert greeting(session.stabilizer, session.decoder)["stabilizers"][-1] == str(path)
+    with pytest.raises(ConfigError, match="no-such"):
+        session.configure("no-such", "dark")
+
+
+@pytest.mark.parametrize("option", [["--stabilizer", "sta-offline"], ["--people", "nowhere"]])
+def test_options_are_refused_before_the_page_is_there(
+    option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        main(["live", "--no-open", "--port", "0", *option])
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
 
 
 def test_there_is_a_limit_to_tabs(running: Running) -> None:
@@ -283,6 +387,7 @@ def test_a_connection_closed_from_here_while_it_is_greeted_leaves_no_traceback()
 def recording_process(place: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """A server with a tab that records; yields its process and the folder of its files."""
     command = [sys.executable, "-m", "steadyface", "live", "--no-open", "--port", "0"]
+    command += ["--out", str(place / "out")]
     environment = {**os.environ, "TMPDIR": str(place)}
     before = set(place.iterdir())
     with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=environment) as process:
@@ -292,6 +397,7 @@ def recording_process(place: Path) -> Iterator[tuple[subprocess.Popen[str], Path
             told(connection)
             assert ask(connection, type="record", source="webcam")["type"] == "recording"
             connection.send(message(0))
+            connection.recv(timeout=30)
             (folder,) = set(place.iterdir()) - before
             assert list(folder.rglob("*.csv"))
             try:
@@ -302,14 +408,17 @@ def recording_process(place: Path) -> Iterator[tuple[subprocess.Popen[str], Path
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_ends_it_while_a_tab_records_and_leaves_nothing(name: str, tmp_path: Path) -> None:
+def test_a_signal_ends_it_while_a_tab_records_and_keeps_the_recording(name: str, tmp_path: Path) -> None:
     with recording_process(tmp_path) as (process, folder):
         for _ in range(2):  # the second while it ends
             process.send_signal(getattr(signal, name))
             time.sleep(0.05)
-        _, errors = process.communicate(timeout=60)
+        said, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
     assert not folder.exists()
+    (kept,) = (tmp_path / "out").glob("steadyface-webcam-*.csv")
+    assert str(kept) in said
+    assert len(Tracks.load(kept)) == 1
 
 
 def test_what_a_killed_server_left_goes_at_the_next_start(tmp_path: Path) -> None:

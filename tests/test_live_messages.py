@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from steadyface.live.messages import (
     read_request,
     write_answer,
 )
+from steadyface.live.steadiness import Steadiness
 from steadyface.stabilizer import KINDS
 from steadyface.tracking import TrackedFace, Tracker
 
@@ -37,14 +39,17 @@ def test_a_frame_arrives_as_it_was_sent() -> None:
     assert np.array_equal(frame.image, decoded(3))
 
 
+STEADINESS = [Steadiness(0.5, 0.25, 0.125), Steadiness(1.0, float("nan"), float("nan"))]
+
+
 def test_an_answer_arrives_as_it_was_sent() -> None:
-    faces = [face(0, 1), face(5, 2)]
-    header, read = read_answer(
-        write_answer(Answer(7, faces, [(0.5, 0.25), (1.0, float("nan"))], 3, 12.5, 40))
-    )
+    faces = [replace(face(0, 1), name="boris"), replace(face(5, 2), name="unknown")]
+    header, read = read_answer(write_answer(Answer(7, faces, STEADINESS, 3, 12.5, 40, ["anna", "boris"])))
     assert header == {"sequence": 7, "dropped": 3, "faces": 2, "milliseconds": 12.5, "recorded": 40}
     assert read["face"].tolist() == [0, 5]
     assert read["held"].tolist() == [0, 0]
+    assert read["person"].tolist() == [1, -1]
+    assert np.array_equal(read["delay"], np.array([0.125, np.nan], np.float32), equal_nan=True)
     assert np.array_equal(read["jitter"], np.array([0.25, np.nan], np.float32), equal_nan=True)
     for sent, got in zip(faces, read, strict=True):
         for name in ("points", "raw_points", "scores"):

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,11 @@ def launch(running: Running) -> Iterator[Launch]:
             browser.close()
 
 
+@cache
+def landmarker() -> Landmarker:
+    return Landmarker(threads=1)
+
+
 def open_page(browser: Any, running: Running) -> Any:
     page = browser.new_page(viewport={"width": 1000, "height": 800})
     page.problems = []
@@ -106,7 +112,7 @@ def record(page: Any, path: Path, rows: int = 12) -> Tracks:
         page.click("#record")
     download.value.save_as(path)
     with page.expect_download() as download:
-        page.click("#message a")
+        page.click("#message a[href$='.meta.json']")
     download.value.save_as(path.with_suffix(".meta.json"))
     return Tracks.load(path)
 
@@ -148,6 +154,7 @@ def test_raw_and_stabilised_points_are_drawn_as_chosen(filming: Any) -> None:
 
 
 def test_stabiliser_and_decoder_take_effect(filming: Any, tmp_path: Path) -> None:
+    filming.click("#advanced")
     filming.select_option("#stabilizer", "none")
     filming.select_option("#decoder", "argmax")
     tracks = record(filming, tmp_path / "live.csv")
@@ -155,6 +162,92 @@ def test_stabiliser_and_decoder_take_effect(filming: Any, tmp_path: Path) -> Non
     assert np.array_equal(tracks.points, tracks.raw_points)
     filming.select_option("#stabilizer", "sta")
     filming.select_option("#decoder", "dark")
+    filming.click("#advanced")
+
+
+def test_a_click_chooses_the_nearest_point_which_has_a_name(filming: Any) -> None:
+    filming.check("input[value=steady]", force=True)
+    until(lambda: drawn(filming, STEADY))
+    (face,) = Tracker(landmarker(), stabilizer="none").step(FRAMES[0])
+    picture = filming.locator("#overlay").bounding_box()
+    scale = picture["width"] / FRAMES[0].shape[1]
+    mirrored = filming.is_checked("#mirror")
+    for landmark, name in ((8, "chin"), (36, "outer corner of the right eye"), (30, "tip of the nose")):
+        x, y = face.points[landmark]
+        across = FRAMES[0].shape[1] - 1 - x if mirrored else x
+        filming.mouse.click(picture["x"] + (across + 0.5) * scale, picture["y"] + (y + 0.5) * scale)
+        assert filming.input_value("#landmark") == str(landmark)
+        assert filming.text_content("#landmark option:checked") == name
+    filming.select_option("#axis", "0")
+    until(lambda: "px" in filming.text_content("#scale"))
+
+
+def test_both_are_shown_magnified_beside_each_other(filming: Any) -> None:
+    """In the lower corners: raw points at the left alone, stabilised ones at the right alone."""
+    filming.check("input[value=both]", force=True)
+    counts = """([raw, steady]) => {
+      const canvas = document.getElementById("overlay"), side = Math.round(0.2 * canvas.width);
+      const count = (x, colour) => {
+        const { data } = canvas.getContext("2d").getImageData(x, canvas.height - side, side, side);
+        let found = 0;
+        for (let i = 0; i < data.length; i += 4)
+          found += colour.every((value, channel) => Math.abs(data[i + channel] - value) <= 3);
+        return found > 20;
+      };
+      return [0, canvas.width - side].map((x) => [count(x, raw), count(x, steady)]);
+    }"""
+    until(lambda: filming.evaluate(counts, [RAW, STEADY]) == [[True, False], [False, True]])
+    filming.check("input[value=steady]", force=True)
+
+
+def test_the_sample_plays(launch: Launch) -> None:
+    page = launch()
+    page.click("#sample")
+    page.wait_for_selector("body[data-state=running]", timeout=60_000)
+    until(lambda: figure(page, "#rate"))
+    until(lambda: drawn(page, STEADY))
+    until(lambda: re.fullmatch(r"[\d.]+ ms", page.text_content("#computing")))
+    assert page.problems == []
+    page.close()
+
+
+def test_a_recording_has_a_name_with_its_time_and_a_report(filming: Any) -> None:
+    filming.click("#record")
+    until(lambda: figure(filming, "#record") >= 5)
+    with filming.expect_download() as download:
+        filming.click("#record")
+    name = r"steadyface-webcam-\d{4}-\d\d-\d\d-\d{6}"
+    assert re.fullmatch(rf"{name}\.csv", download.value.suggested_filename)
+    with filming.expect_download() as download:
+        filming.click("#message a[href$='.json']:not([href*=meta])")
+    assert re.fullmatch(rf"{name}\.json", download.value.suggested_filename)
+    with filming.context.expect_page() as opened:
+        filming.click("#message a[href$='.report.html']")
+    report = opened.value
+    report.wait_for_selector(".person .chart")
+    box = report.locator(".chart .field").first.bounding_box()
+    report.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    report.wait_for_selector(".cursor:visible")  # its script runs
+    report.close()
+
+
+def test_when_the_server_has_gone_the_picture_is_dimmed_and_the_recording_kept(
+    camera: Any, tmp_path: Path
+) -> None:
+    server = Running(Networks(), out=tmp_path)
+    page = open_page(camera.context.browser, server)
+    page.click("#sample")
+    until(lambda: figure(page, "#rate"))
+    page.click("#record")
+    until(lambda: figure(page, "#record") >= 3)
+    server.stop()
+    page.wait_for_selector("body[data-lost]")
+    (kept,) = tmp_path.glob("*.csv")
+    page.wait_for_function("document.querySelector('#message').textContent.includes('is kept')")
+    assert str(kept) in page.text_content("#message")
+    assert "brightness" in page.evaluate("getComputedStyle(document.getElementById('overlay')).filter")
+    assert len(Tracks.load(kept)) >= 3
+    page.close()
 
 
 def test_a_second_tab_and_its_end(filming: Any, running: Running, tmp_path: Path) -> None:
@@ -169,7 +262,7 @@ def test_a_second_tab_and_its_end(filming: Any, running: Running, tmp_path: Path
 
 def test_the_keyboard_is_enough(camera: Any, running: Running) -> None:
     page = open_page(camera.context.browser, running)
-    wanted = ["camera", "choose", "steady", "stabilizer", "decoder", "mirror", "landmark"]
+    wanted = ["camera", "choose", "sample", "steady", "stabilizer", "mirror", "advanced", "landmark", "axis"]
     reached = []
     for _ in wanted:
         page.keyboard.press("Tab")

@@ -36,7 +36,9 @@ def test_it_is_the_table_that_tracks_would_save(count: int, tmp_path: Path) -> N
         add_rows(builder, VideoFrame(index, index / 30, IMAGE), faces_of(index))
     recording.finish()
     path = recording.path
-    expected = builder.finish({**META, "frames": count, **({"size": [64, 48]} if count else {})})
+    expected = builder.finish(
+        {**META, "frames": count, **({"size": [64, 48], "start_seconds": 0.0} if count else {})}
+    )
     saved = expected.save(tmp_path / "saved.csv")
     assert path.read_bytes() == saved.read_bytes()
     loaded = Tracks.load(path)
@@ -44,6 +46,17 @@ def test_it_is_the_table_that_tracks_would_save(count: int, tmp_path: Path) -> N
     assert recording.rows == len(loaded)
     for name in COLUMNS:
         np.testing.assert_array_equal(getattr(loaded, name), getattr(expected, name))
+
+
+def test_its_time_begins_at_0(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "live.csv", dict(META))
+    for index in range(40):
+        recording.add(IMAGE, 100.5 + index / 30, faces_of(index))
+    recording.finish()
+    tracks = Tracks.load(recording.path)
+    np.testing.assert_allclose(tracks.seconds, tracks.frame / 30, atol=1e-9)
+    assert tracks.meta["start_seconds"] == 100.5
+    assert tracks.to_pandas()["media_seconds"].iloc[-1] == pytest.approx(100.5 + 39 / 30)
 
 
 def test_rows_go_to_the_disk_while_it_runs(tmp_path: Path) -> None:

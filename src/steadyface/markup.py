@@ -31,6 +31,35 @@ NAMES: tuple[str, ...] = tuple(f"{group}_{i}" for group, points in GROUPS.items(
 
 EYES = ("right_eye", "left_eye")
 
+
+def _labels() -> tuple[str, ...]:
+    jaw = [f"jaw, right {i}" for i in range(1, 8)], [f"jaw, left {i}" for i in range(7, 0, -1)]
+    brow = ["outer end of the {} brow", "{} brow 2", "{} brow 3", "{} brow 4", "inner end of the {} brow"]
+    eye = ["outer corner of the {} eye", "upper lid, {} eye, outer", "upper lid, {} eye, inner"]
+    eye += ["inner corner of the {} eye", "lower lid, {} eye, inner", "lower lid, {} eye, outer"]
+    order = [3, 2, 1, 0, 5, 4]  # of the left eye, which begins at its inner corner
+    upper = ["upper lip, right 2", "upper lip, right 1", "middle of the upper lip"]
+    upper += ["upper lip, left 1", "upper lip, left 2"]
+    lower = ["lower lip, left 2", "lower lip, left 1", "middle of the lower lip"]
+    lower += ["lower lip, right 1", "lower lip, right 2"]
+    return (
+        *("right end of the jaw", *jaw[0], "chin", *jaw[1], "left end of the jaw"),
+        *(name.format("right") for name in brow),
+        *(name.format("left") for name in reversed(brow)),
+        *("root of the nose", "bridge of the nose 1", "bridge of the nose 2", "tip of the nose"),
+        *("right nostril, outer", "right nostril", "base of the nose", "left nostril", "left nostril, outer"),
+        *(name.format("right") for name in eye),
+        *(eye[i].format("left") for i in order),
+        *("right corner of the mouth", *upper, "left corner of the mouth", *lower),
+        *("right corner, inside", "upper lip, inside right", "middle of the upper lip, inside"),
+        *("upper lip, inside left", "left corner, inside", "lower lip, inside left"),
+        *("middle of the lower lip, inside", "lower lip, inside right"),
+    )
+
+
+LABELS = _labels()
+"""One description per point, for people; right and left are the subject's own."""
+
 EARS = [0, 16]
 """The jaw's ends, beside the ears."""
 

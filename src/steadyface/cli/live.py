@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import webbrowser
+from pathlib import Path
 
 
 def live(
     *,
+    out: Path = Path("steadyface-out"),
     port: int = 8068,
     open: bool = True,
     max_faces: int = 4,
+    stabilizer: str = "sta",
+    detector: Path | None = None,
+    people: Path | None = None,
     device: str = "auto",
     weights: str = "compact",
 ) -> int:
@@ -19,27 +24,45 @@ def live(
 
     Parameters
     ----------
+    out
+        Folder for a recording that is still running when its page or the server ends; all others are saved by
+        the browser.
     port
         Port of 127.0.0.1; 0 takes a free one.
     open
         Open the page in the browser.
     max_faces
         Most faces at a time, largest first.
+    stabilizer
+        The stabiliser that the page begins with: the name of one that needs no later frame, or a .json file.
+    detector
+        An .onnx file that finds the faces, as of `steadyface track`. Left out: the bundled finder.
+    people
+        Folder of photographs by which faces get names: PEOPLE/NAME.jpg, or PEOPLE/NAME/ with several.
     device
         auto, cpu or cuda.
     weights
         Name of a bundled landmark network, or an exported .onnx file.
     """
     from steadyface.live import server
-    from steadyface.live.session import Networks
+    from steadyface.live.session import Networks, Session
     from steadyface.pipeline import TrackingOptions
 
-    options = TrackingOptions(max_faces=max_faces, device=device, weights=weights)
+    options = TrackingOptions(
+        stabilizer=stabilizer,
+        max_faces=max_faces,
+        detector=detector,
+        people=people,
+        device=device,
+        weights=weights,
+    )
+    networks = Networks(options)
+    Session(networks).close()  # refuses options before the page is there
 
     def started(address: str) -> None:
         print(f"{address}  (Ctrl-C ends it)", flush=True)
         if open:
             webbrowser.open(address)
 
-    server.serve(Networks(options), port, started)
+    server.serve(networks, port, started, out)
     return 0

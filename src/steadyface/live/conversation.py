@@ -36,7 +36,7 @@ class Conversation:
     async def run(self) -> None:
         """Answer the tab until it is closed or the connection breaks."""
         try:
-            await self._send(greeting(self._session.stabilizer, self._session.decoder))
+            await self._send(greeting(self._session.stabilizer, self._session.decoder, self._session.people))
             async with asyncio.TaskGroup() as tasks:
                 answering = tasks.create_task(self._answer_frames())
                 await self._listen()
@@ -72,15 +72,14 @@ class Conversation:
                 self._session.restart()
                 return {"type": "restarted"}
             case {"type": "record", "source": str(source)}:
-                self._session.start_recording(source)
-                return {"type": "recording"}
+                kept = self._session.start_recording(source)
+                return {"type": "recording", "kept": None if kept is None else str(kept)}
             case {"type": "save"}:
                 saved = self._session.stop_recording()
-                path, meta = (f"/recordings/{saved.name}.{suffix}" for suffix in ("csv", "meta.json"))
                 return {
                     "type": "saved",
-                    "path": path,
-                    "meta": meta,
+                    "path": f"/recordings/{saved.name}",
+                    "label": saved.label,
                     "rows": saved.rows,
                     "problem": saved.problem,
                 }

@@ -4,8 +4,8 @@ All numbers are little-endian.
 
 frame    sequence number u32, seconds f64, width u16, height u16; a JPEG of that size
 answer   sequence number u32, frames dropped so far u32, faces u32, milliseconds f32, rows recorded u32; faces
-face     identity u32, held u32, jitter raw f32, jitter stabilised f32; f32 points (68, 2), raw points
-         (68, 2), scores (68)
+face     identity u32, held u32, jitter raw f32, jitter stabilised f32, filter delay f32, person i32;
+         f32 points (68, 2), raw points (68, 2), scores (68)
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from steadyface import markup
 from steadyface.arrays import Frame
 from steadyface.errors import ConfigError
 from steadyface.heatmap import METHODS
+from steadyface.live.steadiness import Steadiness
 from steadyface.stabilizer.choice import STABILIZERS, choose_stabilizer
 from steadyface.tracking import TrackedFace
 
@@ -36,7 +37,7 @@ MOST_BYTES = 4 << 20
 CAUSAL_STABILIZERS = tuple(name for name in STABILIZERS if choose_stabilizer(name).offline is None)
 """Stabilisers that use no future frame."""
 
-_FRAME, _ANSWER, _FACE = struct.Struct("<IdHH"), struct.Struct("<IIIfI"), struct.Struct("<IIff")
+_FRAME, _ANSWER, _FACE = struct.Struct("<IdHH"), struct.Struct("<IIIfI"), struct.Struct("<IIfffi")
 _LATEST = 1e9  # s; a clock that starts with the page stays far below
 _DECODE = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # else EXIF may turn it
 _MOST_SEGMENTS, _MOST_SCANS = 200, 32
@@ -70,7 +71,8 @@ class Answer:
     Args:
         sequence: number of the frame.
         faces: in px of the frame.
-        jitter: of each face, raw and stabilised, as `steadiness.LastSecond` computes it.
+        steadiness: of each face, as `steadiness.LastSecond` computes it.
+        people: names of known people, by whose places faces are named.
         dropped: number of frames of this session that were not tracked.
         milliseconds: time of decoding and tracking.
         recorded: rows of the recording so far.
@@ -78,10 +80,11 @@ class Answer:
 
     sequence: int
     faces: Sequence[TrackedFace]
-    jitter: Sequence[tuple[float, float]]
+    steadiness: Sequence[Steadiness]
     dropped: int
     milliseconds: float
     recorded: int
+    people: Sequence[str] = ()
 
 
 def read_frame(data: bytes) -> FrameMessage:
@@ -143,8 +146,10 @@ def write_answer(answer: Answer) -> bytes:
     parts = [
         _ANSWER.pack(answer.sequence, answer.dropped, len(answer.faces), answer.milliseconds, answer.recorded)
     ]
-    for face, (raw, stabilised) in zip(answer.faces, answer.jitter, strict=True):
-        parts.append(_FACE.pack(face.face_id, face.held, raw, stabilised))
+    places = {name: place for place, name in enumerate(answer.people)}
+    for face, (raw, stabilised, delay) in zip(answer.faces, answer.steadiness, strict=True):
+        person = places.get(face.name or "", -1)
+        parts.append(_FACE.pack(face.face_id, face.held, raw, stabilised, delay, person))
         parts += [
             np.asarray(values, "<f4").tobytes() for values in (face.points, face.raw_points, face.scores)
         ]
@@ -168,13 +173,14 @@ def read_request(text: str) -> dict[str, Any]:
     return request
 
 
-def greeting(stabilizer: str, decoder: str) -> dict[str, Any]:
-    """First message to the page: landmarks, and the options to choose from."""
+def greeting(stabilizer: str, decoder: str, people: Sequence[str] = ()) -> dict[str, Any]:
+    """First message to the page: landmarks, options to choose from, and known people."""
     return {
         "type": "ready",
         "edges": markup.EDGES.tolist(),
-        "names": list(markup.NAMES),
-        "stabilizers": list(CAUSAL_STABILIZERS),
+        "names": list(markup.LABELS),
+        "people": list(people),
+        "stabilizers": list(dict.fromkeys([*CAUSAL_STABILIZERS, stabilizer])),
         "decoders": list(METHODS),
         "stabilizer": stabilizer,
         "decoder": decoder,

@@ -12,6 +12,7 @@ from steadyface.arrays import Frame
 from steadyface.errors import DataError
 from steadyface.files import writing
 from steadyface.tracking import TrackedFace
+from steadyface.tracking.people import Namer
 from steadyface.tracking.rows import add_rows
 from steadyface.tracks import Meta, TracksBuilder
 from steadyface.tracks.formats.tabular import meta_path
@@ -25,14 +26,16 @@ class Recording:
 
     Args:
         path: a `.csv` file; its folder also holds its meta and the block that is being written.
-        meta: of the tracks; frame size and number of frames are added.
+        meta: of the tracks; `size` and number of the `frames` are added, and `start_seconds`, the time of the
+            first one, from which the table's times count.
+        namer: of the tracker, if it names faces.
 
     Raises:
         DataError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, meta: Meta) -> None:
-        self.path, self.meta = path, meta
+    def __init__(self, path: Path, meta: Meta, namer: Namer | None = None) -> None:
+        self.path, self.meta, self._namer = path, meta, namer
         self.rows = self.frames = 0
         self._builder = TracksBuilder()
         self._write_block()
@@ -44,7 +47,8 @@ class Recording:
             DataError: the file cannot be written; the rows before are kept.
         """
         self.meta.setdefault("size", [image.shape[1], image.shape[0]])
-        add_rows(self._builder, VideoFrame(self.frames, seconds, image), list(faces))
+        began = self.meta.setdefault("start_seconds", seconds)
+        add_rows(self._builder, VideoFrame(self.frames, seconds - began, image), list(faces), self._namer)
         self.frames += 1
         self.rows += len(faces)
         if self._builder.frame_count >= _BLOCK:

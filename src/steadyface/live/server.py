@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -22,12 +23,14 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from steadyface.errors import ConfigError
+from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.interrupts import handled_by
 from steadyface.live.conversation import Conversation
 from steadyface.live.guard import LocalOnly
 from steadyface.live.messages import MOST_BYTES
+from steadyface.live.sample import write_sample
 from steadyface.live.session import Networks, Session
+from steadyface.report import PAGE
 from steadyface.scratch import scratch_folder
 from steadyface.tracks.formats.tabular import meta_path
 
@@ -35,10 +38,16 @@ HOST = "127.0.0.1"
 MOST_SESSIONS = 4
 
 _TRY_LATER = 1013  # WebSocket's code for a server that is full
+_REPORTS = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'; "
+    "sandbox allow-scripts allow-downloads"
+)
+"""Content security policy of a report: a page of its own, which reaches nothing of this server."""
+
 _PAGE = Path(str(files("steadyface"))) / "live" / "page"
 
 
-def make_app(networks: Networks, port: int, place: Path | None = None) -> Starlette:
+def make_app(networks: Networks, port: int, place: Path | None = None, out: Path | None = None) -> Starlette:
     """Make the ASGI application.
 
     One thread runs the networks of all sessions: a network already uses several cores, and a session must not
@@ -48,13 +57,16 @@ def make_app(networks: Networks, port: int, place: Path | None = None) -> Starle
         networks: shared by all tabs.
         port: on which the server listens.
         place: folder for recordings; None means the system's temporary folder.
+        out: folder for a recording whose tab closes while it runs; None drops it.
     """
     worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="steadyface-live")
     sessions: set[Session] = set()
+    samples = contextlib.ExitStack()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette):  # type: ignore[no-untyped-def]
-        yield
+        with samples:
+            yield
         worker.shutdown(cancel_futures=True)
 
     opening = asyncio.Semaphore(MOST_SESSIONS)
@@ -66,29 +78,46 @@ def make_app(networks: Networks, port: int, place: Path | None = None) -> Starle
             return
         async with opening:
             loop = asyncio.get_running_loop()
-            session = await loop.run_in_executor(worker, Session, networks, place)
+            session = await loop.run_in_executor(worker, Session, networks, place, out)
             sessions.add(session)
             try:
                 await Conversation(socket, session, worker).run()
             finally:
                 sessions.discard(session)
-                await asyncio.shield(loop.run_in_executor(worker, session.close))
+                await asyncio.shield(loop.run_in_executor(worker, _close, session))
 
     async def elsewhere(socket: WebSocket) -> None:
         await socket.close()
 
     async def recording(request: Request) -> FileResponse:
-        return FileResponse(recorded(request), media_type="text/csv", filename="steadyface.csv")
+        name, dot, kind = request.path_params["file"].partition(".")
+        session, ending = recorded(name), dot + kind
+        path, label = session.recorded[name], session.labels[name]
+        if ending == ".meta.json":
+            path = meta_path(path)
+        elif ending in (".json", PAGE):
+            path = await in_worker(session.converted, name, ending)
+        elif ending != ".csv":
+            raise HTTPException(404, "recordings are had as .csv, .json and .report.html")
+        if ending == PAGE:
+            return FileResponse(path, headers={"Content-Security-Policy": _REPORTS})
+        return FileResponse(path, filename=f"{label}{ending}")
 
-    async def meta(request: Request) -> FileResponse:
-        return FileResponse(meta_path(recorded(request)), filename="steadyface.meta.json")
-
-    def recorded(request: Request) -> Path:
-        name = request.path_params["name"]
+    def recorded(name: str) -> Session:
         for session in sessions:
             if name in session.recorded:
-                return session.recorded[name]
+                return session
         raise HTTPException(404, "no such recording: it is deleted when its tab is closed")
+
+    async def sample(_: Request) -> FileResponse:
+        folder = place or samples.enter_context(scratch_folder("steadyface-live-"))
+        return FileResponse(await in_worker(write_sample, folder / "sample.mp4"))
+
+    async def in_worker(call: Callable[..., Path], *arguments: Any) -> Path:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(worker, call, *arguments)
+        except SteadyfaceError as error:
+            raise HTTPException(500, str(error)) from error
 
     app = Starlette(
         lifespan=lifespan,
@@ -96,13 +125,24 @@ def make_app(networks: Networks, port: int, place: Path | None = None) -> Starle
         routes=[
             WebSocketRoute("/live", live),
             WebSocketRoute("/{_:path}", elsewhere),
-            Route("/recordings/{name}.csv", recording),
-            Route("/recordings/{name}.meta.json", meta),
+            Route("/recordings/{file}", recording),
+            Route("/sample.mp4", sample),
             Mount("/", StaticFiles(directory=_PAGE, html=True)),
         ],
     )
     app.state.sessions = sessions
     return app
+
+
+def _close(session: Session) -> None:
+    """Close a session; say where a recording that was running is kept."""
+    try:
+        kept = session.close()
+    except SteadyfaceError as error:
+        logging.getLogger(__name__).warning("%s: a recording is lost", error)
+        return
+    if kept is not None:
+        print(f"{kept}  (its page was closed while it recorded)", flush=True)
 
 
 class _Server(uvicorn.Server):
@@ -113,32 +153,35 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve(networks: Networks, port: int, started: Callable[[str], None]) -> None:
+def serve(networks: Networks, port: int, started: Callable[[str], None], out: Path | None = None) -> None:
     """Serve the page until Ctrl-C, SIGTERM or SIGHUP; more of them change nothing.
 
     Recordings lie in a temporary folder, which is removed at the end. What a killed server left is removed
-    first.
+    first. One that runs when its page or the server ends is kept.
 
     Args:
         networks: shared by all tabs.
         port: of 127.0.0.1; 0 takes a free one.
         started: called with the page's address once the server listens.
+        out: folder for recordings that are kept; None keeps none.
 
     Raises:
         ConfigError: the port is taken or cannot be used.
         DataError: there is no temporary folder.
     """
     with listen(port) as listening, scratch_folder("steadyface-live-") as place:
-        server = make_server(networks, listening, place)
+        server = make_server(networks, listening, place, out)
         with handled_by(lambda *_: setattr(server, "should_exit", True)):
             started(f"http://{HOST}:{listening.getsockname()[1]}")
             server.run(sockets=[listening])
 
 
-def make_server(networks: Networks, listening: socket.socket, place: Path | None = None) -> uvicorn.Server:
-    """Make a server for a listening socket; uvicorn logs warnings only. `place` is as for `make_app`."""
+def make_server(
+    networks: Networks, listening: socket.socket, place: Path | None = None, out: Path | None = None
+) -> uvicorn.Server:
+    """Make a server for a listening socket; uvicorn logs warnings only. The folders are as for `make_app`."""
     config = uvicorn.Config(
-        make_app(networks, listening.getsockname()[1], place),
+        make_app(networks, listening.getsockname()[1], place, out),
         ws="websockets-sansio",
         ws_max_size=MOST_BYTES,
         ws_per_message_deflate=False,

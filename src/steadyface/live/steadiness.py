@@ -1,21 +1,37 @@
-"""Jitter of each face over the last second."""
+"""Jitter and filter delay of each face over the last second."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from steadyface.metrics import jitter
+from steadyface.metrics import jitter, lag
 from steadyface.tracking import TrackedFace
 
 _SECOND = 1.0
 _MOST_FRAMES = 120  # limit if the page's clock hardly moves
 
 
+class Steadiness(NamedTuple):
+    """Jitter of raw and stabilised points, % of the inter-ocular distance, and filter delay, frames.
+
+    NaN where unknown.
+    """
+
+    jitter_raw: float
+    jitter: float
+    delay: float
+
+
+_UNKNOWN = Steadiness(math.nan, math.nan, math.nan)
+
+
 class LastSecond:
-    """`metrics.jitter` of each face over the last second of successive frames.
+    """`metrics.jitter` and `metrics.lag` of each face over the last second of successive frames.
 
     A face that was missing or held starts again.
     """
@@ -23,12 +39,11 @@ class LastSecond:
     def __init__(self) -> None:
         self._seen: dict[int, deque[tuple[float, np.ndarray]]] = {}
 
-    def add(self, faces: Sequence[TrackedFace], seconds: float) -> list[tuple[float, float]]:
+    def add(self, faces: Sequence[TrackedFace], seconds: float) -> list[Steadiness]:
         """Add the faces of the next frame.
 
         Returns:
-            Jitter of raw and of stabilised points for each face, % of the inter-ocular distance; NaN before
-            the third frame.
+            Steadiness of each face: jitter from the third frame on, delay from the sixth on while it moves.
         """
         visible = [face for face in faces if not face.held]
         before = self._seen
@@ -38,11 +53,11 @@ class LastSecond:
             run.append((seconds, np.stack([face.raw_points, face.points])))
             while run[0][0] < seconds - _SECOND:
                 run.popleft()
-        return [self._jitter(face.face_id) for face in faces]
+        return [self._steadiness(face.face_id) for face in faces]
 
-    def _jitter(self, face: int) -> tuple[float, float]:
+    def _steadiness(self, face: int) -> Steadiness:
         run = self._seen.get(face, ())
         if len(run) < 3:
-            return float("nan"), float("nan")
+            return _UNKNOWN
         both = np.stack([points for _, points in run], axis=1).astype(float)
-        return jitter(both[0]), jitter(both[1])
+        return Steadiness(jitter(both[0]), jitter(both[1]), lag(both[1], both[0]))

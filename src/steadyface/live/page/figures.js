@@ -5,7 +5,7 @@ const DELAYS = 5000; // ms over which quantiles of the delay are taken
 const byId = (id) => document.getElementById(id);
 
 export class Figures {
-  #answers = []; // { drawn, delay }
+  #answers = []; // { drawn, delay, milliseconds, filterDelay }
   #jitter = { raw: NaN, steady: NaN };
   #dropped = 0;
 
@@ -13,10 +13,10 @@ export class Figures {
     setInterval(() => this.#write(), REFRESH);
   }
 
-  add({ drawn, delay, faces, dropped }) {
-    this.#answers.push({ drawn, delay });
-    while (this.#answers[0].drawn < drawn - DELAYS) this.#answers.shift();
+  add({ drawn, delay, milliseconds, faces, dropped }) {
     const face = faces.find((each) => !each.held);
+    this.#answers.push({ drawn, delay, milliseconds, filterDelay: face?.filterDelay ?? NaN });
+    while (this.#answers[0].drawn < drawn - DELAYS) this.#answers.shift();
     this.#jitter = { raw: face?.jitterRaw ?? NaN, steady: face?.jitter ?? NaN };
     this.#dropped = dropped;
   }
@@ -28,9 +28,12 @@ export class Figures {
 
   #read() {
     const now = performance.now();
-    const delays = this.#answers.filter(({ drawn }) => drawn > now - DELAYS).map(({ delay }) => delay);
-    delays.sort((a, b) => a - b);
+    const late = this.#answers.filter(({ drawn }) => drawn > now - DELAYS);
+    const sorted = (name) => late.map((each) => each[name]).filter(Number.isFinite).sort((a, b) => a - b);
+    const delays = sorted("delay");
     return {
+      computing: quantile(sorted("milliseconds"), 0.5),
+      filter: quantile(sorted("filterDelay"), 0.5),
       rate: this.#answers.filter(({ drawn }) => drawn > now - 1000).length,
       delay: quantile(delays, 0.5),
       delay95: quantile(delays, 0.95),
@@ -40,12 +43,14 @@ export class Figures {
   }
 
   #write() {
-    const { rate, delay, delay95, dropped, raw, steady } = this.#read();
+    const { rate, delay, delay95, computing, filter, dropped, raw, steady } = this.#read();
     const running = this.#answers.length > 0;
     put("rate", running ? String(rate) : null);
     put("dropped", running ? String(dropped) : null);
     put("delay", round(delay, 0), "ms");
     put("delay95", round(delay95, 0), "ms");
+    put("computing", round(computing, 1), "ms");
+    put("filter-delay", round(filter, 2), "frames");
     put("jitter-raw", round(raw, 2), "%");
     put("jitter", round(steady, 2), "%");
   }
@@ -56,7 +61,7 @@ function quantile(sorted, ratio) {
 }
 
 function round(value, digits) {
-  return Number.isFinite(value) ? value.toFixed(digits) : null;
+  return Number.isFinite(value) ? value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1") : null;
 }
 
 function put(id, text, unit = "") {

@@ -2,7 +2,7 @@
 
 const FRAME_HEADER = 16;
 const ANSWER_HEADER = 20;
-const FACE_HEADER = 16;
+const FACE_HEADER = 24;
 const LANDMARKS = 68;
 const FACE_BYTES = FACE_HEADER + 4 * LANDMARKS * 5;
 const FULL = 1013; // close code: too many tabs
@@ -80,6 +80,8 @@ function readFace(view, start) {
     held: view.getUint32(start + 4, true) !== 0,
     jitterRaw: view.getFloat32(start + 8, true),
     jitter: view.getFloat32(start + 12, true),
+    filterDelay: view.getFloat32(start + 16, true),
+    person: view.getInt32(start + 20, true),
     points: floats(0, 2 * LANDMARKS),
     rawPoints: floats(2 * LANDMARKS, 2 * LANDMARKS),
     scores: floats(4 * LANDMARKS, LANDMARKS),

@@ -4,6 +4,7 @@ import { Figures } from "./figures.js";
 import { Link } from "./link.js";
 import { Overlay } from "./overlay.js";
 import { Pipeline } from "./pipeline.js";
+import { Recorder } from "./recorder.js";
 import { Source } from "./source.js";
 import { Trace } from "./trace.js";
 
@@ -15,10 +16,12 @@ const pipeline = new Pipeline(link);
 const overlay = new Overlay(byId("overlay"));
 export const figures = new Figures();
 const trace = new Trace(byId("trace"), byId("scale"));
+const recorder = new Recorder(link);
 
 const PATIENCE = 700; // ms without a face before the page says so
 const NOTICES = {
-  idle: ["Choose a source", "Use the webcam or open a video. You can also drop a file here."],
+  idle: ["Choose a source", "Use the webcam, open a video or play the sample. You can also drop a file here."],
+  fetching: ["Making the sample", "A portrait before a moving camera, rendered once."],
   asking: ["Allow the camera", "The browser asks for your permission."],
   denied: ["Camera not allowed", "Allow it next to the address of this page and try again, or open a video."],
   missing: ["No camera found", "Connect one and try again, or open a video."],
@@ -30,13 +33,12 @@ const NOTICES = {
 };
 
 let connected = false;
-let recording = false;
-let saving = false;
 let resumes = false;
 let lastSeconds = -Infinity;
 let lastPresented = null;
 let missed = 0;
 let faceSeen = 0;
+let kept = false; // whether the message says what became of a recording: the next connection leaves it
 
 // ------------------------------------------------------------------------------------------- states
 
@@ -53,10 +55,11 @@ function update() {
   byId("play").hidden = !source.isFile;
   byId("play").textContent = video.ended ? "Play again" : video.paused ? "Play" : "Pause";
   byId("camera").classList.toggle("primary", !active);
-  byId("record").disabled = !recording && !(active && connected && !video.ended);
-  byId("record").setAttribute("aria-pressed", String(recording));
-  if (!recording) byId("record").textContent = "Record";
-  for (const id of ["stabilizer", "decoder"]) byId(id).disabled = !connected || recording;
+  byId("record").disabled = !recorder.running && !(active && connected && !video.ended);
+  byId("record").setAttribute("aria-pressed", String(recorder.running));
+  if (!recorder.running) byId("record").textContent = "Record";
+  for (const id of ["stabilizer", "decoder"]) byId(id).disabled = !connected || recorder.running;
+  byId("sample").disabled = !connected;
   byId("landmark").disabled = !overlay.edges.length;
 }
 
@@ -64,6 +67,7 @@ function connection(state, text) {
   byId("connection").dataset.state = state;
   byId("connection").textContent = text;
   connected = state === "ready";
+  document.body.toggleAttribute("data-lost", state === "lost");
   update();
 }
 
@@ -118,7 +122,7 @@ function stop(next = "idle") {
 }
 
 function restart() {
-  save();
+  recorder.save();
   pipeline.forget();
   link.ask({ type: "restart" });
   lastSeconds = -Infinity;
@@ -139,7 +143,7 @@ source.addEventListener("frame", ({ detail: { seconds, presented } }) => {
   pipeline.offer(video, seconds);
 });
 source.addEventListener("ended", () => {
-  save();
+  recorder.save();
   notice("ended");
 });
 source.addEventListener("unplugged", () => stop("unplugged"));
@@ -164,6 +168,7 @@ document.addEventListener("visibilitychange", () => {
 
 byId("camera").addEventListener("click", () => open(() => source.openCamera(), "asking"));
 byId("choose").addEventListener("click", () => byId("file").click());
+byId("sample").addEventListener("click", () => open(() => source.openSample("sample.mp4"), "fetching"));
 byId("file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
   if (file) open(() => source.openFile(file));
@@ -196,22 +201,25 @@ link.addEventListener("answer", ({ detail: answer }) => {
   const drawn = performance.now();
   const dropped = answer.dropped + pipeline.dropped + missed;
   const { faces, milliseconds } = answer;
+  byId("picture").classList.toggle("pointable", faces.length > 0);
   figures.add({ drawn, delay: drawn - shot.taken, sent: drawn - shot.sent, milliseconds, faces, dropped });
   trace.add(answer.faces, shot.seconds);
   if (answer.faces.some((face) => !face.held)) faceSeen = drawn;
   caption(drawn - faceSeen > PATIENCE ? "No face found" : null);
-  if (recording) byId("record").textContent = `Stop and save (${answer.recorded} rows)`;
+  recorder.count(answer.recorded);
 });
 
 link.addEventListener("ready", ({ detail }) => {
   overlay.edges = detail.edges;
+  overlay.people = detail.people;
   fill(byId("stabilizer"), detail.stabilizers.map((name) => [name, name]), byId("stabilizer").value || detail.stabilizer);
   fill(byId("decoder"), detail.decoders.map((name) => [name, name]), byId("decoder").value || detail.decoder);
-  fill(byId("landmark"), detail.names.map((name, i) => [i, `${i}  ${name.replaceAll("_", " ")}`]), trace.landmark);
+  fill(byId("landmark"), detail.names.map((name, i) => [i, name]), trace.landmark);
   pipeline.forget();
   lastSeconds = -Infinity;
   faceSeen = performance.now();
-  complain(null);
+  if (!kept) complain(null);
+  kept = false;
   connection("ready", "Connected");
   const chosen = [byId("stabilizer").value, byId("decoder").value];
   if (chosen.join() !== [detail.stabilizer, detail.decoder].join()) configure();
@@ -226,15 +234,15 @@ link.addEventListener("lost", () => gone("lost", "Not connected", "No answer fro
 link.addEventListener("full", ({ detail }) => gone("full", "Too many tabs", `${detail.reason}.`));
 
 function gone(state, text, problem) {
-  if (recording) problem += " The recording is lost.";
-  recording = saving = false;
+  const recording = recorder.lost();
+  kept ||= recording !== "";
   pipeline.forget();
   overlay.clear();
   figures.clear();
   trace.clear();
   caption(null);
   connection(state, text);
-  complain(problem);
+  if (recording || !kept) complain(`${problem}${recording}`);
 }
 
 // ------------------------------------------------------------------------------------------ choices
@@ -255,42 +263,35 @@ function mirror() {
 byId("stabilizer").addEventListener("change", configure);
 byId("decoder").addEventListener("change", configure);
 byId("mirror").addEventListener("change", mirror);
-byId("landmark").addEventListener("change", ({ target }) => {
-  trace.landmark = Number(target.value);
+byId("landmark").addEventListener("change", ({ target }) => point(Number(target.value)));
+byId("axis").addEventListener("change", ({ target }) => {
+  trace.axis = Number(target.value);
   trace.clear();
 });
+byId("picture").addEventListener("click", ({ clientX, clientY }) => {
+  const box = byId("overlay").getBoundingClientRect();
+  const landmark = overlay.landmarkAt(clientX - box.left, clientY - box.top);
+  if (landmark !== null) point(landmark);
+});
+
+function point(landmark) {
+  trace.landmark = overlay.landmark = landmark;
+  byId("landmark").value = String(landmark);
+  trace.clear();
+}
 
 // ---------------------------------------------------------------------------------------- recording
 
 byId("record").addEventListener("click", () => {
   complain(null);
-  if (recording) save();
-  else link.ask({ type: "record", source: source.name });
+  if (recorder.running) recorder.save();
+  else recorder.start(source.name);
 });
-
-function save() {
-  if (recording && !saving) link.ask({ type: "save" });
-  saving = recording;
-}
-
-link.addEventListener("recording", () => {
-  recording = true;
-  saving = false;
-  byId("record").textContent = "Stop and save (0 rows)";
-  update();
-});
-link.addEventListener("saved", ({ detail }) => {
-  recording = saving = false;
-  update();
-  const anchor = Object.assign(document.createElement("a"), { href: detail.path, download: "steadyface.csv" });
-  anchor.click();
-  say(`Saved ${detail.rows} ${detail.rows === 1 ? "row" : "rows"}. Points are in px of the tracked frames, ${pipeline.size}.`);
-  const about = { href: detail.meta, download: "steadyface.meta.json", textContent: "Save how they were made" };
-  byId("message").append(" ", Object.assign(document.createElement("a"), about));
-  if (detail.problem) complain(detail.problem);
-});
-window.addEventListener("beforeunload", (event) => {
-  if (recording) event.preventDefault();
+recorder.addEventListener("change", update);
+recorder.addEventListener("saved", ({ detail: { label, rows, problem, links } }) => {
+  say(`Saved ${label}.csv, ${rows} ${rows === 1 ? "row" : "rows"}. Points are in px of the tracked frames, ${pipeline.size}.`);
+  if (problem) complain(problem);
+  byId("message").append(...links.flatMap((each) => [" ", each]));
 });
 
 if ("requestVideoFrameCallback" in HTMLVideoElement.prototype && "OffscreenCanvas" in window) {

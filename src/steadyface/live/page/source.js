@@ -40,6 +40,15 @@ export class Source extends EventTarget {
     await this.#begin(file.name);
   }
 
+  async openSample(address) {
+    this.close();
+    const turn = this.#turn;
+    const answer = await fetch(address).catch(() => null);
+    const data = answer?.ok ? await answer.blob() : new Blob();
+    if (turn !== this.#turn) throw new DOMException("another source was chosen", "AbortError");
+    await this.openFile(new File([data], address, { type: "video/mp4" }));
+  }
+
   close() {
     this.#turn += 1;
     this.#video.cancelVideoFrameCallback(this.#watch ?? 0);

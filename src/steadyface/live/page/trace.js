@@ -1,4 +1,4 @@
-// Graph of one landmark's vertical position over the last seconds, raw and stabilised.
+// Graph of one landmark's position over the last seconds, raw and stabilised.
 
 const SECONDS = 4;
 const LEAST_RANGE = 4; // px of the frame
@@ -6,6 +6,7 @@ const MARGIN = 4; // px of the page
 
 export class Trace {
   landmark = 30;
+  axis = 1; // 0 across, 1 down
   #canvas;
   #scale;
   #path = []; // { seconds, raw, steady }
@@ -21,7 +22,7 @@ export class Trace {
     if (!face) return;
     if (face.face !== this.#face) this.clear();
     this.#face = face.face;
-    const at = 2 * this.landmark + 1;
+    const at = 2 * this.landmark + this.axis;
     this.#path.push({ seconds, raw: face.rawPoints[at], steady: face.points[at] });
     while (this.#path[0].seconds < seconds - SECONDS) this.#path.shift();
     this.#draw(seconds);
