@@ -11,14 +11,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import FileResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
@@ -26,24 +22,16 @@ from starlette.websockets import WebSocket
 from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.interrupts import handled_by
 from steadyface.live.conversation import Conversation
+from steadyface.live.downloads import Downloads
 from steadyface.live.guard import LocalOnly
 from steadyface.live.messages import MOST_BYTES
-from steadyface.live.sample import write_sample
 from steadyface.live.session import Networks, Session
-from steadyface.report import PAGE
 from steadyface.scratch import scratch_folder
-from steadyface.tracks.formats.tabular import meta_path
 
 HOST = "127.0.0.1"
 MOST_SESSIONS = 4
 
 _TRY_LATER = 1013  # WebSocket's code for a server that is full
-_REPORTS = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'; "
-    "sandbox allow-scripts allow-downloads"
-)
-"""Content security policy of a report: a page of its own, which reaches nothing of this server."""
-
 _PAGE = Path(str(files("steadyface"))) / "live" / "page"
 
 
@@ -61,11 +49,11 @@ def make_app(networks: Networks, port: int, place: Path | None = None, out: Path
     """
     worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="steadyface-live")
     sessions: set[Session] = set()
-    samples = contextlib.ExitStack()
+    downloads = Downloads(sessions, worker, place)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette):  # type: ignore[no-untyped-def]
-        with samples:
+        with downloads:
             yield
         worker.shutdown(cancel_futures=True)
 
@@ -83,41 +71,11 @@ def make_app(networks: Networks, port: int, place: Path | None = None, out: Path
             try:
                 await Conversation(socket, session, worker).run()
             finally:
-                sessions.discard(session)
                 await asyncio.shield(loop.run_in_executor(worker, _close, session))
+                sessions.discard(session)
 
     async def elsewhere(socket: WebSocket) -> None:
         await socket.close()
-
-    async def recording(request: Request) -> FileResponse:
-        name, dot, kind = request.path_params["file"].partition(".")
-        session, ending = recorded(name), dot + kind
-        path, label = session.recorded[name], session.labels[name]
-        if ending == ".meta.json":
-            path = meta_path(path)
-        elif ending in (".json", PAGE):
-            path = await in_worker(session.converted, name, ending)
-        elif ending != ".csv":
-            raise HTTPException(404, "recordings are had as .csv, .json and .report.html")
-        if ending == PAGE:
-            return FileResponse(path, headers={"Content-Security-Policy": _REPORTS})
-        return FileResponse(path, filename=f"{label}{ending}")
-
-    def recorded(name: str) -> Session:
-        for session in sessions:
-            if name in session.recorded:
-                return session
-        raise HTTPException(404, "no such recording: it is deleted when its tab is closed")
-
-    async def sample(_: Request) -> FileResponse:
-        folder = place or samples.enter_context(scratch_folder("steadyface-live-"))
-        return FileResponse(await in_worker(write_sample, folder / "sample.mp4"))
-
-    async def in_worker(call: Callable[..., Path], *arguments: Any) -> Path:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(worker, call, *arguments)
-        except SteadyfaceError as error:
-            raise HTTPException(500, str(error)) from error
 
     app = Starlette(
         lifespan=lifespan,
@@ -125,8 +83,8 @@ def make_app(networks: Networks, port: int, place: Path | None = None, out: Path
         routes=[
             WebSocketRoute("/live", live),
             WebSocketRoute("/{_:path}", elsewhere),
-            Route("/recordings/{file}", recording),
-            Route("/sample.mp4", sample),
+            Route("/recordings/{file}", downloads.recording),
+            Route("/sample.mp4", downloads.sample),
             Mount("/", StaticFiles(directory=_PAGE, html=True)),
         ],
     )
