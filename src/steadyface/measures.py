@@ -55,7 +55,7 @@ unmirrored image's right, y down, z back.
 Fitted to the annotations of 300-W's training faces by `tools/mean_face.py`, from a start by
 anthropometric averages (Farkas 1994); the eyes' centres are 63 mm apart (Dodgson 2004)."""
 
-_RIGID = np.flatnonzero(np.abs(markup.JAW_DROP) <= 0.1)
+RIGID = np.flatnonzero(np.abs(markup.JAW_DROP) <= 0.1)
 """Points that an opening mouth leaves in place."""
 
 _SMALLEST = 0.004  # root mean square angle of the points around their middle, radians, as of a face 10 m away
@@ -136,17 +136,17 @@ def head_pose(
 
 def _solve(points: FacePoints, camera: Camera) -> Float[np.ndarray, "4 3"]:
     """Solve for the rotation matrix and translation of one face."""
-    chosen = points[_RIGID]
+    chosen = points[RIGID]
     if not np.isfinite(chosen).all() or not np.ptp(chosen, axis=0).all():
         return np.full((4, 3), np.nan)
     # OpenCV refuses faces that are very small or far; perspective does not matter there, and nearer ones do.
-    seen = camera.directions(points)[_RIGID]
+    seen = camera.directions(points)[RIGID]
     middle = seen.mean(axis=0)
     nearer = max(1.0, _SMALLEST / float(np.sqrt(((seen - middle) ** 2).sum(axis=1).mean())))
     seen = middle + nearer * (seen - middle)
-    _, turn, place = cv2.solvePnP(MEAN_FACE[_RIGID], seen, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP)
+    _, turn, place = cv2.solvePnP(MEAN_FACE[RIGID], seen, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP)
     rotation = cv2.Rodrigues(turn)[0]
-    offset = rotation @ MEAN_FACE[_RIGID].mean(axis=0)
+    offset = rotation @ MEAN_FACE[RIGID].mean(axis=0)
     return np.vstack([rotation, nearer * (place[:, 0] + offset) - offset])
 
 

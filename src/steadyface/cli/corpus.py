@@ -23,6 +23,7 @@ def corpus(
     out: Path,
     workers: int | None = None,
     address: str | None = None,
+    crops: str | None = None,
     options: Annotated[TrackingOptions, Parameter(name="*", group="Tracking")] = TrackingOptions(),
     quiet: bool = False,
 ) -> int:
@@ -43,6 +44,9 @@ def corpus(
         Number of processes. Left out: one per core.
     address
         Address of a Ray cluster (HOST:PORT, or auto). Left out: this machine alone.
+    crops
+        face (256 x 256 px) or mouth (96 x 96): also write OUT/PLACE.face-crops/face0.mp4 and so on, upright
+        and steady, with the sound, and face0.npz with the map of each frame.
     quiet
         Print no progress and no summary.
     """
@@ -52,7 +56,7 @@ def corpus(
     bar = show_progress("videos", quiet, memory=_HOUR)
     with interrupted_once(), bar as progress, redirect_stdout(sys.stderr):  # Ray reports dead workers there
         summary = module.track_corpus(
-            inputs, out, options, workers=workers, address=address, progress=progress
+            inputs, out, options, workers=workers, address=address, crops=crops, progress=progress
         )
     if not quiet:
         print(summary, f"  {out / module.JOURNAL}", sep="\n")

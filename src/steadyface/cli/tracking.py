@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import CycloptsError, Parameter
 
 from steadyface.cli.terminal import complain, print_table, say
-from steadyface.clips import ClipSummary, choose_names, track_clip
+from steadyface.clips import ClipSummary, check_crops, choose_names, track_clip
 from steadyface.drawing import Overlay, check_style
 from steadyface.errors import ConfigError, SteadyfaceError
 from steadyface.interrupts import held_interrupts
@@ -40,6 +40,7 @@ def track(
     overlay: bool = True,
     style: str = "contours",
     inset: bool = False,
+    crops: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     options: Annotated[TrackingOptions, Parameter(name="*", group="Tracking")] = TrackingOptions(),
@@ -71,6 +72,9 @@ def track(
         points, contours, mesh, or compare, which shows the raw points left and the stabilised ones right.
     inset
         Magnify a face that is small in the frame into a corner; with compare, into both halves.
+    crops
+        face (256 x 256 px) or mouth (96 x 96): also write OUT/NAME.face-crops/face0.mp4 and so on, upright
+        and steady, with the sound, and face0.npz with the map of each frame.
     overwrite
         Take NAME also where other results have it, and remove those.
     resume
@@ -85,6 +89,7 @@ def track(
     drawing = partial(Overlay, style=check_style(style), inset=inset)
     formats = [name.strip() for name in format.split(",")]
     check_formats(formats)
+    check_crops(crops)
     pipeline = build(options)
     problems: list[str] = []
     notes: list[str] = []
@@ -105,6 +110,7 @@ def track(
                         all_frames=all_frames,
                         overlay=overlay,
                         drawing=drawing,
+                        crops=crops,
                         overwrite=overwrite,
                         resume=resume,
                         progress=progress,

@@ -2,21 +2,28 @@
 
 - `work`: `track_clip`.
 - `overlay_file`: the overlay as a video, or as pictures.
+- `crops`: steady crops of faces or mouths as videos.
 - `results`: names of results, which are never mixed or overwritten by chance.
 - `summary`: what came out.
 """
 
+from steadyface.clips.crops import CROPS, check_crops, crop_of, crops_folder, write_crops
 from steadyface.clips.overlay_file import Drawing
 from steadyface.clips.results import check_clip, check_names, choose_names, find_results
 from steadyface.clips.summary import ClipSummary
 from steadyface.clips.work import track_clip
 
 __all__ = [
+    "CROPS",
     "ClipSummary",
     "Drawing",
     "check_clip",
+    "check_crops",
     "check_names",
     "choose_names",
+    "crop_of",
+    "crops_folder",
     "find_results",
     "track_clip",
+    "write_crops",
 ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from steadyface.clips.crops import check_crops, crops_folder, write_crops
 from steadyface.clips.overlay_file import Drawing, OverlayFile
 from steadyface.clips.results import choose_base, is_whole, record, recorded_frames
 from steadyface.clips.summary import ClipSummary
@@ -38,6 +39,7 @@ def track_clip(
     all_frames: bool = True,
     overlay: bool = True,
     drawing: Drawing = Overlay,
+    crops: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: ReportProgress | None = None,
@@ -63,6 +65,7 @@ def track_clip(
         all_frames: as of `Tracks.save`.
         overlay: write the frames with the faces drawn in.
         drawing: makes the pictures of the overlay.
+        crops: one of `crops.CROPS`: also cut the faces out, from a second reading; None cuts nothing.
         overwrite: take NAME also from other results, which are removed.
         resume: do nothing where the results of the same work are whole.
         progress: called after every frame that is tracked, and after every frame that is drawn afterwards.
@@ -74,6 +77,9 @@ def track_clip(
         KeyboardInterrupt: a signal came before the first frame.
     """
     check_formats(formats)
+    check_crops(crops)
+    if crops is not None and is_live(source):
+        raise ConfigError(f"{source_name(source)} cannot be read twice for its crops: leave --crops out")
     if overlay and pipeline.stabilizer.offline is not None and is_live(source):
         raise ConfigError(f"{source_name(source)} cannot be read twice for its overlay: add --no-overlay")
     with held_interrupts() as interrupts:
@@ -84,6 +90,7 @@ def track_clip(
             tuple(dict.fromkeys(formats)),
             all_frames,
             drawing if overlay else None,
+            crops,
             overwrite,
             resume,
             progress,
@@ -113,6 +120,7 @@ class _Work:
     formats: tuple[str, ...]
     all_frames: bool
     drawing: Drawing | None
+    crops: str | None
     overwrite: bool
     resume: bool
     progress: ReportProgress | None
@@ -161,6 +169,13 @@ class _Work:
                 ended = replace(ended, interrupted=again.interrupted)
             failures += [overlay.problem] if overlay.problem else []
             files += [overlay.path] if overlay.written else []
+        if self.crops is not None and pipeline.options.independent:
+            failures.append(f"{frames.path}: no crops, since photographs have no identities")
+        elif self.crops is not None and not ended.interrupted:
+            cut = self._cut(pipeline, tracks, base, run.frame_count)
+            failures += [cut.early] if cut.early else []
+            files += [] if cut.early or cut.interrupted else [crops_folder(base, self.crops)]
+            ended = replace(ended, interrupted=cut.interrupted)
         whole = not (ended.early or ended.interrupted or failures or frames.damage)
         try:
             record(base, tracks.meta, files, whole)
@@ -231,6 +246,27 @@ class _Work:
             return _Ended(str(error))
         return _Ended()
 
+    def _cut(self, pipeline: Pipeline, tracks: Tracks, base: Path, count: int) -> _Ended:
+        """Cut the faces out of a second reading of the source."""
+        assert self.crops is not None
+        folder = crops_folder(base, self.crops)
+        try:
+            with ExitStack() as stack:
+                frames = stack.enter_context(pipeline.open(self.source))
+                taken = stack.enter_context(closing(read_ahead(islice(frames, count))))
+                write_crops(frames, self._shown(taken, count), tracks, folder, self.crops)
+        except KeyboardInterrupt:
+            return _Ended(f"interrupted while cutting {folder}", interrupted=True)
+        except SteadyfaceError as error:
+            return _Ended(str(error))
+        return _Ended()
+
+    def _shown(self, frames: Iterable[VideoFrame], total: int) -> Iterator[VideoFrame]:
+        """Pass frames on and report each."""
+        for done, frame in enumerate(frames, 1):
+            self._show(None, frame, [], done, total)
+            yield frame
+
     def _show(
         self,
         draw: OverlayFile | None,
@@ -253,7 +289,8 @@ class _Work:
 
     def _endings(self, base: Path, overlay: OverlayFile | None) -> Iterable[str]:
         drawn = [] if overlay is None else [overlay.path.name.removeprefix(base.name)]
-        return [*map(ending, self.formats), *drawn]
+        cut = [] if self.crops is None else [crops_folder(base, self.crops).name.removeprefix(base.name)]
+        return [*map(ending, self.formats), *drawn, *cut]
 
     def _found_whole(self, frames: Frames, base: Path, overlay: OverlayFile | None) -> ClipSummary:
         found = tuple(base.with_name(f"{base.name}{each}") for each in self._endings(base, overlay))

@@ -101,7 +101,12 @@ def share_out(videos: int, workers: int | None, threads: int | None, device: str
 
 
 def track_all(
-    outputs: Mapping[str, str], share: Share, options: TrackingOptions, out: Path, scratch: Path
+    outputs: Mapping[str, str],
+    share: Share,
+    options: TrackingOptions,
+    out: Path,
+    scratch: Path,
+    crops: str | None = None,
 ) -> Iterator[Entry]:
     """Yield the entry of each video as soon as it has ended, in any order.
 
@@ -110,7 +115,7 @@ def track_all(
     Args:
         outputs: address → file of results, below `out`.
         share: from `share_out`.
-        options, out, scratch: as for `Worker`.
+        options, out, scratch, crops: as for `Worker`.
 
     Raises:
         SteadyfaceError: Ray itself fails.
@@ -118,7 +123,7 @@ def track_all(
     rows = [{"input": source, "output": output} for source, output in outputs.items()]
     results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         Worker,  # type: ignore[arg-type]  # one for each process of the pool
-        fn_constructor_args=(replace(options, threads=share.threads), out, scratch),
+        fn_constructor_args=(replace(options, threads=share.threads), out, scratch, crops),
         compute=ray.data.ActorPoolStrategy(size=share.workers, max_tasks_in_flight_per_actor=1),
         num_cpus=share.threads,
         num_gpus=share.gpus,

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from steadyface.clips import check_crops
 from steadyface.corpus.cluster import SCRATCH, connect, share_out, track_all
 from steadyface.corpus.inputs import choose_outputs, find_videos
 from steadyface.corpus.manifest import DONE, ERROR, Entry, Manifest
@@ -62,6 +64,7 @@ def track_corpus(
     *,
     workers: int | None = None,
     address: str | None = None,
+    crops: str | None = None,
     progress: Progress | None = None,
 ) -> CorpusSummary:
     """Track videos in several processes, or on a cluster, and write one Parquet file of each.
@@ -76,6 +79,7 @@ def track_corpus(
         options: of tracking; `threads` None shares the cores among the workers.
         workers: number of processes; None takes one per core.
         address: of a Ray cluster; None means this machine, or the cluster to which the process is connected.
+        crops: one of `clips.CROPS`: also cut the faces of each video out; None cuts nothing.
         progress: called after every video.
 
     Raises:
@@ -87,16 +91,17 @@ def track_corpus(
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be at least 1, got {workers}")
     found = find_videos(inputs)
+    check_crops(crops)
     build(replace(options, threads=1))  # bad options are refused here, before any worker starts
     with _alone(out), closing(Manifest(out)) as manifest:
         outputs = choose_outputs(found, {entry.input: entry.output for entry in manifest.entries.values()})
-        todo = _leave_finished(manifest, outputs, out, options)
+        todo = _leave_finished(manifest, outputs, out, options_key(options, crops))
         frames, interrupted, began = 0, False, time.monotonic()
         try:
             if todo:
                 with connect(address, workers), scratch_folder(SCRATCH) as scratch:
                     share = share_out(len(todo), workers, options.threads, options.device)
-                    entries = track_all(todo, share, options, out, scratch)
+                    entries = track_all(todo, share, options, out, scratch, crops)
                     for count, entry in enumerate(entries, 1):
                         manifest.add(entry)
                         frames += entry.frames
@@ -132,10 +137,9 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _leave_finished(
-    manifest: Manifest, outputs: Mapping[str, str], out: Path, options: TrackingOptions
+    manifest: Manifest, outputs: Mapping[str, str], out: Path, asked: dict[str, Any]
 ) -> dict[str, str]:
     """Select the videos to track; the manifest then has the entries of the others."""
-    asked = options_key(options)
     with ThreadPoolExecutor() as pool:  # the state of a URL takes a while
         kept = pool.map(lambda source: recorded(source, outputs[source], out, asked), outputs)
         entries = dict(zip(outputs, kept, strict=True))

@@ -15,13 +15,14 @@ import pyarrow
 from pyarrow import parquet
 
 from steadyface._version import __version__
+from steadyface.clips import crops_folder, write_crops
 from steadyface.corpus.inputs import local_copy, state
 from steadyface.corpus.manifest import DONE, ERROR, Entry
 from steadyface.errors import SteadyfaceError, VideoError
 from steadyface.files import make_folder
 from steadyface.pipeline import TrackingOptions, build, track_frames
 from steadyface.tracking.people import people_key
-from steadyface.tracks import Meta
+from steadyface.tracks import Meta, Tracks
 
 ATTEMPTS = 3
 """Number of times that a video is started whose worker dies each time."""
@@ -34,14 +35,15 @@ class Worker:
         options: of tracking; their threads are also OpenCV's, so that workers share a machine's cores.
         out: folder of the results.
         scratch: folder of this run, for copies of what URLs name and for notes of started videos; made here.
+        crops: one of `clips.CROPS`, cut out of a second reading; None cuts nothing.
     """
 
-    def __init__(self, options: TrackingOptions, out: Path, scratch: Path) -> None:
+    def __init__(self, options: TrackingOptions, out: Path, scratch: Path, crops: str | None = None) -> None:
         if options.threads is not None:
             cv2.setNumThreads(options.threads)
         make_folder(scratch)
         self._out, self._scratch = out, scratch
-        self._asked = options_key(options)
+        self._asked, self._crops = options_key(options, crops), crops
         self._pipeline = build(options)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, str]:
@@ -61,6 +63,7 @@ class Worker:
             try:
                 with self._pipeline.open(path) as frames:
                     tracks = track_frames(frames, self._pipeline)
+                self._cut(path, tracks, output)
             except SteadyfaceError as error:
                 raise SteadyfaceError(str(error).replace(str(path), source)) from error
             damage = tracks.meta["damage"]
@@ -77,6 +80,14 @@ class Worker:
         tracks.save(self._out / output)
         return _entry(output, tracks.meta)
 
+    def _cut(self, path: Path, tracks: Tracks, output: str) -> None:
+        """Cut the faces out; the table, which says that all is done, is written afterwards."""
+        if self._crops is not None:
+            base = (self._out / output).with_suffix("")
+            make_folder(base.parent)
+            with self._pipeline.open(path) as frames:
+                write_crops(frames, frames, tracks, crops_folder(base, self._crops), self._crops)
+
     def _begin(self, source: str) -> None:
         """Refuse a video that has killed its worker on this machine `ATTEMPTS` times."""
         note = self._scratch / f"{hashlib.sha256(source.encode()).hexdigest()}.begun"
@@ -87,9 +98,9 @@ class Worker:
             raise VideoError(source, f"its worker died {ATTEMPTS} times, {why}")
 
 
-def options_key(options: TrackingOptions) -> dict[str, Any]:
+def options_key(options: TrackingOptions, crops: str | None = None) -> dict[str, Any]:
     """Options that decide the results, for JSON: all but device and threads, with a hash of each own file."""
-    values = asdict(options)
+    values = asdict(options) | ({} if crops is None else {"crops": crops})
     del values["device"], values["threads"]
     if options.people is not None:
         values["people"] = people_key(options.people)
