@@ -39,7 +39,7 @@ NOT_RUN = {
     "needs a camera or a network": ("steadyface track rtsp:", "steadyface track 0"),
     "needs a shell and FFmpeg: test_cli.py": ("ffmpeg",),
     "needs Blender: test_examples.py": ("blender",),
-    "needs a file that a browser saves: test_report_corrections.py": (
+    "needs a file that a browser saves: test_correction.py": (
         "steadyface correct steadyface-out/clip.npz clip.mp4 --corrections",
     ),
     "starts Ray: test_corpus.py": ("steadyface corpus",),
