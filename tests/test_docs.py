@@ -112,6 +112,10 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(page, match[1], match[2], text.count("\n", 0, match.start()) + 2)
 
 
+CORRECTIONS = '{"corrections": [{"frame": 3, "face": 0, "point": 36, "x": 412.5, "y": 303.0}]}'
+"""As a report's page saves them."""
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the files that the pages name."""
@@ -129,6 +133,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(model_path(FINDER), folder / "finder.onnx")
     steadyface.track(clip).save(folder / "clip.csv")
     (folder / "camera.yml").write_text(CAMERA)
+    (folder / "clip.mp4.corrections.json").write_text(CORRECTIONS)
     (folder / "tables").mkdir()
     pandas = pytest.importorskip("pandas")
     manifest = pandas.DataFrame({"input": ["a.mp4"], "status": ["done"], "error": [""]})
