@@ -70,12 +70,12 @@ LEAST_OVERLAP = 0.3  # of the boxes of a found face and the annotated one
 STILL_FACES = 4  # that may be found in a photograph
 CLIP, CLIP_FRAMES, SCENES = "s18.mp4", 120, ((360, 1), (720, 1), (1080, 1), (2160, 1), (720, 4))
 
-OURS = ("steadyface compact", "steadyface tiny")
+OURS = ("steadyface compact", "steadyface tiny", "steadyface nano")
 IN_BOX = (*OURS, "dlib")
 STILLS = (*OURS, "dlib", "MediaPipe still", "MediaPipe still, refined")
 REFERENCE = "MediaPipe video"
 TRACKERS = (
-    *("steadyface compact", "steadyface compact, raw", "steadyface tiny"),
+    *("steadyface compact", "steadyface compact, raw", "steadyface tiny", "steadyface nano"),
     *("dlib", "dlib, following"),
     *(REFERENCE, "MediaPipe video, refined", "MediaPipe still", "MediaPipe still, refined"),
 )

@@ -195,6 +195,7 @@ CONTENDERS: dict[str, Callable[[int], Any]] = {
     "steadyface compact": partial(Steadyface, weights="compact"),
     "steadyface compact, raw": partial(Steadyface, weights="compact", stabilizer="none"),
     "steadyface tiny": partial(Steadyface, weights="tiny"),
+    "steadyface nano": partial(Steadyface, weights="nano"),
     "dlib": Dlib,
     "dlib, following": partial(Dlib, follow=True),
     "MediaPipe video": MediaPipe,
