@@ -32,7 +32,7 @@ class FaceFigures:
 
     @cached_property
     def name(self) -> str:
-        """Who it is, if people were given and it is one of them; else `face` and its number."""
+        """Name of the person, if people were given and it is one of them; else `face` and its number."""
         name = self.tracks.names.get(self.face, UNKNOWN)
         return f"face {self.face}" if name == UNKNOWN else name
 
