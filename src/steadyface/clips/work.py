@@ -52,8 +52,7 @@ def track_clip(
     left unfinished is removed. A video without a face gives an empty table and a problem. Where the
     stabiliser needs the future, the overlay is drawn afterwards, for which the source is read a second time.
 
-    Photographs, which are single images and the images of a folder that are taken by themselves, are drawn as
-    pictures, NAME.overlay.png or NAME.overlay/FILE.png.
+    Photographs (an image, or the images of a folder, each by itself) are drawn as pictures: NAME.overlay….
 
     Args:
         source: a video, an image, a folder of images, a URL, `-` (standard input), or a camera's number.
@@ -68,7 +67,7 @@ def track_clip(
         crops: one of `crops.CROPS`: also cut the faces out, from a second reading; None cuts nothing.
         overwrite: take NAME also from other results, which are removed.
         resume: do nothing where the results of the same work are whole.
-        progress: called after every frame that is tracked, and after every frame that is drawn afterwards.
+        progress: called after every frame that is tracked, or read again.
 
     Raises:
         ConfigError: unknown format, or one whose extra is missing; or an overlay that would have to read a
