@@ -115,6 +115,7 @@ class Contender:
 
     def close(self) -> None:
         self._link.close()
+        self._process.terminate()
         self._process.wait()
 
 
@@ -304,6 +305,7 @@ def motion_figures(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def speed(options: argparse.Namespace) -> None:
+    print(f"\n{processor(Path('/proc/cpuinfo').read_text())}")
     for height, faces in SCENES:
         with tempfile.TemporaryDirectory() as folder, started(TRACKERS, faces, options.mediapipe) as running:
             clip = resized(options.data / "videos" / CLIP, height, faces, Path(folder) / "clip.mp4")
@@ -312,6 +314,14 @@ def speed(options: argparse.Namespace) -> None:
                 for name, contender in running.items():
                     rates[name][turn] = [contender.time_clip(clip, decoded) for decoded in (True, False)]
             print_speed(rates, f"{faces} face{'s' * (faces > 1)}, {height}p")
+
+
+def processor(cpuinfo: str) -> str:
+    """Name of the first processor that Linux lists, and its flags for vectors and 8-bit networks."""
+    fields = dict(line.split(":", 1) for line in cpuinfo.split("\n\n")[0].splitlines())
+    known = {name.strip(): value.strip() for name, value in fields.items()}
+    flags = [flag for flag in known.get("flags", "").split() if flag.startswith(("avx", "fma", "amx"))]
+    return f"{known.get('model name', 'processor')}: {' '.join(flags) or 'no such flags'}"
 
 
 def resized(source: Path, height: int, faces: int, path: Path) -> Path:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from steadyface.markup import COUNT, FLIP
@@ -109,3 +112,32 @@ def test_where_no_point_is_annotated_the_largest_face_counts(imports: None) -> N
     small, large = symmetric_face(), symmetric_face() * 2
     np.testing.assert_array_equal(extra.annotated_face(np.stack([small, large]), unknown), large)
     assert np.isnan(extra.annotated_face(np.zeros((0, COUNT, 2)), unknown)).all()
+
+
+def test_a_worker_ends_with_its_parent_also_when_that_is_killed(tmp_path: Path) -> None:
+    """It is in the middle of a clip: a pipe to which nobody writes."""
+    os.mkfifo(tmp_path / "clip.mkv")
+    script = f"""
+import sys, time
+sys.path.insert(0, {str(BENCHMARKS)!r})
+from peers import Contender
+contender = Contender(sys.executable, "steadyface tiny", 1)
+contender.start()
+contender._link.send(("time", {str(tmp_path / "clip.mkv")!r}, False))
+print(contender._process.pid, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    _, left = psutil.wait_procs([worker], timeout=30)
+    assert not left
+
+
+def test_the_processor_is_named_with_its_flags_for_vectors(imports: None) -> None:
+    import peers
+
+    listed = "processor\t: 0\nmodel name\t: A B\nflags\t\t: fpu avx avx2 ht fma\npower:\n\nprocessor\t: 1\n"
+    assert peers.processor(listed) == "A B: avx avx2 fma"
+    assert peers.processor("processor : 0\nCPU part : 1\n") == "processor: no such flags"
