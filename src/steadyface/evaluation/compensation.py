@@ -11,6 +11,7 @@ from steadyface.arrays import PointBatch, Points
 from steadyface.motion import Displacements
 from steadyface.stabilizer import CausalFilter
 from steadyface.stabilizer.base import Measurement
+from steadyface.stabilizer.outliers import Screened
 from steadyface.stabilizer.picture import PictureModel, Skin, move_skin
 
 
@@ -65,7 +66,7 @@ class MotionCompensated(CausalFilter):
         return Memory(plain, points, rest, path), path + filtered
 
     def coast(
-        self, memory: Memory, points: Points, size: float, displacements: Displacements | None
+        self, memory: Memory, points: Points, screened: Screened, displacements: Displacements | None
     ) -> tuple[Memory, Points]:
         if displacements is None:
             return memory, points

@@ -125,14 +125,14 @@ class CausalFilter(Stabilizer):
         """Memory after the next frame, and its output (image px)."""
 
     def coast(
-        self, memory: Any, points: Points, size: float, displacements: Displacements | None
+        self, memory: Any, points: Points, screened: Screened, displacements: Displacements | None
     ) -> tuple[Any, Points]:
         """Memory and output after a frame without usable points.
 
         Args:
             memory: after the last frame.
             points: the last output, image px.
-            size: of the face, px.
+            screened: the frame after outlier rejection.
             displacements: since the last frame; only some methods use them, and the output repeats otherwise.
         """
         return memory, points
@@ -247,7 +247,7 @@ class CausalFilter(Stabilizer):
         if state is None or screened.restarts:
             return State(screened.points, self.begin(screened.points), screened)
         if screened.rejected:
-            memory, output = self.coast(state.memory, state.points, screened.size, motion)
+            memory, output = self.coast(state.memory, state.points, screened, motion)
             return State(output, memory, screened)
         measurement = Measurement(screened.points, screened.size / 100, screened.elapsed, scores, motion)
         memory, output = self.advance(state.memory, measurement)

@@ -66,6 +66,7 @@ class Screened(NamedTuple):
             if there is no outlier.
         restarts: the frame shows another shot or face, so that nothing remembered holds.
         rejected: the frame is unusable.
+        missing: it is so since no landmark is there.
         elapsed: frames since the last frame that was not rejected.
     """
 
@@ -75,6 +76,7 @@ class Screened(NamedTuple):
     outlier_frames: Int[np.ndarray, "landmarks"] | None = None
     restarts: bool = False
     rejected: bool = False
+    missing: bool = False
     elapsed: float = 0.0
 
 
@@ -99,7 +101,7 @@ def screen_frame(last: Screened | None, points: Points, frames: float = 1.0) -> 
         return Screened(points, _size(points), points, elapsed=elapsed)
     missing = ~np.isfinite(points).all(axis=-1)
     if missing.all():
-        return last._replace(restarts=False, rejected=True, elapsed=elapsed)
+        return last._replace(restarts=False, rejected=True, missing=True, elapsed=elapsed)
     common = _median(away[~missing])
     alone = np.where(missing[:, None], 0.0, away - common)
     distance = _lengths(alone)
@@ -120,7 +122,8 @@ def screen_frame(last: Screened | None, points: Points, frames: float = 1.0) -> 
     if ratio_off > CONFIG.many:
         if np.mean((count == 0) | (count > CONFIG.agreement)) >= 1 - CONFIG.few:
             return _restart(raw, elapsed)
-        return last._replace(raw=raw, outlier_frames=count, restarts=False, rejected=True, elapsed=elapsed)
+        rejected = last._replace(raw=raw, outlier_frames=count, restarts=False, rejected=True)
+        return rejected._replace(missing=False, elapsed=elapsed)
     kept = np.minimum(1.0, CONFIG.pace * limit / np.maximum(distance, 1e-12))
     allowed = np.where(outlier & (count <= CONFIG.patience), 0.0, kept)
     plausible = last.points + common + allowed[:, None] * alone

@@ -84,12 +84,15 @@ class Skin(NamedTuple):
         points: image px.
         covariance: image px².
         coasted: whether the newest frame had no usable points, and the picture alone moved these.
+        carried: how far the picture alone moved the points since the last frame that had any, if no frame
+            between had unusable ones; image px.
         off: probability that the point came off the skin in the newest frame.
     """
 
     points: Points
     covariance: Covariances
     coasted: bool = False
+    carried: Points | float = 0.0
     off: Each | float = 0.0
 
 

@@ -126,19 +126,22 @@ class STA(CausalFilter, Smoother):
         return Memory(belief, skin), skin.after.points
 
     def coast(
-        self, memory: Memory, points: Points, size: float, displacements: Displacements | None
+        self, memory: Memory, points: Points, screened: Screened, displacements: Displacements | None
     ) -> tuple[Memory, Points]:
         if displacements is None:
             return memory, points
-        model, noise, unit = self.picture, self._relative_noise, size / 100
+        model, noise, unit = self.picture, self._relative_noise, screened.size / 100
         before = memory.skin.after if memory.skin else begin_skin(model, points, noise, unit)
         moved = move_skin(model, before, displacements, None, noise, unit, 1.0)
+        if screened.missing and not before.coasted:
+            moved = moved._replace(coasted=False, carried=before.carried + moved.points - before.points)
         return Memory(memory.belief, SkinStep(before, moved, moved, model.loose_by * unit)), moved.points
 
     def _stick(self, before: Memory, points: Points, measurement: Measurement) -> SkinStep:
         """Points on the skin: the picture's displacements, anchored by the network's points.
 
-        `points` are those without a picture. Their step carries what the picture leaves open.
+        `points` are those without a picture. Their step, less what the picture alone has moved since, carries
+        what the picture leaves open.
         """
         model, unit, displacements = self.picture, float(measurement.unit), measurement.displacements
         noise = self._relative_noise
@@ -146,7 +149,7 @@ class STA(CausalFilter, Smoother):
         skin = before.skin.after if before.skin else begin_skin(model, last, noise, unit)
         if measurement.scores is not None:
             noise = noise * (doubt(measurement.scores) / self.doubts) ** self.trust
-        step = None if skin.coasted else points - last
+        step = None if skin.coasted else points - last - skin.carried
         moved = move_skin(model, skin, displacements, step, noise, unit, measurement.frames)
         valid = None if displacements is None else displacements.valid
         after = anchor_skin(model, moved, measurement.points, valid, noise, unit)

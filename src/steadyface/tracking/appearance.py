@@ -17,6 +17,7 @@ from steadyface.landmarker import Landmarks
 from steadyface.picture import Picture
 from steadyface.tracking.config import AppearanceConfig, TrackerConfig
 from steadyface.tracking.matching import near_others
+from steadyface.tracking.skin import Followed
 
 Appearance = Float[np.ndarray, "descriptor"]
 """Descriptor of a face: cells × cells RGB averages without their mean, of unit length (zero if flat)."""
@@ -33,11 +34,14 @@ class Observation:
         landmarks: its points and scores, image px.
         appearance: descriptor of the face there.
         unoccluded: whether neither another head nor the border of the frame hides a part of it.
+        carried: what the picture shows of its motion, if its points stem from that; None if the network saw
+            the face in this frame.
     """
 
     landmarks: Landmarks
     appearance: Appearance
     unoccluded: bool
+    carried: Followed | None = None
 
     @property
     def points(self) -> FacePoints:

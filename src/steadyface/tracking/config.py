@@ -265,6 +265,36 @@ class NamingConfig:
 
 
 @dataclass(frozen=True)
+class CarryingConfig:
+    """Frames in which measured motion carries a face's points, and the landmark network does not run.
+
+    Args:
+        settling: runs in successive frames with which a face begins, and begins again in `auto` when
+            something covered it. Increasing it starts from steadier points, but later.
+        longest: frames from one run to the next, at most, where the face itself says when the network is to
+            run (`auto`). Increasing it saves time, but points that drift are found later.
+        min_valid: least share of the landmarks whose skin is seen to move with the face; below it the network
+            runs at once. Increasing it runs more often where something covers the face.
+        max_seconds: longest time between two frames over which points are carried, s.
+        max_change: change of the picture at an eye or the mouth since the last run, as a share of the face's
+            contrast, from which on `auto` runs the network. Increasing it saves time, but blinks and words
+            are followed later.
+        max_drift: standard deviation that carried points may gain, percent of face size, in `auto`; same
+            effect for a moving head.
+        max_surprise: mean distance of the network's points from the carried ones, percent of face size, from
+            which on a face has to settle again in `auto`.
+    """
+
+    settling: int = 5
+    longest: int = 3
+    min_valid: float = 0.8
+    max_seconds: float = 0.15
+    max_change: float = 0.05
+    max_drift: float = 0.2
+    max_surprise: float = 1.5
+
+
+@dataclass(frozen=True)
 class TrackerConfig:
     """Settings of a `Tracker`.
 
@@ -287,7 +317,7 @@ class TrackerConfig:
         count_seconds: time between two searches that only count the faces for which there is no room, s.
         memory_seconds: time for which a lost face's id is kept for its return, s. Increasing it recognises
             faces after longer absence, but risks giving their ids to somebody else.
-        motion, appearance, matching, occlusion, roi, cuts, verifier, naming: settings of the parts.
+        motion, appearance, matching, occlusion, roi, cuts, verifier, naming, carrying: settings of the parts.
 
     Raises:
         ConfigError: `max_faces` is below 1, or a time is negative.
@@ -310,6 +340,7 @@ class TrackerConfig:
     cuts: CutConfig = CutConfig()
     verifier: VerifierConfig = VerifierConfig()
     naming: NamingConfig = NamingConfig()
+    carrying: CarryingConfig = CarryingConfig()
 
     def __post_init__(self) -> None:
         if self.max_faces < 1:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface.arrays import FacePoints
-from steadyface.geometry import Region
+from steadyface.geometry import Affine, Region
 from steadyface.motion import (
     Displacements,
     FaceCrop,
@@ -21,6 +21,7 @@ from steadyface.picture import Picture
 
 _SIZE = 224  # px of the crop: smaller ones lose a third of the precision, larger ones cost twice the time
 _MEMORY = 0.6  # of a landmark's trust, from frame to frame
+_STILL = np.eye(2, 3)
 
 
 class FaceView(NamedTuple):
@@ -49,6 +50,18 @@ def first_view(frame: Picture, raw_points: FacePoints) -> FaceView:
     return FaceView(region, cut_face(frame, region), np.ones(len(raw_points)))
 
 
+class Followed(NamedTuple):
+    """A face in a frame, as the next frame is compared with it.
+
+    Args:
+        view: of the frame; None if motion is not measured.
+        displacements: of its landmarks since the last frame; None in its first.
+    """
+
+    view: FaceView | None = None
+    displacements: Displacements | None = None
+
+
 def next_view(
     frame: Picture, before: FaceView, points: FacePoints, last_raw: FacePoints, raw: FacePoints
 ) -> tuple[FaceView, Displacements]:
@@ -61,9 +74,31 @@ def next_view(
         last_raw, raw: (68, 2) of the network in the last and in this frame, image px. They say roughly how
             the face moved.
     """
-    region, expected = follow_region(before.region, points, robust_similarity(last_raw, raw))
+    return _follow(frame, before, points, robust_similarity(last_raw, raw), raw - last_raw)
+
+
+def carried_view(
+    frame: Picture, before: FaceView, points: FacePoints, last: Displacements, pace: float = 1.0
+) -> tuple[FaceView, Displacements]:
+    """View a face in the next frame as `next_view` does, where the network did not see that.
+
+    The face is expected to move on as it did; a crop that rests where the face moves would leave much of the
+    displacement unseen.
+
+    Args:
+        frame, before, points: as there.
+        last: displacements that led to `points`.
+        pace: time since the last frame over the time before.
+    """
+    motion = robust_similarity(points - last.displacement, points).matrix
+    return _follow(frame, before, points, Affine(_STILL + pace * (motion - _STILL)), None)
+
+
+def _follow(
+    frame: Picture, before: FaceView, points: FacePoints, motion: Affine, step: FacePoints | None
+) -> tuple[FaceView, Displacements]:
+    region, expected = follow_region(before.region, points, motion)
     crop = cut_face(frame, region)
-    measured = measure_displacements(
-        before.crop, crop, points, expected, step=raw - last_raw, trust=before.trust
-    )
-    return FaceView(region, crop, _MEMORY * before.trust + (1 - _MEMORY) * measured.valid), measured
+    measured = measure_displacements(before.crop, crop, points, expected, step=step, trust=before.trust)
+    trust = _MEMORY * before.trust + (1 - _MEMORY) * measured.valid
+    return FaceView(region, crop, trust), measured

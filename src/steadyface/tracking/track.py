@@ -23,6 +23,7 @@ from steadyface.tracking.appearance import (
 )
 from steadyface.tracking.config import AppearanceConfig, MotionConfig, TrackerConfig
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
+from steadyface.tracking.schedule import Plan
 from steadyface.tracking.skin import FaceView
 
 _SHORTEST = 1e-3  # s: over less, noise would be taken for speed
@@ -35,7 +36,7 @@ class TrackedFace:
     Args:
         face_id: number of the face, from 0; a face that returns keeps it.
         points: (68, 2) stabilised.
-        raw_points: (68, 2) as the network predicted them.
+        raw_points: (68, 2) as the network predicted them; carried along the skin since, if `carried`.
         scores: (68,) in [0, 1].
         box: (4,) x0, y0, x1, y1 of the stabilised points.
         held: whether the face is lost and coasts in its last shape; its scores and `visible` fall until it is
@@ -47,6 +48,8 @@ class TrackedFace:
         name: who it is, or `unknown`; None if no people were given.
         similarity: cosine of its descriptor with that person's photograph, or with the most similar one of
             all; NaN before it was seen whole.
+        carried: whether the network did not run on the face in this frame, and displacements alone moved all
+            points; `scores` and `visible` are those of its last run, and `covariances` have grown.
     """
 
     face_id: int
@@ -60,6 +63,7 @@ class TrackedFace:
     displacements: Displacements | None = None
     name: str | None = None
     similarity: float = math.nan
+    carried: bool = False
 
     @property
     def face(self) -> int:
@@ -92,6 +96,7 @@ class Track:
         last_appearance: its last unoccluded descriptor.
         stabilizer_state: state of the causal filter.
         view: crop of the last frame, for measuring displacements; None if they are not measured.
+        plan: when the network runs on it again.
 
         verified_seconds: time of the finder's last check.
         miss_count: failed checks in successive frames.
@@ -113,6 +118,7 @@ class Track:
     last_appearance: Appearance | None = None
     stabilizer_state: Any = None
     view: FaceView | None = None
+    plan: Plan = field(default_factory=Plan)
 
     verified_seconds: float = -math.inf
     miss_count: int = 0
@@ -276,6 +282,7 @@ class Track:
         state: Any,
         view: FaceView | None,
         displacements: Displacements | None,
+        plan: Plan,
         config: TrackerConfig,
     ) -> Track:
         """Update what the last frame shows.
@@ -287,6 +294,7 @@ class Track:
             state: of the stabiliser after it.
             view: crop of the frame.
             displacements: since the last frame; dropped if the track was another face's in it.
+            plan: of the network's next run.
             config: gains of velocity and region.
         """
         raw_points, seen = observation.points, observation.landmarks
@@ -308,12 +316,14 @@ class Track:
                 visible=seen.visible,
                 covariances=seen.covariances,
                 displacements=displacements if same_face else None,
+                carried=observation.carried is not None,
             ),
             last_seconds=seconds,
             velocity=velocity,
             last_appearance=observation.appearance if observation.unoccluded else self.last_appearance,
             stabilizer_state=state,
             view=view,
+            plan=plan,
         )
 
 

@@ -14,20 +14,19 @@ from steadyface.arrays import FacePoints
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
 from steadyface.identity import IdentityEncoder
-from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks
-from steadyface.motion import Displacements
+from steadyface.landmarker import Landmarker, LandmarkModel
 from steadyface.picture import Picture, as_picture
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer, lowered_where_hidden
 from steadyface.tracking.appearance import Observation, observe, points_of
+from steadyface.tracking.carrying import LandmarkSource
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.detection import LeftOut, detect_new_faces
 from steadyface.tracking.matching import assign, find_occluder, near_others, same_face, suppress_duplicates
 from steadyface.tracking.parts import FaceFilter, as_seconds, causal_filter, check_parts
 from steadyface.tracking.people import Namer, load_people
-from steadyface.tracking.prefetch import LandmarkPrefetcher, Regions
-from steadyface.tracking.roi import region_change
+from steadyface.tracking.schedule import Schedule
 from steadyface.tracking.shots import CutDetector, Transition
-from steadyface.tracking.skin import FaceView, first_view, next_view
+from steadyface.tracking.skin import Followed, first_view, next_view
 from steadyface.tracking.track import Match, Track, TrackedFace
 from steadyface.tracking.verifier import FaceVerifier, is_face
 from steadyface.video import VideoFrame
@@ -56,6 +55,9 @@ class Tracker:
         fps: frame rate that is assumed where `step` gets no time.
         motion: measure in the picture how far the skin has moved, if the stabiliser takes that (`sta` does).
         people: folder of photographs by which faces are named, as of `load_people`; None names nobody.
+        network_every: run the network in every n-th frame of a face, or when its picture asks for it
+            (`"auto"`); measured motion carries the points between. Cuts, occlusions and new faces run it at
+            once.
 
     A tracker pickles with its faces, also in the middle of a video.
 
@@ -73,6 +75,7 @@ class Tracker:
         fps: float = 25.0,
         motion: bool = True,
         people: str | Path | None = None,
+        network_every: int | str = 1,
     ) -> None:
         if not 0 < fps < math.inf:
             raise ConfigError(f"fps must be positive, got {fps}")
@@ -87,12 +90,13 @@ class Tracker:
         finder = self.detector if isinstance(self.detector, FaceFinder) else None
         self._verifier = FaceVerifier(finder or FaceFinder(device=device, threads=threads), self.config)
         self._cuts = CutDetector(self.config.cuts)
-        self._prefetcher = LandmarkPrefetcher(self.landmarker)
         self.namer: Namer | None = None
         if people is not None:
             encoder = IdentityEncoder(device, threads)
             known = load_people(people, self.landmarker, self.detector, encoder)
             self.namer = Namer(known, encoder, self.config.naming)
+        schedule = Schedule.of(network_every, self.measures_motion, self.config.carrying)
+        self._source = LandmarkSource(self.landmarker, schedule, self.config)
         self.reset()
 
     def reset(self) -> None:
@@ -110,7 +114,7 @@ class Tracker:
     def _restart(self, tracks: Sequence[Track] = ()) -> None:
         """Forget all tracks but the given ones."""
         self._tracks: list[Track] = list(tracks)
-        self._earlier_tracks: list[Track] = []
+        self._source.reset()
         self._lost: list[Track] = []
         self._detected_seconds = -math.inf
 
@@ -140,7 +144,12 @@ class Tracker:
         seconds = self._advance(seconds, by_reader=next_frame is not None)
         transition = self._cuts.step(picture)
         self._begin_shot(picture, transition)
-        observations = observe(picture, self._predict(picture, seconds, next_frame), self.config)
+        steady = transition is Transition.NONE
+        seen = self._source.see(picture, self._tracks, seconds, next_frame, steady)
+        observations = observe(picture, [face.landmarks for face in seen], self.config)
+        observations = [
+            replace(one, carried=face.carried) for one, face in zip(observations, seen, strict=True)
+        ]
         if transition is Transition.DISSOLVE:
             observations = self._keep_themselves(observations)
         elif transition is Transition.POSSIBLE_CUT:
@@ -225,30 +234,6 @@ class Tracker:
         self._lost = [track for track in self._lost if seconds - track.last_seconds <= memory]
         return seconds
 
-    def _predict(self, frame: Picture, seconds: float, next_frame: VideoFrame | None) -> list[Landmarks]:
-        """Predict the landmarks of every track, in its predicted region."""
-        regions, self._earlier_tracks = self._regions(seconds), self._tracks
-        if not self._tracks:
-            return []
-        after = None
-        if next_frame is not None:
-            after = next_frame.picture, predicted_regions(self._tracks, next_frame.seconds, self.config)
-        return list(self._prefetcher.predict(frame, regions, after))
-
-    def _regions(self, seconds: float) -> Regions:
-        """Regions of the tracks as they were known before the last frame, so that the network can work ahead.
-
-        If one differs by the tolerance or more from what is known by now, or the faces do, those of now. The
-        network need not really have worked ahead: the same frames give the same points either way.
-        """
-        regions = predicted_regions(self._tracks, seconds, self.config)
-        earlier = predicted_regions(self._earlier_tracks, seconds, self.config)
-        same = list(regions) == list(earlier) and all(
-            region_change(earlier[face_id], region) < self.config.roi.prefetch_tolerance
-            for face_id, region in regions.items()
-        )
-        return earlier if same else regions
-
     def _match(self, observations: list[Observation], seconds: float) -> list[Match]:
         """Match observations to tracks; where two lie on one face, one track keeps it and the other is lost.
 
@@ -317,26 +302,27 @@ class Tracker:
         for (track, observation), may_be_hidden in zip(matches, near, strict=True):
             if not may_be_hidden and track.face_id not in occluders:
                 track = track.learn(observation, seconds, self.config)
-            points, state = observation.points, track.stabilizer_state
-            view, displacements = self._measure_motion(frame, track, points)
+            state, points = track.stabilizer_state, observation.points
+            followed = observation.carried or self._measure_motion(frame, track, points)
             if self.stabilizer is not None:
                 elapsed = None if state is None else seconds - track.last_seconds
                 seen = observation.landmarks
                 scores = lowered_where_hidden(seen.scores, seen.visible)
-                state, points = self.stabilizer.step(state, points, elapsed, scores, displacements)
-            tracks.append(track.update(observation, seconds, points, state, view, displacements, self.config))
+                raw = points if observation.carried is None else np.full_like(points, np.nan)
+                state, points = self.stabilizer.step(state, raw, elapsed, scores, followed.displacements)
+            plan = self._source.plan(track, observation, seconds, points, followed)
+            tracks.append(track.update(observation, seconds, points, state, *followed, plan, self.config))
         self._tracks = sorted(tracks, key=lambda track: track.face_id)
         return [track.last for track in self._tracks if track.last is not None]
 
-    def _measure_motion(
-        self, frame: Picture, track: Track, raw_points: FacePoints
-    ) -> tuple[FaceView | None, Displacements | None]:
+    def _measure_motion(self, frame: Picture, track: Track, raw_points: FacePoints) -> Followed:
         """View the face, and compare with the view before, for a stabiliser that takes displacements."""
         if not self.measures_motion:
-            return None, None
+            return Followed()
         if track.view is None or track.last is None:
-            return first_view(frame, raw_points), None
-        return next_view(frame, track.view, track.last.points, track.last.raw_points, raw_points)
+            return Followed(first_view(frame, raw_points))
+        last = track.last
+        return Followed(*next_view(frame, track.view, last.points, last.raw_points, raw_points))
 
     def _coast(self, seconds: float) -> list[TrackedFace]:
         """Show the last shapes of the faces lost less than `grace_seconds` ago, latest first."""
@@ -392,8 +378,3 @@ class Tracker:
     def _take_id(self) -> int:
         self._next_id += 1
         return self._next_id - 1
-
-
-def predicted_regions(tracks: Sequence[Track], seconds: float, config: TrackerConfig) -> Regions:
-    """Predict the region of each track's face at a time, by id."""
-    return {track.face_id: track.predicted_roi(seconds, config) for track in tracks}

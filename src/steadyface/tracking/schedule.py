@@ -1,0 +1,99 @@
+"""Frames in which the landmark network runs on a face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from numbers import Integral
+
+import numpy as np
+from jaxtyping import Float32
+
+from steadyface.errors import ConfigError
+from steadyface.tracking.config import CarryingConfig
+
+AUTO = "auto"
+"""Schedule in which the face itself says when the network is to run."""
+
+Patches = Float32[np.ndarray, "pixels"]
+"""Grey levels of eyes and mouth over the contrast of the face's crop."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Position of one face in a schedule.
+
+    Args:
+        ahead: frames until the run that is planned; 1 is the next frame.
+        runs: of the network on this face since it last had to settle.
+        seconds: time between its last two frames; 0 before the second.
+        drift: variance that its points have gained since the last run, (percent of face size)².
+        patches: eyes and mouth when the network last ran, if the schedule watches them.
+    """
+
+    ahead: int = 1
+    runs: int = 0
+    seconds: float = 0.0
+    drift: float = 0.0
+    patches: Patches | None = None
+
+    @property
+    def due(self) -> bool:
+        """Whether the network is to run in the next frame."""
+        return self.ahead == 1
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When the network runs: in every n-th frame, or when a face asks for it.
+
+    A run that is planned for the next frame stays planned whatever happens before, since it may have begun in
+    another thread: so the points do not depend on whether it had.
+
+    Args:
+        every: frames from one run to the next, at most.
+        watches: whether a change of the face asks for a run before that.
+        config: the limits.
+    """
+
+    every: int
+    watches: bool
+    config: CarryingConfig
+
+    @classmethod
+    def of(cls, network_every: int | str, measures_motion: bool, config: CarryingConfig) -> Schedule:
+        """Schedule of an option; without measured motion `auto` runs the network in every frame.
+
+        Raises:
+            ConfigError: not `auto` and no whole number from 1, or more than 1 without measured motion.
+        """
+        if network_every == AUTO:
+            return cls(config.longest if measures_motion else 1, measures_motion, config)
+        if isinstance(network_every, bool) or not isinstance(network_every, Integral) or network_every < 1:
+            raise ConfigError(f"network_every must be auto, or a whole number from 1, got {network_every!r}")
+        if network_every > 1 and not measures_motion:
+            needs = "needs measured motion: stabilizer sta or sta-offline, and motion not switched off"
+            raise ConfigError(f"network_every {network_every} {needs}")
+        return cls(int(network_every), False, config)
+
+    def after_run(
+        self, plan: Plan, seconds: float, patches: Patches | None = None, unsettled: bool = False
+    ) -> Plan:
+        """Plan after a frame in which the network ran.
+
+        Args:
+            plan: before the frame.
+            seconds: since the face's last frame.
+            patches: of the frame.
+            unsettled: whether the network and the picture do not agree: the face has to settle again.
+        """
+        runs = 0 if unsettled else plan.runs + 1
+        ahead = 1 if plan.ahead == 2 or runs < self.config.settling else self.every
+        return Plan(ahead, runs, seconds, 0.0, patches)
+
+    def after_carrying(self, plan: Plan, seconds: float, gained: float) -> Plan:
+        """Plan after a frame without a run, in which the points gained some variance."""
+        return replace(plan, ahead=plan.ahead - 1, seconds=seconds, drift=plan.drift + gained)
+
+    def due_after_next(self, plan: Plan) -> bool:
+        """Whether a run is certain in the frame after the next one."""
+        return plan.ahead == 2 or (plan.due and self.after_run(plan, plan.seconds).due)
