@@ -25,6 +25,7 @@ def make_tracks(rows: int = 2500) -> Tracks:
             scores=rng.uniform(0, 1, 68),
             box=rng.uniform(0, 1000, 4),
             held=n % 11 == 5,
+            carried=n % 3 == 1,
             **uncertainty(rng),
         )
     return builder.finish({"source": "clip.mp4", "fps": 29.97})

@@ -78,6 +78,7 @@ def test_track_writes_what_it_promises(
         "covariances": (12, 68, 2, 2),
         "person": (12,),
         "similarity": (12,),
+        "carried": (12,),
     }
     frames = {
         "timeline_frame": (12,),

@@ -15,8 +15,8 @@ from steadyface.tracks import COLUMNS, Tracks
 
 
 def test_files_from_before_there_were_held_rows_still_load(tmp_path: Path) -> None:
-    tracks = make_tracks(30).without_held()
-    values = {name: getattr(tracks, name) for name in COLUMNS if name != "held"}
+    tracks = replace(make_tracks(30).without_held(), carried=np.zeros(27, bool))
+    values = {name: getattr(tracks, name) for name in COLUMNS if name not in ("held", "carried")}
     np.savez(tmp_path / "old.npz", **values, meta=np.array(json.dumps(tracks.meta)))
     columns = {name: value.tolist() for name, value in values.items()}
     (tmp_path / "old.json").write_text(json.dumps({"meta": tracks.meta, **columns}))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from steadyface.camera import check_camera
 from steadyface.errors import ConfigError
@@ -15,6 +15,7 @@ from steadyface.image_size import MOST_PIXELS
 from steadyface.models import DEFAULT_MODEL
 from steadyface.stabilizer import DEFAULT_STABILIZER
 from steadyface.tracking import TrackerConfig
+from steadyface.tracking.schedule import check_network_every
 from steadyface.video import DEFAULT_FPS, SQUARE, check_pixels, check_span
 
 _NUMBERS: dict[str, type] = {
@@ -35,6 +36,9 @@ class TrackingOptions:
             sta-offline.
         motion: Measure in the picture how far the skin has moved, for sta and sta-offline: less jitter and
             less lag, at about a millisecond a face and frame. --no-motion filters the points alone.
+        network_every: Run the landmark network in every so many frames of a face only, and let the measured
+            motion carry the points between, for sta and sta-offline; auto runs it when the picture asks for
+            it, in a blink or a word. A larger number saves time, but the points follow lids and lips later.
         decoder: Method that reads points from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or
             dark. Left out: the one built into the network.
         max_faces: Most faces at a time, largest first. A larger number follows more people, but takes time
@@ -75,6 +79,7 @@ class TrackingOptions:
     stabilizer: str = DEFAULT_STABILIZER
     lag: int | None = None
     motion: bool = True
+    network_every: int | Literal["auto"] = 1
     decoder: str | None = None
     max_faces: int = TrackerConfig.max_faces
     min_face: float | None = None
@@ -111,6 +116,7 @@ class TrackingOptions:
             if value is not None and not 0 < value < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, got {value}")
         check_camera(self.focal, self.camera)
+        check_network_every(self.network_every, self.motion)
         check_span(self.start, self.end)
         check_pixels(self.pixels)
 
@@ -120,6 +126,7 @@ class TrackingKeywords(TypedDict, total=False):
 
     lag: int | None
     motion: bool
+    network_every: int | Literal["auto"]
     decoder: str | None
     max_faces: int
     min_face: float | None

@@ -116,6 +116,7 @@ class Pipeline:
             "lag": self.stabilizer.lag,
             "independent": True if self.options.independent else None,
             "motion": self.tracker.measures_motion,
+            "network_every": None if self.options.network_every == 1 else self.options.network_every,
             "max_faces": self.options.max_faces,
             "min_face": self.options.min_face,
             "min_score": self.options.min_score,
@@ -179,6 +180,7 @@ def build(
         config=_tracker_config(options),
         motion=options.motion,
         people=options.people,
+        network_every=options.network_every,
     )
     pipeline = Pipeline(options, tracker, choice, camera)
     return pipeline.each_by_itself() if options.independent else pipeline

@@ -61,6 +61,8 @@ class Networks:
         if not own and stabilizer not in CAUSAL_STABILIZERS:
             raise ConfigError.choice("stabilizer", stabilizer, CAUSAL_STABILIZERS)
         options = replace(self.options, stabilizer=stabilizer, decoder=decoder)
+        if not getattr(choose_stabilizer(stabilizer).causal, "uses_motion", False):
+            options = replace(options, network_every=1)
         if decoder not in self._landmarkers:
             self._landmarkers[decoder] = Landmarker(options.weights, decoder, options.device, options.threads)
         return build(options, landmarker=self._landmarkers[decoder], detector=self._finder)

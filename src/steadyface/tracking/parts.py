@@ -33,7 +33,8 @@ class FaceFilter(Protocol):
 
         Args:
             state: as the last call returned it; None in a face's first frame.
-            points: (68, 2) raw, image px.
+            points: (68, 2) raw, image px; NaN in a frame in which the network did not run (only a filter that
+                uses motion meets such frames).
             dt: seconds since the last frame with the face; None in its first frame.
             scores: (68,) in [0, 1].
             motion: displacements measured in the picture, if the filter's `uses_motion` is true; else None.

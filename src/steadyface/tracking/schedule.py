@@ -66,13 +66,9 @@ class Schedule:
         Raises:
             ConfigError: not `auto` and no whole number from 1, or more than 1 without measured motion.
         """
+        check_network_every(network_every, measures_motion)
         if network_every == AUTO:
             return cls(config.longest if measures_motion else 1, measures_motion, config)
-        if isinstance(network_every, bool) or not isinstance(network_every, Integral) or network_every < 1:
-            raise ConfigError(f"network_every must be auto, or a whole number from 1, got {network_every!r}")
-        if network_every > 1 and not measures_motion:
-            needs = "needs measured motion: stabilizer sta or sta-offline, and motion not switched off"
-            raise ConfigError(f"network_every {network_every} {needs}")
         return cls(int(network_every), False, config)
 
     def after_run(
@@ -97,3 +93,18 @@ class Schedule:
     def due_after_next(self, plan: Plan) -> bool:
         """Whether a run is certain in the frame after the next one."""
         return plan.ahead == 2 or (plan.due and self.after_run(plan, plan.seconds).due)
+
+
+def check_network_every(network_every: int | str, measures_motion: bool) -> None:
+    """Check the option of a schedule.
+
+    Raises:
+        ConfigError: not `auto` and no whole number from 1, or more than 1 without measured motion.
+    """
+    if network_every == AUTO:
+        return
+    if isinstance(network_every, bool) or not isinstance(network_every, Integral) or network_every < 1:
+        raise ConfigError(f"network_every must be auto, or a whole number from 1, got {network_every!r}")
+    if network_every > 1 and not measures_motion:
+        needs = "needs measured motion: stabilizer sta or sta-offline, and motion not switched off"
+        raise ConfigError(f"network_every {network_every} {needs}")

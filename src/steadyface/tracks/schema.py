@@ -43,6 +43,7 @@ COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "covariances": ("float32", (68, 2, 2)),
     "person": ("int64", ()),
     "similarity": ("float32", ()),
+    "carried": ("bool", ()),
 }
 """Name of each column → type and shape of one row."""
 
@@ -65,13 +66,14 @@ class Table(NamedTuple):
 
 
 def absent(rows: int) -> Columns:
-    """Columns that not every source has: no row is held, nobody knows what is visible or who it is."""
+    """Columns that not every source has: none is held or carried, nobody knows what is visible or who it is."""
     return {
         "held": np.zeros(rows, bool),
         "visible": np.full((rows, 68), np.nan, "float32"),
         "covariances": np.full((rows, 68, 2, 2), np.nan, "float32"),
         "person": np.full(rows, -1),
         "similarity": np.full(rows, np.nan, "float32"),
+        "carried": np.zeros(rows, bool),
     }
 
 

@@ -40,7 +40,8 @@ class Tracks:
         seconds: (N,) time of the frame in the stream.
         face: (N,) identity of the face.
         points: (N, 68, 2) float32, stabilised, image px.
-        raw_points: (N, 68, 2) float32, from the network, image px.
+        raw_points: (N, 68, 2) float32, from the network, image px; where `carried`, those of its last run,
+            moved on with the skin.
         scores: (N, 68) float32 in [0, 1].
         box: (N, 4) float32 x0, y0, x1, y1 of the stabilised points, image px.
         held: (N,) bool, true where the face is lost and the row repeats its last shape.
@@ -50,6 +51,8 @@ class Tracks:
             names nobody.
         similarity: (N,) float32, cosine with that person's photograph, or with the most similar one of all;
             NaN where unknown.
+        carried: (N,) bool, true where the network did not run in this frame, and measured motion moved the
+            points (`network_every`). None says so of no row.
         meta: version, source, size, fps, frames, weights and options.
         timeline: frames of the clip, also those without a face; None lists the frames of the rows.
         corrected_points: (N, 68, 2) float32, stabilised and corrected by hand, image px; None without.
@@ -74,6 +77,7 @@ class Tracks:
     covariances: Float[np.ndarray, "rows 68 2 2"]
     person: Int[np.ndarray, "rows"] = None  # type: ignore[assignment]  # filled in below
     similarity: Float[np.ndarray, "rows"] = None  # type: ignore[assignment]
+    carried: Bool[np.ndarray, "rows"] = None  # type: ignore[assignment]
     meta: Meta = field(default_factory=dict)
     timeline: ClipTimeline = None  # type: ignore[assignment]  # filled in below
     corrected_points: Float[np.ndarray, "rows 68 2"] | None = None
@@ -82,7 +86,7 @@ class Tracks:
     reprojection_error: Float[np.ndarray, "rows"] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("person", "similarity"):
+        for name in ("person", "similarity", "carried"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, absent(len(self.frame))[name])
         if self.timeline is None:
@@ -253,6 +257,8 @@ class Tracks:
                 raw = self.raw_points[run].astype(float)
                 scores = lowered_where_hidden(self.scores[run].astype(float), self.visible[run])
                 moved = None if motion is None else motion.at(run).unpack()
+                if moved is not None:  # what carried these says nothing that the displacements do not
+                    raw[self.carried[run]] = np.nan
                 points[run] = smoother.smooth(raw, self.seconds[run], scores, lag, moved)
             held = np.flatnonzero((self.face == face) & self.held)
             if len(rows):
@@ -342,7 +348,7 @@ class TracksBuilder:
         self._frames.append((frame, seconds, size, file))
 
     def add(self, **row: Any) -> None:
-        """Append one row, given by column name; `held` is false and `visible` unknown unless given."""
+        """Append one row, given by column name; columns that are not given are as of `schema.absent`."""
         row = {**_ABSENT, **row}
         place = self._rows % self._BLOCK
         for name, (dtype, shape) in COLUMNS.items():

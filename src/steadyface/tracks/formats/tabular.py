@@ -145,6 +145,7 @@ def to_flat(table: Table) -> dict[str, np.ndarray]:
         flat |= {_NAME: names_of(columns["person"], meta), "similarity": exact(columns["similarity"])}
     for name, column, index in _flat_names():
         flat[name] = np.moveaxis(columns[column], 0, -1)[index]
+    flat["carried"] = columns["carried"].astype(int)
     flat |= _measures(columns, timeline.size[places], meta)
     for name, column, index in _layer_names():
         if column in columns:
@@ -170,7 +171,8 @@ def inside(points: np.ndarray, size: np.ndarray) -> np.ndarray:
 def _with_frames(flat: dict[str, np.ndarray], empty: ClipTimeline) -> dict[str, np.ndarray]:
     """Add a row for each frame without a face, in order of frame."""
     own = {"frame": empty.frame, "timestamp": empty.seconds, "face_id": np.full(len(empty), NOBODY)}
-    own |= {"confidence": np.zeros(len(empty)), "success": np.zeros(len(empty), int)}
+    own |= {"confidence": np.zeros(len(empty))}
+    own |= dict.fromkeys(("success", "carried"), np.zeros(len(empty), int))
     own |= _file_columns(empty) if _FILE in flat else {}
     own |= {_NAME: np.full(len(empty), "")} if _NAME in flat else {}
     order = np.argsort(np.concatenate([flat["frame"], empty.frame]), kind="stable")
@@ -221,6 +223,7 @@ def _columns(flat: dict[str, np.ndarray], meta: Meta) -> Columns:
         known = {name: place for place, name in enumerate(meta.get(PEOPLE, []))}
         values["person"] = np.array([known.get(name, -1) for name in flat[_NAME].tolist()], int)
         values["similarity"] = flat["similarity"]
+    values["carried"] = flat.get("carried", optional["carried"]) == 1
     for name, column, index in _flat_names():
         if name in flat or column not in optional:
             values[column][(slice(None), *index)] = flat[name]
