@@ -29,6 +29,7 @@ def add_rows(
             covariances=face.covariances,
             person=places.get(face.name or "", -1),
             similarity=face.similarity,
+            carried=face.carried,
         )
 
 
@@ -48,6 +49,7 @@ def tracked_faces(tracks: Tracks) -> dict[int, list[TrackedFace]]:
             covariances=tracks.covariances[row],
             name=str(names[row]) or None,
             similarity=float(tracks.similarity[row]),
+            carried=bool(tracks.carried[row]),
         )
         faces.setdefault(frame, []).append(face)
     return faces

@@ -66,7 +66,7 @@ class Table(NamedTuple):
 
 
 def absent(rows: int) -> Columns:
-    """Columns that not every source has: none is held or carried, nobody knows what is visible or who it is."""
+    """Columns that not every source has: none is held or carried, nobody knows what is visible or who."""
     return {
         "held": np.zeros(rows, bool),
         "visible": np.full((rows, 68), np.nan, "float32"),
