@@ -249,3 +249,27 @@ class TestParameters:
     def test_out_of_range(self, wrong: dict[str, float]) -> None:
         with pytest.raises(ConfigError, match="picture"):
             PictureModel(**wrong)
+
+
+def test_frames_without_points_are_carried_by_the_picture() -> None:
+    """Points of every third frame only: as steady, and as near to the truth."""
+    truth = moving(90)
+    raw, motion = shaken(truth), measured(truth)
+    sparse = raw.copy()
+    sparse[[t for t in range(6, 90) if t % 3]] = np.nan
+    each, third = (STA.filter(points, motion=motion) for points in (raw, sparse))
+    assert shaking(third, truth) < 1.1 * shaking(each, truth)
+    assert distance(third, truth)[10:].mean() < distance(raw, truth).mean()
+
+
+@pytest.mark.parametrize("between", [1, 2, 3])
+def test_lids_that_closed_between_two_frames_with_points_are_shut_in_the_second(between: int) -> None:
+    """The picture shows no motion of lids that fold; the points' step since the last frame with any does."""
+    truth = np.repeat(FACE[None], 30, axis=0)
+    truth[15:, LIDS, 1] += 4 * UNIT
+    still = np.repeat(FACE[None], 30, axis=0)
+    motion, raw = measured(still), shaken(truth, deviation=0.02)
+    raw[15 : 15 + between] = np.nan
+    seen = STA.filter(raw, motion=motion)
+    assert distance(seen, still)[14 + between, LIDS].max() < 0.5
+    assert distance(seen, truth)[15 + between, LIDS].mean() < 1.0

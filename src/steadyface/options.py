@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 from steadyface.camera import check_camera
 from steadyface.errors import ConfigError
@@ -79,7 +79,7 @@ class TrackingOptions:
     stabilizer: str = DEFAULT_STABILIZER
     lag: int | None = None
     motion: bool = True
-    network_every: int | Literal["auto"] = 1
+    network_every: int | str = 1
     decoder: str | None = None
     max_faces: int = TrackerConfig.max_faces
     min_face: float | None = None
@@ -126,7 +126,7 @@ class TrackingKeywords(TypedDict, total=False):
 
     lag: int | None
     motion: bool
-    network_every: int | Literal["auto"]
+    network_every: int | str
     decoder: str | None
     max_faces: int
     min_face: float | None

@@ -122,7 +122,7 @@ class LandmarkSource:
             away = observation.points - track.last.raw_points - displacements.displacement
             distance = 100 * float(np.linalg.norm(away, axis=-1).mean()) / float(face_size(points))
             limits = schedule.config
-            unsettled = distance > limits.max_surprise or displacements.valid.mean() < limits.min_valid
+            unsettled = distance > limits.max_surprise or bool(displacements.valid.mean() < limits.min_valid)
         return schedule.after_run(track.plan, elapsed, take_patches(view, points), unsettled)
 
     def _carry(
