@@ -262,7 +262,7 @@ def test_a_second_pass_takes_the_points_of_runs_only() -> None:
     assert tracks.carried.any()
     raw = tracks.raw_points.copy()
     raw[tracks.carried] += 40.0
-    one, other = (pipeline.smooth(each, run.motion) for each in (tracks, replace(tracks, raw_points=raw)))
+    one, other = (pipeline.finish(each, run.motion) for each in (tracks, replace(tracks, raw_points=raw)))
     np.testing.assert_array_equal(one.points, other.points)
 
 
