@@ -99,9 +99,15 @@ def dense(
             if now is not None:
                 covered = model.hidden * (1 - now.valid.mean())
                 system.add({2 * t + 1: 1}, now.displacement[landmark], now.covariance[landmark])
-            if not lost and not np.isnan(points[t - 1]).any():
-                own = noise * (model.step * unit) ** 2 * (1 + covered) * np.eye(2)
-                system.add({2 * t + 1: 1}, steps[t - 1, landmark], own)
+            if not lost:
+                own, step = (
+                    noise * (model.step * unit) ** 2 * (1 + covered) * np.eye(2),
+                    steps[t - 1, landmark],
+                )
+                before = motion[t - 1]
+                if np.isnan(points[t - 1]).any() and before is not None:
+                    step = step - before.displacement[landmark]  # since the last frame with points
+                system.add({2 * t + 1: 1}, step, own)
         if t and not lost:
             error = noise * (model.anchor * unit) ** 2 * (1 + covered) * np.eye(2)
             system.add({2 * t: 1}, points[t, landmark], error)
