@@ -18,6 +18,7 @@ from steadyface.demo import portrait
 from steadyface.errors import ConfigError
 from steadyface.geometry import Region
 from steadyface.landmarker import Landmarker, Landmarks
+from steadyface.picture import as_picture
 from steadyface.pipeline import TrackingOptions, TrackingRun, build, follow, track
 from steadyface.synthetic.talking_still import TalkingStill
 from steadyface.tracking import TrackedFace, Tracker, TrackerConfig
@@ -176,13 +177,13 @@ def test_patches_tell_a_blink_from_a_shift() -> None:
     (face,) = tracked(frames[:1], 1, talking_scenes.landmarker())[0]
     shut = int(true.argmin())
     patches = [
-        take_patches(first_view(frame.image, face.raw_points), face.points)
+        take_patches(first_view(as_picture(frame.image), face.raw_points), face.points)
         for frame in (frames[0], frames[shut])
     ]
     moved = np.roll(frames[0].image, (3, 5), axis=(0, 1))
     there = face.points + np.array([5.0, 3.0])
     assert change_of(patches[0], patches[0]) == 0
-    assert change_of(patches[0], take_patches(first_view(moved, there), there)) < 0.02
+    assert change_of(patches[0], take_patches(first_view(as_picture(moved), there), there)) < 0.02
     assert change_of(*patches) > 2 * CarryingConfig.max_change
 
 
