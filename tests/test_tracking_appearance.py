@@ -15,6 +15,7 @@ from steadyface.picture import RgbPicture
 from steadyface.tracking import TrackedFace, TrackerConfig
 from steadyface.tracking.appearance import Appearance, Observation, describe
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
+from steadyface.tracking.schedule import Plan
 from steadyface.tracking.track import Track
 from steadyface.tracking.verifier import FaceVerifier, is_face
 
@@ -153,12 +154,12 @@ class TestUpdate:
     def test_displacements_of_another_face_are_dropped(self, points: np.ndarray) -> None:
         seen = observation(points, appearance_at(points, frame()))
         moved = Displacements(np.zeros((68, 2)), np.zeros((68, 2, 2)), np.ones(68, bool))
-        first = track_at(points).update(seen, 0.0, points, None, None, None, CONFIG)
-        same = first.update(seen, 0.04, points, None, None, moved, CONFIG).last
+        first = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
+        same = first.update(seen, 0.04, points, None, None, moved, Plan(), CONFIG).last
         assert same is not None
         assert same.displacements is moved
         other = Track.start(1, seen, 0.0)
-        swapped = first.identified_as(other).update(seen, 0.04, points, None, None, moved, CONFIG).last
+        swapped = first.identified_as(other).update(seen, 0.04, points, None, None, moved, Plan(), CONFIG).last
         assert swapped is not None
         assert (swapped.face_id, swapped.displacements) == (1, None)
 
@@ -184,7 +185,7 @@ class TestVerifier:
     def test_a_jump_ends_a_track_at_once(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1))
         seen = observation(points, appearance_at(points, frame()))
-        track = track_at(points).update(seen, 0.0, points, None, None, None, CONFIG)
+        track = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
         leapt = observation(points + np.array([60, 0]), seen.appearance)
         assert verifier.verify(RgbPicture(frame()), track, seen, 0.04, due=True).miss_count == 0
         assert verifier.verify(RgbPicture(frame()), track, leapt, 0.04, due=False).miss_count == 3
@@ -192,7 +193,7 @@ class TestVerifier:
     def test_misses_count_in_successive_frames_only(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1))
         seen = observation(points, appearance_at(points, frame()))
-        track = track_at(points).update(seen, 0.0, points, None, None, None, CONFIG)
+        track = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
         missed = verifier.verify(RgbPicture(people.wall()), track, seen, 0.04, due=True)
         again = verifier.verify(RgbPicture(people.wall()), missed, seen, 0.08, due=False)
         assert (missed.miss_count, again.miss_count) == (1, 2)
@@ -201,7 +202,7 @@ class TestVerifier:
     def test_without_confirmation_nothing_is_missed(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1), TrackerConfig(confirm=0.0))
         seen = observation(points, appearance_at(points, frame()))
-        track = track_at(points).update(seen, 0.0, points, None, None, None, CONFIG)
+        track = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
         assert verifier.verify(RgbPicture(people.wall()), track, seen, 0.04, due=True).miss_count == 0
 
 
