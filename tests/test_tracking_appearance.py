@@ -159,7 +159,8 @@ class TestUpdate:
         assert same is not None
         assert same.displacements is moved
         other = Track.start(1, seen, 0.0)
-        swapped = first.identified_as(other).update(seen, 0.04, points, None, None, moved, Plan(), CONFIG).last
+        identified = first.identified_as(other)
+        swapped = identified.update(seen, 0.04, points, None, None, moved, Plan(), CONFIG).last
         assert swapped is not None
         assert (swapped.face_id, swapped.displacements) == (1, None)
 
