@@ -44,7 +44,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When the network runs: in every n-th frame, or when a face asks for it.
+    """Schedule of the network: a run in every n-th frame, or when a face asks for one.
 
     A run that is planned for the next frame stays planned whatever happens before, since it may have begun in
     another thread: so the points do not depend on whether it had.
