@@ -17,6 +17,7 @@ import signalled
 from steadyface.cli import main
 from steadyface.tracks import COLUMNS, Tracks
 from steadyface.video import VideoReader
+from steadyface.wording import counted
 
 LONG = int(os.environ.get("STEADYFACE_LONG", "1"))
 FRAMES = 24
@@ -65,7 +66,8 @@ def test_a_signal_keeps_every_tracked_frame(clip: Path, tmp_path: Path) -> None:
             assert frames == FRAMES, run
         else:
             assert (run.code, len(lines), 0 < frames <= FRAMES) == (1, 1, True), run
-            assert f"the first {frames} frames are kept" in lines[0]
+            verb = "is" if frames == 1 else "are"
+            assert f"the first {counted(frames, 'frame')} {verb} kept" in lines[0]
 
 
 def test_a_kill_leaves_whole_files_only(clip: Path, tmp_path: Path) -> None:
