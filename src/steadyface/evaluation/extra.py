@@ -219,11 +219,9 @@ class PartialBenchmark(ExtraBenchmark):
         return PartialResults(**vars(scope), benchmark=self, rows=rows, errors=faces.errors_by_name())
 
     def _group(self, sample: ExtraSample) -> str:
-        return (
-            ""
-            if sample.age is None
-            else [name for name, least in AGE_GROUPS.items() if sample.age >= least][-1]
-        )
+        if sample.age is None:
+            return ""
+        return [name for name, least in AGE_GROUPS.items() if sample.age >= least][-1]
 
     def _groups(self, faces: _Faces) -> dict[str, Bool[np.ndarray, "faces"]]:
         """All faces, those of each age, and the darkest; of sets without ages all only."""
