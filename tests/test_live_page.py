@@ -224,6 +224,7 @@ def test_a_recording_has_a_name_with_its_time_and_a_report(filming: Any) -> None
     with filming.context.expect_page() as opened:
         filming.click("#message a[href$='.report.html']")
     report = opened.value
+    report.wait_for_load_state()  # only then does its script listen
     report.wait_for_selector(".person .chart")
     box = report.locator(".chart .field").first.bounding_box()
     report.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)

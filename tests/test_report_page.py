@@ -142,8 +142,24 @@ def test_a_moment_is_enlarged_and_says_its_time(page: Any) -> None:
     assert page.locator("#enlarged img").bounding_box()["width"] > 2 * small
     assert re.match(r"\d+\.\d\d s, frame \d+, ", page.text_content("#enlarged p"))
     page.keyboard.press("Escape")
-    assert page.locator("#enlarged:visible").count() == 0
-    assert page.locator(".person[open] .cursor:visible").count() > 0
+    page.wait_for_selector("#enlarged", state="hidden")
+
+
+def test_the_cursor_stays_at_the_enlarged_moment_until_a_chart_is_pointed_at(page: Any) -> None:
+    moment = page.locator(".person[open] .enlarge").first
+    moment.click()
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#enlarged", state="hidden")
+    box = moment.bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)  # the pointer goes on, over what is no chart
+    seconds = f"{float(moment.get_attribute('data-seconds')):.2f} s"
+    cursors = page.locator(".person[open] .cursor:visible")
+    assert {text.splitlines()[0] for text in cursors.all_inner_texts()} == {seconds}
+    page.mouse.move(5, 5)
+    assert cursors.count() > 0
+    page.locator(".person[open] .chart .field").first.hover()
+    page.mouse.move(5, 5)
+    assert cursors.count() == 0
 
 
 def drag(page: Any, point: int, by: tuple[float, float]) -> None:

@@ -50,10 +50,14 @@ function clockOf(seconds) {
   return minutes ? `${minutes}:${rest.padStart(5, "0")}` : `${rest} s`;
 }
 
+// While no chart is pointed at, the cursor stays at the moment that was enlarged last (`person.moment`), if any.
+// It must not depend on the pointer's last event: the browser sends one wherever a dialog closes under a resting mouse.
 for (const person of document.querySelectorAll(".person")) {
+  person.moment = null;
   const move = (event) => {
     const field = event.target.closest(".chart .field");
-    if (!field) return pointAt(person, null);
+    if (!field) return pointAt(person, person.moment);
+    person.moment = null;
     const chart = field.closest(".chart"), box = field.getBoundingClientRect();
     const share = (event.clientX - box.left) / Math.max(box.width, 1);
     const [start, end] = [Number(chart.dataset.start), Number(chart.dataset.end)];
@@ -61,7 +65,7 @@ for (const person of document.querySelectorAll(".person")) {
   };
   person.addEventListener("pointermove", move);
   person.addEventListener("pointerdown", move);
-  person.addEventListener("pointerleave", () => pointAt(person, null));
+  person.addEventListener("pointerleave", () => pointAt(person, person.moment));
 }
 
 const enlarged = document.getElementById("enlarged");
@@ -70,7 +74,9 @@ for (const button of document.querySelectorAll(".enlarge")) {
     const picture = button.firstElementChild.cloneNode();
     enlarged.querySelector("div").replaceChildren(picture);
     enlarged.querySelector("p").textContent = `${clockOf(Number(button.dataset.seconds))}, ${picture.alt}`;
-    enlarged.onclose = () => pointAt(button.closest(".person"), Number(button.dataset.seconds));
+    const person = button.closest(".person");
+    person.moment = Number(button.dataset.seconds);
+    pointAt(person, person.moment);
     enlarged.showModal();
   });
 }
