@@ -11,9 +11,8 @@ from its median at rest, while the first one closes and opens; `at rest` the sam
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,36 +20,25 @@ from steadyface.datasets.three_hundred_w import find_samples
 from steadyface.fitting.sequences import follow_known
 from steadyface.landmarker import Landmarker
 from steadyface.measures import eye_aspect_ratio
-from steadyface.stabilizer import CausalFilter, load_stabilizer
+from steadyface.stabilizer import load_stabilizer
 from steadyface.synthetic.talking_still import TalkingStill
-from steadyface.synthetic.talking_still.face import Face
 
 FACES, FIRST_SEED = 8, 1000
-STILL = {"mouth": 0.0, "brows": 0.0, "yaw": 0.0, "pitch": 0.0}
-BRIDGE = slice(27, 31)
+SCENE: dict[str, Any] = {
+    **{"mouth": 0.0, "brows": 0.0, "yaw": 0.0, "pitch": 0.0, "eyes": ("right_eye",)},
+    **{"width": 960, "height": 540, "seconds": 4.0},
+}
 CLOSING = 0.8  # of its usual openness, below which the eye counts as closing
 AROUND = 4  # frames before and after
 
 
-class Winking(TalkingStill):
-    """A talking still that blinks with its right eye only."""
-
-    @cached_property
-    def _face(self) -> Face:
-        face = TalkingStill._face.func(self)
-        modes = face.modes.copy()
-        bridge = face.rest[BRIDGE, 0].mean()
-        modes[0, face.rest[:, 0] > bridge] = 0.0  # the right eye is on the left of the picture
-        return replace(face, modes=modes)
-
-
 def main(data: str, weights: str = "compact") -> None:
-    landmarker, sta = Landmarker(weights, device="cpu", threads=1), load_stabilizer("sta")
-    assert isinstance(sta, CausalFilter)
+    landmarker = Landmarker(weights, device="cpu", threads=1)
+    sta = load_stabilizer("sta", landmarker.name)
     samples = find_samples(Path(data) / "300w", ["helen-test"])
     rows: dict[str, list[list[float]]] = {}
     for i, sample in enumerate(samples[:: len(samples) // FACES][:FACES]):
-        scene = Winking(*sample.load(), seed=FIRST_SEED + i, width=960, height=540, seconds=4.0, **STILL)
+        scene = TalkingStill(*sample.load(), seed=FIRST_SEED + i, **SCENE)
         seconds = np.arange(len(scene)) / scene.fps
         truth = np.stack([scene.truth(float(time)) for time in seconds])
         raw, scores, motion = follow_known(scene, truth[0], landmarker)

@@ -634,7 +634,7 @@ class TestFitStabilizer:
         assert said.splitlines()[-1] == str(file)
         fitted = load_stabilizer(str(file))
         assert isinstance(fitted, FirstOrder)
-        assert fitted.fitted == "2 sequences, λ1 8, λ2 10, λ3 1"
+        assert fitted.fitted == "2 sequences of tiny-int8, λ1 8, λ2 10, λ3 1"
         code, _, err = run(capsys, "track", clip, "--out", tmp_path, "--stabilizer", file, "--no-overlay")
         assert (code, err) == (0, [])
         tracks = Tracks.load(tmp_path / "talk.npz")
@@ -653,7 +653,7 @@ class TestFitStabilizer:
         assert out.splitlines()[-2].endswith(" on the sequences held out")
         fitted = load_stabilizer(str(tmp_path / "a.json"))
         assert isinstance(fitted, OneEuro)
-        assert (fitted.fps, fitted.fitted) == (25.0, "1 sequences, λ1 8, λ2 10, λ3 1")
+        assert (fitted.fps, fitted.fitted) == (25.0, "1 sequence, λ1 8, λ2 10, λ3 1")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "sequences"]
 
     def test_bad_input(self, tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

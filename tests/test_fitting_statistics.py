@@ -72,6 +72,26 @@ def test_motion_has_the_shape_of_the_truths() -> None:
     assert np.trace(found) == pytest.approx(10)
 
 
+def test_each_eye_is_taken_to_wink_as_often_as_both_blink() -> None:
+    rng, lids = np.random.default_rng(4), {"right_eye": [37, 38, 40, 41], "left_eye": [43, 44, 46, 47]}
+    head, blink = rng.standard_normal((2, FRAMES, CLIPS, 1, 1))
+    moves = np.zeros((FRAMES, CLIPS, 68, 2))
+    moves[..., 0] += head[..., 0]
+    for points in lids.values():
+        moves[:, :, points, 1:] += blink
+    truth = rng.uniform(0, 100, (68, 2)) + np.cumsum(moves, axis=0)
+    motion = statistics([Clips(truth + rng.normal(0, 0.1, truth.shape), truth, None, 1.0)]).motion
+    right, left = (2 * points[0] + 1 for points in lids.values())
+    # A clip with one winking eye moves less, and counts as much as another: scaled by 76/72 (blinks of 8 lids
+    # beside a head of 68 landmarks, or of 4).
+    wink = 76 / 72
+    assert motion[right, left] / motion[0, 0] == pytest.approx(1 / (1 + 2 * wink), rel=0.05)
+    assert motion[right, right] / motion[0, 0] == pytest.approx((1 + wink) / (1 + 2 * wink), rel=0.05)
+    # Lids go along with the head as they did.
+    assert motion[2 * 37, 0] == pytest.approx(motion[0, 0])
+    assert motion[2 * 43, 0] == pytest.approx(motion[0, 0])
+
+
 def test_each_clip_counts_alike() -> None:
     clips = make_clips()
     faster = Clips(

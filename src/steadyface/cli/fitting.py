@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from steadyface.errors import ConfigError
+from steadyface.wording import counted
 
 if TYPE_CHECKING:
     from steadyface.fitting.fit import Pair
@@ -83,7 +85,8 @@ def fit_stabilizer(
     """Fit a stabiliser to sequences with known truth.
 
     One sequence in five is held out, and the loss on those is printed at the end. An interrupted fit goes on
-    from OUT.part when it is started again.
+    from OUT.part when it is started again. How sta takes in displacements stays as in the bundled one; see
+    fit-picture.
 
     Parameters
     ----------
@@ -116,7 +119,8 @@ def fit_stabilizer(
 
     from steadyface.fitting.fit import LossWeights, cut, fit, score
     from steadyface.fitting.sequences import CLIP, is_hard
-    from steadyface.stabilizer import save_stabilizer
+    from steadyface.stabilizer import load_stabilizer, save_stabilizer
+    from steadyface.stabilizer.sta import STA
 
     weights = LossWeights(smooth, delay, midpoint)
     _check_json(out)
@@ -134,8 +138,10 @@ def fit_stabilizer(
         polish=polish,
         checkpoint=out.with_name(f"{out.name}.part"),
         report=lambda line: print(line, flush=True),
-        fitted=f"{len(kept)} sequences, λ1 {smooth:g}, λ2 {delay:g}, λ3 {midpoint:g}",
+        fitted=f"{_described(kept)}, λ1 {smooth:g}, λ2 {delay:g}, λ3 {midpoint:g}",
     )
+    if isinstance(stabilizer, STA):
+        stabilizer = replace(stabilizer, picture=load_stabilizer("sta").picture)
     save_stabilizer(stabilizer, out)
     if others:
         value = np.exp(score(stabilizer, cut(others, fps, CLIP), weights))
@@ -213,6 +219,12 @@ def fit_picture(
 def _check_json(out: Path) -> None:
     if out.suffix != ".json" or out.is_dir() or not out.parent.is_dir():
         raise ConfigError(f"{out}: must be a .json file in an existing folder")
+
+
+def _described(pairs: list[Pair]) -> str:
+    """Number of sequences, and the networks whose points they are."""
+    networks = sorted({pair.network for pair in pairs if pair.network})
+    return counted(len(pairs), "sequence") + (f" of {' and '.join(networks)}" if networks else "")
 
 
 def _load_pairs(sequences: Path, wanted: Callable[[Path], bool] = bool) -> tuple[list[Pair], list[Pair]]:

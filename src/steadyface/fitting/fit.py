@@ -37,6 +37,7 @@ class Pair:
         scores: (frames, 68) in [0, 1], the network's own; None where they are not known.
         fps: frames per second.
         motion: displacements measured in the picture; None where there was none.
+        network: name of the network whose points they are; empty where it is not known.
     """
 
     raw: PointSequence
@@ -44,6 +45,7 @@ class Pair:
     scores: ScoreSequence | None = None
     fps: float = 30.0
     motion: MotionSequence | None = None
+    network: str = ""
 
 
 def fit(

@@ -1,7 +1,7 @@
 """Sequences to fit a stabiliser on: what the tracker saw, and where the points really were.
 
 - Training stills that turn, blink and talk (`TalkingStill`), through the tracker: exact truth, the network's
-  own errors, motion as drawn.
+  own errors, motion as drawn. Half of them blink with one eye only, so that a wink is no motion of both.
 - The same stills under hardships, for the fit to displacements (`picture`): an object crosses the face, which
   rolls and zooms far, in light that changes and under strong compression.
 - Real clips: their motion, as several views of each frame together with its neighbours give it, is taken as
@@ -48,6 +48,7 @@ CLIP = 100
 
 _STILL_SECONDS, _STILL_FPS = 20 / 3, 30.0
 _STILL, _HARD = "still_", "hard_"  # begin the names of stills, and of those under hardships
+_BLINKING = (markup.EYES, markup.EYES, *((eye,) for eye in markup.EYES))  # each as often: half of them wink
 _CROSSING = 1.5, 1.0  # s: start and duration of the object's passage
 _RECOVERY = 0.2  # s: before and after it the points may be off all the same
 _JUMP = 0.15  # of face size a frame: a cut, or a track that went astray
@@ -103,7 +104,12 @@ def save_pair(pair: Pair, path: Path) -> None:
     Raises:
         DataError: it cannot be written.
     """
-    arrays: dict[str, Any] = {"raw": pair.raw, "truth": pair.truth, "fps": pair.fps}
+    arrays: dict[str, Any] = {
+        "raw": pair.raw,
+        "truth": pair.truth,
+        "fps": pair.fps,
+        "network": pair.network,
+    }
     if pair.scores is not None:
         arrays["scores"] = pair.scores.astype("float32")
     if pair.motion is not None:
@@ -122,12 +128,13 @@ def load_pair(path: Path) -> Pair:
         raw, truth, fps = values["raw"], values["truth"], float(values["fps"])
         scores = values["scores"].astype(float) if "scores" in values else None
         motion = MotionSequence.pop_from(values)
+        network = str(values.get("network", ""))  # files of earlier versions do not tell
     moved = raw.shape[:2] if motion is None else motion.valid.shape
     scored = raw.shape[:2] if scores is None else scores.shape
     expected = (markup.COUNT, 2), raw.shape, raw.shape[:2], raw.shape[:2]
     if (raw.shape[1:], truth.shape, scored, moved) != expected:
         raise DataError(path, f"not {kind}: shapes {raw.shape}, {truth.shape}, {scored}, {moved}")
-    return Pair(raw, truth, scores, fps, motion)
+    return Pair(raw, truth, scores, fps, motion, network)
 
 
 def held_out(path: Path) -> bool:
@@ -186,7 +193,7 @@ def _scene(sample: Sample, rng: np.random.Generator) -> TalkingStill:
     still, points = sample.load()
     eyes = float(np.exp(rng.uniform(np.log(60), np.log(200))))
     side = 2 * round(2.25 * eyes)
-    return TalkingStill(
+    scene = TalkingStill(
         still,
         points,
         eyes_px=eyes,
@@ -199,6 +206,7 @@ def _scene(sample: Sample, rng: np.random.Generator) -> TalkingStill:
         shutter=float(rng.choice([0.0, 0.5])),
         quality=None if rng.uniform() < 0.4 else int(rng.integers(50, 92)),
     )
+    return replace(scene, eyes=_BLINKING[rng.integers(len(_BLINKING))])
 
 
 def _followed(scene: TalkingStill, landmarker: Landmarker) -> Pair:
@@ -208,7 +216,7 @@ def _followed(scene: TalkingStill, landmarker: Landmarker) -> Pair:
     raw, scores, motion = follow_known(scene, truth[0], landmarker)
     covered = seconds[[scene.covered(float(time)).any() for time in seconds]]
     clear = np.abs(seconds[:, None] - covered).min(axis=1, initial=np.inf) > _RECOVERY
-    return Pair(raw, with_constant_bias(truth, raw, clear), scores, scene.fps, motion)
+    return Pair(raw, with_constant_bias(truth, raw, clear), scores, scene.fps, motion, landmarker.name)
 
 
 class Followed(NamedTuple):
@@ -279,7 +287,7 @@ def _of_clip(clip: Path, lenders: list[Pair], landmarker: Landmarker) -> Iterato
             grow = face_size(part).mean() / face_size(lender.truth).mean()
             error = grow * (lender.raw - lender.truth)[lent]
             scores = None if lender.scores is None else lender.scores[lent]
-            yield Pair(part + error, part, scores, fps)
+            yield Pair(part + error, part, scores, fps, network=lender.network)
 
 
 def _motions(clip: Path, landmarker: Landmarker) -> Iterator[tuple[FaceSequence, float]]:
@@ -326,4 +334,4 @@ def _annotated_pair(
         return
     truth = np.stack([points for _, points in stretch])
     raw, scores, motion = follow_known([frame for frame, _ in stretch], truth[0], landmarker)
-    yield Pair(raw, with_constant_bias(truth, raw), scores, fps, motion)
+    yield Pair(raw, with_constant_bias(truth, raw), scores, fps, motion, landmarker.name)

@@ -7,6 +7,7 @@ chin, 0 in the middle. Each displacement has its full size.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -39,10 +40,10 @@ def parted(points: Points) -> Points:
     return points
 
 
-def blink(points: Points) -> Points:
+def blink(points: Points, eyes: Sequence[str] = markup.EYES) -> Points:
     """Close the eyes: the lower lids rise a little, the upper ones come down to the smallest gap."""
     closed = points.copy()
-    for group in ("right_eye", "left_eye"):
+    for group in eyes:
         upper, lower = markup.facing(group)
         closed[lower, 1] -= _LOWER_LID_RISES * (points[lower, 1] - points[upper, 1])
         least = _PARTED[group] * contour_width(points, group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
@@ -40,13 +41,16 @@ class Face:
     closing: float
 
     @classmethod
-    def of_points(cls, points: Points, *, mouth: float, yaw: float, pitch: float, brows: float) -> Face:
-        """Build the mesh of annotated points (px of the still); sizes of motion as of `TalkingStill`."""
+    def of_points(
+        cls, points: Points, *, eyes: Sequence[str], mouth: float, yaw: float, pitch: float, brows: float
+    ) -> Face:
+        """Build the mesh of annotated points (px of the still); eyes that blink and sizes of motion as of
+        `TalkingStill`."""
         axes = _Axes.of_points(points)
         local = expressions.parted(axes.to_local(points))
         modes = np.stack(
             [
-                expressions.blink(local),
+                expressions.blink(local, eyes),
                 expressions.mouth(local, mouth),
                 expressions.parallax(local, math.radians(yaw), axis=0),
                 expressions.parallax(local, math.radians(pitch), axis=1),

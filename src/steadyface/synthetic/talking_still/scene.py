@@ -45,6 +45,7 @@ class TalkingStill:
         roll, yaw, pitch: largest angles, degrees.
         zoom: largest relative change of the face's size.
         blinks: per minute on average; the time between two varies by ± 43 %. 0 for none.
+        eyes: those that blink, of `markup.EYES`; one alone winks.
         mouth: motion of the lower lip in speech, relative to the width of the mouth.
         brows: motion of raised brows, relative to the distance of the outer eye corners.
         noise: standard deviation of the sensor noise, grey levels.
@@ -68,6 +69,7 @@ class TalkingStill:
     pitch: float = 8.0
     zoom: float = 0.08
     blinks: float = 17.0
+    eyes: tuple[str, ...] = markup.EYES
     mouth: float = 0.3
     brows: float = 0.06
     noise: float = 3.0
@@ -137,7 +139,9 @@ class TalkingStill:
     @cached_property
     def _face(self) -> Face:
         points = self.points.astype(float)
-        return Face.of_points(points, mouth=self.mouth, yaw=self.yaw, pitch=self.pitch, brows=self.brows)
+        return Face.of_points(
+            points, eyes=self.eyes, mouth=self.mouth, yaw=self.yaw, pitch=self.pitch, brows=self.brows
+        )
 
     @cached_property
     def _script(self) -> Script:
