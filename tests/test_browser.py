@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import cv2
 import numpy as np
@@ -22,10 +23,9 @@ from steadyface.demo import portrait
 from steadyface.geometry import Affine, Region, bounding_box
 from steadyface.images import crop_region
 from steadyface.landmarker import Landmarker
-from steadyface.stabilizer import load_stabilizer
+from steadyface.stabilizer import load_stabilizer, stabilizer_path
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "browser"
-STABILIZER = Path(sys.modules["steadyface"].__path__[0]) / "weights" / "stabilizers" / "sta.json"
 NODE = shutil.which("node")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 SWITCHES = (
@@ -79,7 +79,8 @@ def troubled_face(seed: int, frames: int = 240) -> tuple[np.ndarray, np.ndarray,
 @needs_node
 @pytest.mark.parametrize("scored", [True, False])
 def test_the_stabiliser_is_python_s(scored: bool) -> None:
-    stabilizer = load_stabilizer("sta")
+    path = stabilizer_path("sta", "tiny")
+    stabilizer = load_stabilizer(path)
     points, seconds, scores = troubled_face(seed=7)
     states = list(stabilizer.states(points, seconds, scores if scored else None))
     screened = [state.screened for state in states if state is not None]
@@ -100,7 +101,7 @@ def test_the_stabiliser_is_python_s(scored: bool) -> None:
         }
     """
     given = {
-        "parameters": json.loads(STABILIZER.read_text(encoding="utf-8")),
+        "parameters": json.loads(path.read_text(encoding="utf-8")),
         "points": [
             [value if np.isfinite(value) else None for value in frame.ravel().tolist()] for frame in points
         ],
@@ -163,6 +164,21 @@ def test_crops_are_python_s() -> None:
     for region, coded in zip(regions(0), run_node(script, given), strict=True):
         crop = np.frombuffer(base64.b64decode(coded), np.uint8).reshape(64, 64, 3)
         np.testing.assert_array_equal(crop, crop_region(still, region, 64)[0])
+
+
+@pytest.mark.parametrize(("model", "parameters"), [("tiny", "sta-tiny"), ("compact", "sta")])
+def test_the_page_gets_the_parameters_for_its_model(
+    model: str, parameters: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLE)
+    from serve import serve
+
+    with serve(model) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with urlopen(f"http://127.0.0.1:{server.server_port}/stabilizer.json") as answer:
+            served = answer.read()
+        server.shutdown()
+    assert served == (stabilizer_path("sta").parent / f"{parameters}.json").read_bytes()
 
 
 # ------------------------------------------------------------------------------------- in the browser

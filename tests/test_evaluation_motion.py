@@ -16,7 +16,7 @@ from steadyface.demo import portrait
 from steadyface.evaluation.compensation import MotionCompensated
 from steadyface.evaluation.evaluate import score
 from steadyface.evaluation.known_motion import MotionResults
-from steadyface.evaluation.predictions import PlannedRun, Prediction, PredictionFolder, Reading
+from steadyface.evaluation.predictions import PlannedRun, Prediction, PredictionFolder, Reading, Run
 from steadyface.evaluation.trajectories import ONE_EURO, RAW, STA, STA_MOTION, Method, trajectories
 from steadyface.fitting.sequences import Followed, follow_known
 from steadyface.geometry import bounding_box, face_size
@@ -30,6 +30,7 @@ FRAMES = 60
 FACE = 2.0 * shut_face()
 UNIT = float(face_size(FACE)) / 100
 COMPENSATED = ("sta-paper", "one-euro")
+RUN = Run("known-motion", "tiny-int8", "0" * 64, Reading.DARK, "0.1.0")
 
 Sequence = Float[np.ndarray, "frames 68 2"]
 
@@ -131,7 +132,7 @@ def test_kept_displacements_give_the_points_of_the_tracker() -> None:
     config = TrackerConfig(max_faces=1, accept=0.0, keep=0.0, confirm=0.0, grace_seconds=0.0)
     tracker = Tracker(Landmarker("tiny", threads=1), lambda image: box, config=config, motion=True)
     points = [tracker.step(frame.image, frame.seconds)[0].points for frame in life()]
-    outputs = dict(trajectories(prediction(followed().motion), Reading.DARK))
+    outputs = dict(trajectories(prediction(followed().motion), RUN))
     # Displacements are kept with seven digits.
     np.testing.assert_allclose(outputs[STA_MOTION], np.stack(points), rtol=0, atol=1e-3)
     assert np.abs(outputs[STA_MOTION] - outputs[STA]).max() > 0.01
@@ -188,7 +189,7 @@ def test_after_a_loss_motion_starts_anew() -> None:
     motion = MotionSequence.pack([None, *followed().motion.unpack()[1:]])
     given = prediction(motion)
     given.points[0, 6:9] = np.nan
-    outputs = dict(trajectories(given, Reading.DARK))
+    outputs = dict(trajectories(given, RUN))
     for method in (STA_MOTION, replace(ONE_EURO, motion=True), Method(stabilizer="sta-paper", motion=True)):
         assert np.isnan(outputs[method][6:9]).all()
         np.testing.assert_array_equal(outputs[method][9], outputs[RAW][9])

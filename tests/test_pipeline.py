@@ -28,7 +28,7 @@ from steadyface.pipeline import (
     track,
     track_frames,
 )
-from steadyface.stabilizer import load_stabilizer
+from steadyface.stabilizer import load_stabilizer, save_stabilizer
 from steadyface.tracking import Tracker
 from steadyface.tracking.rows import add_rows, tracked_faces
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
@@ -144,6 +144,30 @@ class TestOffline:
             assert options["stabilizer"] == name
             assert options.get("lag") == lag
             assert ("lag" in options) == (lag is not None)
+
+    @pytest.mark.parametrize(
+        ("weights", "parameters"), [("tiny", "sta-tiny"), ("tiny-float32", "sta-tiny"), ("compact", "sta")]
+    )
+    @pytest.mark.parametrize("name", ["sta", "sta-offline"])
+    def test_parameters_are_those_for_the_network(self, weights: str, parameters: str, name: str) -> None:
+        pipeline = build(TrackingOptions(weights=weights, stabilizer=name))
+        own = load_stabilizer("sta", weights)
+        assert pipeline.stabilizer.parameters == parameters
+        assert pipeline.tracker.stabilizer is own
+        assert pipeline.stabilizer.offline is (own if name == "sta-offline" else None)
+        assert pipeline.meta(None, 0)["options"]["parameters"] == parameters
+
+    def test_parameters_of_a_file_and_of_another_model(self, tmp_path: Path) -> None:
+        class Mine:
+            name = "tiny-int8"
+            predict_regions = Landmarker("tiny").predict_regions
+
+        assert Tracker(Landmarker("tiny")).stabilizer is load_stabilizer("sta", "tiny")
+        assert Tracker(Mine()).stabilizer is load_stabilizer("sta")
+        save_stabilizer(load_stabilizer("sta"), path := tmp_path / "mine.json")
+        pipeline = build(TrackingOptions(weights="tiny", stabilizer=str(path)))
+        assert pipeline.stabilizer.parameters is None
+        assert "parameters" not in pipeline.meta(None, 0)["options"]
 
 
 class Watched(Frames):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,23 @@ class TestChooseStabilizer:
 
     def test_lag(self) -> None:
         sta = load_stabilizer("sta")
-        assert choose_stabilizer("sta", 0) == choose_stabilizer("sta") == Choice("sta", causal=sta)
-        assert choose_stabilizer("sta", 3) == Choice("sta", offline=sta, lag=3)
-        assert choose_stabilizer("sta-offline") == Choice("sta-offline", offline=sta)
-        assert choose_stabilizer("sta-offline", 0) == Choice("sta-offline", offline=sta, lag=0)
-        assert choose_stabilizer("sta-offline", 5) == Choice("sta-offline", offline=sta, lag=5)
+        causal = Choice("sta", causal=sta, parameters="sta")
+        offline = Choice("sta-offline", offline=sta, parameters="sta")
+        assert choose_stabilizer("sta", 0) == choose_stabilizer("sta") == causal
+        assert choose_stabilizer("sta", 3) == Choice("sta", offline=sta, lag=3, parameters="sta")
+        assert choose_stabilizer("sta-offline") == offline
+        assert choose_stabilizer("sta-offline", 0) == replace(offline, lag=0)
+        assert choose_stabilizer("sta-offline", 5) == replace(offline, lag=5)
         assert choose_stabilizer("none", 0) == choose_stabilizer("none") == Choice("none")
+
+    def test_a_network_s_own_parameters(self) -> None:
+        own = load_stabilizer("sta", "tiny")
+        assert choose_stabilizer("sta", network="tiny-int8") == Choice("sta", own, parameters="sta-tiny")
+        assert choose_stabilizer("sta-offline", 5, "tiny-int8") == Choice(
+            "sta-offline", offline=own, lag=5, parameters="sta-tiny"
+        )
+        assert choose_stabilizer("one-euro", network="tiny-int8").parameters == "one-euro"
+        assert choose_stabilizer("none", network="tiny-int8") == Choice("none")
 
     @pytest.mark.parametrize("name", [name for name in STABILIZERS if name not in ("sta", "sta-offline")])
     def test_what_has_no_lag_says_so_at_once(self, name: str) -> None:

@@ -11,8 +11,18 @@ import pytest
 from stabilizer_cases import ALL, make_face, make_paper, make_velocity, steady
 
 from steadyface.errors import ConfigError, WeightsError
-from steadyface.stabilizer import DEFAULT_STABILIZER, KINDS, Stabilizer, load_stabilizer, save_stabilizer
+from steadyface.stabilizer import (
+    DEFAULT_STABILIZER,
+    KINDS,
+    Stabilizer,
+    load_stabilizer,
+    save_stabilizer,
+    stabilizer_path,
+)
 from steadyface.stabilizer.baselines import FirstOrder
+
+NETWORKS = ["tiny"]
+"""Networks to whose errors `sta` was fitted once more."""
 
 every = pytest.mark.parametrize("stabilizer", ALL, ids=lambda each: each.kind)
 
@@ -222,5 +232,54 @@ class TestBundled:
         assert np.shape(load_stabilizer(kind).as_dict()["basis"]) == (136, 136)
 
     def test_none_is_forgotten(self) -> None:
-        folder = Path(__file__).parents[1] / "src" / "steadyface" / "weights" / "stabilizers"
-        assert sorted(path.stem for path in folder.glob("*.json")) == sorted(KINDS)
+        folder = stabilizer_path("sta").parent
+        assert {path.stem for path in folder.glob("*.json")} == {
+            *KINDS,
+            *(f"sta-{name}" for name in NETWORKS),
+        }
+
+
+class TestByNetwork:
+    @pytest.mark.parametrize("network", NETWORKS)
+    @pytest.mark.parametrize("precision", ["", "-int8", "-float16", "-float32"])
+    def test_a_network_with_parameters_of_its_own_gets_them(self, network: str, precision: str) -> None:
+        assert stabilizer_path("sta", network + precision).name == f"sta-{network}.json"
+        own = load_stabilizer("sta", network + precision)
+        assert own is load_stabilizer("sta", network) is not load_stabilizer("sta")
+        # It says whose errors it was fitted to, and they are that network's.
+        assert f"sequences of {network}-int8," in own.fitted
+        assert own.picture == load_stabilizer("sta").picture
+
+    @pytest.mark.parametrize(
+        "network",
+        [
+            None,
+            "",
+            "compact",
+            "compact-int8",
+            "mine",
+            "tiny-mine",
+            "int8",
+            "paper",
+            "paper-int8",
+            "../sta",
+            "*",
+        ],
+    )
+    def test_every_other_network_gets_those_for_all(self, network: str | None) -> None:
+        assert stabilizer_path("sta", network) == stabilizer_path("sta")
+        assert load_stabilizer("sta", network) is load_stabilizer("sta")
+
+    @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "sta"])
+    def test_the_others_are_for_all(self, kind: str) -> None:
+        for network in NETWORKS:
+            assert stabilizer_path(kind, network).name == f"{kind}.json"
+
+    def test_a_file_is_itself_whatever_the_network(self, tmp_path: Path) -> None:
+        save_stabilizer(load_stabilizer("sta"), path := tmp_path / "mine.json")
+        given = load_stabilizer(path, "tiny")
+        assert given.as_dict() == load_stabilizer("sta").as_dict()
+
+    def test_their_kinds_are_the_names(self) -> None:
+        with pytest.raises(ConfigError, match=r"unknown stabilizer 'sta-tiny'.*sta, sta-paper"):
+            stabilizer_path("sta-tiny")

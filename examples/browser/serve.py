@@ -1,4 +1,4 @@
-"""Serve the page of this folder, with a model and the bundled stabiliser: python serve.py [MODEL] [PORT].
+"""Serve the page of this folder, with a model and its stabiliser: python serve.py [MODEL] [PORT].
 
 MODEL is a bundled model's name or a file written by `steadyface export`; `tiny` if it is left out.
 """
@@ -8,20 +8,20 @@ from __future__ import annotations
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from pathlib import Path
 
+from steadyface.landmarker import Landmarker
 from steadyface.models import model_path
+from steadyface.stabilizer import stabilizer_path
 
 HERE = Path(__file__).parent
-STABILIZER = Path(str(files("steadyface") / "weights" / "stabilizers" / "sta.json"))
 
 
 class Page(SimpleHTTPRequestHandler):
     """This folder, and two files of the package beside it."""
 
-    def __init__(self, *arguments: object, model: Path) -> None:
-        self.beside = {"/model.onnx": model, "/stabilizer.json": STABILIZER}
+    def __init__(self, *arguments: object, beside: dict[str, Path]) -> None:
+        self.beside = beside
         super().__init__(*arguments, directory=str(HERE))  # type: ignore[arg-type]
 
     def translate_path(self, path: str) -> str:
@@ -39,7 +39,10 @@ class Page(SimpleHTTPRequestHandler):
 
 def serve(model: str = "tiny", port: int = 0) -> ThreadingHTTPServer:
     """A server of the page at 127.0.0.1, not yet running; port 0 takes any that is free."""
-    return ThreadingHTTPServer(("127.0.0.1", port), partial(Page, model=model_path(model, "float32")))
+    path = model_path(model, "float32")
+    parameters = stabilizer_path("sta", Landmarker(path, device="cpu").name)
+    beside = {"/model.onnx": path, "/stabilizer.json": parameters}
+    return ThreadingHTTPServer(("127.0.0.1", port), partial(Page, beside=beside))
 
 
 if __name__ == "__main__":

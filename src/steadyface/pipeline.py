@@ -30,6 +30,7 @@ from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking import FaceFilter, TrackedFace, Tracker, TrackerConfig
 from steadyface.tracking.detection import LeftOut
+from steadyface.tracking.parts import network_name
 from steadyface.tracking.rows import add_rows
 from steadyface.tracks import Meta, Tracks, TracksBuilder
 from steadyface.tracks.schema import PEOPLE
@@ -113,6 +114,7 @@ class Pipeline:
         options: dict[str, Any] = {
             "decoder": getattr(landmarker, "decoder", None),
             "stabilizer": self.stabilizer.name,
+            "parameters": self.stabilizer.parameters,
             "lag": self.stabilizer.lag,
             "independent": True if self.options.independent else None,
             "motion": self.tracker.measures_motion,
@@ -167,7 +169,7 @@ def build(
             threads=threads,
         )
     if stabilizer is None or isinstance(stabilizer, Stabilizer):
-        choice = choose_stabilizer(stabilizer or options.stabilizer, options.lag)
+        choice = choose_stabilizer(stabilizer or options.stabilizer, options.lag, network_name(landmarker))
         causal: FaceFilter | str = choice.first_pass(options.motion) or "none"
     elif options.lag:
         raise ConfigError(f"{type(stabilizer).__name__} is no Stabilizer, and has no lag")

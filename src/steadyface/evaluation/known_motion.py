@@ -109,7 +109,7 @@ class MotionBenchmark(SceneBenchmark):
         errors: dict[str, dict[str, float]] = {}
         by_landmark, path = [], None
         for name, prediction in predictions:
-            outputs = dict(trajectories(prediction, scope.run.decoder))
+            outputs = dict(trajectories(prediction, scope.run))
             biased = with_constant_bias(prediction.truth, outputs[RAW])
             errors[name] = {}
             for method, points in outputs.items():

@@ -98,7 +98,7 @@ class OcclusionBenchmark(SceneBenchmark):
         clips: dict[OccluderKind, dict[Method, list[ClipDistances]]] = {}
         errors: dict[str, dict[str, float]] = {}
         for name, prediction in predictions:
-            parts = clip_distances(prediction, dict(trajectories(prediction, scope.run.decoder)))
+            parts = clip_distances(prediction, dict(trajectories(prediction, scope.run)))
             by_method = clips.setdefault(OccluderKind(prediction.group), {})
             for method, clip in parts.items():
                 by_method.setdefault(method, []).append(clip)

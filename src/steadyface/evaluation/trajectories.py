@@ -13,7 +13,7 @@ from steadyface import metrics
 from steadyface.arrays import FaceSequence
 from steadyface.evaluation.compensation import MotionCompensated
 from steadyface.evaluation.inputs import CHR, FHR
-from steadyface.evaluation.predictions import Prediction, Reading
+from steadyface.evaluation.predictions import Prediction, Reading, Run
 from steadyface.evaluation.results import Results
 from steadyface.stabilizer import DEFAULT_STABILIZER, KINDS, CausalFilter, Smoother, load_stabilizer
 
@@ -125,29 +125,29 @@ class MovingResults(Results):
     trajectory: Excerpt | None = None
 
 
-def trajectories(prediction: Prediction, decoder: Reading) -> Iterator[tuple[Method, FaceSequence]]:
-    """Raw points by each decoder, then what each stabiliser makes of those of `decoder`.
+def trajectories(prediction: Prediction, run: Run) -> Iterator[tuple[Method, FaceSequence]]:
+    """Raw points by each decoder, then what each stabiliser makes of those of the network's own.
 
     Where displacements were measured, some stabilisers follow that take them: the default, and those of
     `_COMPENSATED` by `compensation`.
     """
-    for method, reading in ((RAW_CHR, CHR), (RAW_FHR, FHR), (RAW, decoder)):
+    for method, reading in ((RAW_CHR, CHR), (RAW_FHR, FHR), (RAW, run.decoder)):
         if reading in prediction.rows:
             yield method, prediction.points_by(reading)
     stabilised = partial(
         _where_found,
-        points=prediction.points_by(decoder),
+        points=prediction.points_by(run.decoder),
         seconds=prediction.seconds,
-        scores=prediction.scores_by(decoder),
+        scores=prediction.scores_by(run.decoder),
     )
     for name in KINDS:
-        stabilizer = load_stabilizer(name)
+        stabilizer = load_stabilizer(name, run.weights)
         if isinstance(stabilizer, CausalFilter):
             yield Method(stabilizer=name), stabilised(stabilizer.filter)
-    default = load_stabilizer(DEFAULT_STABILIZER)
+    default = load_stabilizer(DEFAULT_STABILIZER, run.weights)
     for lag in _LAGS:
         yield Method(stabilizer=DEFAULT_STABILIZER, lag=lag), stabilised(partial(default.smooth, lag=lag))
-    smoothers: tuple[Smoother, ...] = (default, load_stabilizer("savitzky-golay"))
+    smoothers: tuple[Smoother, ...] = (default, load_stabilizer("savitzky-golay", run.weights))
     for smoother in smoothers:
         yield Method(stabilizer=smoother.kind, offline=True), stabilised(smoother.smooth)
     if prediction.motion is not None:
@@ -158,7 +158,7 @@ def trajectories(prediction: Prediction, decoder: Reading) -> Iterator[tuple[Met
             yield replace(STA_MOTION, lag=lag), stabilised(later, motion=motion)
         yield replace(STA_MOTION, offline=True), stabilised(default.smooth, motion=motion)
         for name in _COMPENSATED:
-            plain = load_stabilizer(name)
+            plain = load_stabilizer(name, run.weights)
             compensated = MotionCompensated(plain, picture=default.picture, fps=plain.fps)
             yield Method(stabilizer=name, motion=True), stabilised(compensated.filter, motion=motion)
 

@@ -230,7 +230,7 @@ class VideoBenchmark(Benchmark):
         errors: dict[str, dict[str, float]] = {}
         unscored, by_landmark, path = {}, [], None
         for name, prediction in predictions:
-            outputs = dict(trajectories(prediction, scope.run.decoder))
+            outputs = dict(trajectories(prediction, scope.run))
             errors[name] = {}
             for points in self.points:
                 group = points, self.scenarios.get(name)

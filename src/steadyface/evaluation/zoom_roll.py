@@ -84,7 +84,7 @@ class ZoomRollBenchmark(SceneBenchmark):
         errors: dict[str, dict[str, float]] = {}
         for name, prediction in predictions:
             truth = prediction.truth
-            outputs = dict(trajectories(prediction, scope.run.decoder))
+            outputs = dict(trajectories(prediction, scope.run))
             biased, eyes = with_constant_bias(truth, outputs[RAW]), np.asarray(metrics.interocular(truth))
             errors[name] = {}
             for method, points in outputs.items():

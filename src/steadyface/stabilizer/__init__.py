@@ -1,7 +1,13 @@
 """Stabilisers: STA of Tai et al. 2019, as published and with a velocity, and the usual filters."""
 
 from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, State, lowered_where_hidden
-from steadyface.stabilizer.storage import DEFAULT_STABILIZER, KINDS, load_stabilizer, save_stabilizer
+from steadyface.stabilizer.storage import (
+    DEFAULT_STABILIZER,
+    KINDS,
+    load_stabilizer,
+    save_stabilizer,
+    stabilizer_path,
+)
 
 __all__ = [
     "DEFAULT_STABILIZER",
@@ -13,4 +19,5 @@ __all__ = [
     "load_stabilizer",
     "lowered_where_hidden",
     "save_stabilizer",
+    "stabilizer_path",
 ]

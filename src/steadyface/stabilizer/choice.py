@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from steadyface.errors import ConfigError
 from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, require_smoother
-from steadyface.stabilizer.storage import DEFAULT_STABILIZER, KINDS, load_stabilizer
+from steadyface.stabilizer.storage import DEFAULT_STABILIZER, KINDS, load_stabilizer, stabilizer_path
 
 STABILIZERS = (*KINDS, "sta-offline", "none")
 """Names that `choose_stabilizer` knows, beside files."""
@@ -21,12 +21,14 @@ class Choice:
         causal: runs frame by frame while tracking; None leaves the raw points.
         offline: runs after tracking and sees later frames; None where `causal` is all.
         lag: how many later frames each point may depend on; None means all.
+        parameters: name of the bundled parameters, such as `sta-tiny`; None for an object, a file and `none`.
     """
 
     name: str
     causal: CausalFilter | None = None
     offline: Smoother | None = None
     lag: int | None = None
+    parameters: str | None = None
 
     def first_pass(self, motion: bool) -> CausalFilter | None:
         """Choose the filter that runs while tracking; None leaves the raw points.
@@ -41,13 +43,16 @@ class Choice:
         return self.causal
 
 
-def choose_stabilizer(stabilizer: str | Stabilizer, lag: int | None = None) -> Choice:
+def choose_stabilizer(
+    stabilizer: str | Stabilizer, lag: int | None = None, network: str | None = None
+) -> Choice:
     """Choose a stabiliser.
 
     Args:
         stabilizer: a bundled one's name, `sta-offline` (which sees all later frames), `none`, a `.json` file
             written by `steadyface fit-stabilizer`, or a `Stabilizer`.
         lag: how many later frames each point may depend on; None means none, or all with `sta-offline`.
+        network: name of the network whose points it gets, as of `stabilizer_path`.
 
     Raises:
         ConfigError: an unknown name, a negative lag, or a lag for a method that has none.
@@ -59,15 +64,16 @@ def choose_stabilizer(stabilizer: str | Stabilizer, lag: int | None = None) -> C
         if lag:
             raise ConfigError("stabilizer none has no lag")
         return Choice("none")
-    offline = stabilizer == "sta-offline"
+    offline, parameters = stabilizer == "sta-offline", None
     if isinstance(stabilizer, Stabilizer):
         chosen, name = stabilizer, stabilizer.kind
-    elif offline:
-        chosen, name = load_stabilizer(DEFAULT_STABILIZER), "sta-offline"
-    elif stabilizer in STABILIZERS or stabilizer.endswith(".json"):
+    elif stabilizer.endswith(".json"):
         chosen, name = load_stabilizer(stabilizer), stabilizer
+    elif stabilizer in STABILIZERS:
+        kind, name = DEFAULT_STABILIZER if offline else stabilizer, stabilizer
+        chosen, parameters = load_stabilizer(kind, network), stabilizer_path(kind, network).stem
     else:
         raise ConfigError.choice("stabilizer", stabilizer, [*STABILIZERS, "FILE.json"])
     if isinstance(chosen, CausalFilter) and not (offline or lag):
-        return Choice(name, causal=chosen)
-    return Choice(name, offline=require_smoother(chosen, lag), lag=lag)
+        return Choice(name, causal=chosen, parameters=parameters)
+    return Choice(name, offline=require_smoother(chosen, lag), lag=lag, parameters=parameters)

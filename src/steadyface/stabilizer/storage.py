@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import MISSING, fields
 from functools import lru_cache
 from importlib.resources import files
@@ -28,6 +29,8 @@ from steadyface.stabilizer.sta import STA
 
 VERSION = 2
 _MOST_BYTES, _LARGEST = 64 << 20, 1e20
+_PRECISION = re.compile(r"-(int8|float16|float32)$")
+_BUNDLED = Path(str(files("steadyface") / "weights" / "stabilizers"))
 DEFAULT_STABILIZER: Final = "sta"
 
 KINDS: dict[str, type[Stabilizer]] = {
@@ -46,6 +49,30 @@ KINDS: dict[str, type[Stabilizer]] = {
 """Classes of stabilisers by kind, which is also the name of the bundled one."""
 
 
+def stabilizer_path(name: str, network: str | None = None) -> Path:
+    """Path of a bundled stabiliser's parameters.
+
+    Each network errs in its own way, so some stabilisers are fitted once more, to the errors of one network:
+    `sta-tiny` is `sta` for `tiny`, in whatever precision.
+
+    Args:
+        name: a key of `KINDS`.
+        network: name of the network whose points are to be filtered, as of `Landmarker.name`. Of one without
+            parameters of its own, and of None, those for all are taken.
+
+    Raises:
+        ConfigError: no stabiliser of this name.
+
+    >>> stabilizer_path("sta", "tiny-int8").name, stabilizer_path("sta", "mine").name
+    ('sta-tiny.json', 'sta.json')
+    """
+    if name not in KINDS:
+        raise ConfigError.choice("stabilizer", name, [*KINDS, "FILE.json"])
+    own = f"{name}-{_PRECISION.sub('', network or '')}"
+    bundled = {path.stem for path in _BUNDLED.glob("*.json")} - set(KINDS)
+    return _BUNDLED / f"{own if own in bundled else name}.json"
+
+
 def save_stabilizer(stabilizer: Stabilizer, path: str | Path) -> None:
     """Write as JSON; seven digits of each number are kept.
 
@@ -56,19 +83,25 @@ def save_stabilizer(stabilizer: Stabilizer, path: str | Path) -> None:
 
 
 @overload
-def load_stabilizer(name: Literal["sta"] = ...) -> STA: ...
+def load_stabilizer(name: Literal["sta"] = ..., network: str | None = ...) -> STA: ...
 @overload
-def load_stabilizer(name: Literal["savitzky-golay"]) -> SavitzkyGolay: ...
+def load_stabilizer(name: Literal["savitzky-golay"], network: str | None = ...) -> SavitzkyGolay: ...
 @overload
 def load_stabilizer(
     name: Literal[
         "sta-paper", "moving-average", "first-order", "second-order", "constant-velocity", "one-euro"
     ],
+    network: str | None = ...,
 ) -> CausalFilter: ...
 @overload
-def load_stabilizer(name: str | Path) -> Stabilizer: ...
-def load_stabilizer(name: str | Path = DEFAULT_STABILIZER) -> Stabilizer:
+def load_stabilizer(name: str | Path, network: str | None = ...) -> Stabilizer: ...
+def load_stabilizer(name: str | Path = DEFAULT_STABILIZER, network: str | None = None) -> Stabilizer:
     """Load a bundled stabiliser by name (a key of `KINDS`), or that of a `.json` file.
+
+    Args:
+        name: of a bundled one, or path of a file.
+        network: name of the network whose points are to be filtered, for a bundled one: see
+            `stabilizer_path`.
 
     Raises:
         ConfigError: no stabiliser of this name.
@@ -78,15 +111,13 @@ def load_stabilizer(name: str | Path = DEFAULT_STABILIZER) -> Stabilizer:
     'one-euro'
     """
     if isinstance(name, str) and not name.endswith(".json"):
-        if name not in KINDS:
-            raise ConfigError.choice("stabilizer", name, [*KINDS, "FILE.json"])
-        return _bundled(name)
+        return _read_once(stabilizer_path(name, network))
     return _read(Path(name))
 
 
 @lru_cache
-def _bundled(name: str) -> Stabilizer:
-    return _read(Path(str(files("steadyface") / "weights" / "stabilizers" / f"{name}.json")))
+def _read_once(path: Path) -> Stabilizer:
+    return _read(path)
 
 
 def _read(path: Path) -> Stabilizer:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from steadyface.arrays import Points, Scores
 from steadyface.errors import ConfigError
-from steadyface.landmarker import LandmarkModel
+from steadyface.landmarker import Landmarker, LandmarkModel
 from steadyface.motion import Displacements
 from steadyface.stabilizer import Stabilizer
 from steadyface.stabilizer.choice import choose_stabilizer
@@ -73,18 +73,25 @@ def as_seconds(value: Any) -> float:
     return seconds
 
 
-def causal_filter(stabilizer: str | Stabilizer | FaceFilter) -> tuple[FaceFilter | None, str]:
-    """Open a causal filter; also returns its name. None leaves the raw points.
+def causal_filter(
+    stabilizer: str | Stabilizer | FaceFilter, landmarker: LandmarkModel
+) -> tuple[FaceFilter | None, str]:
+    """Open a causal filter for a network's points; also returns its name. None leaves the raw points.
 
     Raises:
         ConfigError: an unknown stabiliser, or one that needs the future.
     """
     if not isinstance(stabilizer, str | Stabilizer):
         return stabilizer, type(stabilizer).__name__
-    choice = choose_stabilizer(stabilizer)
+    choice = choose_stabilizer(stabilizer, network=network_name(landmarker))
     if choice.offline is not None:
         raise ConfigError(f"stabilizer {choice.name} needs the future: use steadyface.track or the command")
     return choice.causal, choice.name
+
+
+def network_name(landmarker: LandmarkModel) -> str | None:
+    """Name of a network, by which a bundled stabiliser's parameters are chosen; None of another model."""
+    return landmarker.name if isinstance(landmarker, Landmarker) else None
 
 
 def _kind(value: object) -> str:

@@ -49,8 +49,8 @@ class Tracker:
     Args:
         landmarker: any `LandmarkModel`; None means the default `Landmarker`.
         detector: any callable image → boxes (`Detector`); None means a `FaceFinder`.
-        stabilizer: name or file as for `choose_stabilizer`, of a causal filter; a `Stabilizer`; or any other
-            `FaceFilter`.
+        stabilizer: name or file as for `choose_stabilizer`, of a causal filter, with the parameters for the
+            landmarker's network; a `Stabilizer`; or any other `FaceFilter`.
         config: settings; None means the defaults.
         fps: frame rate that is assumed where `step` gets no time.
         motion: measure in the picture how far the skin has moved, if the stabiliser takes that (`sta` does).
@@ -85,7 +85,7 @@ class Tracker:
         self.detector: Detector = FaceFinder(device=device, threads=threads) if detector is None else detector
         self.config, self.fps = TrackerConfig() if config is None else config, fps
         check_parts(self.landmarker, self.detector, stabilizer)
-        self.stabilizer, self.stabilizer_name = causal_filter(stabilizer)
+        self.stabilizer, self.stabilizer_name = causal_filter(stabilizer, self.landmarker)
         self.measures_motion = motion and getattr(self.stabilizer, "uses_motion", False)
         finder = self.detector if isinstance(self.detector, FaceFinder) else None
         self._verifier = FaceVerifier(finder or FaceFinder(device=device, threads=threads), self.config)
