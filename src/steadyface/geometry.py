@@ -204,8 +204,9 @@ class Affine:
 
     def then(self, after: Affine) -> Affine:
         """Compose: this map first, then `after`."""
-        linear = after.matrix[:, :2] @ self.matrix[:, :2]
-        return Affine(np.column_stack([linear, after(self.matrix[:, 2])]))
+        matrix = after.matrix[:, :2] @ self.matrix
+        matrix[:, 2] += after.matrix[:, 2]
+        return Affine(matrix)
 
 
 @dataclass(frozen=True)
@@ -272,5 +273,5 @@ def face_size(
     >>> float(face_size(np.array([[0.0, 0.0], [8.0, 2.0]])))
     4.0
     """
-    span = points.max(axis=-2) - points.min(axis=-2)
-    return np.sqrt(span.prod(axis=-1))
+    span = np.maximum.reduce(points, axis=-2) - np.minimum.reduce(points, axis=-2)
+    return np.sqrt(np.multiply.reduce(span, axis=-1))

@@ -23,7 +23,9 @@ from steadyface.motion.matrices import (
     Symmetric,
     Vectors,
     apply,
+    congruent,
     inverse,
+    outer,
     pack,
     squared_length,
     unpack,
@@ -45,8 +47,12 @@ _FIRST, _SECOND = (
 )  # pairs of landmarks, far apart and all over the face, each of which gives a similarity to begin with
 
 
-_ONE = np.ones(markup.COUNT)
+_NOTHING = np.zeros(markup.COUNT)
 _BROWS = np.isin(np.arange(markup.COUNT), [*markup.GROUPS["right_brow"], *markup.GROUPS["left_brow"]])
+_PATTERNS = np.array(
+    [_NOTHING + 1, *[_NOTHING] * 5, markup.JAW_DROP, markup.NOSE_DEPTH, _BROWS]
+)  # of the common motion; where there is nothing, the place in the face is to be filled in
+_BLOCKS = np.array([0, 1, 1, 2])  # of xx, xy and yy in a matrix of x and y
 
 
 @dataclass(frozen=True)
@@ -124,49 +130,40 @@ def combine(
         trust: (68,) share of each landmark in the common motion, 0 to 1; None gives all the same.
     """
     config = config or CoherenceConfig()
-    unit = float(face_size(points)) / 100
-    own = (_own_motion(config) * unit) ** 2
-    patterns, prior = _patterns(points), np.tile((_prior(config) * unit) ** -2.0, 2)
-    beyond = (flow.displacement - (expected - points)).T
-    usable = flow.found & _near(flow.displacement, expected - points, step, config.gate * unit)
+    size = float(face_size(points))
+    unit = size / 100
+    own, prior = _own_variance(config) * unit**2, _prior_precision(config) / unit**2
+    away = expected - points
+    beyond = (flow.displacement - away).T
+    usable = flow.found & _near(beyond, away, step, config.gate * unit)
     total = pack(flow.covariance)
     total[::2] += own
     precision = inverse(total) * usable
     trusted = precision if trust is None else precision * trust
     common, spread = np.zeros_like(beyond), (config.curved * unit) ** 2 * IDENTITY
     weights, agrees = _weights(beyond, total, precision, spread, config.limit)
-    if agrees.mean() < _AGREED:
+    if np.count_nonzero(agrees) < _AGREED * len(agrees):
         common = _best_similarity(points, beyond, precision, trust, config.shift * unit)
         weights, agrees = _weights(beyond - common, total, precision, spread, config.limit)
+    patterns = _patterns(points, size)
     for _ in range(_ROUNDS):
         common, spread = _fit(patterns, prior, beyond, trusted * weights)
         weights, agrees = _weights(beyond - common, total, precision, spread, config.limit)
     # The landmark's own motion, own·W(total)⁻¹·deviation, and what is not known of it.
     share = own * weights * precision
-    displacement = expected - points + (common + apply(share, beyond - common)).T
+    displacement = away + (common + apply(share, beyond - common)).T
     rest = IDENTITY - share
-    covariance = _congruent(rest, spread) + own * rest
+    covariance = congruent(rest, spread) + own * rest
     return Coherent(displacement, unpack(covariance), agrees & usable)
 
 
-def _near(
-    displacement: Points, expected: Points, step: Points | None, gate: float
-) -> Bool[np.ndarray, "landmarks"]:
+def _near(beyond: Vectors, away: Points, step: Points | None, gate: float) -> Bool[np.ndarray, "landmarks"]:
     """Whether each displacement is near to what was expected of the face, or to the point's own step."""
-    near: Bool[np.ndarray, "landmarks"] = ((displacement - expected) ** 2).sum(axis=1) < gate**2
-    return near if step is None else near | (((displacement - step) ** 2).sum(axis=1) < gate**2)
-
-
-def _congruent(outer: Symmetric, inner: Symmetric) -> Symmetric:
-    """A·B·A of symmetric A and B."""
-    (a, b, d), (p, q, r) = outer, inner
-    return np.array(
-        [
-            a * a * p + 2 * a * b * q + b * b * r,
-            a * b * p + (a * d + b * b) * q + b * d * r,
-            b * b * p + 2 * b * d * q + d * d * r,
-        ]
-    )
+    near: Bool[np.ndarray, "landmarks"] = np.add.reduce(beyond * beyond) < gate**2
+    if step is None:
+        return near
+    beside = beyond - (step - away).T
+    return near | (np.add.reduce(beside * beside) < gate**2)
 
 
 def _weights(
@@ -194,14 +191,14 @@ def _best_similarity(
     usual: float,
 ) -> Vectors:
     """The similarity that suits most landmarks: none, one shift, or that of two landmarks."""
-    place, moved = points @ [1, 1j], beyond[0] + 1j * beyond[1]
+    place, moved = points[:, 0] + 1j * points[:, 1], beyond[0] + 1j * beyond[1]
     turn = (moved[_FIRST] - moved[_SECOND]) / (place[_FIRST] - place[_SECOND])
     shift = (moved[_FIRST] + moved[_SECOND] - turn * (place[_FIRST] + place[_SECOND])) / 2
     middle = complex(np.median(beyond[0]), np.median(beyond[1]))
     turn, shift = np.array([*turn, 0, 0]), np.array([*shift, 0, middle])
     fields = turn[:, None] * place + shift[:, None]
     left = moved - fields
-    squared = squared_length(np.array([left.real, left.imag]), precision)
+    squared = squared_length(np.array([left.real, left.imag]), precision[:, None])
     misfit = np.log1p(squared / _FREEDOM)
     misfit = (_FREEDOM + 2) * (misfit.sum(axis=-1) if trust is None else misfit @ trust)
     misfit += (np.abs(fields.mean(axis=-1)) / usual) ** 2
@@ -211,39 +208,39 @@ def _best_similarity(
 
 def _fit(
     patterns: Float[np.ndarray, "patterns landmarks"],
-    prior: Float[np.ndarray, "2*patterns"],
+    prior: Float[np.ndarray, "2*patterns 2*patterns"],
     beyond: Vectors,
     precision: Symmetric,
 ) -> tuple[Vectors, Symmetric]:
     """The common motion at each landmark, and its covariance, by weighted least squares."""
     count = len(patterns)
     weighted = (patterns * precision[:, None]).reshape(3 * count, -1)
-    xx, xy, yy = (weighted @ patterns.T).reshape(3, count, count)
-    normal = np.diag(prior)
-    normal[:count, :count] += xx
-    normal[count:, count:] += yy
-    normal[:count, count:] = normal[count:, :count] = xy
+    blocks = (weighted @ patterns.T).reshape(3, count, count).take(_BLOCKS, axis=0)
+    normal = blocks.reshape(2, 2, count, count).swapaxes(1, 2).reshape(2 * count, 2 * count) + prior
     covariance = np.linalg.inv(normal)
     moment = (apply(precision, beyond) @ patterns.T).ravel()
     common = (covariance @ moment).reshape(2, count) @ patterns
     blocks = np.concatenate([covariance[:, :count], covariance[count:, count:]])
-    return common, ((blocks @ patterns).reshape(3, count, -1) * patterns).sum(axis=1)
+    return common, np.add.reduce((blocks @ patterns).reshape(3, count, -1) * patterns, axis=1)
 
 
-def _patterns(points: Points) -> Float[np.ndarray, "9 landmarks"]:
+def _patterns(points: Points, size: float) -> Float[np.ndarray, "9 landmarks"]:
     """Return the displacement of each landmark per unit of each common motion."""
-    x, y = ((points - points.mean(axis=0)) / face_size(points)).T
-    return np.array([_ONE, x, y, x * x, x * y, y * y, markup.JAW_DROP, markup.NOSE_DEPTH, _BROWS])
+    patterns = _PATTERNS.copy()
+    patterns[1:3] = ((points - np.add.reduce(points) / len(points)) / size).T
+    patterns[3:6] = outer(patterns[1:3])
+    return patterns
 
 
 @lru_cache(maxsize=8)
-def _prior(config: CoherenceConfig) -> Float[np.ndarray, "9"]:
+def _prior_precision(config: CoherenceConfig) -> Float[np.ndarray, "18 18"]:
+    """Of the common motion, at a face size of 100."""
     one, curved = [config.shift, config.linear, config.linear], [config.curved] * 3
-    return np.array([*one, *curved, config.jaw, config.nose, config.brows])
+    return np.diag(np.tile([*one, *curved, config.jaw, config.nose, config.brows], 2) ** -2.0)
 
 
 @lru_cache(maxsize=8)
-def _own_motion(config: CoherenceConfig) -> Float[np.ndarray, "68"]:
+def _own_variance(config: CoherenceConfig) -> Float[np.ndarray, "68"]:
     own = np.full(markup.COUNT, config.own)
     for groups, deviation in (
         (("right_brow", "left_brow"), config.own_brows),
@@ -251,4 +248,4 @@ def _own_motion(config: CoherenceConfig) -> Float[np.ndarray, "68"]:
         (("right_eye", "left_eye"), config.own_lids),
     ):
         own[[landmark for group in groups for landmark in markup.GROUPS[group]]] = deviation
-    return own
+    return own**2

@@ -15,15 +15,18 @@ Numbers = Float[np.ndarray, "*batch"]
 
 IDENTITY = np.array([1.0, 0.0, 1.0])[:, None]
 
+_ENTRIES, _LAYOUT = np.array([0, 1, 3]), np.array([0, 1, 1, 2])  # of the four in a row, and back
+_ROWS, _COLUMNS = np.array([0, 0, 1]), np.array([0, 1, 1])
+
 
 def pack(matrices: Matrices) -> Symmetric:
     """Take the three entries of each matrix, (…, 2, 2) → (3, …)."""
-    return np.array([matrices[..., 0, 0], matrices[..., 0, 1], matrices[..., 1, 1]])
+    return matrices.reshape(-1, 4).T.take(_ENTRIES, axis=0).reshape(3, *matrices.shape[:-2])
 
 
 def unpack(packed: Symmetric) -> Matrices:
     """Lay the entries out as matrices, (3, …) → (…, 2, 2)."""
-    return np.moveaxis(packed.take([0, 1, 1, 2], axis=0), 0, -1).reshape(*packed.shape[1:], 2, 2)
+    return packed.reshape(3, -1).T.take(_LAYOUT, axis=1).reshape(*packed.shape[1:], 2, 2)
 
 
 def determinant(packed: Symmetric) -> Numbers:
@@ -38,27 +41,36 @@ def inverse(packed: Symmetric) -> Symmetric:
     >>> inverse(np.array([[2.0], [1.0], [1.0]])).ravel()
     array([ 1., -1.,  2.])
     """
-    xx, xy, yy = packed
-    return np.array([yy, -xy, xx]) / determinant(packed)
+    inverted = packed[::-1] / determinant(packed)
+    np.negative(inverted[1], out=inverted[1])
+    return inverted
 
 
 def outer(vectors: Vectors) -> Symmetric:
     """Return v·vᵀ of each vector."""
-    x, y = vectors
-    return np.array([x * x, x * y, y * y])
+    return vectors.take(_ROWS, axis=0) * vectors.take(_COLUMNS, axis=0)
 
 
 def apply(packed: Float[np.ndarray, "3 *#batch"], vectors: Float[np.ndarray, "2 *#batch"]) -> Vectors:
-    """Multiply each matrix by its vector."""
-    xx, xy, yy = packed
+    """Multiply each matrix by its vector; both have as many axes."""
     x, y = vectors
-    return np.array([xx * x + xy * y, xy * x + yy * y])
+    return packed[:2] * x + packed[1:] * y
 
 
 def squared_length(
     vectors: Float[np.ndarray, "2 *#batch"], precisions: Float[np.ndarray, "3 *#batch"]
 ) -> Numbers:
-    """Squared Mahalanobis length vᵀWv of each vector."""
-    xx, xy, yy = precisions
-    x, y = vectors
-    return xx * x * x + 2 * xy * x * y + yy * y * y
+    """Squared Mahalanobis length vᵀWv of each vector; both have as many axes."""
+    return np.add.reduce(vectors * apply(precisions, vectors))
+
+
+def congruent(outer: Symmetric, inner: Symmetric) -> Symmetric:
+    """A·B·A of symmetric A and B."""
+    (a, b, d), (p, q, r) = outer, inner
+    return np.array(
+        [
+            a * a * p + 2 * a * b * q + b * b * r,
+            a * b * p + (a * d + b * b) * q + b * d * r,
+            b * b * p + 2 * b * d * q + d * d * r,
+        ]
+    )

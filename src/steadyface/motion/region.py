@@ -11,6 +11,7 @@ from steadyface import markup
 from steadyface.arrays import Points
 from steadyface.geometry import Affine, Region, face_size
 
+_TO_COMPLEX = np.array([1, 1j])  # x, y → x + iy
 _ROUNDS = 4  # of reweighting
 _OWN = 0.004  # of face size: how far a landmark may be off the common motion and still count much
 _REST = 0.006  # sides: if no landmark moves by more, the crop stays
@@ -33,17 +34,17 @@ def robust_similarity(points: Points, moved: Points) -> Affine:
     >>> robust_similarity(face, moved)(np.zeros((1, 2))).round(1)
     array([[3., 0.]])
     """
-    first, second = points @ [1, 1j], moved @ [1, 1j]
+    both = np.array([points, moved]) @ _TO_COMPLEX
     scale = _OWN * float(face_size(points))
     weights = np.ones(len(points))
     for _ in range(_ROUNDS):
-        weights /= weights.sum()
-        middle, target = weights @ first, weights @ second
-        centred = first - middle
-        turn = (weights * centred.conj()) @ (second - target) / (weights @ np.abs(centred) ** 2)
-        away = np.abs(turn * centred + target - second) / scale
-        weights = 1 / (1 + away**2)
-    shift = target - turn * middle
+        middles = both @ weights / np.add.reduce(weights)
+        first, second = both - middles[:, None]
+        weighted = weights * first
+        turn = complex(np.vdot(weighted, second) / np.vdot(weighted, first))
+        away = np.abs(turn * first - second) / scale
+        weights = 1 / (1 + away * away)
+    shift = complex(middles[1] - turn * middles[0])
     return Affine(np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]))
 
 

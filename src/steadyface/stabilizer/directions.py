@@ -130,8 +130,8 @@ def condition(
         prediction: over the time since the last frame.
     """
     mean_map, covariance_map, growth, log_alphas = prediction
-    expected = np.einsum("ij...,j...->i...", mean_map, before.mean)
-    prior = growth + np.einsum("ij...,j...->i...", covariance_map, before.covariance)[:, None]
+    expected = _sum(mean_map * before.mean, 1)
+    prior = growth + _sum(covariance_map * before.covariance, 1)[:, None]
     total = prior[0] + noise
     gains = prior[:2] / total
     surprise = observed - expected[0]

@@ -32,6 +32,8 @@ from steadyface.motion.matrices import (
 Covariances = Float[np.ndarray, "landmarks 2 2"]
 Each = Float[np.ndarray, "landmarks"]
 
+_WIDER = IDENTITY[:, None] * [[0.0], [1.0]]  # of the mixture's two components the second
+
 
 @dataclass(frozen=True)
 class PictureModel:
@@ -178,13 +180,13 @@ def anchor_skin(
         error = error * _hidden(model, valid)
     surprise = (points - skin.points).T
     change, covariance, off = _mixture(
-        pack(skin.covariance), error, surprise, np.full(len(points), model.loose), model.loose_by * unit
+        pack(skin.covariance), error, surprise, model.loose, model.loose_by * unit
     )
     return Skin(skin.points + change.T, unpack(covariance), off=off)
 
 
 def _mixture(
-    prior: Symmetric, noise: Each, surprise: Vectors, share: Each, wider: float
+    prior: Symmetric, noise: Each, surprise: Vectors, share: Each | float, wider: float
 ) -> tuple[Vectors, Symmetric, Each]:
     """Mean and covariance, given a measurement, of a zero-mean mixture of N(0, P) and N(0, P + w²).
 
@@ -200,19 +202,19 @@ def _mixture(
         share: probability of the wider component.
         wider: w.
     """
-    total = np.array([prior, prior + wider**2 * IDENTITY]).swapaxes(0, 1)
+    total = prior[:, None] + wider**2 * _WIDER
     total[::2] += noise
     precision = inverse(total)
     pull = apply(precision, surprise[:, None])
-    means = surprise[:, None] - noise * pull
-    covariances = -(noise**2) * precision
-    covariances[::2] += noise
-    logs = -(surprise[:, None] * pull).sum(axis=0) - np.log(determinant(total))
-    weight = 1 / (1 + (1 - share) / share * np.exp(np.clip((logs[0] - logs[1]) / 2, -50, 50)))
-    apart = means[:, 1] - means[:, 0]
-    covariance = covariances[:, 0] + weight * (covariances[:, 1] - covariances[:, 0])
-    covariance += weight * (1 - weight) * outer(apart)
-    return means[:, 0] + weight * apart, covariance, weight
+    misfit = np.add.reduce(surprise[:, None] * pull) + np.log(determinant(total))
+    odds = (1 - share) / share * np.exp(np.minimum((misfit[1] - misfit[0]) / 2, 50.0))
+    weight = 1 / (1 + odds)
+    apart = pull[:, 1] - pull[:, 0]
+    mean = surprise - noise * (pull[:, 0] + weight * apart)
+    within = precision[:, 0] + weight * (precision[:, 1] - precision[:, 0])
+    covariance = noise**2 * (weight * (1 - weight) * outer(apart) - within)
+    covariance[::2] += noise
+    return mean, covariance, weight
 
 
 class _Groups(NamedTuple):
@@ -233,4 +235,4 @@ def _groups(model: PictureModel, count: int) -> _Groups:
 
 
 def _hidden(model: PictureModel, valid: Bool[np.ndarray, "landmarks"]) -> float:
-    return 1 + model.hidden * (1 - float(valid.mean()))
+    return 1 + model.hidden * (1 - np.count_nonzero(valid) / len(valid))
