@@ -3,7 +3,7 @@
 # make lint   style and types only
 # make bench  speed stage by stage, and the decoders' noise table
 # make docs   the documentation's pages: build/site/index.html
-# make browser  install the example for browsers, compare it with Python in Chromium
+# make browser  install the package for browsers' runtime, compare the package with Python in Chromium
 # make bench-peers DATA=FOLDER  dlib and MediaPipe beside steadyface, each installed where its pins allow
 
 PYTHON ?= python3
@@ -35,8 +35,8 @@ bench: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/speed.py
 
 browser: $(DEV)/installed
-	cd examples/browser && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
-	$(DEV)/bin/python -m pytest tests/test_browser.py
+	cd browser && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
+	$(DEV)/bin/python -m pytest tests/test_browser.py tests/test_browser_page.py
 
 bench-peers: $(PEERS)/installed $(MEDIAPIPE)/installed
 	$(PEERS)/bin/python benchmarks/peers.py $(DATA) --mediapipe $(MEDIAPIPE)/bin/python

@@ -1,54 +1,36 @@
-"""The browser's example beside Python: the same crops, points and steady sequences."""
+"""The package for browsers beside this one, without a browser: crops, regions, steady points, its files."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
+import re
 import shutil
 import subprocess
-import sys
-import threading
-from collections.abc import Iterator
+import tarfile
 from pathlib import Path
-from typing import Any
-from urllib.request import urlopen
 
 import cv2
 import numpy as np
 import pytest
+from browser_package import PACKAGE, READ_IMAGE, as_rgba, is_there, needs_node, read_pixels, run_node
 
-from steadyface.datasets.three_hundred_w import find_samples
+import steadyface
 from steadyface.demo import portrait
-from steadyface.geometry import Affine, Region, bounding_box
-from steadyface.images import crop_region
-from steadyface.landmarker import Landmarker
+from steadyface.geometry import Region
+from steadyface.images import crop_region, resize_to
+from steadyface.models import model_path
 from steadyface.stabilizer import load_stabilizer, stabilizer_path
-
-EXAMPLE = Path(__file__).parents[1] / "examples" / "browser"
-NODE = shutil.which("node")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-SWITCHES = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
+from steadyface.tracking import (
+    MatchingConfig,
+    MotionConfig,
+    OcclusionConfig,
+    RoiConfig,
+    TrackerConfig,
+    VerifierConfig,
 )
 
-needs_node = pytest.mark.skipif(NODE is None, reason="needs node on the path")
-pytestmark = pytest.mark.skipif(not EXAMPLE.is_dir(), reason="examples/ is not part of this distribution")
-
-
-def run_node(script: str, given: object) -> Any:
-    """Return the result of a module's `answer(given)`; NaN goes as null."""
-    module = f"""
-        import {{ readFileSync }} from "node:fs";
-        const given = JSON.parse(readFileSync(0, "utf-8"));
-        {script}
-        process.stdout.write(JSON.stringify(answer(given)));
-    """
-    command = [str(NODE), "--input-type=module", "--eval", module]
-    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, cwd=EXAMPLE)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+pytestmark = [is_there, needs_node]
 
 
 # ------------------------------------------------------------------------------------- the stabiliser
@@ -76,7 +58,6 @@ def troubled_face(seed: int, frames: int = 240) -> tuple[np.ndarray, np.ndarray,
     return points, seconds, scores
 
 
-@needs_node
 @pytest.mark.parametrize("scored", [True, False])
 def test_the_stabiliser_is_python_s(scored: bool) -> None:
     path = stabilizer_path("sta", "tiny")
@@ -88,7 +69,7 @@ def test_the_stabiliser_is_python_s(scored: bool) -> None:
     assert sum(frame.rejected for frame in screened) >= 7
     assert sum(frame.outlier_frames is not None for frame in screened) >= 20
     script = """
-        import { Stabilizer } from "./stabilizer.js";
+        import { Stabilizer } from "./index.js";
         function answer({ parameters, points, seconds, scores }) {
           const stabilizer = new Stabilizer(parameters);
           let state = null;
@@ -116,10 +97,9 @@ def test_the_stabiliser_is_python_s(scored: bool) -> None:
             np.testing.assert_allclose(np.reshape(frame, (68, 2)), state.points, rtol=0, atol=1e-6)
 
 
-@needs_node
 def test_the_stabiliser_refuses_other_kinds() -> None:
     script = """
-        import { Stabilizer } from "./stabilizer.js";
+        import { Stabilizer } from "./index.js";
         function answer(parameters) {
           try { new Stabilizer(parameters); } catch (error) { return error.message; }
         }
@@ -143,137 +123,162 @@ def regions(seed: int) -> list[Region]:
     ]
 
 
-@needs_node
 def test_crops_are_python_s() -> None:
     still = portrait().still[:300, :330]
-    rgba = cv2.cvtColor(still, cv2.COLOR_RGB2RGBA)
     script = """
-        import { cropRegion } from "./crop.js";
-        function answer({ data, width, height, regions, size }) {
-          const image = { width, height, data: Uint8Array.from(Buffer.from(data, "base64")) };
-          return regions.map((region) => Buffer.from(cropRegion(image, region, size)).toString("base64"));
+        import { cropRegion } from "./index.js";
+        function answer({ image, regions, size }) {
+          return regions.map((region) => coded(cropRegion(readImage(image), region, size)));
         }
     """
-    given = {
-        "data": base64.b64encode(rgba.tobytes()).decode(),
-        "width": still.shape[1],
-        "height": still.shape[0],
-        "regions": [vars(region) for region in regions(0)],
-        "size": 64,
-    }
-    for region, coded in zip(regions(0), run_node(script, given), strict=True):
-        crop = np.frombuffer(base64.b64decode(coded), np.uint8).reshape(64, 64, 3)
-        np.testing.assert_array_equal(crop, crop_region(still, region, 64)[0])
+    given = {"image": as_rgba(still), "regions": [vars(region) for region in regions(0)], "size": 64}
+    for region, coded in zip(regions(0), run_node(READ_IMAGE + script, given), strict=True):
+        np.testing.assert_array_equal(read_pixels(coded, 64, 64), crop_region(still, region, 64)[0])
 
 
-@pytest.mark.parametrize(("model", "parameters"), [("tiny", "sta-tiny"), ("compact", "sta")])
-def test_the_page_gets_the_parameters_for_its_model(
-    model: str, parameters: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(EXAMPLE)
-    from serve import serve
+@pytest.mark.parametrize("width", [320, 640, 960, 1280, 1920, 500, 1003])
+@pytest.mark.parametrize("height", [180, 711])
+def test_shrunk_images_are_python_s(width: int, height: int) -> None:
+    image = cv2.resize(portrait().still, (width, height))
+    script = """
+        import { shrink } from "./lib/crop.js";
+        function answer({ image, side }) {
+          const { width, height, data, back } = shrink(readImage(image), side);
+          return { width, height, back, pixels: coded(data) };
+        }
+    """
+    side = min(320, max(width, height))
+    found = run_node(READ_IMAGE + script, {"image": as_rgba(image), "side": side})
+    small, to_small = resize_to(image, side)
+    np.testing.assert_allclose(np.reshape(found["back"], (2, 3)), to_small.inverse.matrix, rtol=0, atol=1e-9)
+    pixels = read_pixels(found["pixels"], found["height"], found["width"]).astype(int)
+    # OpenCV sums fractions of pixels in single precision: a mean beside a half may round the other way.
+    assert np.abs(pixels - small).max() <= 1
+    assert (pixels != small).mean() < 1e-3
 
-    with serve(model) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with urlopen(f"http://127.0.0.1:{server.server_port}/stabilizer.json") as answer:
-            served = answer.read()
-        server.shutdown()
-    assert served == (stabilizer_path("sta").parent / f"{parameters}.json").read_bytes()
 
+# ------------------------------------------------------------------------------------------ the package
 
-# ------------------------------------------------------------------------------------- in the browser
+IN_PACKAGE = {
+    *("LICENSE", "README.md", "package.json", "index.js", "index.d.ts"),
+    *("example/index.html", "example/page.js", "example/serve.js"),
+    *(f"lib/{path.name}" for path in (PACKAGE / "lib").glob("*.js")),
+    *(f"weights/{name}.onnx" for name in ("finder", "nano", "tiny", "compact")),
+    *("weights/sta.json", "weights/sta-tiny.json", "weights/MODEL_CARD.md"),
+}
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
-    """The example's page in a browser, with the bundled tiny network, in float32."""
-    api = pytest.importorskip("playwright.sync_api", reason="the browser's test needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("the browser's test needs chromium on the path")
-    if not (EXAMPLE / "node_modules" / "onnxruntime-web").is_dir():
-        pytest.skip("onnxruntime-web is not installed: make browser")
-    sys.path.insert(0, str(EXAMPLE))
-    from serve import serve
-
-    server = serve("tiny-float32")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with api.sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        page = browser.new_page()
-        page.set_default_timeout(300_000)  # a busy machine compiles the runtime for minutes
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on("console", lambda line: page.problems.append(line.text) if line.type == "error" else None)
-        page.goto(f"http://127.0.0.1:{server.server_port}/")
-        page.wait_for_function("document.querySelector('#said').textContent === 'Open a file.'")
-        yield page
-        assert page.problems == []
-        browser.close()
-    server.shutdown()
-    server.server_close()
-    sys.path.remove(str(EXAMPLE))
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project into which the packed package has been installed."""
+    if shutil.which("npm") is None:
+        pytest.skip("needs npm on the path")
+    folder = tmp_path_factory.mktemp("project")
+    modules = folder / "node_modules"
+    modules.mkdir()
+    command = ["npm", "pack", "--silent", "--offline", "--pack-destination", str(folder)]
+    cache = {**os.environ, "npm_config_cache": str(folder / "cache"), "npm_config_update_notifier": "false"}
+    subprocess.run(command, cwd=PACKAGE, env=cache, check=True, capture_output=True)
+    with tarfile.open(folder / f"steadyface-{steadyface.__version__}.tgz") as packed:
+        packed.extractall(modules, filter="data")
+    (modules / "package").rename(modules / "steadyface")
+    return folder
 
 
-PREDICT = """async ([png, box]) => {
-    const ort = await import("onnxruntime-web/wasm");
-    const { Landmarker } = await import("./landmarker.js");
-    window.landmarker ??= await Landmarker.load(ort, "model.onnx");
-    const image = new Image();
-    image.src = png;
-    await image.decode();
-    const pencil = new OffscreenCanvas(image.width, image.height).getContext("2d");
-    pencil.drawImage(image, 0, 0);
-    const found = await window.landmarker.predict(pencil.getImageData(0, 0, image.width, image.height), box);
-    return [Array.from(found.points), Array.from(found.scores)];
-}"""
+def test_the_package_holds_what_it_needs_and_no_more(project: Path) -> None:
+    installed = project / "node_modules" / "steadyface"
+    assert {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()} == IN_PACKAGE
+    for name in ("nano", "tiny", "compact"):
+        assert (installed / f"weights/{name}.onnx").read_bytes() == model_path(name, "float32").read_bytes()
+    assert (installed / "weights/finder.onnx").read_bytes() == model_path("finder").read_bytes()
 
 
-def hold(page: Any, image: np.ndarray, box: np.ndarray) -> None:
-    """The browser's points of a face are Python's."""
-    png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
-    address = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    points, scores = page.evaluate(PREDICT, [address, box.tolist()])
-    expected = Landmarker("tiny-float32", device="cpu").predict(image, box)
-    side = 1.3 * (box[2:] - box[:2]).max()
-    # Crops are the same; 0.05 px of the network's input are what kernels of other processors may differ by.
-    tolerance = 0.05 * max(1.0, side / 128)
-    np.testing.assert_allclose(np.reshape(points, (68, 2)), expected.points, rtol=0, atol=tolerance)
-    np.testing.assert_allclose(scores, expected.scores, rtol=0, atol=5e-3)
+@pytest.mark.parametrize("network", ["nano", "tiny", "compact", None])
+def test_the_stabiliser_gets_the_parameters_for_its_network(project: Path, network: str | None) -> None:
+    script = """
+        import { readFile } from "node:fs/promises";
+        import { Stabilizer } from "steadyface";
+        globalThis.fetch = async (url) => new Response(await readFile(url));
+        const { noise } = await Stabilizer.load({ network: NETWORK });
+        console.log(JSON.stringify(noise));
+    """.replace("NETWORK", json.dumps(network))
+    command = ["node", "--input-type=module", "--eval", script]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
+    parameters = json.loads(stabilizer_path("sta", network).read_text(encoding="utf-8"))
+    assert json.loads(done.stdout) == parameters["noise"]
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_points_of_the_portrait_are_python_s(page: Any, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    scene = portrait()
-    scale, roll = rng.uniform(0.8, 4.0), rng.normal(0, 0.25)
-    cos, sin = scale * np.cos(roll), scale * np.sin(roll)
-    linear = np.array([[cos, -sin], [sin, cos]])
-    there = Affine(np.column_stack([linear, rng.normal([320, 240], 20) - linear @ scene.centre]))
-    image = cv2.warpAffine(scene.still, there.matrix, (640, 480))
-    middle = there(np.array(scene.centre))
-    reach = 55 * scale * rng.uniform(0.9, 1.1)
-    hold(page, image, np.concatenate([middle - reach, middle + reach]))
+def test_an_installed_package_exports_what_its_types_declare(project: Path) -> None:
+    script = "import * as all from 'steadyface'; console.log(JSON.stringify(Object.keys(all)))"
+    command = ["node", "--input-type=module", "--eval", script]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
+    types = (PACKAGE / "index.d.ts").read_text(encoding="utf-8")
+    assert set(json.loads(done.stdout)) == set(
+        re.findall(r"^export (?:class|function|const) (\w+)", types, re.M)
+    )
 
 
-def test_points_of_real_faces_are_python_s(page: Any, data_dir: Path) -> None:
-    for sample in find_samples(data_dir / "300w", ("helen-test",))[::33]:
-        image, points = sample.load()
-        hold(page, image, bounding_box(points))
+def test_the_readme_s_code_fits_the_types(project: Path) -> None:
+    compiler = PACKAGE / "node_modules" / "typescript" / "bin" / "tsc"
+    if not compiler.is_file():
+        pytest.skip("typescript is not installed: make browser")
+    for name in ("onnxruntime-web", "onnxruntime-common"):
+        (project / "node_modules" / name).symlink_to(PACKAGE / "node_modules" / name)
+    readme = (PACKAGE / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```ts\n(.*?)^```$", readme, re.M | re.S)
+    assert len(blocks) == 2
+    names = [f"block{number}.mts" for number in range(len(blocks))]
+    for name, block in zip(names, blocks, strict=True):
+        (project / name).write_text(block, encoding="utf-8")
+    strict = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2023,dom"]
+    done = subprocess.run(
+        ["node", str(compiler), *strict, *names], cwd=project, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
 
 
-def test_the_page_shows_the_points_of_the_box_that_is_drawn(page: Any, tmp_path: Path) -> None:
-    scene = portrait()
-    path = tmp_path / "portrait.png"
-    cv2.imwrite(str(path), cv2.cvtColor(scene.still, cv2.COLOR_RGB2BGR))
-    page.set_input_files("#file", path)
-    page.wait_for_function("document.querySelector('#said').textContent.startsWith('Drag')")
-    frame = page.locator("#picture").bounding_box()
-    scale = frame["width"] / scene.still.shape[1]
-    x, y = (frame[side] + scale * at for side, at in zip("xy", scene.centre, strict=True))
-    page.mouse.move(x - 55 * scale, y - 55 * scale)
-    page.mouse.down()
-    page.mouse.move(x + 55 * scale, y + 55 * scale)
-    page.mouse.up()
-    page.wait_for_function("document.querySelector('#said').textContent.startsWith('68 points')")
-    score = float(page.text_content("#said").split()[-1])
-    assert score > 0.5
+SETTINGS = {
+    "DEFAULTS": TrackerConfig(),
+    "MOTION": MotionConfig(),
+    "ROI": RoiConfig(),
+    "MATCHING": (MatchingConfig(), OcclusionConfig()),
+    "VERIFIER": VerifierConfig(),
+}
+
+
+def test_settings_are_python_s() -> None:
+    script = """
+        import * as config from "./lib/config.js";
+        function answer() { return config; }
+    """
+    found = run_node(script, None)
+    assert set(found) == set(SETTINGS)
+    for group, ours in SETTINGS.items():
+        parts = ours if isinstance(ours, tuple) else (ours,)
+        values = {key: value for part in parts for key, value in vars(part).items()}
+        for name, value in found[group].items():
+            assert value == values[re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)], name
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"max_faces": 2}, "no setting max_faces; there are maxFaces"),
+        ({"maxFaces": 0}, "maxFaces must be at least 1, got 0"),
+        ({"accept": -1}, "accept must be at least 0, got -1"),
+        ({"keep": None}, "keep must be at least 0, got null"),
+    ],
+)
+def test_wrong_settings_are_told(changes: dict[str, object], said: str) -> None:
+    script = """
+        import { settings } from "./lib/config.js";
+        function answer(changes) {
+          try { settings(changes); } catch (error) { return error.message; }
+        }
+    """
+    assert run_node(script, changes).startswith(said)
+
+
+def test_the_version_is_python_s() -> None:
+    package = json.loads((PACKAGE / "package.json").read_text(encoding="utf-8"))
+    assert package["version"] == steadyface.__version__

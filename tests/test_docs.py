@@ -32,9 +32,9 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 NOT_RUN = {
     "installs, from the net": ("pip install", "pip uninstall"),
     "is what runs this test, or takes minutes": ("make demo", "make test", "make browser"),
-    "serves until Ctrl-C: test_live.py, test_browser.py": (
+    "serves until Ctrl-C: test_live.py, test_browser_page.py": (
         "steadyface live",
-        ".venv/bin/python examples/browser/serve.py",
+        "node browser/example/serve.js",
     ),
     "needs a camera or a network": ("steadyface track rtsp:", "steadyface track 0"),
     "needs a shell and FFmpeg: test_cli.py": ("ffmpeg",),
@@ -84,7 +84,7 @@ distortion_coefficients: !!opencv-matrix
 """
 
 NOT_CODE = {"text": "output or a layout", "bibtex": "a reference"}
-OTHER_CODE = {"js": "test_browser.py runs the modules", "cpp": "needs a compiler and ONNX Runtime's headers"}
+OTHER_CODE = {"js": "test_browser_page.py runs it", "cpp": "needs a compiler and ONNX Runtime's headers"}
 
 
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -1,7 +1,7 @@
 /**
  * The default stabiliser, frame by frame: `outliers` and `sta` of `steadyface.stabilizer` in one module.
  *
- *     const stabilizer = new Stabilizer(await (await fetch("stabilizer.json")).json());
+ *     const stabilizer = await Stabilizer.load();
  *     let state = null;
  *     for each frame: state = stabilizer.step(state, points, secondsSinceTheLast, scores);
  *
@@ -9,7 +9,10 @@
  * with the changes that `sta.py` names; its docstrings hold the equations.
  */
 
+import { WEIGHTS, inFolder, load } from "./runtime.js";
+
 const VERSION = 2;
+const FITTED = new Set(["tiny"]); // networks with parameters of their own: each errs in its own way
 
 // Of face size, unless said otherwise; `OutlierConfig` in outliers.py explains each.
 const CUT = 0.25;
@@ -27,6 +30,16 @@ const FIRST_FRAMES = 4; // frames' worth of pushes: the variance of the first ve
 const SLOW = 5e-3; // a decay below which the growth is a series
 
 export class Stabilizer {
+  /**
+   * Load the package's parameters.
+   *
+   * @param options {network, weights}: name of the network whose points are filtered, and the folder.
+   */
+  static async load({ network = null, weights = WEIGHTS } = {}) {
+    const name = FITTED.has(network) ? `sta-${network}` : "sta";
+    return new Stabilizer(await (await load(inFolder(weights, `${name}.json`))).json());
+  }
+
   /** @param parameters the content of a file of kind `sta`, such as the bundled `sta.json`. */
   constructor(parameters) {
     if (parameters.kind !== "sta" || parameters.version !== VERSION) {
