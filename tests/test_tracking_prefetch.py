@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -21,16 +22,22 @@ from steadyface.tracking.prefetch import LandmarkPrefetcher
 from steadyface.video import VideoFrame
 
 
-class Recorder(Landmarker):
-    """Landmarker that records the regions of each call."""
+class Crops(list[np.ndarray]):
+    """Crops of each run of a landmarker's network."""
 
-    def __init__(self) -> None:
-        super().__init__("tiny", device="cpu")
-        self.calls: list[tuple[Region, ...]] = []
+    def __init__(self, landmarker: Landmarker) -> None:
+        super().__init__()
+        predict = landmarker.predict_crops
 
-    def predict_regions(self, image: np.ndarray | Picture, regions: Sequence[Region]) -> Landmarks:
-        self.calls.append(tuple(regions))
-        return super().predict_regions(image, regions)
+        def predict_crops(crops: np.ndarray) -> Landmarks:
+            self.append(crops)
+            return predict(crops)
+
+        landmarker.predict_crops = predict_crops  # type: ignore[method-assign]
+
+
+def tiny() -> Landmarker:
+    return Landmarker("tiny", device="cpu")
 
 
 FIRST, SECOND = map(RgbPicture, scenes.frames(2))
@@ -42,12 +49,27 @@ def moved(region: Region, sides: float) -> Region:
 
 
 def test_fitting_landmarks_are_used() -> None:
-    landmarker = Recorder()
+    landmarker = tiny()
+    there = {0: moved(HERE, 0.02), 3: moved(HERE, -0.05)}
+    expected = landmarker.predict_regions(SECOND, list(there.values()))
+    crops = Crops(landmarker)
     prefetcher = LandmarkPrefetcher(landmarker)
-    prefetcher.predict(FIRST, {0: HERE}, (SECOND, {0: moved(HERE, 0.02)}))
-    landmarks = prefetcher.predict(SECOND, {0: moved(HERE, 0.02)}, None)
-    assert sorted(landmarker.calls, key=lambda regions: regions[0].x) == [(HERE,), (moved(HERE, 0.02),)]
-    expected = Landmarker.predict_regions(landmarker, SECOND, [moved(HERE, 0.02)])
+    prefetcher.begin(FIRST, {0: HERE})
+    prefetcher.begin(SECOND, there)
+    prefetcher.predict(FIRST, {0: HERE})
+    landmarks = prefetcher.predict(SECOND, there)
+    assert [len(run) for run in crops] == [1, 2]
+    np.testing.assert_array_equal(landmarks.points, expected.points)
+    np.testing.assert_array_equal(landmarks.covariances, expected.covariances)
+
+
+def test_more_faces_than_the_network_takes_at_once() -> None:
+    landmarker = tiny()
+    regions = {face: moved(HERE, face / 100) for face in range(35)}
+    prefetcher = LandmarkPrefetcher(landmarker)
+    prefetcher.begin(FIRST, regions)
+    landmarks = prefetcher.predict(FIRST, regions)
+    expected = landmarker.predict_regions(FIRST, list(regions.values()))
     np.testing.assert_array_equal(landmarks.points, expected.points)
 
 
@@ -62,28 +84,49 @@ def test_fitting_landmarks_are_used() -> None:
     ],
 )
 def test_the_network_runs_again_where_they_do_not_fit(now: tuple[Picture, dict[int, Region]]) -> None:
-    landmarker = Recorder()
+    landmarker = tiny()
+    crops = Crops(landmarker)
     prefetcher = LandmarkPrefetcher(landmarker)
-    prefetcher.predict(FIRST, {0: HERE}, (SECOND, {0: HERE}))
+    prefetcher.begin(SECOND, {0: HERE})
     frame, regions = now
-    landmarks = prefetcher.predict(frame, regions, None)
-    assert landmarker.calls[-1] == tuple(regions.values())
-    expected = Landmarker.predict_regions(landmarker, frame, list(regions.values()))
+    landmarks = prefetcher.predict(frame, regions)
+    assert sorted(len(run) for run in crops) == sorted([1, len(regions)])
+    expected = landmarker.predict_regions(frame, list(regions.values()))
     np.testing.assert_array_equal(landmarks.points, expected.points)
 
 
-def test_an_error_ahead_is_raised_with_its_frame() -> None:
-    class Refusing(Recorder):
-        def predict_regions(self, image: np.ndarray | Picture, regions: Sequence[Region]) -> Landmarks:
-            if image is SECOND:
-                raise ConfigError("no such frame")
-            return super().predict_regions(image, regions)
+def test_a_network_of_the_callers_runs_when_it_is_asked() -> None:
+    """It may give other points than its crops would, and need not bear calls from two threads."""
 
-    prefetcher = LandmarkPrefetcher(Refusing())
-    prefetcher.predict(FIRST, {0: HERE}, (SECOND, {0: HERE}))
-    prefetcher.predict(FIRST, {0: HERE}, (SECOND, {0: HERE}))  # the second frame never came
+    class Nudged(Landmarker):
+        def predict_regions(self, image: np.ndarray | Picture, regions: Sequence[Region]) -> Landmarks:
+            found = super().predict_regions(image, regions)
+            return replace(found, points=found.points + 1)
+
+    nudged = Nudged("tiny", device="cpu")
+    prefetcher = LandmarkPrefetcher(nudged)
+    prefetcher.begin(FIRST, {0: HERE})
+    landmarks = prefetcher.predict(FIRST, {0: HERE})
+    np.testing.assert_array_equal(landmarks.points, tiny().predict_regions(FIRST, [HERE]).points + 1)
+
+
+def test_an_error_ahead_is_raised_with_its_frame() -> None:
+    landmarker = tiny()
+    refused = landmarker.cut_faces([(SECOND, HERE)]).__next__()[0]
+    predict = landmarker.predict_crops
+
+    def predict_crops(crops: np.ndarray) -> Landmarks:
+        if np.array_equal(crops, refused):
+            raise ConfigError("no such frame")
+        return predict(crops)
+
+    landmarker.predict_crops = predict_crops  # type: ignore[method-assign]
+    prefetcher = LandmarkPrefetcher(landmarker)
+    for _ in range(2):  # the second frame never comes
+        prefetcher.begin(SECOND, {0: HERE})
+        prefetcher.predict(FIRST, {0: HERE})
     with pytest.raises(ConfigError, match="no such frame"):
-        prefetcher.predict(SECOND, {0: HERE}, None)
+        prefetcher.predict(SECOND, {0: HERE})
 
 
 @cache
@@ -120,7 +163,8 @@ def test_a_pickled_tracker_goes_on_as_if_nothing_had_happened() -> None:
 
 
 def test_the_network_runs_once_per_frame() -> None:
-    landmarker = Recorder()
+    landmarker = tiny()
+    crops = Crops(landmarker)
     list(follow(iter(scenes.timed(scenes.frames())), Tracker(landmarker, stabilizer="none")))
     # Twice in the first frame, where the detector found the face; once in each frame after it.
-    assert len(landmarker.calls) == 2 + len(scenes.frames()) - 1
+    assert len(crops) == 2 + len(scenes.frames()) - 1

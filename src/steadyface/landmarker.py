@@ -61,6 +61,11 @@ class Landmarks:
             np.stack([face.visible for face in faces]),
         )
 
+    @classmethod
+    def join(cls, runs: Sequence[Landmarks]) -> Landmarks:
+        """Join the faces of several runs of a network, also of none."""
+        return runs[0] if len(runs) == 1 else cls.stack([face for run in runs for face in run])
+
     @property
     def box(self) -> Float[np.ndarray, "*faces 4"]:
         """(…, 4) x0, y0, x1, y1 of the points, image px."""
@@ -197,15 +202,25 @@ class Landmarker:
         Returns:
             As `predict_regions`, one face per pair, each in px of its image.
         """
-        if not pairs:
-            return Landmarks.stack([])
-        runs = []
+        cut = self.cut_faces(pairs)
+        return Landmarks.join([to_image(self.predict_crops(crops), to_crops) for crops, to_crops in cut])
+
+    def cut_faces(
+        self, pairs: Sequence[tuple[np.ndarray | Picture, Region]]
+    ) -> Iterator[tuple[Crops, Sequence[Affine]]]:
+        """Cut the faces out of images, `_TOGETHER` at a time.
+
+        Args:
+            pairs: as for `predict_pairs`.
+
+        Yields:
+            Crops for `predict_crops`, and for `to_image` the map from image px to crop px of each.
+        """
         for at in range(0, len(pairs), _TOGETHER):
             taken = pairs[at : at + _TOGETHER]
             cut = (as_picture(image).crop(region, self.input_size) for image, region in taken)
-            crops, maps = zip(*cut, strict=True)
-            runs.append(_to_image(self.predict_crops(np.stack(crops)), maps))
-        return runs[0] if len(runs) == 1 else Landmarks.stack([face for run in runs for face in run])
+            crops, to_crops = zip(*cut, strict=True)
+            yield np.stack(crops), to_crops
 
     def predict_crops(self, crops: Crops) -> Landmarks:
         """Predict the points of ready crops, in crop px.
@@ -234,7 +249,7 @@ class Landmarker:
         return self._session.run(["logits"], {"crops": crops})[0]
 
 
-def _to_image(crop: Landmarks, to_crops: Sequence[Affine]) -> Landmarks:
+def to_image(crop: Landmarks, to_crops: Sequence[Affine]) -> Landmarks:
     """Move points and covariances from each face's crop to the image."""
     back = [to_crop.inverse for to_crop in to_crops]
     linear = np.stack([affine.matrix[:, :2] for affine in back])

@@ -63,30 +63,29 @@ class LandmarkSource:
         """Forget the faces of the last frame."""
         self._earlier_tracks: Sequence[Track] = ()
 
-    def see(
-        self,
-        frame: Picture,
-        tracks: Sequence[Track],
-        seconds: float,
-        next_frame: VideoFrame | None,
-        steady: bool,
-    ) -> list[Seen]:
+    def begin(self, tracks: Sequence[Track], next_frame: VideoFrame) -> None:
+        """Begin with the network on the frame after the one to be seen, on the tracks that are certain.
+
+        Args:
+            tracks: as of the last frame.
+            next_frame: the frame after the one to be seen.
+        """
+        certain = [track for track in tracks if self.schedule.due_after_next(track.plan)]
+        regions = predicted_regions(certain, next_frame.seconds, self._config)
+        if regions:
+            self._prefetcher.begin(next_frame.picture, regions)
+
+    def see(self, frame: Picture, tracks: Sequence[Track], seconds: float, steady: bool) -> list[Seen]:
         """Predict or carry the landmarks of every track, the former in its predicted region.
 
         Args:
             frame: the picture.
             tracks: as of the last frame.
             seconds: time of the frame.
-            next_frame: the frame after it, if at hand, with which the network begins in a thread.
             steady: whether the frame goes on from the last one, without any cut; else the network runs.
         """
         regions, self._earlier_tracks = self._planned(tracks, seconds), tracks
-        after = None
-        if next_frame is not None:
-            certain = [track for track in tracks if self.schedule.due_after_next(track.plan)]
-            after = predicted_regions(certain, next_frame.seconds, self._config)
-        begun = (next_frame.picture, after) if next_frame is not None and after else None
-        predicted = self._prefetcher.predict(frame, regions, begun)
+        predicted = self._prefetcher.predict(frame, regions)
         seen = {face_id: Seen(each) for face_id, each in zip(regions, predicted, strict=True)}
         if steady:
             seen |= self._carry(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from steadyface.geometry import Region
-from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks, predict_faces
+from steadyface.geometry import Affine, Region
+from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks, predict_faces, to_image
 from steadyface.picture import Picture
 
 Regions = Mapping[int, Region]
@@ -16,59 +16,82 @@ Regions = Mapping[int, Region]
 
 
 class LandmarkPrefetcher:
-    """Runs the landmark network on a frame, and begins with the next frame in a thread.
+    """Runs the landmark network on a frame, or in advance, in a thread, on the next one.
 
     Landmarks that were begun in advance are used if frame and regions are those that were expected, else the
     network runs again; so they never differ from those of a frame by itself.
 
+    The thread runs the network and nothing else. It would have to wait for Python's lock at every other
+    step, and the caller for it: cutting the faces out there takes more time than it saves.
+
     Args:
-        landmarker: predicts the landmarks. Only a `Landmarker` of more than one thread works in advance:
-            another model need not bear calls from two threads.
+        landmarker: predicts the landmarks. Only a `Landmarker` itself, of more than one thread, works in
+            advance: another model need not bear calls from two threads.
     """
 
     def __init__(self, landmarker: LandmarkModel) -> None:
         self._landmarker = landmarker
-        threaded = isinstance(landmarker, Landmarker) and landmarker.threads != 1
+        threaded = type(landmarker) is Landmarker and landmarker.threads != 1
         self._thread = ThreadPoolExecutor(1, "landmarks") if threaded else None
-        self._prefetched: _Prefetched | None = None
+        self._begun: tuple[_Prefetched, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without the thread and what it works at."""
         return type(self), (self._landmarker,)
 
-    def predict(
-        self, frame: Picture, regions: Regions, next_frame: tuple[Picture, Regions] | None = None
-    ) -> Landmarks:
+    def begin(self, frame: Picture, regions: Regions) -> None:
+        """Begin to predict a frame's landmarks, behind those of the frame that was begun before.
+
+        Args:
+            frame: the picture.
+            regions: expected of the frame's faces, image px.
+        """
+        if self._thread is None or not isinstance(self._landmarker, Landmarker):
+            return
+        pairs = [(frame, region) for region in regions.values()]
+        runs = [
+            (self._thread.submit(self._landmarker.predict_crops, crops), to_crops)
+            for crops, to_crops in self._landmarker.cut_faces(pairs)
+        ]
+        self._begun = (*self._begun[-1:], _Prefetched(frame, regions, runs))
+
+    def predict(self, frame: Picture, regions: Regions) -> Landmarks:
         """Predict a frame's landmarks, one face per region in the same order.
 
         Args:
             frame: the picture.
             regions: of the frame's faces, image px.
-            next_frame: the frame after it and the regions expected there; prediction begins at once.
 
         Returns:
             points (N, 68, 2), scores (N, 68), covariances (N, 68, 2, 2), visible (N, 68), in image px. Errors
             of the network on a prefetched frame are raised here, when that frame's turn comes.
         """
-        prefetched, self._prefetched = self._prefetched, None
-        if next_frame is not None and self._thread is not None:
-            self._prefetched = _Prefetched(*next_frame, self._thread.submit(self._predict, *next_frame))
-        if prefetched is not None and prefetched.fits(frame, regions):
-            return prefetched.landmarks.result()
-        return self._predict(frame, regions)
-
-    def _predict(self, frame: Picture, regions: Regions) -> Landmarks:
+        begun = self._begun
+        self._begun = tuple(each for each in begun if each.frame != frame)
+        for each in begun:
+            if each.fits(frame, regions):
+                return each.landmarks()
         return predict_faces(self._landmarker, frame, list(regions.values()))
 
 
 @dataclass(frozen=True)
 class _Prefetched:
-    """A frame whose landmarks are being predicted."""
+    """A frame whose landmarks are being predicted.
+
+    Args:
+        frame: the picture.
+        regions: of its faces.
+        runs: of the network, and the maps to the crops of each.
+    """
 
     frame: Picture
     regions: Regions
-    landmarks: Future[Landmarks]
+    runs: Sequence[tuple[Future[Landmarks], Sequence[Affine]]]
 
     def fits(self, frame: Picture, regions: Regions) -> bool:
         """Whether its landmarks are those of these faces of this frame, in this order."""
         return frame == self.frame and list(regions.items()) == list(self.regions.items())
+
+    def landmarks(self) -> Landmarks:
+        """Wait for the network."""
+        return Landmarks.join([to_image(run.result(), to_crops) for run, to_crops in self.runs])

@@ -142,10 +142,12 @@ class Tracker:
         if next_frame is not None and not isinstance(next_frame, VideoFrame):
             raise ConfigError(f"next_frame must be a VideoFrame, got {type(next_frame).__name__}")
         seconds = self._advance(seconds, by_reader=next_frame is not None)
+        if next_frame is not None:
+            self._source.begin(self._tracks, next_frame)
         transition = self._cuts.step(picture)
         self._begin_shot(picture, transition)
         steady = transition is Transition.NONE
-        seen = self._source.see(picture, self._tracks, seconds, next_frame, steady)
+        seen = self._source.see(picture, self._tracks, seconds, steady)
         observations = observe(picture, [face.landmarks for face in seen], self.config)
         observations = [
             replace(one, carried=face.carried) for one, face in zip(observations, seen, strict=True)
