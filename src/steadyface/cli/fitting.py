@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,35 @@ from steadyface.errors import ConfigError
 from steadyface.wording import counted
 
 if TYPE_CHECKING:
-    from steadyface.fitting.fit import Pair
+    from steadyface.fitting.fit import LossWeights, Pair
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """Weights of the terms of the loss.
+
+    Args:
+        smooth: λ1, weight of smoothness. Increasing it gives calmer points, but more delay.
+        delay: λ2, weight of the delay. Increasing it gives less delay, but more jitter.
+        midpoint: λ3; with inf each point is drawn to the middle of its neighbours in time.
+    """
+
+    smooth: float = 8.0
+    delay: float = 10.0
+    midpoint: float = 1.0
+
+    def __str__(self) -> str:
+        return f"λ1 {self.smooth:g}, λ2 {self.delay:g}, λ3 {self.midpoint:g}"
+
+    @property
+    def weights(self) -> LossWeights:
+        """As the loss takes them."""
+        from steadyface.fitting.fit import LossWeights
+
+        return LossWeights(self.smooth, self.delay, self.midpoint)
+
+
+Loss = Annotated[LossOptions, Parameter(name="*")]
 
 
 def make_sequences(
@@ -74,9 +102,7 @@ def fit_stabilizer(
     kind: str = "sta",
     components: int = 2,
     basis: str = "joint",
-    smooth: float = 8.0,
-    delay: float = 10.0,
-    midpoint: float = 1.0,
+    loss: Loss = LossOptions(),
     raw_numbers: bool = False,
     fps: float = 30.0,
     evaluations: int = 400,
@@ -100,12 +126,6 @@ def fit_stabilizer(
         Number of components of the prior's mixture.
     basis
         joint (motion and noise uncorrelated), motion (the paper's) or identity.
-    smooth
-        λ1, weight of smoothness. Increasing it gives calmer points, but more delay.
-    delay
-        λ2, weight of the delay. Increasing it gives less delay, but more jitter.
-    midpoint
-        λ3; with inf each point is drawn to the middle of its neighbours in time.
     raw_numbers
         With sta-paper: search the paper's 412 numbers directly.
     fps
@@ -117,19 +137,18 @@ def fit_stabilizer(
     """
     import numpy as np
 
-    from steadyface.fitting.fit import LossWeights, cut, fit, score
+    from steadyface.fitting.fit import cut, fit, score
     from steadyface.fitting.sequences import CLIP, is_hard
     from steadyface.stabilizer import load_stabilizer, save_stabilizer
     from steadyface.stabilizer.sta import STA
 
-    weights = LossWeights(smooth, delay, midpoint)
     _check_json(out)
     kept, others = _load_pairs(sequences, lambda path: not is_hard(path))
     stabilizer = fit(
         kind,
         kept,
         fps=fps,
-        weights=weights,
+        weights=loss.weights,
         components=components,
         basis=basis,
         raw_numbers=raw_numbers,
@@ -138,13 +157,13 @@ def fit_stabilizer(
         polish=polish,
         checkpoint=out.with_name(f"{out.name}.part"),
         report=lambda line: print(line, flush=True),
-        fitted=f"{_described(kept)}, λ1 {smooth:g}, λ2 {delay:g}, λ3 {midpoint:g}",
+        fitted=f"{_described(kept)}, {loss}",
     )
     if isinstance(stabilizer, STA):
         stabilizer = replace(stabilizer, picture=load_stabilizer("sta").picture)
     save_stabilizer(stabilizer, out)
     if others:
-        value = np.exp(score(stabilizer, cut(others, fps, CLIP), weights))
+        value = np.exp(score(stabilizer, cut(others, fps, CLIP), loss.weights))
         print(f"{kind}: loss {value:.4f} on the sequences held out")
     print(out)
     return 0
@@ -155,9 +174,7 @@ def fit_picture(
     sequences: Path,
     out: Path,
     stabilizer: str = "sta",
-    smooth: float = 8.0,
-    delay: float = 10.0,
-    midpoint: float = 1.0,
+    loss: Loss = LossOptions(),
     evaluations: int = 250,
 ) -> int:
     """Fit how a stabiliser takes in displacements measured in the picture.
@@ -173,25 +190,17 @@ def fit_picture(
         The stabiliser (JSON), for `steadyface track --stabilizer`.
     stabilizer
         sta, or a .json file of that kind: where the search begins.
-    smooth
-        λ1, weight of smoothness. Increasing it gives calmer points, but more delay.
-    delay
-        λ2, weight of the delay. Increasing it gives less delay, but more jitter.
-    midpoint
-        λ3; with inf each point is drawn to the middle of its neighbours in time.
     evaluations
         Number of evaluations of the loss.
     """
     import numpy as np
 
-    from steadyface.fitting.fit import LossWeights
     from steadyface.fitting.picture import fit_picture as fit
     from steadyface.fitting.picture import score_picture, with_motion
     from steadyface.fitting.sequences import CLIP
     from steadyface.stabilizer import load_stabilizer, save_stabilizer
     from steadyface.stabilizer.sta import STA
 
-    weights = LossWeights(smooth, delay, midpoint)
     _check_json(out)
     before = load_stabilizer(stabilizer)
     if not isinstance(before, STA):
@@ -200,7 +209,7 @@ def fit_picture(
     after = fit(
         before,
         kept,
-        weights=weights,
+        weights=loss.weights,
         clip=CLIP,
         evaluations=evaluations,
         checkpoint=out.with_name(f"{out.name}.part"),
@@ -210,7 +219,7 @@ def fit_picture(
     for name, pairs in (("fitted on", kept), ("held out", others)):
         if pairs:
             measured = with_motion(pairs, CLIP)
-            values = [np.exp(score_picture(each, measured, weights, CLIP)) for each in (before, after)]
+            values = [np.exp(score_picture(each, measured, loss.weights, CLIP)) for each in (before, after)]
             print(f"loss {values[0]:.4f} before, {values[1]:.4f} after on the sequences {name}")
     print(out)
     return 0

@@ -41,6 +41,9 @@ DARK = "darkest quarter"
 
 _BOXES = {Reading.FINDER: "finder's box", Reading.SECOND_LOOK: "second look"}
 
+Accepted = Annotated[float | None, Column("accepted, %", 1)]
+"""Share of all faces, %, that a tracker would take as new ones by the scores of the second look; or None."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExtraRow(Row):
@@ -69,13 +72,12 @@ class PartialRow(ExtraRow):
     Args:
         error: mean over the faces, in the benchmark's unit.
         error_q90: that of the face which nine tenths of the faces do not exceed.
-        accepted: share of all faces that a tracker would take as new ones, by the scores of the second look,
-            %; None for other readings.
+        accepted: see `Accepted`.
     """
 
     error: Annotated[float, Column("mean")]
     error_q90: Annotated[float, Column("90 %")]
-    accepted: Annotated[float | None, Column("accepted, %", 1)] = None
+    accepted: Accepted = None
 
     @property
     def label(self) -> str:
@@ -91,14 +93,13 @@ class LidRow(ExtraRow):
         openness: median over the faces.
         true_openness: the same of the truth; 0 for closed eyes.
         error: mean absolute error.
-        accepted: share of all faces that a tracker would take as new ones, by the scores of the second look,
-            %; None for other readings.
+        accepted: see `Accepted`.
     """
 
     openness: Annotated[float, Column("openness", 2)]
     true_openness: Annotated[float, Column("true", 2)]
     error: Annotated[float, Column("error", 2)]
-    accepted: Annotated[float | None, Column("accepted, %", 1)] = None
+    accepted: Accepted = None
 
     @property
     def group_title(self) -> str:
