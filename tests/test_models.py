@@ -14,6 +14,7 @@ from steadyface.detector import SIDE, FaceFinder
 from steadyface.devices import DEVICES
 from steadyface.errors import ConfigError, WeightsError
 from steadyface.geometry import bounding_box
+from steadyface.identity import SIDE as CROP_SIDE
 from steadyface.landmarker import Landmarker
 from steadyface.models import (
     DEFAULT_MODEL,
@@ -22,6 +23,7 @@ from steadyface.models import (
     ModelCard,
     bundled_models,
     finder_card,
+    identity_card,
     model_cards,
     model_kind,
     model_path,
@@ -97,6 +99,14 @@ class TestFinder:
         assert card.recall > 90
         assert 0 <= card.false_per_photo < 0.2
         assert "research" in card.licence
+
+
+def test_the_card_of_identities_fits_its_file() -> None:
+    card = identity_card()
+    assert card.side == CROP_SIDE
+    # Weights of a byte each, with their scales and the graph.
+    assert 1e-6 * card.parameters == pytest.approx(card.megabytes, abs=0.2)
+    assert "research" in card.licence
 
 
 class TestOpenModel:

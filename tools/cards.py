@@ -21,13 +21,15 @@ from steadyface.checkpoint import Network, build_from
 from steadyface.datasets.three_hundred_w import find_samples
 from steadyface.detector import FaceFinder
 from steadyface.geometry import bounding_box
+from steadyface.identity import SIDE
 from steadyface.landmarker import Landmarker
-from steadyface.models import FINDER, bundled_models, model_path
+from steadyface.models import FINDER, IDENTITY, bundled_models, model_path
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from finder import held_out, match, summary, upright, views
 
 LICENCE = "research only (300-W)"
+LICENCE_OF_IDENTITY = "CC0; its linear map research only (FG-NET, CFP)"
 
 
 def measure(name: str, data: str) -> dict[str, object]:
@@ -66,6 +68,13 @@ def measure_finder(data: str) -> dict[str, object]:
     }
 
 
+def measure_identity() -> dict[str, object]:
+    """The card of the network of identities; `benchmarks/people.py` tells how often names are right."""
+    weights = onnx.load(model_path(IDENTITY)).graph.initializer
+    parameters = sum(int(np.prod(each.dims)) for each in weights)
+    return {"side": SIDE, "parameters": parameters, "licence": LICENCE_OF_IDENTITY}
+
+
 def cost(name: str) -> tuple[Network, int, float]:
     """The network of a bundled file, with fresh weights; its parameters and GFLOP."""
     metadata = {entry.key: entry.value for entry in onnx.load(model_path(name)).metadata_props}
@@ -80,6 +89,7 @@ def cost(name: str) -> tuple[Network, int, float]:
 def main(data: str) -> None:
     cards = {name: measure(name, data) for name in bundled_models()}
     cards[FINDER] = measure_finder(data)
+    cards[IDENTITY] = measure_identity()
     text = json.dumps(cards, indent=2) + "\n"
     model_path(FINDER).with_name("cards.json").write_text(text, encoding="utf-8")
     print(text, end="")

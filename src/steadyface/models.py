@@ -88,6 +88,26 @@ class FinderCard:
         return model_path(FINDER).stat().st_size / 1e6
 
 
+@dataclass(frozen=True)
+class IdentityCard:
+    """Size of the bundled network of identities; written by `tools/cards.py`.
+
+    Args:
+        side: of the crops that it sees, px.
+        parameters: number of them.
+        licence: of the weights.
+    """
+
+    side: int
+    parameters: int
+    licence: str
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the file."""
+        return model_path(IDENTITY).stat().st_size / 1e6
+
+
 def bundled_models() -> list[str]:
     """Names of the landmark models inside the package: each network in 8 bits and in float32."""
     return sorted(path.stem for path in _WEIGHTS.glob("*.onnx") if path.stem not in _NOT_LANDMARKS)
@@ -102,6 +122,11 @@ def model_cards() -> list[ModelCard]:
 def finder_card() -> FinderCard:
     """Read the card of the bundled finder."""
     return FinderCard(**_read_cards()[FINDER])
+
+
+def identity_card() -> IdentityCard:
+    """Read the card of the bundled network of identities."""
+    return IdentityCard(**_read_cards()[IDENTITY])
 
 
 def _read_cards() -> dict[str, dict[str, Any]]:

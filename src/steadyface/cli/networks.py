@@ -15,7 +15,7 @@ from steadyface.wording import counted
 
 def models() -> int:
     """List the bundled networks: size, cost, accuracy and licence."""
-    from steadyface.models import DEFAULT_MODEL, FINDER, finder_card, model_cards
+    from steadyface.models import DEFAULT_MODEL, FINDER, IDENTITY, finder_card, identity_card, model_cards
 
     size = ("parameters", "GFLOP", "MB")
     print_table(
@@ -38,6 +38,13 @@ def models() -> int:
     print_table(
         ("name", "side, px", *size, "faces found", "false boxes/photo", "licence"),
         [(FINDER, f"{finder.side}", *cost, *found, finder.licence)],
+    )
+    who = identity_card()
+    parameters, _, megabytes = _cost(who.parameters, 0.0, who.megabytes)
+    print()
+    print_table(
+        ("name", "side, px", "parameters", "MB", "asked by", "licence"),
+        [(IDENTITY, f"{who.side}", parameters, megabytes, "--people", who.licence)],
     )
     return 0
 
