@@ -41,6 +41,14 @@ def changed(image: np.ndarray, level: int = 128) -> np.ndarray:
     return np.abs(image.astype(int) - level).max(axis=2)
 
 
+@pytest.mark.parametrize(("name", "like"), [("Zoë", "Zoe"), ("安娜", None), ("Анна", None), ("آنا", None)])
+def test_a_name_is_drawn_in_latin_letters_or_as_the_number(name: str, like: str | None) -> None:
+    shown = replace(face(face_at(150, 100)), name=name)
+    expected = draw_faces(grey(), [replace(shown, name=like)])
+    np.testing.assert_array_equal(draw_faces(grey(), [shown]), expected)
+    assert (expected != draw_faces(grey(), [replace(shown, name="Anna")])).any()
+
+
 @pytest.mark.parametrize("style", DRAWN)
 class TestStyles:
     def test_every_point_is_drawn_and_the_frame_is_left_alone(self, style: str) -> None:

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+_UNCOMPOSED = str.maketrans(
+    {
+        **{"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O"},
+        **{"ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i"},
+        **{"’": "'", "–": "-"},
+    }
+)
+"""Latin letters that are no letter of ASCII with a mark, and marks that names are written with."""
+
 
 def counted(count: int, one: str, many: str | None = None) -> str:
     """Format a number with its noun.
@@ -10,3 +21,14 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     ('1 frame', '1,200 frames', '2 identities')
     """
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def in_ascii(text: str) -> str | None:
+    """Text in the letters of ASCII, without accents; None if it has letters that are not Latin.
+
+    >>> in_ascii("Zoë Łukasz"), in_ascii("Анна"), in_ascii("安娜")
+    ('Zoe Lukasz', None, None)
+    """
+    parted = unicodedata.normalize("NFKD", text.translate(_UNCOMPOSED))
+    bare = "".join(letter for letter in parted if not unicodedata.combining(letter))
+    return bare if bare.isascii() and bare.isprintable() else None

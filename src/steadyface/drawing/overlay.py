@@ -17,6 +17,7 @@ from steadyface.geometry import Affine, Region, bounding_box
 from steadyface.images import crop_region
 from steadyface.tracking import TrackedFace
 from steadyface.tracks.schema import UNKNOWN
+from steadyface.wording import in_ascii
 
 COMPARE = "compare"
 STYLES = (*DRAWN, COMPARE)
@@ -160,7 +161,8 @@ def _draw_into(canvas: Frame, faces: Sequence[TrackedFace], style: str) -> None:
         scale = min(max(0.3, width / 420), 1.2)
         corner = float(face.box[0]), float(face.box[1]) - 4 * line_width(width)
         status = "held" if face.held else f"{face.scores.mean():.2f}"
-        who = f"{face.face_id}" if face.name in (None, UNKNOWN) else face.name
+        name = in_ascii(face.name or UNKNOWN)  # OpenCV draws no other letters
+        who = name if name and name != UNKNOWN else f"{face.face_id}"
         text = f"{who}  {status}" if width >= _LABELLED else who
         draw_label(canvas, text, corner, colour_of(face), scale)
 
