@@ -7,8 +7,8 @@
 The bundled portrait is filmed for ten seconds at 16:9, 1080 px high and 25 frames/s if not said otherwise;
 its packets are repeated to the wanted length. Each length is tracked by a fresh process; that its table has a
 row for each frame, at its time, is checked. Peaks are read from Linux, since `getrusage` would count the
-parent's. With --smooth there is no video: a face that wanders, at 25 frames/s, is smoothed as by
-`sta-offline`, which keeps its belief about every frame.
+parent's. With --smooth there is no video: the table of a face that wanders, at 25 frames/s, with its measured
+motion, is smoothed as by `sta-offline`.
 """
 
 from __future__ import annotations
@@ -47,11 +47,21 @@ SMOOTH = """
 import sys
 from pathlib import Path
 import numpy as np
+from steadyface.motion import Displacements
 from steadyface.stabilizer import load_stabilizer
+from steadyface.tracks import MotionRows, TracksBuilder
 frames, rng = int(sys.argv[1]), np.random.default_rng(0)
-way = rng.normal(0, 1, (frames, 1, 2)).cumsum(axis=0)
-points = rng.uniform(0, 200, (68, 2)) + way + rng.normal(0, 0.5, (frames, 68, 2))
-load_stabilizer("sta").smooth(points, np.arange(frames) / 25, np.full((frames, 68), 0.9))
+face, rows, motion = rng.uniform(0, 200, (68, 2)), TracksBuilder(), MotionRows()
+error, seen = np.tile(1e-3 * np.eye(2), (68, 1, 1)), np.ones(68, bool)
+for t in range(frames):
+    step = rng.normal(0, 1, 2)
+    face = face + step
+    raw = face + rng.normal(0, 0.5, (68, 2))
+    rows.add_frame(t, t / 25, (640, 480))
+    row = {"points": raw, "raw_points": raw, "scores": np.full(68, 0.9), "box": np.zeros(4)}
+    rows.add(frame=t, seconds=t / 25, face=0, **row)
+    motion.append(Displacements(step + rng.normal(0, 0.03, (68, 2)), error, seen) if t else None)
+rows.finish({}).smoothed(load_stabilizer("sta"), None, motion)
 status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
 print(int(status.split()[0]) / 1024)
 """

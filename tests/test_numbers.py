@@ -14,8 +14,9 @@ from stabilizer_cases import CAUSAL, make_face
 
 from steadyface.errors import ConfigError
 from steadyface.stabilizer import load_stabilizer
-from steadyface.stabilizer.base import CausalFilter, Smoother, checked_points
+from steadyface.stabilizer.base import CausalFilter, Smoother
 from steadyface.stabilizer.baselines import ConstantVelocity, FirstOrder, OneEuro, SavitzkyGolay, SecondOrder
+from steadyface.stabilizer.checks import checked_points
 from steadyface.tracking import Tracker
 
 EXTREME = [

@@ -318,7 +318,7 @@ class TestSmoothed:
         whole = tracks.smoothed(sta, None, motion)
         for face, times in ((0, (0, 2)), (1, (0, 0.8)), (1, (0.8, 2))):
             chosen = (tracks.face == face) & (times[0] <= tracks.seconds) & (tracks.seconds < times[1])
-            part, moved = rows(tracks, chosen), motion.at(np.flatnonzero(chosen)).unpack()
+            part, moved = rows(tracks, chosen), [motion[t] for t in np.flatnonzero(chosen).tolist()]
             raw, scores = part.raw_points.astype(float), part.scores.astype(float)
             expected = sta.smooth(raw, part.seconds, scores, None, moved)
             np.testing.assert_array_equal(whole.points[chosen], expected.astype("float32"))

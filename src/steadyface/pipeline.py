@@ -21,7 +21,7 @@ from steadyface.detector import Detector, choose_detector
 from steadyface.errors import ConfigError, DataError
 from steadyface.frontal import add_frontal, camera_values
 from steadyface.landmarker import Landmarker, LandmarkModel
-from steadyface.motion import MotionSequence
+from steadyface.motion import Motion
 from steadyface.options import TrackingKeywords as TrackingKeywords
 from steadyface.options import TrackingOptions as TrackingOptions
 from steadyface.options import check_keywords
@@ -32,7 +32,7 @@ from steadyface.tracking import FaceFilter, TrackedFace, Tracker, TrackerConfig
 from steadyface.tracking.detection import LeftOut
 from steadyface.tracking.parts import network_name
 from steadyface.tracking.rows import add_rows
-from steadyface.tracks import Meta, Tracks, TracksBuilder
+from steadyface.tracks import Meta, MotionRows, Tracks, TracksBuilder
 from steadyface.tracks.schema import PEOPLE
 from steadyface.video import (
     Frames,
@@ -92,7 +92,7 @@ class Pipeline:
         choice = self.stabilizer
         return choice.offline is not None and choice.first_pass(self.options.motion) is not None
 
-    def finish(self, tracks: Tracks, motion: MotionSequence | None = None) -> Tracks:
+    def finish(self, tracks: Tracks, motion: Motion | None = None) -> Tracks:
         """Run a stabiliser that sees the future, and fit the model of `frontal`, where they are asked for.
 
         Args:
@@ -214,7 +214,7 @@ class TrackingRun:
         frame_count: frames tracked so far.
         frames_with_face: those of them in which a face is seen, not only held.
         left_out: most faces at a time for which there was no room, or that were refused.
-        motion: displacements of the table's rows, 1.5 kB each, if `Pipeline.finish` needs them; else None.
+        motion: displacements of the table's rows if `Pipeline.finish` needs them; else None.
 
     Raises:
         ImagesDifferError: by `steps`, if images of a folder differ in size and are not taken by themselves.
@@ -223,7 +223,7 @@ class TrackingRun:
     def __init__(self, pipeline: Pipeline, frames: Iterable[VideoFrame]) -> None:
         pipeline.tracker.reset()
         self._pipeline, self._frames = pipeline, frames
-        self._rows, self._motion = TracksBuilder(), list[MotionSequence]()
+        self._rows, self._motion = TracksBuilder(), MotionRows()
         self.frame_count = self.frames_with_face = 0
         self.left_out = LeftOut()
 
@@ -238,7 +238,8 @@ class TrackingRun:
                 self._check_size(frame)
                 add_rows(self._rows, frame, faces, self._pipeline.tracker.namer)
                 if self._pipeline.keeps_motion:
-                    self._motion.append(MotionSequence.pack(face.displacements for face in faces))
+                    for face in faces:
+                        self._motion.append(face.displacements)
                 self.frame_count += 1
                 self.frames_with_face += any(not face.held for face in faces)
                 self.left_out = self.left_out.worst(self._pipeline.tracker.left_out)
@@ -252,8 +253,8 @@ class TrackingRun:
             raise ImagesDifferError(frames.path, "its images differ in size")
 
     @property
-    def motion(self) -> MotionSequence | None:
-        return MotionSequence.join(self._motion) if self._pipeline.keeps_motion else None
+    def motion(self) -> Motion | None:
+        return self._motion if self._pipeline.keeps_motion else None
 
     def take_table(self) -> Tracks:
         """Hand over the rows so far, before `Pipeline.finish`."""

@@ -4,14 +4,16 @@ from steadyface.motion.coherence import CoherenceConfig, combine
 from steadyface.motion.displacement import Displacements, measure_displacements
 from steadyface.motion.flow import FaceCrop, FlowConfig, measure_flow
 from steadyface.motion.region import face_region, follow_region, robust_similarity
-from steadyface.motion.sequence import MotionSequence
+from steadyface.motion.sequence import Motion, MotionSequence, SelectedMotion
 
 __all__ = [
     "CoherenceConfig",
     "Displacements",
     "FaceCrop",
     "FlowConfig",
+    "Motion",
     "MotionSequence",
+    "SelectedMotion",
     "combine",
     "face_region",
     "follow_region",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int
@@ -12,6 +13,37 @@ from steadyface.markup import COUNT
 from steadyface.motion.displacement import Displacements
 
 _PREFIX = "motion_"
+
+
+@runtime_checkable
+class Motion(Protocol):
+    """Displacements to each frame of one face from the frame before, by number; None where there are none.
+
+    A list is one, and what reads them from a file when they are asked for.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, frame: int, /) -> Displacements | None: ...
+
+
+@dataclass(frozen=True)
+class SelectedMotion:
+    """Some frames of a motion, which stay where they are until they are asked for.
+
+    Args:
+        motion: of all frames.
+        frames: numbers of the selected ones.
+    """
+
+    motion: Motion
+    frames: Int[np.ndarray, "chosen"]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, frame: int, /) -> Displacements | None:
+        return self.motion[int(self.frames[frame])]
 
 
 @dataclass(frozen=True)
@@ -45,23 +77,16 @@ class MotionSequence:
 
     def unpack(self) -> list[Displacements | None]:
         """Displacements of each frame; `pack` keeps seven digits of each number."""
-        covariance = self.covariance[..., [0, 1, 1, 2]].astype(float).reshape(*self.valid.shape, 2, 2)
-        parts = zip(self.displacement.astype(float), covariance, self.valid, self.measured, strict=True)
-        return [Displacements(*rest) if measured else None for *rest, measured in parts]
+        return [self[frame] for frame in range(len(self))]
+
+    def __getitem__(self, frame: int, /) -> Displacements | None:
+        if not self.measured[frame]:
+            return None
+        covariance = self.covariance[frame][:, [0, 1, 1, 2]].astype(float).reshape(-1, 2, 2)
+        return Displacements(self.displacement[frame].astype(float), covariance, self.valid[frame])
 
     def __len__(self) -> int:
         return len(self.measured)
-
-    def at(self, chosen: Int[np.ndarray, "chosen"]) -> MotionSequence:
-        """Select frames."""
-        return MotionSequence(**{each.name: getattr(self, each.name)[chosen] for each in fields(self)})
-
-    @classmethod
-    def join(cls, parts: Sequence[MotionSequence]) -> MotionSequence:
-        """Put sequences one after the other."""
-        parts = parts or [cls.pack([])]
-        names = [each.name for each in fields(cls)]
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
     def as_arrays(self) -> dict[str, np.ndarray]:
         """Arrays to keep, under names that begin with `motion_`."""

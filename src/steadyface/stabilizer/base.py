@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,7 +19,8 @@ from jaxtyping import Float
 
 from steadyface.arrays import PointBatch, Points, PointSequence, Scores, ScoreSequence, Times
 from steadyface.errors import ConfigError
-from steadyface.motion import Displacements
+from steadyface.motion import Displacements, Motion
+from steadyface.stabilizer.checks import checked_points, frames_between, frames_of
 from steadyface.stabilizer.outliers import Screened, screen_frame, screen_sequence
 
 Clips = Float[np.ndarray, "frames *clips landmarks 2"]
@@ -27,9 +28,7 @@ ClipScores = Float[np.ndarray, "frames *clips landmarks"]
 OneOfMany = Float[np.ndarray, "_ landmarks 2"]  # a sequence beside others of other lengths
 
 
-_FARTHEST, _LONGEST = 1e10, 1e9  # px, s: no picture and no stream is as large, and nothing overflows below
-_SHORTEST = 1e-6  # frames: less counts as none, since what is divided by it would overflow
-_ROUNDING = 1e-4  # of a score, which the network computes in float32
+_CHECKED = 1024  # frames of a sequence that are checked at once, since that makes copies of them
 
 
 class Measurement(NamedTuple):
@@ -63,6 +62,10 @@ class State(NamedTuple):
     points: Points
     memory: Any
     screened: Screened
+
+
+Step = Callable[[State | None, int], State | None]
+"""State after a frame, from that after the frame before (None at the start) and the frame's place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,11 +166,7 @@ class CausalFilter(Stabilizer):
                 finite, or scores outside [0, 1].
         """
         points = checked_points(points, scores, self.landmarks)
-        if dt is not None and not dt <= _LONGEST:
-            raise ConfigError(f"seconds since the last frame must be at most {_LONGEST:g}, got {dt}")
-        frames = 1.0 if dt is None else dt * self.fps
-        frames = frames if frames >= _SHORTEST else 0.0
-        screened = screen_frame(None if state is None else state.screened, points, frames)
+        screened = screen_frame(None if state is None else state.screened, points, frames_of(dt, self.fps))
         state = self._next_state(state, screened, scores, motion)
         return state, points if state is None else state.points
 
@@ -176,7 +175,7 @@ class CausalFilter(Stabilizer):
         points: PointSequence,
         seconds: Times | None = None,
         scores: ScoreSequence | None = None,
-        motion: Sequence[Displacements | None] | None = None,
+        motion: Motion | None = None,
     ) -> PointSequence:
         """Filter a whole sequence: `step` on each frame in turn.
 
@@ -207,18 +206,45 @@ class CausalFilter(Stabilizer):
         points: PointSequence,
         seconds: Times | None = None,
         scores: ScoreSequence | None = None,
-        motion: Sequence[Displacements | None] | None = None,
+        motion: Motion | None = None,
     ) -> Iterator[State | None]:
         """State after each frame of a sequence; None before the first complete frame.
 
         Args: as for `filter`.
         """
-        state = None
-        for t, screened in enumerate(self._screen(points, seconds, scores)):
-            state = self._next_state(
-                state, screened, None if scores is None else scores[t], None if motion is None else motion[t]
-            )
+        step, state = self.stepper(points, seconds, scores, motion), None
+        for t in range(len(points)):
+            state = step(state, t)
             yield state
+
+    def stepper(
+        self,
+        points: PointSequence,
+        seconds: Times | None = None,
+        scores: ScoreSequence | None = None,
+        motion: Motion | None = None,
+    ) -> Step:
+        """Function that gives the state after frame t of a sequence, from that after the frame before and t.
+
+        It takes no memory that grows with the sequence, whose points may be float32.
+
+        Args: as for `filter`.
+
+        Raises:
+            ConfigError: as of `step`.
+        """
+        for start in range(0, max(len(points), 1), _CHECKED):
+            part = slice(start, start + _CHECKED)
+            checked_points(points[part], None if scores is None else scores[part], self.landmarks)
+        frames = np.broadcast_to(frames_between(seconds, self.fps), len(points))
+
+        def step(state: State | None, t: int) -> State | None:
+            last = None if state is None else state.screened
+            screened = screen_frame(last, points[t].astype(float), float(frames[t]))
+            score, moved = None if scores is None else scores[t], None if motion is None else motion[t]
+            return self._next_state(state, screened, score, moved)
+
+        return step
 
     def run(self, points: Clips, scores: ClipScores | None = None, frames: float = 1.0) -> Clips:
         memory, outputs = self.begin(points[0]), [points[0]]
@@ -267,7 +293,7 @@ class Smoother(Stabilizer):
         seconds: Times | None = None,
         scores: ScoreSequence | None = None,
         lag: int | None = None,
-        motion: Sequence[Displacements | None] | None = None,
+        motion: Motion | None = None,
     ) -> PointSequence:
         """Smooth a whole sequence, with the outlier rejection of `CausalFilter`.
 
@@ -326,51 +352,6 @@ def require_smoother(stabilizer: Stabilizer, lag: int | None = None) -> Smoother
         raise ConfigError(f"{stabilizer.kind} has no mode that sees the future")
     stabilizer.check_lag(lag)
     return stabilizer
-
-
-def frames_between(seconds: Times | None, fps: float) -> float | Float[np.ndarray, "frames"]:
-    """Time from each frame's predecessor to it, in frames at `fps`; 0 where time runs backwards.
-
-    Raises:
-        ConfigError: a time that is not finite, or more than 1e9 s between two.
-    """
-    if seconds is None:
-        return 1.0
-    seconds = np.asarray(seconds, float)
-    with np.errstate(invalid="ignore", over="ignore"):
-        steps = np.diff(seconds, prepend=seconds[:1])
-    if not (steps <= _LONGEST).all():
-        raise ConfigError(f"seconds must be finite, and at most {_LONGEST:g} between two frames")
-    frames = steps * fps
-    return np.where(frames >= _SHORTEST, frames, 0.0)
-
-
-def checked_points(points: PointBatch, scores: np.ndarray | None, landmarks: int | None = None) -> PointBatch:
-    """Return points as floats.
-
-    Args:
-        points: (…, landmarks, 2) image px.
-        scores: (…, landmarks), or None.
-        landmarks: how many there have to be; None takes any number.
-
-    Raises:
-        ConfigError: another shape, no image is as large, or scores are outside [0, 1].
-    """
-    points = np.asarray(points, float)
-    shape = points.shape
-    if len(shape) < 2 or shape[-1] != 2 or landmarks not in (None, shape[-2]):
-        wanted = "landmarks" if landmarks is None else landmarks
-        raise ConfigError(f"points must be of shape (…, {wanted}, 2), got {shape}")
-    if scores is not None and np.shape(scores) != shape[:-1]:
-        raise ConfigError(f"scores must be of shape {shape[:-1]}, one a landmark, got {np.shape(scores)}")
-    far = np.maximum.reduce(np.abs(points), axis=None, initial=0.0)
-    if not far <= _FARTHEST and (np.abs(points[np.isfinite(points)]) > _FARTHEST).any():
-        raise ConfigError(f"points must lie within {_FARTHEST:g} px of the image's corner")
-    if scores is not None:
-        low, high = np.minimum.reduce(scores, axis=None), np.maximum.reduce(scores, axis=None)
-        if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
-            raise ConfigError(f"scores must be from 0 to 1, got {low:g} to {high:g}")
-    return points
 
 
 def _plain(value: object) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from steadyface.arrays import PointBatch, PointSequence, ScoreSequence, Times
 from steadyface.errors import ConfigError
-from steadyface.motion import Displacements
+from steadyface.motion import Motion
 from steadyface.stabilizer.base import (
     CausalFilter,
     Clips,
@@ -20,9 +20,8 @@ from steadyface.stabilizer.base import (
     Measurement,
     Smoother,
     Stabilizer,
-    checked_points,
-    frames_between,
 )
+from steadyface.stabilizer.checks import checked_points, frames_between
 from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
 from steadyface.stabilizer.outliers import repeat_over_rejected, screen_sequence, unbroken_runs
 
@@ -233,7 +232,7 @@ class SavitzkyGolay(Baseline, Smoother):
         seconds: Times | None = None,
         scores: ScoreSequence | None = None,
         lag: int | None = None,
-        motion: Sequence[Displacements | None] | None = None,
+        motion: Motion | None = None,
     ) -> PointSequence:
         self.check_lag(lag)
         frames_between(seconds, self.fps)  # refuses what is no time

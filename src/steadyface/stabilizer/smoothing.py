@@ -1,21 +1,81 @@
-"""Backward passes, from the last frame to the first, over what a filter believed after each."""
+"""Backward passes, from the last frame to the first, over what a filter believed after each.
+
+A filter's belief about a frame is large, so that those of a long clip are never kept at once: `rewound` gives
+them in blocks, the last block first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import PointSequence
 from steadyface.stabilizer.directions import Belief
 from steadyface.stabilizer.picture import Skin
 
-_BLOCK = 256  # frames whose gains are computed at once; only they keep all that the filter believed
+BLOCK = 256  # frames whose beliefs are kept at once
 
+Pairs = Float[np.ndarray, "frames 2 n"]
+Pair = Float[np.ndarray, "2 n"]
+
+S = TypeVar("S")
 T = TypeVar("T")
+
+
+def rewound(step: Callable[[S | None, int], S | None], count: int) -> Iterator[tuple[int, list[S | None]]]:
+    """Run a filter to the end, and yield its states in blocks of `BLOCK` frames, the last block first.
+
+    One state a block is kept from the run; the block's others are computed once more at its turn.
+
+    Args:
+        step: gives the state after frame t, from that after the frame before (None for the first) and t.
+        count: of all frames.
+
+    Yields:
+        Number of the block's first frame, and the states after its frames and after the next block's first.
+    """
+    state: S | None = None
+    before: list[S | None] = []
+    for t in range(count):
+        if t % BLOCK == 0:
+            before.append(state)
+        if t // BLOCK < (count - 1) // BLOCK:
+            state = step(state, t)
+    for start in range((len(before) - 1) * BLOCK, -1, -BLOCK):
+        state, states = before.pop(), []
+        for t in range(start, min(start + BLOCK + 1, count)):
+            states.append(state := step(state, t))
+        yield start, states
+
+
+def windows(items: Iterable[T], ahead: int) -> Iterator[list[T]]:
+    """Yield lists of `BLOCK` successive items and the next `ahead` ones, with which the next list begins."""
+    items = iter(items)
+    window = list(islice(items, BLOCK + ahead))
+    while window:
+        yield window
+        window = [*window[BLOCK:], *islice(items, BLOCK)]
+
+
+class Ahead(NamedTuple):
+    """A frame given later ones, for the backward passes over the frames before.
+
+    None begins with what is believed after that frame.
+
+    Args:
+        skin: x and y of each landmark, px.
+        directions: position and velocity along each direction.
+    """
+
+    skin: Pair | None = None
+    directions: Pair | None = None
+
+
+NEWEST = Ahead()
+"""Nothing later is known."""
 
 
 class _Passages(NamedTuple):
@@ -27,26 +87,26 @@ class _Passages(NamedTuple):
         gains: J.
     """
 
-    means: Float[np.ndarray, "frames 2 n"]
-    expected: Float[np.ndarray, "frames 2 n"]
+    means: Pairs
+    expected: Pairs
     gains: Float[np.ndarray, "frames 2 2 n"]
 
 
-def smooth_directions(beliefs: Iterable[Belief], lag: int) -> Float[np.ndarray, "frames D"]:
-    """Position along each direction at each of some successive frames, given up to `lag` later ones.
+def smooth_directions(beliefs: Sequence[Belief], lag: int | None, newest: Pair | None = None) -> Pairs:
+    """Position and velocity along each direction at each of some successive frames, given later ones.
 
     Equation: x(t | t+n) = x(t) + J(t)(x(t+1 | t+n) - x⁻(t+1)), J(t) = C(t)Φᵀ·P(t+1)⁻¹, where x⁻ is the
     predicted mean and P the mixture's predicted covariance under the posterior weights.
     Source: Rauch, Tung and Striebel 1965; Kim 1994 for mixtures.
+
+    Args:
+        beliefs: after each frame.
+        lag: how many later frames each may depend on; None means all.
+        newest: of the last frame, given frames after it; None means what is believed after it.
     """
-    parts = []
-    for block in _blocks(beliefs, overlap=1):
-        parts.append(_along_directions(block))
-        newest = block[-1].mean
-    return _backward(parts, newest, lag)[:, 0]
-
-
-def _along_directions(beliefs: list[Belief]) -> _Passages:
+    newest = beliefs[-1].mean if newest is None else newest
+    if len(beliefs) == 1:
+        return newest[None]
     mean, covariance, expected, mean_map, weights, priors = (
         np.stack([getattr(belief, name) for belief in beliefs])
         for name in ("mean", "covariance", "expected", "mean_map", "weights", "prior")
@@ -58,7 +118,7 @@ def _along_directions(beliefs: list[Belief]) -> _Passages:
     a, b, c = np.moveaxis(prior[1:], 1, 0)
     inverse = np.array([[c, -b], [-b, a]]) / (a * c - b * b)
     gains = np.einsum("ijtd,jktd->tikd", moved, inverse)
-    return _Passages(mean[:-1], expected[1:], gains)
+    return _backward(_Passages(mean[:-1], expected[1:], gains), newest, lag)
 
 
 class SkinStep(NamedTuple):
@@ -77,8 +137,8 @@ class SkinStep(NamedTuple):
     looseness: float
 
 
-def smooth_skin(steps: Iterable[SkinStep], lag: int) -> PointSequence:
-    """Points at each of some successive frames, given up to `lag` later ones; `steps` lead between them.
+def smooth_skin(steps: Sequence[SkinStep], lag: int | None, newest: Pair) -> Pairs:
+    """Points (x and y apart) at each of some successive frames, given later ones; `steps` lead between them.
 
     Equation: x(t | t+n) = x(t) + J(t)(x(t+1 | t+n) - x⁻(t+1)), J(t) = C(t)·((1-ω)P⁻¹ + ω(P + w²)⁻¹), where x⁻
     and P are the predicted mean and covariance of frame t+1, ω the probability that the point came off the
@@ -86,15 +146,14 @@ def smooth_skin(steps: Iterable[SkinStep], lag: int) -> PointSequence:
     in which a point came off.
     Source: Rauch, Tung and Striebel 1965; Kim 1994 for mixtures: J is the mean of the components' gains. That
     of the mixture's covariance would forget within a few frames, since w² is a thousand times P's growth.
+
+    Args:
+        steps: none for one frame.
+        lag: as for `smooth_directions`.
+        newest: points of the last frame, given all that is known of it.
     """
-    parts = []
-    for block in _blocks(steps):
-        parts.append(_along_skin(block))
-        newest = block[-1].after.points
-    return _backward(parts, newest.T, lag).mT
-
-
-def _along_skin(steps: list[SkinStep]) -> _Passages:
+    if not steps:
+        return newest[None]
     means = np.stack([step.before.points for step in steps])
     expected = np.stack([step.moved.points for step in steps])
     before = np.stack([step.before.covariance for step in steps])
@@ -103,27 +162,15 @@ def _along_skin(steps: list[SkinStep]) -> _Passages:
     off = np.stack([np.broadcast_to(step.after.off, means.shape[1]) for step in steps])[..., None, None]
     wider = prior + looseness**2 * np.eye(2)
     gains = before @ ((1 - off) * np.linalg.inv(prior) + off * np.linalg.inv(wider))
-    return _Passages(means.mT, expected.mT, np.moveaxis(gains, 1, -1))
+    return _backward(_Passages(means.mT, expected.mT, np.moveaxis(gains, 1, -1)), newest, lag)
 
 
-def _blocks(items: Iterable[T], overlap: int = 0) -> Iterator[list[T]]:
-    """Lists of successive items; each begins with the last ones of that before."""
-    items = iter(items)
-    block = list(islice(items, _BLOCK))
-    while block:
-        yield block
-        more = list(islice(items, _BLOCK))
-        block = [*block[len(block) - overlap :], *more] if more else []
-
-
-def _backward(
-    parts: list[_Passages], newest: Float[np.ndarray, "2 n"], lag: int
-) -> Float[np.ndarray, "frames 2 n"]:
-    """Means of n pairs of values, given up to `lag` later frames; `newest` is the last frame's."""
-    means, expected, gains = (np.concatenate(each) for each in zip(*parts, strict=True))
+def _backward(passages: _Passages, newest: Pair, lag: int | None) -> Pairs:
+    """Means of n pairs of values, given `lag` later frames; `newest` are the last frame's."""
+    means, expected, gains = passages
     means = np.concatenate([means, newest[None]])
     smoothed = means.copy()
-    if lag < len(means) - 1:
+    if lag is not None and lag < len(means) - 1:
         for _ in range(lag):
             smoothed[:-1] = means[:-1] + np.einsum("tijd,tjd->tid", gains, smoothed[1:] - expected)
         return smoothed

@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby, islice
-from operator import itemgetter
+from itertools import groupby
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -25,8 +24,8 @@ from jaxtyping import Float
 from steadyface.arrays import PointBatch, Points, PointSequence, ScoreSequence, Times
 from steadyface.errors import ConfigError
 from steadyface.geometry import face_size
-from steadyface.motion import Displacements
-from steadyface.stabilizer.base import CausalFilter, Measurement, OneOfMany, Smoother, State
+from steadyface.motion import Displacements, Motion
+from steadyface.stabilizer.base import CausalFilter, Measurement, OneOfMany, Smoother, State, Step
 from steadyface.stabilizer.directions import (
     Belief,
     DirectionModel,
@@ -39,7 +38,16 @@ from steadyface.stabilizer.directions import (
 from steadyface.stabilizer.outliers import Screened, repeat_over_rejected, screen_sequence, unbroken_runs
 from steadyface.stabilizer.paper import flatten
 from steadyface.stabilizer.picture import PictureModel, anchor_skin, begin_skin, move_skin
-from steadyface.stabilizer.smoothing import SkinStep, smooth_directions, smooth_skin
+from steadyface.stabilizer.smoothing import (
+    BLOCK,
+    NEWEST,
+    Ahead,
+    SkinStep,
+    rewound,
+    smooth_directions,
+    smooth_skin,
+    windows,
+)
 
 _LEAST_DOUBT = 1e-3  # added to 1 - score: the doubt that is left when the network has none
 _ABREAST = 32  # sequences filtered side by side; more of them differ too much in length
@@ -51,10 +59,12 @@ class Memory(NamedTuple):
     Args:
         belief: about the motion along the directions.
         skin: the step that led to the landmarks' own belief, once a picture has been seen.
+        late: whether an earlier frame since the cut has only the directions, since no picture led from it.
     """
 
     belief: Belief
     skin: SkinStep | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,9 +131,9 @@ class STA(CausalFilter, Smoother):
         belief = condition(memory.belief, observed, noise, measurement.unit, prediction)
         points = self._points_at(belief.mean[0])
         if measurement.displacements is None and memory.skin is None:
-            return Memory(belief), points
+            return Memory(belief, late=True), points
         skin = self._stick(memory, points, measurement)
-        return Memory(belief, skin), skin.after.points
+        return Memory(belief, skin, memory.late), skin.after.points
 
     def coast(
         self, memory: Memory, points: Points, screened: Screened, displacements: Displacements | None
@@ -135,7 +145,8 @@ class STA(CausalFilter, Smoother):
         moved = move_skin(model, before, displacements, None, noise, unit, 1.0)
         if screened.missing and not before.coasted:
             moved = moved._replace(coasted=False, carried=before.carried + moved.points - before.points)
-        return Memory(memory.belief, SkinStep(before, moved, moved, model.loose_by * unit)), moved.points
+        step = SkinStep(before, moved, moved, model.loose_by * unit)
+        return Memory(memory.belief, step, memory.late), moved.points
 
     def _stick(self, before: Memory, points: Points, measurement: Measurement) -> SkinStep:
         """Points on the skin: the picture's displacements, anchored by the network's points.
@@ -160,7 +171,7 @@ class STA(CausalFilter, Smoother):
         points: PointSequence,
         seconds: Times | None = None,
         scores: ScoreSequence | None = None,
-        motion: Sequence[Displacements | None] | None = None,
+        motion: Motion | None = None,
     ) -> PointSequence:
         """`CausalFilter.filter`; without a picture all frames go to the directions and back at once."""
         if motion is not None:
@@ -184,23 +195,15 @@ class STA(CausalFilter, Smoother):
         seconds: Times | None = None,
         scores: ScoreSequence | None = None,
         lag: int | None = None,
-        motion: Sequence[Displacements | None] | None = None,
+        motion: Motion | None = None,
     ) -> PointSequence:
         """Smooth with the same model and a backward pass (`smoothing`); see `Smoother.smooth`."""
         self.check_lag(lag)
-        if motion is not None and any(each is not None for each in motion):
-            return self._smooth_with_picture(self.states(points, seconds, scores, motion), points, lag)
-        screened = list(self._screen(points, seconds, scores))
-        outputs = np.array(points, float)
-        accepted = (
-            belief
-            for belief, frame in zip(self._beliefs(screened, scores), screened, strict=True)
-            if belief is not None and frame is not None and not frame.rejected
-        )
-        for run in unbroken_runs(screened):
-            believed = islice(accepted, len(run))
-            outputs[run] = self._points_at(smooth_directions(believed, len(run) if lag is None else lag))
-        repeat_over_rejected(outputs, screened)
+        outputs = np.array(points, np.result_type(points, np.float32))
+        if lag is None:
+            self._smooth_by_all(outputs, self.stepper(points, seconds, scores, motion))
+        else:
+            self._smooth_by_few(outputs, self.states(points, seconds, scores, motion), lag)
         return outputs
 
     def look_back(self, states: list[State]) -> Points:
@@ -217,52 +220,64 @@ class STA(CausalFilter, Smoother):
         first, newest = run[0], run[-1].memory
         if newest is first.memory or (first.screened.rejected and newest.skin is None):
             return first.points
-        if newest.skin is not None:
-            return self._look_back_each(run, len(run))[0]
-        beliefs = [state.memory.belief for state in run if not state.screened.rejected]
-        return self._points_at(smooth_directions(beliefs, len(run))[0])
+        memories, _ = zip(*_memories(run), strict=True)
+        return self._look_back(memories)[0][0]
 
-    def _smooth_with_picture(
-        self, states: Iterator[State | None], points: PointSequence, lag: int | None
-    ) -> PointSequence:
-        """Smooth states, each stretch between two cuts for itself; points stay before the first state."""
-        outputs = np.array(points, float)
-        numbered = _shots(state for state in states if state is not None)
-        smoothed = [
-            self._look_back_each((state for _, state in shot), len(points) if lag is None else lag)
-            for _, shot in groupby(numbered, key=itemgetter(0))
-        ]
-        if smoothed:
-            seen = np.concatenate(smoothed)
-            outputs[len(outputs) - len(seen) :] = seen
-        return outputs
+    def _smooth_by_all(self, outputs: PointSequence, step: Step) -> None:
+        """Smooth each frame by all later ones, in place, block by block from the last; see `rewound`."""
+        later = NEWEST
+        for start, states in rewound(step, len(outputs)):
+            after, end = start + BLOCK, start + len(states)
+            newest, later = later, NEWEST
+            for shot in reversed([list(shot) for shot in _shots(states)]):
+                first, last = end - len(shot), min(end, after)
+                if first < after:  # else it is the next block's
+                    memories, counts = zip(*_memories(shot), strict=True)
+                    points, later = self._look_back(memories, newest=newest)
+                    outputs[first:last] = points.repeat(counts, axis=0)[: last - first]
+                newest, end = NEWEST, first
 
-    def _look_back_each(self, states: Iterable[State], lag: int) -> PointSequence:
-        """Points of each of some states without a cut between, given up to `lag` later ones.
+    def _smooth_by_few(self, outputs: PointSequence, states: Iterable[State | None], lag: int) -> None:
+        """Smooth each frame by `lag` later ones, in place."""
+        complete = np.flatnonzero(np.isfinite(outputs).all(axis=(1, 2)))
+        place = complete[0] if len(complete) else 0  # of the first state
+        for shot in _shots(states):
+            for window in windows(_memories(shot), lag):
+                memories, counts = zip(*window, strict=True)
+                points, _ = self._look_back(memories, lag)
+                points = points[:BLOCK].repeat(counts[:BLOCK], axis=0)
+                outputs[place : place + len(points)] = points
+                place += len(points)
+
+    def _look_back(
+        self, memories: Sequence[Memory], lag: int | None = None, newest: Ahead = NEWEST
+    ) -> tuple[PointSequence, Ahead]:
+        """Points after each of some memories without a cut between, given up to `lag` later ones.
 
         The skin's belief goes back to the frame before the first picture; earlier frames have the directions
-        alone. Frames that left the memory as it was have the points of the frame before.
+        alone.
+
+        Args:
+            memories: that differ from each other.
+            lag: None means all.
+            newest: about the last of them, as this function gives it of the first of those that follow.
+
+        Returns:
+            (memories, landmarks, 2) image px; and the first one's, given the later ones.
         """
-        steps: list[SkinStep] = []
-        beliefs: list[Belief] = []  # none, but for the first, where the second memory has seen a picture
-        places: list[int] = []  # of each state among the memories that differ
-        last: Memory | None = None
-        for state in states:
-            memory: Memory = state.memory
-            place = 0 if last is None else places[-1] + (memory is not last)
-            if last is not None and memory is not last and memory.skin is not None:
-                steps.append(memory.skin)
-            if last is None or (place > len(steps) and memory.belief is not last.belief):
-                beliefs.append(memory.belief)
-            places.append(place)
-            last = memory
-        without = places[-1] - len(steps)
-        if not steps:
-            return self._points_at(smooth_directions(beliefs, lag))[places]
-        skin = smooth_skin(steps, lag)
-        if not without:
-            return skin[places]
-        return np.concatenate([self._points_at(smooth_directions(beliefs, lag))[:without], skin])[places]
+        steps = [memory.skin for memory in memories[1:] if memory.skin is not None]
+        last, skin, along = memories[-1].skin, None, None
+        if last is not None:
+            skin = smooth_skin(steps, lag, last.after.points.T if newest.skin is None else newest.skin)
+        if last is None or memories[-1].late:
+            pairs = zip(memories[1:], memories, strict=False)
+            beliefs = [memory.belief for memory, before in pairs if memory.belief is not before.belief]
+            along = smooth_directions([memories[0].belief, *beliefs], lag, newest.directions)
+        alone = len(memories) - (0 if skin is None else len(skin))  # that have the directions alone
+        parts = [] if along is None else [self._points_at(along[:alone, 0])]
+        points = np.concatenate([*parts, *([] if skin is None else [skin.mT])])
+        first = skin[0] if skin is not None and memories[0].skin is not None else None
+        return points, Ahead(first, None if along is None else along[0])
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
         """`CausalFilter.filter_all`, some sequences of about one length side by side."""
@@ -355,9 +370,26 @@ def doubt(scores: Float[np.ndarray, "*batch landmarks"]) -> Float[np.ndarray, "*
     return 1 + _LEAST_DOUBT - scores
 
 
-def _shots(states: Iterable[State]) -> Iterator[tuple[int, State]]:
-    """Number the states by how often they have restarted."""
+def _shots(states: Iterable[State | None]) -> Iterator[Iterator[State]]:
+    """Split states where they restart, without the None that stand before the first."""
     shot = 0
-    for state in states:
+
+    def number(state: State) -> int:
+        nonlocal shot
         shot += state.screened.restarts
-        yield shot, state
+        return shot
+
+    seen = (state for state in states if state is not None)
+    return (part for _, part in groupby(seen, key=number))
+
+
+def _memories(states: Iterable[State]) -> Iterator[tuple[Memory, int]]:
+    """Memories that differ, each with the number of states that have it: unusable frames leave it alone."""
+    last, count = None, 0
+    for state in states:
+        if last is not None and state.memory is not last:
+            yield last, count
+            count = 0
+        last, count = state.memory, count + 1
+    if last is not None:
+        yield last, count

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from steadyface.tracks.formats import FORMATS
+from steadyface.tracks.motion_rows import MotionRows
 from steadyface.tracks.schema import COLUMNS, Meta
 from steadyface.tracks.table import Tracks, TracksBuilder
 
-__all__ = ["COLUMNS", "FORMATS", "Meta", "Tracks", "TracksBuilder"]
+__all__ = ["COLUMNS", "FORMATS", "Meta", "MotionRows", "Tracks", "TracksBuilder"]

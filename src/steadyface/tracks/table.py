@@ -14,7 +14,7 @@ from steadyface.errors import ConfigError, MissingExtraError
 from steadyface.geometry import bounding_box
 from steadyface.measures import Blink
 from steadyface.metrics import jitter, lag
-from steadyface.motion import MotionSequence
+from steadyface.motion import Motion, SelectedMotion
 from steadyface.stabilizer import Stabilizer, lowered_where_hidden
 from steadyface.stabilizer.base import require_smoother
 from steadyface.tracks import formats
@@ -234,7 +234,7 @@ class Tracks:
             yield from (own[run] for run in runs_of(self.frame[own]) if len(run) >= 3)
 
     def smoothed(
-        self, stabilizer: Stabilizer, lag: int | None = None, motion: MotionSequence | None = None
+        self, stabilizer: Stabilizer, lag: int | None = None, motion: Motion | None = None
     ) -> Tracks:
         """Compute `points` anew from `raw_points`, with later frames; held rows repeat the last shape.
 
@@ -254,9 +254,9 @@ class Tracks:
         for face in self.face_ids:
             rows = np.flatnonzero((self.face == face) & ~self.held)
             for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > _GAP) + 1):
-                raw = self.raw_points[run].astype(float)
+                raw = self.raw_points[run]
                 scores = lowered_where_hidden(self.scores[run].astype(float), self.visible[run])
-                moved = None if motion is None else motion.at(run).unpack()
+                moved = None if motion is None else SelectedMotion(motion, run)
                 if moved is not None:  # what carried these says nothing that the displacements do not
                     raw[self.carried[run]] = np.nan
                 points[run] = smoother.smooth(raw, self.seconds[run], scores, lag, moved)

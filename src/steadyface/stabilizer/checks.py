@@ -1,0 +1,71 @@
+"""Checks of what is given to a stabiliser: points, scores and times that any picture or stream may have."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from steadyface.arrays import PointBatch, Times
+from steadyface.errors import ConfigError
+
+_FARTHEST, _LONGEST = 1e10, 1e9  # px, s: no picture and no stream is as large, and nothing overflows below
+_SHORTEST = 1e-6  # frames: less counts as none, since what is divided by it would overflow
+_ROUNDING = 1e-4  # of a score, which the network computes in float32
+
+
+def frames_of(dt: float | None, fps: float) -> float:
+    """Time since the last frame, in frames at `fps`; 0 if negative, 1 for None.
+
+    Raises:
+        ConfigError: a time that is not finite, or more than 1e9 s.
+    """
+    if dt is None:
+        return 1.0
+    if not dt <= _LONGEST:
+        raise ConfigError(f"seconds since the last frame must be at most {_LONGEST:g}, got {dt}")
+    return dt * fps if dt * fps >= _SHORTEST else 0.0
+
+
+def frames_between(seconds: Times | None, fps: float) -> float | Float[np.ndarray, "frames"]:
+    """Time from each frame's predecessor to it, in frames at `fps`; 0 where time runs backwards.
+
+    Raises:
+        ConfigError: a time that is not finite, or more than 1e9 s between two.
+    """
+    if seconds is None:
+        return 1.0
+    seconds = np.asarray(seconds, float)
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = np.diff(seconds, prepend=seconds[:1])
+    if not (steps <= _LONGEST).all():
+        raise ConfigError(f"seconds must be finite, and at most {_LONGEST:g} between two frames")
+    frames = steps * fps
+    return np.where(frames >= _SHORTEST, frames, 0.0)
+
+
+def checked_points(points: PointBatch, scores: np.ndarray | None, landmarks: int | None = None) -> PointBatch:
+    """Return points as floats.
+
+    Args:
+        points: (…, landmarks, 2) image px.
+        scores: (…, landmarks), or None.
+        landmarks: how many there have to be; None takes any number.
+
+    Raises:
+        ConfigError: another shape, no image is as large, or scores are outside [0, 1].
+    """
+    points = np.asarray(points, float)
+    shape = points.shape
+    if len(shape) < 2 or shape[-1] != 2 or landmarks not in (None, shape[-2]):
+        wanted = "landmarks" if landmarks is None else landmarks
+        raise ConfigError(f"points must be of shape (…, {wanted}, 2), got {shape}")
+    if scores is not None and np.shape(scores) != shape[:-1]:
+        raise ConfigError(f"scores must be of shape {shape[:-1]}, one a landmark, got {np.shape(scores)}")
+    far = np.maximum.reduce(np.abs(points), axis=None, initial=0.0)
+    if not far <= _FARTHEST and (np.abs(points[np.isfinite(points)]) > _FARTHEST).any():
+        raise ConfigError(f"points must lie within {_FARTHEST:g} px of the image's corner")
+    if scores is not None:
+        low, high = np.minimum.reduce(scores, axis=None), np.maximum.reduce(scores, axis=None)
+        if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+            raise ConfigError(f"scores must be from 0 to 1, got {low:g} to {high:g}")
+    return points
