@@ -464,9 +464,10 @@ def test_a_pipe_gets_no_progress(clip: Path, tmp_path: Path) -> None:
 def test_models_lists_what_is_bundled(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "models")
     assert (code, err) == (0, [])
-    landmarks, finder = out.split("\n\n")
+    landmarks, finder, identity = out.split("\n\n")
     assert [line.split()[0] for line in landmarks.splitlines()[2:-2]] == bundled_models()
     assert [line.split()[0] for line in finder.splitlines()[2:]] == ["finder"]
+    assert [line.split()[0] for line in identity.splitlines()[2:]] == ["identity"]
     assert "research" in out
     assert "default: compact" in out
 

@@ -226,7 +226,7 @@ class CausalFilter(Stabilizer):
     ) -> Step:
         """Function that gives the state after frame t of a sequence, from that after the frame before and t.
 
-        It takes no memory that grows with the sequence, whose points may be float32.
+        It takes no memory that grows with the sequence, which may be float32.
 
         Args: as for `filter`.
 
@@ -241,8 +241,8 @@ class CausalFilter(Stabilizer):
         def step(state: State | None, t: int) -> State | None:
             last = None if state is None else state.screened
             screened = screen_frame(last, points[t].astype(float), float(frames[t]))
-            score, moved = None if scores is None else scores[t], None if motion is None else motion[t]
-            return self._next_state(state, screened, score, moved)
+            score = None if scores is None else scores[t].astype(float)
+            return self._next_state(state, screened, score, None if motion is None else motion[t])
 
         return step
 

@@ -255,7 +255,7 @@ class Tracks:
             rows = np.flatnonzero((self.face == face) & ~self.held)
             for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > _GAP) + 1):
                 raw = self.raw_points[run]
-                scores = lowered_where_hidden(self.scores[run].astype(float), self.visible[run])
+                scores = lowered_where_hidden(self.scores[run], self.visible[run])
                 moved = None if motion is None else SelectedMotion(motion, run)
                 if moved is not None:  # what carried these says nothing that the displacements do not
                     raw[self.carried[run]] = np.nan
