@@ -204,9 +204,9 @@ class Affine:
 
     def then(self, after: Affine) -> Affine:
         """Compose: this map first, then `after`."""
-        matrix = after.matrix[:, :2] @ self.matrix
-        matrix[:, 2] += after.matrix[:, 2]
-        return Affine(matrix)
+        (a, b, x), (c, d, y) = self.matrix.tolist()  # numbers of Python: arrays of six cost more
+        rows = [[p * a + q * c, p * b + q * d, p * x + q * y + z] for p, q, z in after.matrix.tolist()]
+        return Affine(np.array(rows))
 
 
 @dataclass(frozen=True)

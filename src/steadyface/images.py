@@ -310,14 +310,18 @@ def warp(
         border: OpenCV's border mode.
         outside: level of all channels outside the image, where the border is constant.
     """
-    source, to_source = image, Affine.scaling(1.0)
     block = int(1 / to_crop.scale + _EXACT)
     if block >= 2:
         corners = to_crop.inverse(np.array([[0.0, 0.0], [size, 0.0], [size, size], [0.0, size]]) - 0.5)
-        source, to_source = _average_blocks(image, corners, block, border, outside)
-    matrix = to_source.inverse.then(to_crop).matrix
+        image, to_blocks = _average_blocks(image, corners, block, border, outside)
+        to_crop = to_blocks.inverse.then(to_crop)
     return cv2.warpAffine(
-        source, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=[outside] * 4
+        image,
+        to_crop.matrix,
+        (size, size),
+        flags=cv2.INTER_LINEAR,
+        borderMode=border,
+        borderValue=[outside] * 4,
     )
 
 

@@ -132,7 +132,7 @@ class DissolveDetector:
             due = (window for window in _WINDOWS if self._count % max(1, window // 8) == 0)
             self._step = next((step for window in due if (step := self._dissolve(window)) is not None), None)
             return self._step is not None
-        progress = float(((now - self._pictures[-2]) * self._step).sum() / np.square(self._step).sum())
+        progress = float(((now - self._pictures[-2]) * self._step).sum()) / cv2.norm(self._step) ** 2
         self._pauses = self._pauses + 1 if progress < self.config.min_progress else 0
         if self._pauses > _MOST_PAUSES:
             self.reset()
@@ -143,14 +143,13 @@ class DissolveDetector:
         if len(self._pictures) <= window:
             return None
         corners = [self._pictures[-1 - window + i * window // 4] for i in range(5)]
-        quarters = [float(np.linalg.norm(after - before)) for before, after in pairwise(corners)]
-        whole = corners[-1] - corners[0]
-        if float(np.linalg.norm(whole)) < self.config.straightness * sum(quarters):
+        quarters = [cv2.norm(after, before) for before, after in pairwise(corners)]
+        if cv2.norm(corners[-1], corners[0]) < self.config.straightness * sum(quarters):
             return None
         if min(quarters) < self.config.min_quarter * sum(quarters):
             return None
         novel = _novelty(corners[0], corners[-1], self.config) > self.config.dissolve_novelty
-        return whole / window if novel else None
+        return (corners[-1] - corners[0]) / window if novel else None
 
 
 def _novelty(last: Thumbnail, now: Thumbnail, config: CutConfig) -> float:
