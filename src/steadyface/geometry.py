@@ -146,11 +146,13 @@ def fraction_inside(
 def _shared(boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    return np.clip(high - low, 0, None).prod(axis=-1)
+    sides = np.maximum(high - low, 0)
+    return sides[..., 0] * sides[..., 1]  # `prod` takes three times as long
 
 
 def _areas(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n"]:
-    return (boxes[:, 2:] - boxes[:, :2]).clip(0, None).prod(axis=-1)
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return sides[:, 0] * sides[:, 1]
 
 
 @dataclass(frozen=True)
@@ -274,4 +276,4 @@ def face_size(
     4.0
     """
     span = np.maximum.reduce(points, axis=-2) - np.minimum.reduce(points, axis=-2)
-    return np.sqrt(np.multiply.reduce(span, axis=-1))
+    return np.sqrt(span[..., 0] * span[..., 1])

@@ -122,8 +122,8 @@ def _quarters(appearance: Appearance) -> list[np.ndarray]:
 
 
 def _normalised(values: Appearance) -> Appearance:
-    values = values - values.mean()
-    return values / max(float(np.linalg.norm(values)), 1e-9)
+    values = values - values.sum() / len(values)
+    return values / max(math.sqrt(values @ values), 1e-9)
 
 
 def _unoccluded(frame: Picture, points: FaceStack, config: TrackerConfig) -> Bool[np.ndarray, "faces"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -55,9 +54,10 @@ def predict_region(region: Region, shift: Float[np.ndarray, "2"], config: RoiCon
         shift: (2,) displacement of the face that is expected until this frame, px.
         config: the dead zone, which is subtracted from the shift.
     """
-    length = float(np.linalg.norm(shift)) / region.side
+    x, y = shift.tolist()
+    length = math.hypot(x, y) / region.side
     gain = max(0.0, 1.0 - config.dead_zone / max(length, config.dead_zone))
-    return replace(region, x=region.x + gain * float(shift[0]), y=region.y + gain * float(shift[1]))
+    return Region(region.x + gain * x, region.y + gain * y, region.side, region.roll)
 
 
 def _turn(old: Region, new: Region) -> float:

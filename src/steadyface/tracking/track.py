@@ -205,7 +205,7 @@ class Track:
         predicted = self.velocity * min(elapsed, config.prediction_seconds)
         deviation = (observation.points - self.last.raw_points).mean(axis=0) - predicted
         size = float(face_size(self.last.raw_points))
-        return float(np.linalg.norm(deviation)) > size * (config.max_jump + config.max_jump_speed * elapsed)
+        return math.hypot(*deviation) > size * (config.max_jump + config.max_jump_speed * elapsed)
 
     def accepts(self, appearance: Appearance, config: AppearanceConfig) -> bool:
         """Whether an unoccluded descriptor may be this face's."""
@@ -272,7 +272,7 @@ class Track:
         if not self.accepts(appearance, config):
             return self
         mean = (1 - config.update_rate) * self.appearance + config.update_rate * appearance
-        return replace(self, appearance=mean / max(float(np.linalg.norm(mean)), 1e-9))
+        return replace(self, appearance=mean / max(math.sqrt(mean @ mean), 1e-9))
 
     def update(
         self,

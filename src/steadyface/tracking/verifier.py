@@ -66,7 +66,8 @@ class FaceVerifier:
         )
         if ask:
             missed |= self.confidence(frame, observation.points) < self.config.confirm
-        return replace(track, miss_count=track.miss_count + 1 if missed else 0)
+        misses = track.miss_count + 1 if missed else 0
+        return track if misses == track.miss_count else replace(track, miss_count=misses)
 
     def confidence(self, frame: Picture, points: FacePoints) -> float:
         """Ask the finder for its confidence, in [0, 1], in a face at the points.
@@ -91,16 +92,15 @@ def is_face(frame: Picture, landmarks: Landmarks, min_score: float, min_size: fl
         min_score: least `face_score`.
         min_size: px that both sides of the points' box exceed.
     """
-    x0, y0, x1, y1 = bounding_box(landmarks.points)
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    inside = 0 <= x < frame.width and 0 <= y < frame.height
-    return bool(inside) and is_certain(landmarks.points, landmarks.scores, min_score, min_size)
+    x0, y0, x1, y1 = bounding_box(landmarks.points).tolist()
+    inside = 0 <= x0 + x1 < 2 * frame.width and 0 <= y0 + y1 < 2 * frame.height
+    return inside and min(x1 - x0, y1 - y0) > min_size and face_score(landmarks.scores) >= min_score
 
 
 def is_certain(points: FacePoints, scores: Scores, min_score: float, min_size: float) -> bool:
     """Whether the network is sure of a face that is large enough; arguments as of `is_face`."""
-    x0, y0, x1, y1 = bounding_box(points)
-    return bool(min(x1 - x0, y1 - y0) > min_size and face_score(scores) >= min_score)
+    x0, y0, x1, y1 = bounding_box(points).tolist()
+    return min(x1 - x0, y1 - y0) > min_size and face_score(scores) >= min_score
 
 
 def face_score(scores: Scores) -> float:
