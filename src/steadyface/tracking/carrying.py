@@ -87,7 +87,7 @@ class LandmarkSource:
         regions, self._earlier_tracks = self._planned(tracks, seconds), tracks
         predicted = self._prefetcher.predict(frame, regions)
         seen = {face_id: Seen(each) for face_id, each in zip(regions, predicted, strict=True)}
-        if steady:
+        if steady and len(seen) < len(tracks):
             seen |= self._carry(
                 frame, [track for track in tracks if track.face_id not in seen], seen, seconds
             )

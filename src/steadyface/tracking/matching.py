@@ -63,9 +63,8 @@ def near_others(points: FaceStack, config: OcclusionConfig, margin: float = 0.0)
         return np.zeros(len(points), bool)
     boxes = bounding_box(points)
     spans = margin * (boxes[:, 2:] - boxes[:, :2])
-    fractions = fraction_inside(boxes, boxes + np.hstack([-spans, spans]))
-    np.fill_diagonal(fractions, 0.0)
-    return (np.maximum(fractions, fractions.T) > config.min_fraction).any(axis=1)
+    overlaps = fraction_inside(boxes, boxes + np.hstack([-spans, spans])) > config.min_fraction
+    return (overlaps | overlaps.T).sum(axis=1) > 1  # each overlaps itself
 
 
 def find_occluder(
