@@ -11,6 +11,7 @@ import pytest
 import scenes
 from talking_scenes import STIFF, landmarker, path, scene, shut_face
 
+from steadyface import markup
 from steadyface.datasets.annotated_videos import find_300vw
 from steadyface.datasets.three_hundred_w import Sample
 from steadyface.demo import portrait
@@ -81,6 +82,16 @@ def make_stills(folder: Path, names: tuple[str, ...]) -> list[Sample]:
     return [Sample(folder / f"{name}.png", folder / f"{name}.pts", "folder") for name in names]
 
 
+def portrait_sample() -> Sample:
+    """Annotated portrait that is in memory only."""
+
+    class InMemory(Sample):
+        def load(self) -> tuple[np.ndarray, np.ndarray]:
+            return portrait().still, shut_face()
+
+    return InMemory(Path("portrait.png"), Path("portrait.pts"), "folder")
+
+
 def make_300vw(root: Path, annotated: list[int]) -> Path:
     """A video of the portrait under a known motion, of which some frames (from 0) are annotated."""
     (root / "001" / "annot").mkdir(parents=True)
@@ -131,6 +142,14 @@ class TestWriteSequences:
         assert pair.fps == pytest.approx(fps)
         assert np.isfinite(pair.raw).all()
         assert np.isfinite(pair.truth).all()
+        assert pair.network == landmarker().name
+
+    def test_half_of_the_stills_wink_with_either_eye(self) -> None:
+        drawn = [sequences._scene(portrait_sample(), np.random.default_rng(seed)).eyes for seed in range(40)]
+        counts = [drawn.count(eyes) for eyes in (markup.EYES, *((eye,) for eye in markup.EYES))]
+        assert sum(counts) == 40
+        assert 12 <= counts[0] <= 28
+        assert min(counts[1:]) >= 4
 
     @pytest.mark.parametrize("name", ["still_folder_man", "still_folder_one", "300vw_001"])
     def test_the_network_sees_nearly_the_truth_and_is_not_off_on_average(
@@ -340,7 +359,7 @@ class TestPairs:
         rng = np.random.default_rng(0)
         raw, truth = rng.uniform(0, 1000, (2, 5, 68, 2))
         scores = rng.uniform(0, 1, (5, 68)).astype("float32").astype(float) if scored else None
-        save_pair(Pair(raw, truth, scores, 29.97), tmp_path / "a_0.npz")
+        save_pair(Pair(raw, truth, scores, 29.97, network="tiny-int8"), tmp_path / "a_0.npz")
         pair = load_pair(tmp_path / "a_0.npz")
         np.testing.assert_array_equal(pair.raw, raw)
         np.testing.assert_array_equal(pair.truth, truth)
@@ -349,7 +368,14 @@ class TestPairs:
             np.testing.assert_array_equal(pair.scores, scores)
         assert pair.fps == 29.97
         assert pair.motion is None
+        assert pair.network == "tiny-int8"
         assert [file.name for file in tmp_path.iterdir()] == ["a_0.npz"]
+
+    def test_files_of_earlier_versions_do_not_tell_the_network(self, tmp_path: Path) -> None:
+        save_pair(Pair(*np.zeros((2, 5, 68, 2)), network="tiny-int8"), path := tmp_path / "a_0.npz")
+        with np.load(path) as arrays:
+            np.savez(path, **{name: array for name, array in arrays.items() if name != "network"})
+        assert load_pair(path).network == ""
 
     def test_displacements_are_kept(self, tmp_path: Path) -> None:
         rng = np.random.default_rng(0)
