@@ -107,6 +107,7 @@ def test_the_card_of_identities_fits_its_file() -> None:
     # Weights of a byte each, with their scales and the graph.
     assert 1e-6 * card.parameters == pytest.approx(card.megabytes, abs=0.2)
     assert "research" in card.licence
+    open_model(IDENTITY, "identity", "cpu")
 
 
 class TestOpenModel:

@@ -195,8 +195,8 @@ def model_kind(weights: str | Path) -> str | None:
 
 def _enough_threads(path: Path) -> int | None:
     """One thread for a bundled network that is too small to split, else None."""
-    card = _read_cards().get(path.stem) if path.parent == _WEIGHTS else None
-    return 1 if card is not None and card["gflop"] < _WORTH_SPLITTING else None
+    card = _read_cards().get(path.stem, {}) if path.parent == _WEIGHTS else {}
+    return 1 if card.get("gflop", _WORTH_SPLITTING) < _WORTH_SPLITTING else None
 
 
 class _Session(onnxruntime.InferenceSession):
