@@ -16,7 +16,7 @@ from steadyface.models import DEFAULT_MODEL
 from steadyface.stabilizer import DEFAULT_STABILIZER
 from steadyface.tracking import TrackerConfig
 from steadyface.tracking.schedule import check_network_every
-from steadyface.video import DEFAULT_FPS, SQUARE, check_pixels, check_span
+from steadyface.video import DEFAULT_FPS, SQUARE, check_hwaccel, check_pixels, check_span
 
 _NUMBERS: dict[str, type] = {
     **dict.fromkeys(("lag", "max_faces", "threads", "max_pixels"), Integral),
@@ -56,6 +56,8 @@ class TrackingOptions:
         device: auto, cpu or cuda.
         threads: CPU threads of each network; with 1, frames are not read ahead in a thread either. Left out:
             as many as suit the network; in a corpus, an equal share of the cores.
+        hwaccel: Hardware that decodes videos: none; a kind that FFmpeg knows, such as cuda, vaapi, qsv or
+            videotoolbox; or auto, the first that works. Where it cannot, the processor decodes, with a line.
         fps: Frame rate of a folder of images.
         independent: Take each frame by itself: photographs, between which nobody keeps a number, no point is
             stabilised and no shape is held. So are folders of images that differ in size in any case.
@@ -73,7 +75,7 @@ class TrackingOptions:
 
     Raises:
         ConfigError: `fps`, `focal` or `threads` is not positive, a score is not between 0 and 1, `end` is not
-            after `start`, or `focal` and `camera` are both given.
+            after `start`, `focal` and `camera` are both given, or FFmpeg has no such hardware.
     """
 
     stabilizer: str = DEFAULT_STABILIZER
@@ -89,6 +91,7 @@ class TrackingOptions:
     weights: str | Path = DEFAULT_MODEL
     device: str = "auto"
     threads: int | None = None
+    hwaccel: str = "none"
     fps: float = DEFAULT_FPS
     independent: bool = False
     start: float = 0.0
@@ -119,6 +122,7 @@ class TrackingOptions:
         check_network_every(self.network_every, self.motion)
         check_span(self.start, self.end)
         check_pixels(self.pixels)
+        check_hwaccel(self.hwaccel)
 
 
 class TrackingKeywords(TypedDict, total=False):
@@ -135,6 +139,7 @@ class TrackingKeywords(TypedDict, total=False):
     weights: str | Path
     device: str
     threads: int | None
+    hwaccel: str
     fps: float
     independent: bool
     start: float

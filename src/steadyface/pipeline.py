@@ -72,7 +72,13 @@ class Pipeline:
         """
         options = self.options
         frames = open_frames(
-            source, options.fps, options.start, options.end, options.pixels, options.max_pixels
+            source,
+            options.fps,
+            options.start,
+            options.end,
+            options.pixels,
+            options.max_pixels,
+            options.hwaccel,
         )
         try:
             camera_for(self.camera, frames.width, frames.height)

@@ -99,9 +99,9 @@ class Worker:
 
 
 def options_key(options: TrackingOptions, crops: str | None = None) -> dict[str, Any]:
-    """Options that decide the results, for JSON: all but device and threads, with a hash of each own file."""
+    """Options that decide the results, for JSON: not device, threads and hwaccel; own files with a hash."""
     values = asdict(options) | ({} if crops is None else {"crops": crops})
-    del values["device"], values["threads"]
+    del values["device"], values["threads"], values["hwaccel"]
     if options.people is not None:
         values["people"] = people_key(options.people)
     for name in ("weights", "stabilizer", "detector", "camera"):

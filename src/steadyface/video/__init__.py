@@ -14,6 +14,7 @@ from steadyface.video.frames import (
     check_pixels,
     check_span,
 )
+from steadyface.video.hardware import check_hwaccel
 from steadyface.video.identity import identify
 from steadyface.video.pictures import ImageSequence
 from steadyface.video.reader import VideoReader, open_frames
@@ -30,6 +31,7 @@ __all__ = [
     "VideoReader",
     "VideoWriter",
     "as_frames",
+    "check_hwaccel",
     "check_pixels",
     "check_span",
     "display_name",

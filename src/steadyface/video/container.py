@@ -6,6 +6,7 @@ import os
 import re
 import select
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import av
 from av.container import InputContainer
 
 from steadyface.errors import VideoError
+from steadyface.video.hardware import NONE, accelerators
 from steadyface.video.sources import display_name, is_url
 
 _POLL = 0.1  # s: longest time until a waiting read notices that it should end
@@ -47,8 +49,12 @@ class Pipe:
         self._stopped = True
 
 
-def open_file(path: str | Path) -> InputContainer:
+def open_file(path: str | Path, hwaccel: str = NONE) -> InputContainer:
     """Open a file or a URL; a file whose index is broken, as a stream, which finds the complete fragments.
+
+    Args:
+        path: of the file, or the URL.
+        hwaccel: hardware that decodes its video, if it can; as of `check_hwaccel`.
 
     Raises:
         VideoError: it cannot be opened, or is no video; without the user and password of a URL.
@@ -56,12 +62,19 @@ def open_file(path: str | Path) -> InputContainer:
     problem: object = None
     remote = is_url(path)
     address = str(path) if remote else f"file:{path}"
+    opened = partial(av.open, address, metadata_errors="replace", timeout=_TIMEOUTS if remote else None)
+    for accelerator in accelerators(hwaccel):
+        try:
+            container = opened(hwaccel=accelerator)
+        except av.error.FFmpegError:  # no such chip here
+            continue
+        if decodes_in_hardware(video_stream(container)):
+            return container
+        container.close()
     attempts: tuple[dict[str, str], ...] = ({},) if remote else ({}, {"seekable": "0"})
     for options in attempts:
         try:
-            container = av.open(
-                address, options=options, metadata_errors="replace", timeout=_TIMEOUTS if remote else None
-            )
+            container = opened(options=options)
         except av.error.FFmpegError as error:
             problem = problem or error.strerror
             continue
@@ -143,6 +156,11 @@ def video_stream(container: InputContainer) -> Any:
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
     moving = [stream for stream in streams if stream.frames != 1]
     return next(iter(moving or streams), None)
+
+
+def decodes_in_hardware(stream: Any) -> bool:
+    """Whether a stream was opened with hardware that knows its codec; false for None."""
+    return stream is not None and stream.codec_context is not None and stream.codec_context.is_hwaccel
 
 
 def start_in_file(container: InputContainer, stream: Any) -> float:

@@ -18,6 +18,7 @@ from steadyface.picture import Picture
 from steadyface.video.clock import Clock
 from steadyface.video.container import (
     Pipe,
+    decodes_in_hardware,
     open_camera,
     open_file,
     open_pipe,
@@ -36,6 +37,7 @@ from steadyface.video.frames import (
     check_span,
     unreadable,
 )
+from steadyface.video.hardware import NONE, check_hwaccel
 from steadyface.video.identity import identify
 from steadyface.video.pages import is_image
 from steadyface.video.pictures import ImageSequence
@@ -69,6 +71,8 @@ class VideoReader(Frames):
         pixels: `square` scales the width of a picture whose pixels are coded as oblong, as a player does;
             `coded` keeps them.
         max_pixels: number of pixels of the largest picture that is decoded.
+        hwaccel: hardware that decodes a file or a URL, as of `check_hwaccel`; where it cannot, the processor
+            does, and `notes` says so.
 
     Attributes:
         width, height: px, of the upright frames.
@@ -76,7 +80,7 @@ class VideoReader(Frames):
 
     Raises:
         VideoError: no such file or camera, not a video, or no frame can be decoded.
-        ConfigError: end is not after start, or another kind of pixels.
+        ConfigError: end is not after start, another kind of pixels, or unknown hardware.
     """
 
     _container: Any = None
@@ -88,8 +92,10 @@ class VideoReader(Frames):
         end: float | None = None,
         pixels: str = SQUARE,
         max_pixels: int = MOST_PIXELS,
+        hwaccel: str = NONE,
     ) -> None:
         check_span(start, end)
+        self._hwaccel = check_hwaccel(hwaccel)
         self.pixels, self._max_pixels = check_pixels(pixels), max_pixels
         self._source, self.start, self.end = local(source), start, end
         self._stop_at = math.inf if end is None else end
@@ -133,7 +139,7 @@ class VideoReader(Frames):
         elif self._camera is not None:
             self._container = open_camera(self._camera)
         else:
-            self._container = open_file(self._source)
+            self._container = open_file(self._source, self._hwaccel)
         self._describe()
 
     def _describe(self) -> None:
@@ -150,7 +156,7 @@ class VideoReader(Frames):
         padded = 2 * self._max_pixels + 65_536  # of a later frame that differs, in whole blocks
         stream.codec_context.options = {"max_pixels": str(padded)}
         large = is_large(stream.codec_context.width, stream.codec_context.height)
-        stream.thread_type = "AUTO" if large else "NONE"
+        stream.thread_type = "AUTO" if large and not decodes_in_hardware(stream) else "NONE"
         self.fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
         whole = None if self._live else stream_duration(self._container, stream)
         self._set_length(whole, None if self._live else stream.frames)
@@ -316,6 +322,8 @@ class VideoReader(Frames):
 
     def _prepare(self, frame: Any) -> None:
         """Choose the conversion of all frames by the first one."""
+        if self._hwaccel != NONE and not decodes_in_hardware(self._stream):
+            self.notes.append(f"{self.path}: no hardware for it ({self._hwaccel}); the processor decodes it")
         self.coded_size = frame.width, frame.height
         size = self.coded_size
         if self.pixels == SQUARE:
@@ -336,6 +344,7 @@ def open_frames(
     end: float | None = None,
     pixels: str = SQUARE,
     max_pixels: int = MOST_PIXELS,
+    hwaccel: str = NONE,
 ) -> VideoReader | ImageSequence:
     """Open a video or .gif, an image, a folder of images, a URL, a pipe or a camera.
 
@@ -345,17 +354,19 @@ def open_frames(
         start, end: seconds; the frames from start on and before end are read.
         pixels: square or coded, as of `VideoReader`.
         max_pixels: number of pixels of the largest picture that is decoded.
+        hwaccel: hardware that decodes a video, as of `VideoReader`.
 
     Raises:
         VideoError, DataError: the source cannot be opened, is too large, or holds no frame in that part.
-        ConfigError: `fps` is not positive, `end` is not after `start`, or another kind of pixels.
+        ConfigError: `fps` is not positive, `end` is not after `start`, another kind of pixels, or unknown
+            hardware.
     """
     source = local(source)
     images = not is_url(source) and (Path(source).is_dir() or is_image(Path(source)))
     frames = (
         ImageSequence(source, fps, start, end, max_pixels)
         if images
-        else VideoReader(source, start, end, pixels, max_pixels)
+        else VideoReader(source, start, end, pixels, max_pixels, hwaccel)
     )
     frames.identity = identify(source)
     return frames
