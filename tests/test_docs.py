@@ -57,6 +57,7 @@ NOT_RUN = {
         "steadyface fit-picture",
         "steadyface fit-uncertainty",
         "steadyface train",
+        "steadyface track clip.mp4 --weights mine.onnx",
     ),
     "needs trained weights or training images: test_export.py": (
         "steadyface export build/",
