@@ -64,6 +64,12 @@ class TestMotion:
             assert error[MIDDLE] < 1e-3  # float32
             assert error.max() < 1.0  # 30 frames later and before
 
+    def test_only_frames_that_change_are_read(self, clip: Path, tracks: Tracks) -> None:
+        config, read = FadingConfig(whole=1.0, gone=3.0, drift=0.7), list[int]()
+        given = [moved(tracks, MIDDLE, 30)]
+        correct_points(tracks, given, clip, config=config, progress=lambda done, _: read.append(done))
+        assert len(read) == 2 * config.reach + 1
+
     def test_other_points_and_layers_stay(self, clip: Path, tracks: Tracks) -> None:
         corrected = correct_points(tracks, [moved(tracks, MIDDLE, 30)], clip)
         others = [point for point in range(68) if point != 30]
@@ -182,10 +188,17 @@ class TestCommand:
         assert self.run(path, clip, "--corrections", file, "--quiet") == 0
         assert corrections_of(Tracks.load(path)) == given
 
+    def test_a_file_without_corrections_is_told(
+        self, clip: Path, tracks: Tracks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "empty.json").write_text('{"corrections": []}')
+        path = tracks.save(tmp_path / "portrait.npz")
+        assert self.run(path, clip, "--corrections", tmp_path / "empty.json") == 1
+        assert "empty.json holds no correction" in capsys.readouterr().err
+
     @pytest.mark.parametrize(
         ("arguments", "problem"),
         [
-            ((), "nothing to correct"),
             (("--frame", 3), "go together"),
             (("--frame", 3, "--point", "nose", "--to", 1, 2), "unknown point 'nose'"),
             (("--frame", 3, "--point", 99, "--to", 1, 2), "point must be 0 to 67, got 99"),

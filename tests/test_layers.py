@@ -43,7 +43,7 @@ LAYERS = (
         ),
         *("training", "fitting", "evaluation", "export", "corpus"),
     ),
-    ("live",),
+    ("live", "editor"),
     ("cli", "__init__", "__main__"),
 )
 """A package stands for its modules, except for those that are listed themselves."""

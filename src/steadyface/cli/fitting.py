@@ -41,6 +41,21 @@ class LossOptions:
         return LossWeights(self.smooth, self.delay, self.midpoint)
 
 
+@dataclass(frozen=True)
+class FormOptions:
+    """Form of a stabiliser.
+
+    Args:
+        kind: sta, sta-paper, or one of the usual filters (see `steadyface track --help`).
+        components: Number of components of the prior's mixture.
+        basis: joint (motion and noise uncorrelated), motion (the paper's) or identity.
+    """
+
+    kind: str = "sta"
+    components: int = 2
+    basis: str = "joint"
+
+
 Loss = Annotated[LossOptions, Parameter(name="*")]
 
 
@@ -99,9 +114,7 @@ def fit_stabilizer(
     *,
     sequences: Path,
     out: Path,
-    kind: str = "sta",
-    components: int = 2,
-    basis: str = "joint",
+    form: Annotated[FormOptions, Parameter(name="*")] = FormOptions(),
     loss: Loss = LossOptions(),
     raw_numbers: bool = False,
     fps: float = 30.0,
@@ -120,12 +133,6 @@ def fit_stabilizer(
         Folder of .npz files written by `steadyface make-sequences`.
     out
         The stabiliser (JSON), for `steadyface track --stabilizer`.
-    kind
-        sta, sta-paper, or one of the usual filters (see `steadyface track --help`).
-    components
-        Number of components of the prior's mixture.
-    basis
-        joint (motion and noise uncorrelated), motion (the paper's) or identity.
     raw_numbers
         With sta-paper: search the paper's 412 numbers directly.
     fps
@@ -145,12 +152,12 @@ def fit_stabilizer(
     _check_json(out)
     kept, others = _load_pairs(sequences, lambda path: not is_hard(path))
     stabilizer = fit(
-        kind,
+        form.kind,
         kept,
         fps=fps,
         weights=loss.weights,
-        components=components,
-        basis=basis,
+        components=form.components,
+        basis=form.basis,
         raw_numbers=raw_numbers,
         clip=CLIP,
         evaluations=evaluations,
@@ -164,7 +171,7 @@ def fit_stabilizer(
     save_stabilizer(stabilizer, out)
     if others:
         value = np.exp(score(stabilizer, cut(others, fps, CLIP), loss.weights))
-        print(f"{kind}: loss {value:.4f} on the sequences held out")
+        print(f"{form.kind}: loss {value:.4f} on the sequences held out")
     print(out)
     return 0
 

@@ -24,6 +24,8 @@ from steadyface.video import DEFAULT_FPS, SQUARE, Frames, open_frames
 CORRECTIONS = "corrections"
 """Entry of a table's meta: the corrections behind its layer."""
 
+_EARLY = 1e-3  # s before the time of a frame: times of tables are rounded
+
 Rows = Int[np.ndarray, "rows"]
 
 
@@ -51,7 +53,7 @@ def correct_points(
     Args:
         tracks: with or without that layer, which is made anew.
         corrections: all of them; none removes the layer.
-        clip: that was tracked; read from its beginning to the last frame that changes.
+        clip: that was tracked; read from the first frame that changes to the last.
         fps: frame rate of a folder of images.
         config: how far corrections reach; None takes the defaults.
         progress: called with frames read and frames to read.
@@ -68,9 +70,12 @@ def correct_points(
         return replace(tracks, corrected_points=None, meta=meta)
     corrected = tracks.points.copy()
     stretches = [*_stretches(tracks, listed, config.reach)]
-    start, end = tracks.meta.get("start", 0.0), tracks.meta.get("end")
-    with open_frames(clip, fps, start, end, tracks.meta.get("pixels", SQUARE)) as frames:
+    span = tracks.meta.get("start") or 0.0, tracks.meta.get("end")
+    pixels = tracks.meta.get("pixels", SQUARE)
+    with open_frames(clip, fps, *span, pixels) as frames:
         check_clip(tracks, frames, str(tracks.meta.get("source", "the table")))
+    first = max(span[0], min(float(tracks.seconds[rows[0]]) for rows in stretches) - _EARLY)
+    with open_frames(clip, fps, first, span[1], pixels) as frames:
         crops = _cut(tracks, stretches, frames, progress)
     for rows in stretches:
         frame = tracks.frame[rows].tolist()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -138,16 +139,14 @@ def make_server(
     networks: Networks, listening: socket.socket, place: Path | None = None, out: Path | None = None
 ) -> uvicorn.Server:
     """Make a server for a listening socket; uvicorn logs warnings only. The folders are as for `make_app`."""
-    config = uvicorn.Config(
-        make_app(networks, listening.getsockname()[1], place, out),
-        ws="websockets-sansio",
-        ws_max_size=MOST_BYTES,
-        ws_per_message_deflate=False,
-        log_level="warning",
-        timeout_graceful_shutdown=1,
-    )
+    app = make_app(networks, listening.getsockname()[1], place, out)
     logging.getLogger("uvicorn.error").addFilter(_without_senders_traceback)
-    return _Server(config)
+    return quiet_server(app, ws="websockets-sansio", ws_max_size=MOST_BYTES, ws_per_message_deflate=False)
+
+
+def quiet_server(app: Starlette, **options: Any) -> uvicorn.Server:
+    """Make a server that logs warnings only and leaves signals to its caller; options are uvicorn's."""
+    return _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, **options))
 
 
 def listen(port: int) -> socket.socket:

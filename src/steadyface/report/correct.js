@@ -1,6 +1,5 @@
 // Points that are dragged in an enlarged moment, kept as corrections of the clip's frames and saved as a file.
 
-const NEAR = 16;  // px of the screen around a point in which it is taken
 const corrections = [];
 const bar = document.querySelector("#enlarged .corrections");
 
@@ -34,36 +33,12 @@ function gripsOf(place, names) {
     grip.firstChild.textContent = names[number];
     svg.append(grip);
   });
-  let held = null;
-  const at = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-  svg.addEventListener("pointerdown", (event) => {
-    const click = at(event), scale = svg.getScreenCTM().a;
-    const away = [...svg.children].map((grip) => Math.hypot(grip.getAttribute("cx") - click.x, grip.getAttribute("cy") - click.y));
-    const nearest = away.indexOf(Math.min(...away));
-    if (away[nearest] * scale > NEAR) return;
-    held = { grip: svg.children[nearest], point: nearest, from: click, moved: false };
-    svg.setPointerCapture(event.pointerId);
-    event.preventDefault();
-  });
-  svg.addEventListener("pointermove", (event) => {
-    if (!held) return;
-    const click = at(event), x = Number(held.grip.getAttribute("cx")), y = Number(held.grip.getAttribute("cy"));
-    held.grip.setAttribute("cx", x + click.x - held.from.x);
-    held.grip.setAttribute("cy", y + click.y - held.from.y);
-    held.from = click;
-    held.moved = true;
-  });
-  svg.addEventListener("pointerup", () => {
-    if (held && held.moved) {
-      const { grip, point } = held;
-      grip.classList.add("corrected");
-      const [x, y] = toImage(place.image, [Number(grip.getAttribute("cx")), Number(grip.getAttribute("cy"))]);
-      corrections.push({ frame: place.frame, face: place.face, point, x, y });
-      tell();
-    }
-    held = null;
-  });
-  svg.addEventListener("pointercancel", () => { held = null; show(); });
+  letDrag(svg, (grip) => {
+    grip.classList.add("corrected");
+    const [x, y] = toImage(place.image, [Number(grip.getAttribute("cx")), Number(grip.getAttribute("cy"))]);
+    corrections.push({ frame: place.frame, face: place.face, point: [...svg.children].indexOf(grip), x, y });
+    tell();
+  }, show);
   return svg;
 }
 
