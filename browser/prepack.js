@@ -15,7 +15,7 @@ for (const name of ["nano", "tiny", "compact"]) {
   copyFileSync(here(`${SOURCE}${name}-float32.onnx`), here(`weights/${name}.onnx`));
 }
 copyFileSync(here(`${SOURCE}finder.onnx`), here("weights/finder.onnx"));
-for (const name of ["sta", "sta-tiny"]) {
+for (const name of ["sta", "sta-tiny", "sta-nano"]) {
   copyFileSync(here(`${SOURCE}stabilizers/${name}.json`), here(`weights/${name}.json`));
 }
 copyFileSync(here("../MODEL_CARD.md"), here("weights/MODEL_CARD.md"));

@@ -164,7 +164,8 @@ IN_PACKAGE = {
     *("example/index.html", "example/page.js", "example/serve.js"),
     *(f"lib/{path.name}" for path in (PACKAGE / "lib").glob("*.js")),
     *(f"weights/{name}.onnx" for name in ("finder", "nano", "tiny", "compact")),
-    *("weights/sta.json", "weights/sta-tiny.json", "weights/MODEL_CARD.md"),
+    *(f"weights/{name}.json" for name in ("sta", "sta-tiny", "sta-nano")),
+    "weights/MODEL_CARD.md",
 }
 
 

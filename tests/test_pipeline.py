@@ -146,7 +146,8 @@ class TestOffline:
             assert ("lag" in options) == (lag is not None)
 
     @pytest.mark.parametrize(
-        ("weights", "parameters"), [("tiny", "sta-tiny"), ("tiny-float32", "sta-tiny"), ("compact", "sta")]
+        ("weights", "parameters"),
+        [("tiny", "sta-tiny"), ("tiny-float32", "sta-tiny"), ("nano", "sta-nano"), ("compact", "sta")],
     )
     @pytest.mark.parametrize("name", ["sta", "sta-offline"])
     def test_parameters_are_those_for_the_network(self, weights: str, parameters: str, name: str) -> None:

@@ -12,7 +12,7 @@ from steadyface.motion import Displacements
 from steadyface.stabilizer import load_stabilizer
 
 FPS = 30
-NETWORKS = [None, "tiny"]
+NETWORKS = [None, "tiny", "nano"]
 OTHER = {"right_eye": "left_eye", "left_eye": "right_eye"}
 
 

@@ -12,7 +12,7 @@
 import { WEIGHTS, inFolder, load } from "./runtime.js";
 
 const VERSION = 2;
-const FITTED = new Set(["tiny"]); // networks with parameters of their own: each errs in its own way
+const FITTED = new Set(["tiny", "nano"]); // networks with parameters of their own: each errs in its own way
 
 // Of face size, unless said otherwise; `OutlierConfig` in outliers.py explains each.
 const CUT = 0.25;
