@@ -17,6 +17,10 @@ _LEAST_SCORE = 1e-4
 _LOG_RANGE = 3.5  # standard deviations stay within e^±3.5 % of the crop's side
 _TILT = 30.0  # % of the crop's side; bound of the off-diagonal term
 
+_LEFT, _TO_RIGHT = [1.0, 0.0, 1.0, 0.0], [[-1.0, 1.0, -1.0, 1.0], [0.0] * 4]
+_ABOVE, _TO_BELOW = [1.0, 1.0, 0.0, 0.0], [[0.0] * 4, [-1.0, -1.0, 1.0, 1.0]]
+"""Weights of four cells, row by row, along x and along y: at the first cell, and their growth from there."""
+
 
 class UncertaintyHead(nn.Module):
     """Probability that each point is visible, and the covariance of its error.
@@ -63,14 +67,15 @@ class UncertaintyHead(nn.Module):
         x = (features - self.feature_mean) * self.feature_scale
         g = (context - self.context_mean) * self.context_scale
         h = torch.relu(self.local(x) + self.context(g)[:, None] + self.own)
-        h = torch.relu(self.mix(h)).transpose(0, 1)  # landmarks first: each has a readout of its own
-        out = (torch.matmul(h, self.readout) + self.offset).transpose(0, 1)
-        visible, along, across, tilt = out.unbind(-1)
-        a, b = (_LOG_RANGE * torch.tanh(value / _LOG_RANGE) for value in (along, across))
-        c = _TILT * torch.tanh(tilt / _TILT)
-        factor = torch.stack([a.exp(), torch.zeros_like(a), c, b.exp()], dim=-1)
-        stretch = self.spread * ((a + b) * (self.power / 2)).exp()
-        return visible, stretch[..., None, None] * factor.unflatten(-1, (2, 2))
+        h = torch.relu(self.mix(h))
+        out = (h[..., None, :] * self.readout.mT).sum(dim=-1) + self.offset[:, 0]
+        bounds = torch.tensor([_LOG_RANGE, _LOG_RANGE, _TILT], dtype=out.dtype, device=out.device)
+        bounded = bounds * torch.tanh(out[..., 1:] / bounds)
+        logs, c = bounded[..., :2], bounded[..., 2:]
+        sizes = logs.exp()
+        factor = torch.cat([sizes[..., :1], 0 * c, c, sizes[..., 1:]], dim=-1)
+        stretch = self.spread * (logs.sum(dim=-1, keepdim=True) * (self.power / 2)).exp()
+        return out[..., 0], (stretch * factor).unflatten(-1, (2, 2))
 
 
 def gather(
@@ -89,12 +94,12 @@ def gather(
     last = torch.tensor([width - 1, height - 1], dtype=maps.dtype, device=maps.device)
     place = torch.minimum(((read.points + 0.5) * (width / cells) - 0.5).clamp(min=0), last)
     corner = torch.minimum(place.floor(), last - 1)
-    right, below = (place - corner).unbind(-1)
-    weights = torch.stack(
-        [(1 - right) * (1 - below), right * (1 - below), (1 - right) * below, right * below], dim=-1
+    beyond = place - corner
+    weights = (beyond @ beyond.new_tensor(_TO_RIGHT) + beyond.new_tensor(_LEFT)) * (
+        beyond @ beyond.new_tensor(_TO_BELOW) + beyond.new_tensor(_ABOVE)
     )
     start = torch.arange(maps.shape[0], device=maps.device) * (height * width)
-    cell = corner[..., 1].long() * width + corner[..., 0].long() + start[:, None]
+    cell = (corner * corner.new_tensor([1.0, width])).sum(dim=-1).long() + start[:, None]
     offsets = torch.tensor([0, 1, width, width + 1], device=maps.device)
     rows = maps.permute(0, 2, 3, 1).flatten(0, 2)
     taken = rows[(cell[..., None] + offsets).flatten()].unflatten(0, (-1, read.points.shape[1], 4))
@@ -109,7 +114,8 @@ def summarise(read: Decoded, cells: int) -> Float[Tensor, "batch everything"]:
 
 def describe_peaks(read: Decoded) -> Float[Tensor, "batch landmarks statistics"]:
     """Describe each peak: logit of its score, log variances along x and y in cells², their correlation."""
-    score = read.scores.clamp(_LEAST_SCORE, 1 - _LEAST_SCORE)
-    xx, yy = read.covariances[..., 0, 0], read.covariances[..., 1, 1]
-    correlation = read.covariances[..., 0, 1] / (xx * yy).sqrt()
-    return torch.stack([torch.log(score / (1 - score)), xx.log(), yy.log(), correlation], dim=-1)
+    score = read.scores.clamp(_LEAST_SCORE, 1 - _LEAST_SCORE)[..., None]
+    entries = read.covariances.flatten(-2)  # xx, xy, xy, yy
+    variances = entries[..., ::3].log()
+    correlation = entries[..., 1:2] * torch.exp(variances.sum(dim=-1, keepdim=True) / -2)
+    return torch.cat([torch.log(score / (1 - score)), variances, correlation], dim=-1)
