@@ -54,6 +54,16 @@ class TestContents:
         assert "Face 1" in texts
         assert {"anna <b>", "face 1"} <= set(texts)
 
+    def test_names_in_any_script_are_kept(self, tmp_path: Path) -> None:
+        names = ("安娜", "Анна", "آنا", "Zoë")
+        tracks = named(tracks_of({face: [range(20)] for face in range(4)}), *names)
+        assert {f"{name} (face {face})" for face, name in enumerate(names)} <= set(
+            outline_of(written(tracks, tmp_path)).texts
+        )
+        for suffix in ("csv", "json", "parquet"):
+            found = Tracks.load(tracks.save(tmp_path / f"tracks.{suffix}"))
+            assert tuple(found.names.values()) == names
+
     def test_without_a_face_it_says_what_may_help(self, tmp_path: Path) -> None:
         texts = outline_of(written(tracks_of({}, frames=90), tmp_path)).texts
         assert "No face was found" in texts
