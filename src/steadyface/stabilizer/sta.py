@@ -49,6 +49,8 @@ from steadyface.stabilizer.smoothing import (
     windows,
 )
 
+Doubts = Float[np.ndarray, "*batch landmarks"]
+
 _LEAST_DOUBT = 1e-3  # added to 1 - score: the doubt that is left when the network has none
 _ABREAST = 32  # sequences filtered side by side; more of them differ too much in length
 
@@ -127,12 +129,11 @@ class STA(CausalFilter, Smoother):
         """Predict and condition along each direction (`directions`); with a picture, stick to the skin."""
         batch = memory.belief.mean.ndim - 2
         prediction = predict(self._directions, round(measurement.frames, 6), batch)
-        observed, noise = flatten(measurement.points) @ self.basis, self._noise_of(measurement.scores)
-        belief = condition(memory.belief, observed, noise, measurement.unit, prediction)
-        points = self._points_at(belief.mean[0])
+        observed, doubts = flatten(measurement.points) @ self.basis, self._doubts_of(measurement.scores)
+        belief = condition(memory.belief, observed, self._noise_of(doubts), measurement.unit, prediction)
         if measurement.displacements is None and memory.skin is None:
-            return Memory(belief, late=True), points
-        skin = self._stick(memory, points, measurement)
+            return Memory(belief, late=True), self._points_at(belief.mean[0])
+        skin = self._stick(memory, belief, measurement, doubts)
         return Memory(belief, skin, memory.late), skin.after.points
 
     def coast(
@@ -148,19 +149,21 @@ class STA(CausalFilter, Smoother):
         step = SkinStep(before, moved, moved, model.loose_by * unit)
         return Memory(memory.belief, step, memory.late), moved.points
 
-    def _stick(self, before: Memory, points: Points, measurement: Measurement) -> SkinStep:
+    def _stick(
+        self, before: Memory, belief: Belief, measurement: Measurement, doubts: Doubts | None
+    ) -> SkinStep:
         """Points on the skin: the picture's displacements, anchored by the network's points.
 
-        `points` are those without a picture. Their step, less what the picture alone has moved since, carries
-        what the picture leaves open.
+        The step of the points without a picture, less what the picture alone has moved since, carries what
+        the picture leaves open.
         """
         model, unit, displacements = self.picture, float(measurement.unit), measurement.displacements
-        noise = self._relative_noise
-        last = self._points_at(before.belief.mean[0])
-        skin = before.skin.after if before.skin else begin_skin(model, last, noise, unit)
-        if measurement.scores is not None:
-            noise = noise * (doubt(measurement.scores) / self.doubts) ** self.trust
-        step = None if skin.coasted else points - last - skin.carried
+        noise, last = self._relative_noise, before.belief.mean[0]
+        skin = before.skin.after if before.skin else begin_skin(model, self._points_at(last), noise, unit)
+        if doubts is not None:
+            noise = noise * doubts
+        change = self._points_at(belief.mean[0] - last)
+        step = None if skin.coasted else change - skin.carried
         moved = move_skin(model, skin, displacements, step, noise, unit, measurement.frames)
         valid = None if displacements is None else displacements.valid
         after = anchor_skin(model, moved, measurement.points, valid, noise, unit)
@@ -321,7 +324,7 @@ class STA(CausalFilter, Smoother):
         missing = np.zeros((len(self.doubts), 2))
         points = np.array([missing if frame is None else frame.points for frame in screened])
         observed = points.reshape(-1, len(self.noise)) @ self.basis
-        noises = np.broadcast_to(self._noise_of(scores), observed.shape)
+        noises = np.broadcast_to(self._noise_of(self._doubts_of(scores)), observed.shape)
         belief = None
         for frame, along, noise in zip(screened, observed, noises, strict=True):
             if frame is not None and (belief is None or frame.restarts):
@@ -335,12 +338,13 @@ class STA(CausalFilter, Smoother):
         """Points of positions along the directions, (…, D) → (…, landmarks, 2)."""
         return (positions @ self._back).reshape(*positions.shape[:-1], len(self.doubts), 2)
 
-    def _noise_of(self, scores: Float[np.ndarray, "*batch landmarks"] | None) -> Float[np.ndarray, "... D"]:
-        """Γ for landmarks of these scores: along each direction the mean of the landmarks that make it up."""
-        if scores is None or not self.trust:
-            return self.noise
-        factors = (doubt(scores) / self.doubts) ** self.trust
-        return factors @ self._noise_of_landmarks
+    def _doubts_of(self, scores: Float[np.ndarray, "*batch landmarks"] | None) -> Doubts | None:
+        """Factor of each landmark's variance for these scores; None where they do not count."""
+        return None if scores is None or not self.trust else (doubt(scores) / self.doubts) ** self.trust
+
+    def _noise_of(self, doubts: Doubts | None) -> Float[np.ndarray, "... D"]:
+        """Γ for landmarks of these factors: along each direction the mean of those that make it up."""
+        return self.noise if doubts is None else doubts @ self._noise_of_landmarks
 
     @cached_property
     def _directions(self) -> DirectionModel:
