@@ -136,6 +136,20 @@ class TestLight:
         found = measure(seen(draw(STAY)), seen(blurred), motion)
         assert errors(found, motion).mean() < 0.15
 
+    def test_a_crop_is_left_as_it_was_for_the_next_comparison(self) -> None:
+        """The exposure that a comparison adapts is that of one pair; a crop is compared with two others."""
+        region = face_region(FACE)
+        pictures = [
+            seen(gain * draw(turned(0.0, 1.0, (shift, 0.0))))
+            for gain, shift in ((1.0, 0.0), (0.7, 2.0), (0.8, 4.0))
+        ]
+        first, second, third = (crop(picture, region) for picture in pictures)
+        measure_flow(first, second, FACE, FACE)
+        again = measure_flow(second, third, FACE, FACE)
+        alone = measure_flow(crop(pictures[1], region), crop(pictures[2], region), FACE, FACE)
+        for found, wanted in zip(again, alone, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
     def test_flat_pictures_say_nothing(self) -> None:
         grey = np.full((HEIGHT, WIDTH), 90, np.uint8)
         region = face_region(FACE)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -86,6 +87,9 @@ class CoherenceConfig:
     brows: float = 0.4
 
 
+_CONFIG = CoherenceConfig()
+
+
 class Coherent(NamedTuple):
     """Displacements in the light of each other.
 
@@ -129,7 +133,7 @@ def combine(
             displacement that is far from it and from what was expected is another thing's.
         trust: (68,) share of each landmark in the common motion, 0 to 1; None gives all the same.
     """
-    config = config or CoherenceConfig()
+    config = config or _CONFIG
     size = float(face_size(points))
     unit = size / 100
     own, prior = _own_variance(config) * unit**2, _prior_precision(config) / unit**2
@@ -140,11 +144,11 @@ def combine(
     total[::2] += own
     precision = inverse(total) * usable
     trusted = precision if trust is None else precision * trust
-    common, spread = np.zeros_like(beyond), (config.curved * unit) ** 2 * IDENTITY
+    spread = (config.curved * unit) ** 2 * IDENTITY
     weights, agrees = _weights(beyond, total, precision, spread, config.limit)
     if np.count_nonzero(agrees) < _AGREED * len(agrees):
-        common = _best_similarity(points, beyond, precision, trust, config.shift * unit)
-        weights, agrees = _weights(beyond - common, total, precision, spread, config.limit)
+        start = _best_similarity(points, beyond, precision, trust, config.shift * unit)
+        weights, agrees = _weights(beyond - start, total, precision, spread, config.limit)
     patterns = _patterns(points, size)
     for _ in range(_ROUNDS):
         common, spread = _fit(patterns, prior, beyond, trusted * weights)
@@ -217,7 +221,7 @@ def _fit(
     weighted = (patterns * precision[:, None]).reshape(3 * count, -1)
     blocks = (weighted @ patterns.T).reshape(3, count, count).take(_BLOCKS, axis=0)
     normal = blocks.reshape(2, 2, count, count).swapaxes(1, 2).reshape(2 * count, 2 * count) + prior
-    covariance = np.linalg.inv(normal)
+    covariance = cv2.invert(normal, flags=cv2.DECOMP_CHOLESKY)[1]  # in half the time of `np.linalg.inv`
     moment = (apply(precision, beyond) @ patterns.T).ravel()
     common = (covariance @ moment).reshape(2, count) @ patterns
     blocks = np.concatenate([covariance[:, :count], covariance[count:, count:]])

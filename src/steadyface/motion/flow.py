@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from steadyface import markup
 from steadyface.arrays import Points
 from steadyface.geometry import Affine
-from steadyface.motion.matrices import IDENTITY, Symmetric, inverse, outer, unpack
+from steadyface.motion.matrices import IDENTITY, Symmetric, inverse, outer, transform, unpack
 
 Grey = UInt8[np.ndarray, "height width"]
+AnyGrey = UInt8[np.ndarray, "_ _"]
 
-_SCHARR = 32.0  # sum of the kernel's weights on one side of the derivative, over 1 px
+_SLOPE = 4.0  # sum of the differences along both diagonals of three by three px, over the slope
 _FLAT = 1.0  # grey levels: a crop with less spread than that shows nothing to compare
 _MEAN_OF_NORMAL = 1.2533  # standard deviation over mean absolute value
-_STRIDE = 2  # px between the gradients that are summed: neighbours say nearly the same
-_PARTS = (
-    np.array([*markup.GROUPS["right_eye"], *markup.GROUPS["left_eye"]]),
-    np.array([*markup.GROUPS["outer_lips"], *markup.GROUPS["inner_lips"]]),
-)
-_FINE = np.concatenate(_PARTS)
-_COARSE = np.setdiff1d(np.arange(markup.COUNT), _FINE)
+_ACROSS = np.arange(-2, 3)  # places of the gradients in a window, in fourths of its side
+_FINE = slice(markup.GROUPS["right_eye"][0], markup.COUNT)  # eyes and lips
+_COARSE = slice(0, _FINE.start)
 
 
-class FaceCrop(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class FaceCrop:
     """A grey square cut around a face.
 
     Args:
@@ -38,6 +37,25 @@ class FaceCrop(NamedTuple):
 
     grey: Grey
     to_crop: Affine
+
+    def level(self, index: int) -> AnyGrey:
+        """Grey levels on a level of the pyramid: 0 is the crop, and each further one has half the side.
+
+        They are kept: a crop is compared with that of the frame before and with that of the frame after.
+        """
+        while len(self._pyramid) <= index:
+            self._pyramid.append(cv2.pyrDown(self._pyramid[-1]))
+        return self._pyramid[index]
+
+    @cached_property
+    def _pyramid(self) -> list[AnyGrey]:
+        return [self.grey]
+
+    @cached_property
+    def light(self) -> tuple[float, float]:
+        """Mean and standard deviation, grey levels."""
+        mean, deviation = cv2.meanStdDev(self.grey)
+        return float(mean[0, 0]), float(deviation[0, 0])
 
 
 @dataclass(frozen=True)
@@ -50,9 +68,9 @@ class FlowConfig:
             the error grows.
         fine_window: the same at the eyes and lips, whose surroundings move in other ways, and on
             the way back.
+        start_window: the same on the levels above the crop itself, in their px, for all landmarks.
         levels: pyramid levels above the crop itself. Increasing it follows larger displacements, but
             finds wrong ones more often.
-        back_levels: the same on the way back, which starts near its end.
         iterations, precision: where the search of a level stops. More iterations, or a smaller step, cost
             time.
         noise_gain: factor of the covariance of the least squares: pixels of a resampled crop are not
@@ -65,14 +83,22 @@ class FlowConfig:
 
     window: int = 21
     fine_window: int = 9
+    start_window: int = 11
     levels: int = 1
-    back_levels: int = 0
     iterations: int = 6
     precision: float = 0.03
     noise_gain: float = 2.0
     gap_gain: float = 1.0
     floor: float = 0.02
     slip: float = 0.025
+
+    @cached_property
+    def windows(self) -> Int[np.ndarray, "68"]:
+        """Of each landmark."""
+        return np.where(np.arange(markup.COUNT) < _FINE.start, self.window, self.fine_window)
+
+
+_CONFIG = FlowConfig()
 
 
 class Flow(NamedTuple):
@@ -108,28 +134,38 @@ def measure_flow(
         expected: where they are expected in the second frame, image px.
         config: None takes the defaults.
     """
-    config = config or FlowConfig()
+    config = config or _CONFIG
     start = before.to_crop(points).astype(np.float32)
     guess = after.to_crop(expected).astype(np.float32)
-    grey = _with_exposure_of(before.grey, after.grey)
-    gradients = _gradients(before.grey)
-    end, there, left = np.empty_like(start), np.empty(len(points), bool), np.empty(len(points))
-    covariance = np.empty((3, len(points)))
-    for part, window in ((_COARSE, config.window), (_FINE, config.fine_window)):
-        end[part], there[part], left[part] = _search(
-            before.grey, grey, start[part], guess[part], window, config.levels, config
-        )
-        covariance[:, part] = inverse(_structure_tensors(gradients, start[part], window))
-    home = end + start - guess
-    back, returned, _ = _search(grey, before.grey, end, home, config.fine_window, config.back_levels, config)
+    pyramid = _pyramid(before, after, config.levels)
+    near: np.ndarray = guess
+    for level in range(config.levels, 0, -1):
+        scale = 0.5**level
+        near = _search(*pyramid[level], scale * start, scale * near, config.start_window, config).end / scale
+    first, second = pyramid[0]
+    parts = [
+        _search(first, second, start[part], near[part], window, config)
+        for part, window in ((_COARSE, config.window), (_FINE, config.fine_window))
+    ]
+    end, there, left = (np.concatenate(each) for each in zip(*parts, strict=True))
+    back, returned, _ = _search(second, first, end, end + start - guess, config.fine_window, config)
+    covariance = inverse(_structure_tensors(before.grey, start, config.windows))
     covariance *= config.noise_gain * (_MEAN_OF_NORMAL * left) ** 2
     gap = (back - start).T.astype(float)
     back_to_image = after.to_crop.inverse
     displacement = back_to_image(end.astype(float)) - points
-    moved = after.to_crop.scale**2 * (displacement**2).sum(axis=1)
+    moved = after.to_crop.scale**2 * np.add.reduce(displacement**2, axis=1)
     covariance += config.gap_gain * outer(gap) + (config.floor**2 + config.slip**2 * moved) * IDENTITY
-    linear = back_to_image.matrix[:, :2]
-    return Flow(displacement, linear @ unpack(covariance) @ linear.T, there & returned)
+    covariance = transform(covariance, back_to_image.matrix[:, :2])
+    return Flow(displacement, unpack(covariance), there & returned)
+
+
+class _Found(NamedTuple):
+    """Ends of a search, whether each was found, and the mean absolute difference that is left."""
+
+    end: Float[np.ndarray, "n 2"]
+    reached: Bool[np.ndarray, "n"]
+    left: Float[np.ndarray, "n"]
 
 
 def _search(
@@ -138,10 +174,9 @@ def _search(
     start: Float[np.ndarray, "n 2"],
     guess: Float[np.ndarray, "n 2"],
     window: int,
-    levels: int,
     config: FlowConfig,
-) -> tuple[Float[np.ndarray, "n 2"], Bool[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-    """Ends of the search, whether each was found, and the mean absolute difference that is left.
+) -> _Found:
+    """Search on one level of the pyramid, in its px.
 
     OpenCV leaves anything in what it has not found; here that is the guess.
     """
@@ -151,39 +186,46 @@ def _search(
         start,
         guess.copy(),
         winSize=(window, window),
-        maxLevel=levels,
+        maxLevel=0,
         criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, config.iterations, config.precision),
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
     reached = found == 1
-    return np.where(reached, end, guess), reached[:, 0], np.where(reached, left, 0)[:, 0]
+    return _Found(np.where(reached, end, guess), reached[:, 0], np.where(reached, left, 0)[:, 0])
 
 
-def _with_exposure_of(like: Grey, grey: Grey) -> Grey:
-    """The crop with the mean and the contrast of the other: the flow takes brightness for constant."""
-    (mean, spread), (wanted, contrast) = (
-        (float(part[0, 0]) for part in cv2.meanStdDev(each)) for each in (grey, like)
-    )
-    if min(spread, contrast) < _FLAT:
-        return grey
-    gain = contrast / spread
-    return cv2.convertScaleAbs(grey, alpha=gain, beta=wanted - gain * mean)
+def _pyramid(before: FaceCrop, after: FaceCrop, levels: int) -> list[tuple[AnyGrey, AnyGrey]]:
+    """Both crops on each level, from the finest on; the second with the mean and contrast of the first.
 
-
-def _gradients(grey: Grey) -> Float32[np.ndarray, "rows columns 3"]:
-    """xx, xy and yy of ∇I∇Iᵀ, (grey levels per px)², at every `_STRIDE`-th px."""
-    x, y = (cv2.Scharr(grey, cv2.CV_16S, *axis)[::_STRIDE, ::_STRIDE] for axis in ((1, 0), (0, 1)))
-    x, y = (each.astype(np.float32) * (1 / _SCHARR) for each in (x, y))
-    return cv2.merge([x * x, x * y, y * y])
+    The flow takes brightness for constant.
+    """
+    (wanted, contrast), (mean, spread) = before.light, after.light
+    gain = contrast / spread if min(spread, contrast) >= _FLAT else 1.0
+    offset = wanted - gain * mean
+    pairs = [(before.level(level), after.level(level)) for level in range(levels + 1)]
+    if max(abs(offset), abs(255 * (gain - 1) + offset)) < 0.5:  # less than rounding
+        return pairs
+    return [(first, cv2.convertScaleAbs(second, alpha=gain, beta=offset)) for first, second in pairs]
 
 
 def _structure_tensors(
-    gradients: Float32[np.ndarray, "rows columns 3"], points: Float[np.ndarray, "n 2"], window: int
+    grey: Grey, points: Float[np.ndarray, "n 2"], windows: Int[np.ndarray, "n"]
 ) -> Symmetric:
-    """Σ∇I∇Iᵀ over the window around each point, (grey levels per px)²; never singular."""
-    side = window // _STRIDE | 1
-    sums = cv2.boxFilter(gradients, -1, (side, side), normalize=True, borderType=cv2.BORDER_REPLICATE)
-    rows, columns = gradients.shape[:2]
-    x, y = np.rint(points / _STRIDE).astype(int).T
-    at = sums[y.clip(0, rows - 1), x.clip(0, columns - 1)]
-    return window**2 * at.T.astype(float) + IDENTITY
+    """Σ∇I∇Iᵀ over the window around each point, (grey levels per px)²; never singular.
+
+    From 25 gradients that are spread over the window: their neighbours say nearly the same. Each is the sum
+    and the difference of the slopes along both diagonals.
+    """
+    height, width = grey.shape
+    x, y = np.rint(points.T).astype(int)[..., None] + (windows // 4)[:, None] * _ACROSS
+    x, y = np.minimum(np.maximum(x, 1), width - 2), np.minimum(np.maximum(y, 1), height - 2)
+    places = (width * y[:, :, None] + x[:, None]).reshape(len(points), -1)
+    corners = np.array([-width - 1, 1 - width, width - 1, width + 1])[:, None, None]
+    above_left, above_right, left, right = grey.ravel().take(places + corners).astype(np.float32)
+    falling, rising = right - above_left, above_right - left
+    one, other, both = (
+        np.add.reduce(first * second, axis=1)
+        for first, second in ((falling, falling), (rising, rising), (falling, rising))
+    )
+    sums = np.array([one + other + 2 * both, one - other, one + other - 2 * both])
+    return sums * (windows**2 / (_SLOPE**2 * places.shape[1])) + IDENTITY

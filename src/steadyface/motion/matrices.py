@@ -74,3 +74,10 @@ def congruent(outer: Symmetric, inner: Symmetric) -> Symmetric:
             b * b * p + 2 * b * d * q + d * d * r,
         ]
     )
+
+
+def transform(packed: Symmetric, linear: Float[np.ndarray, "2 2"]) -> Symmetric:
+    """Covariance of A·v where that of each vector v is given: A·M·Aᵀ, for one matrix A."""
+    (a, b), (c, d) = linear.tolist()
+    entries = [[a * a, 2 * a * b, b * b], [a * c, a * d + b * c, b * d], [c * c, 2 * c * d, d * d]]
+    return np.array(entries) @ packed

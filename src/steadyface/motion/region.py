@@ -6,13 +6,13 @@ import cmath
 import math
 
 import numpy as np
+from jaxtyping import Float
 
 from steadyface import markup
 from steadyface.arrays import Points
 from steadyface.geometry import Affine, Region, face_size
 
-_TO_COMPLEX = np.array([1, 1j])  # x, y → x + iy
-_ROUNDS = 4  # of reweighting
+_ROUNDS = 2  # of reweighting
 _OWN = 0.004  # of face size: how far a landmark may be off the common motion and still count much
 _REST = 0.006  # sides: if no landmark moves by more, the crop stays
 _ASTRAY = (
@@ -23,7 +23,7 @@ _ASTRAY = (
 def robust_similarity(points: Points, moved: Points) -> Affine:
     """The shift, turn and scale that take most landmarks to where they moved.
 
-    Equation: least squares in complex numbers, reweighted by 1/(1 + (r/s)²), s = 0.4 % of face size.
+    Equation: least squares, reweighted by 1/(1 + (r/s)²), s = 0.4 % of face size.
 
     Args:
         points, moved: image px.
@@ -34,18 +34,28 @@ def robust_similarity(points: Points, moved: Points) -> Affine:
     >>> robust_similarity(face, moved)(np.zeros((1, 2))).round(1)
     array([[3., 0.]])
     """
-    both = np.array([points, moved]) @ _TO_COMPLEX
     scale = _OWN * float(face_size(points))
-    weights = np.ones(len(points))
+    motion = _similarity(points, moved, np.ones(len(points)))
     for _ in range(_ROUNDS):
-        middles = both @ weights / np.add.reduce(weights)
-        first, second = both - middles[:, None]
-        weighted = weights * first
-        turn = complex(np.vdot(weighted, second) / np.vdot(weighted, first))
-        away = np.abs(turn * first - second) / scale
-        weights = 1 / (1 + away * away)
-    shift = complex(middles[1] - turn * middles[0])
-    return Affine(np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]))
+        rest = motion(points) - moved
+        motion = _similarity(points, moved, 1 / (scale**2 + np.add.reduce(rest * rest, axis=1)))
+    return motion
+
+
+def _similarity(points: Points, moved: Points, weights: Float[np.ndarray, "n"]) -> Affine:
+    """The shift, turn and scale of least weighted squares.
+
+    Source: Umeyama 1991, in two dimensions.
+    """
+    total = np.add.reduce(weights)
+    middle, target = weights @ points / total, weights @ moved / total
+    centred = points - middle
+    weighted = weights[:, None] * centred
+    (xx, xy), (yx, yy) = (weighted.T @ moved).tolist()
+    squared = float(np.add.reduce(weighted * centred, axis=None))
+    a, b = (xx + yy) / squared, (xy - yx) / squared
+    (x, y), (u, v) = middle.tolist(), target.tolist()
+    return Affine(np.array([[a, -b, u - a * x + b * y], [b, a, v - b * x - a * y]]))
 
 
 def follow_region(region: Region, points: Points, motion: Affine) -> tuple[Region, Points]:
@@ -63,7 +73,7 @@ def follow_region(region: Region, points: Points, motion: Affine) -> tuple[Regio
         The region, and the landmarks' expected places, image px.
     """
     expected = motion(points)
-    if np.abs(expected - points).max() < _REST * region.side:
+    if np.maximum.reduce(np.abs(expected - points), axis=None) < _REST * region.side:
         expected = points
     else:
         region = _moved(region, motion)
