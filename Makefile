@@ -36,7 +36,7 @@ bench: $(DEV)/installed
 
 browser: $(DEV)/installed
 	cd browser && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
-	$(DEV)/bin/python -m pytest tests/test_browser.py tests/test_browser_page.py
+	$(DEV)/bin/python -m pytest tests/test_browser.py tests/test_browser_tracker.py tests/test_browser_page.py
 
 bench-peers: $(PEERS)/installed $(MEDIAPIPE)/installed
 	$(PEERS)/bin/python benchmarks/peers.py $(DATA) --mediapipe $(MEDIAPIPE)/bin/python
