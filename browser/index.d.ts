@@ -96,7 +96,7 @@ export class Landmarker {
    */
   static load(ort: Runtime, model?: string | URL | Uint8Array, options?: LoadOptions): Promise<Landmarker>;
   private constructor();
-  /** Execution provider in use. */
+  /** Execution provider in use; "wasm" also where the GPU's points of a drawn face differ from WebAssembly's. */
   readonly provider: Provider;
   /** Name of a network of the package; null of a file. */
   readonly name: string | null;

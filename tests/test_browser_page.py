@@ -196,11 +196,12 @@ def test_points_of_real_faces_are_python_s(page: Any, data_dir: Path) -> None:
         hold(page, "tiny", image, bounding_box(points))
 
 
-def test_points_on_webgpu_are_python_s(page: Any, address: str) -> None:
+def test_points_are_python_s_where_there_is_a_gpu(page: Any, address: str) -> None:
+    """A GPU in software: some of the runtime's kernels are wrong there, and then it is not used."""
     launch = page.context.browser.browser_type.launch
     with launch(executable_path=CHROMIUM, args=[*SWITCHES, *SOFTWARE_GPU]) as browser:
         gpu = open_page(browser, address)
-        if gpu.text_content("#figures") != "WebGPU":
+        if not gpu.evaluate("async () => Boolean(await navigator.gpu?.requestAdapter())"):
             pytest.skip("this browser has no WebGPU, not even in software")
         scene = portrait()
         middle = np.array(scene.centre)

@@ -19,7 +19,7 @@ export function inFolder(folder, name) {
  * @throws Error if the file is not there, or no provider can run it.
  */
 export async function openSession(ort, model, providers) {
-  const bytes = model instanceof Uint8Array ? model : new Uint8Array(await (await load(model)).arrayBuffer());
+  const bytes = await readBytes(model);
   const refused = [];
   for (const provider of providers) {
     if (provider === "webgpu" && !(await hasWebGpu())) {
@@ -34,6 +34,11 @@ export async function openSession(ort, model, providers) {
     }
   }
   throw new Error(`no execution provider can run the network; ${refused.join("; ")}`);
+}
+
+/** Bytes of a file that is given by its URL, or as such. */
+export async function readBytes(model) {
+  return model instanceof Uint8Array ? model : new Uint8Array(await (await load(model)).arrayBuffer());
 }
 
 /** Fetch a file, and throw an Error if it is not there. */
