@@ -22,8 +22,8 @@ from steadyface.picture import as_picture
 from steadyface.pipeline import TrackingOptions, TrackingRun, build, follow, track
 from steadyface.synthetic.talking_still import TalkingStill
 from steadyface.tracking import TrackedFace, Tracker, TrackerConfig
-from steadyface.tracking.carrying import change_of, take_patches
 from steadyface.tracking.config import CarryingConfig
+from steadyface.tracking.patches import Watch, take_patches
 from steadyface.tracking.schedule import Plan, Schedule
 from steadyface.tracking.skin import first_view
 from steadyface.video import VideoFrame
@@ -176,15 +176,37 @@ def test_patches_tell_a_blink_from_a_shift() -> None:
     frames, true = blinking()
     (face,) = tracked(frames[:1], 1, talking_scenes.landmarker())[0]
     shut = int(true.argmin())
-    patches = [
-        take_patches(first_view(as_picture(frame.image), face.raw_points), face.points)
-        for frame in (frames[0], frames[shut])
-    ]
     moved = np.roll(frames[0].image, (3, 5), axis=(0, 1))
     there = face.points + np.array([5.0, 3.0])
-    assert change_of(patches[0], patches[0]) == 0
-    assert change_of(patches[0], take_patches(first_view(as_picture(moved), there), there)) < 0.02
-    assert change_of(*patches) > 2 * CarryingConfig.max_change
+    open_eyes, shut_eyes, same = (
+        take_patches(first_view(as_picture(image), points).crop, points)
+        for image, points in (
+            (frames[0].image, face.points),
+            (frames[shut].image, face.points),
+            (moved, there),
+        )
+    )
+    config, watch = CarryingConfig(), Watch(open_eyes, np.zeros(3))
+    assert watch.change(open_eyes, config) == 0
+    assert watch.change(same, config) < 1
+    assert watch.change(shut_eyes, config) > 2
+
+
+def test_noise_is_no_change_and_a_change_no_noise() -> None:
+    rng, config = np.random.default_rng(0), CarryingConfig()
+    face = rng.normal(size=276).astype("f")
+
+    def noisy(patches: np.ndarray) -> np.ndarray:
+        return patches + rng.normal(0.0, 0.1, 276).astype("f")
+
+    watch = Watch.begin(noisy(face))
+    for _ in range(5):
+        watch = watch.after_run(noisy(face))
+    assert watch.change(noisy(face), config) < 1
+    lid = face + 0.5 * (np.arange(276) % 72 < 20)
+    for _ in range(5):
+        assert watch.change(noisy(lid), config) > 1
+        watch = watch.after_run(noisy(lid)).after_run(noisy(face))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -300,10 +322,23 @@ class TestSchedule:
         assert self.runs(4, asked=[4], count=10) == [0, 1, 4, 5, 9]
 
     def test_a_face_settles_again(self) -> None:
-        schedule = Schedule(3, True, self.config)
+        schedule = Schedule(3, False, self.config)
         plan = schedule.after_run(schedule.after_run(Plan(), 0.04), 0.04)
         assert not plan.due
         assert schedule.after_run(plan, 0.04, unsettled=True).due
+
+    def test_a_face_that_changes_is_seen_until_it_has_been_calm_for_two_runs(self) -> None:
+        schedule, rest, changed = Schedule(4, True, self.config), np.zeros(276, "f"), np.ones(276, "f")
+        plan, ran = Plan(runs=5, watch=Watch(rest, np.zeros(3))), []
+        for t, patches in enumerate([rest, rest, rest, rest, changed, changed, changed, changed, changed]):
+            certain = schedule.due_after_next(plan)
+            if plan.due or t == 4:  # where it asks
+                ran.append(t)
+                plan = schedule.after_run(plan, 0.04, patches)
+            else:
+                plan = schedule.after_carrying(plan, 0.04, 0.01)
+            assert plan.due or not certain
+        assert ran == [0, 4, 5, 6]
 
     def test_drift_adds_up_until_the_next_run(self) -> None:
         schedule = Schedule(4, True, self.config)

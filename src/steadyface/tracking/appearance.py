@@ -34,14 +34,15 @@ class Observation:
         landmarks: its points and scores, image px.
         appearance: descriptor of the face there.
         unoccluded: whether neither another head nor the border of the frame hides a part of it.
-        carried: what the picture shows of its motion, if its points stem from that; None if the network saw
-            the face in this frame.
+        followed: what the picture shows of its motion, where that was measured before the network was asked.
+        carried: whether its points stem from that motion, and the network did not see the face in this frame.
     """
 
     landmarks: Landmarks
     appearance: Appearance
     unoccluded: bool
-    carried: Followed | None = None
+    followed: Followed | None = None
+    carried: bool = False
 
     @property
     def points(self) -> FacePoints:

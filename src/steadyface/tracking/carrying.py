@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
 
 from steadyface import markup
 from steadyface.arrays import FacePoints
@@ -18,31 +16,28 @@ from steadyface.picture import Picture
 from steadyface.tracking.appearance import Observation
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.matching import near_others
+from steadyface.tracking.patches import take_patches
 from steadyface.tracking.prefetch import LandmarkPrefetcher, Regions
 from steadyface.tracking.roi import region_change
-from steadyface.tracking.schedule import Patches, Plan, Schedule
+from steadyface.tracking.schedule import Plan, Schedule
 from steadyface.tracking.skin import FaceView, Followed, carried_view
 from steadyface.tracking.track import Track, TrackedFace
 from steadyface.tracking.verifier import face_score
 from steadyface.video import VideoFrame
 
-_CORNERS = np.array([36, 39, 42, 45, 48, 54])
-"""Corners of eyes and mouth, in pairs."""
-
-_HEIGHTS = (0.5, 0.5, 0.9)
-"""Of the patch of each pair, over its width."""
-
-_BESIDE = 0.25  # distances between the corners by which a patch reaches beyond them
-_WIDE = 24  # px of a patch as it is sampled; twice those of the patch that is kept, against noise
-_SPLITS = np.cumsum([_WIDE // 2 * (round(_WIDE * height) // 2) for height in _HEIGHTS])[:-1]
-_LEAST_CONTRAST = 4.0  # grey levels
-
 
 class Seen(NamedTuple):
-    """Landmarks of one face, and its measured motion if that carried them here."""
+    """Landmarks of one face in a frame.
+
+    Args:
+        landmarks: as the network predicts them, or carried here.
+        followed: what the picture shows of its motion, where that was measured before the network was asked.
+        carried: whether that motion carried the landmarks here.
+    """
 
     landmarks: Landmarks
-    carried: Followed | None = None
+    followed: Followed | None = None
+    carried: bool = False
 
 
 class LandmarkSource:
@@ -87,16 +82,26 @@ class LandmarkSource:
         regions, self._earlier_tracks = self._planned(tracks, seconds), tracks
         predicted = self._prefetcher.predict(frame, regions)
         seen = {face_id: Seen(each) for face_id, each in zip(regions, predicted, strict=True)}
-        if steady and len(seen) < len(tracks):
-            seen |= self._carry(
-                frame, [track for track in tracks if track.face_id not in seen], seen, seconds
-            )
+        others = [track for track in tracks if track.face_id not in seen]
+        moved = self._carry(frame, others, seen, seconds) if steady and others else {}
+        seen |= {face_id: face for face_id, face in moved.items() if face.carried}
         missing = predicted_regions(
-            [track for track in tracks if track.face_id not in seen], seconds, self._config
+            [track for track in others if track.face_id not in seen], seconds, self._config
         )
         asked = predict_faces(self._landmarker, frame, list(missing.values()))
-        seen |= {face_id: Seen(each) for face_id, each in zip(missing, asked, strict=True)}
-        return [seen[track.face_id] for track in tracks]
+        for face_id, landmarks in zip(missing, asked, strict=True):
+            seen[face_id] = Seen(landmarks, moved[face_id].followed if face_id in moved else None)
+        return self._without_neighbours([seen[track.face_id] for track in tracks])
+
+    def _without_neighbours(self, seen: list[Seen]) -> list[Seen]:
+        """Forget the motion of faces that another one may hide, and whose observations may be exchanged."""
+        if all(face.carried or face.followed is None for face in seen):
+            return seen
+        near = near_others(np.array([face.landmarks.points for face in seen]), self._config.occlusion)
+        return [
+            face._replace(followed=None) if hidden and not face.carried else face
+            for face, hidden in zip(seen, near, strict=True)
+        ]
 
     def plan(
         self, track: Track, observation: Observation, seconds: float, points: FacePoints, followed: Followed
@@ -112,7 +117,7 @@ class LandmarkSource:
         """
         schedule, (view, displacements) = self.schedule, followed
         elapsed = 0.0 if track.last is None else seconds - track.last_seconds
-        if observation.carried is not None and displacements is not None:
+        if observation.carried and displacements is not None:
             return schedule.after_carrying(track.plan, elapsed, _variance(displacements, points))
         if not schedule.watches or view is None:
             return schedule.after_run(track.plan, elapsed)
@@ -122,20 +127,24 @@ class LandmarkSource:
             distance = 100 * float(np.linalg.norm(away, axis=-1).mean()) / float(face_size(points))
             limits = schedule.config
             unsettled = distance > limits.max_surprise or bool(displacements.valid.mean() < limits.min_valid)
-        return schedule.after_run(track.plan, elapsed, take_patches(view, points), unsettled)
+        return schedule.after_run(track.plan, elapsed, take_patches(view.crop, points), unsettled)
 
     def _carry(
         self, frame: Picture, tracks: Sequence[Track], seen: Mapping[int, Seen], seconds: float
     ) -> dict[int, Seen]:
-        """Carry the faces whose motion the picture shows well, and that no other one can hide."""
-        carried = {}
-        for track in tracks:
-            if (found := self._follow(frame, track, seconds)) is not None:
-                carried[track.face_id] = found
-        every = carried | dict(seen)
-        shapes = np.array([each.landmarks.points for each in every.values()]).reshape(-1, markup.COUNT, 2)
+        """Move the faces whose motion the picture shows well, and that no other one can hide.
+
+        Those that ask for the network are not marked as carried.
+        """
+        moved = {
+            track.face_id: found
+            for track in tracks
+            if (found := self._follow(frame, track, seconds)) is not None
+        }
+        every = moved | dict(seen)
+        shapes = np.array([face.landmarks.points for face in every.values()]).reshape(-1, markup.COUNT, 2)
         near = dict(zip(every, near_others(shapes, self._config.occlusion), strict=True))
-        return {face_id: each for face_id, each in carried.items() if not near[face_id]}
+        return {face_id: face for face_id, face in moved.items() if not near[face_id]}
 
     def _follow(self, frame: Picture, track: Track, seconds: float) -> Seen | None:
         """Measure the motion of a face since the last frame; None where that is not enough."""
@@ -149,9 +158,8 @@ class LandmarkSource:
         view, displacements = carried_view(frame, track.view, last.points, last.displacements, pace)
         if displacements.valid.mean() < limits.min_valid:
             return None
-        if self.schedule.watches and self._asks(plan, view, displacements, last.points):
-            return None
-        return Seen(_moved(last, displacements), Followed(view, displacements))
+        asks = self.schedule.watches and self._asks(plan, view, displacements, last.points)
+        return Seen(_moved(last, displacements), Followed(view, displacements), not asks)
 
     def _is_doubtful(self, track: Track) -> bool:
         """Whether the network was less sure of a face than it is of a new one."""
@@ -162,8 +170,8 @@ class LandmarkSource:
         limits = self.schedule.config
         if plan.drift + _variance(displacements, points) > limits.max_drift**2:
             return True
-        patches = take_patches(view, points + displacements.displacement)
-        return plan.patches is None or change_of(plan.patches, patches) > limits.max_change
+        patches = take_patches(view.crop, points + displacements.displacement)
+        return plan.watch is None or plan.watch.change(patches, limits) > 1
 
     def _planned(self, tracks: Sequence[Track], seconds: float) -> Regions:
         """Regions of the tracks for which a run was planned, as they were known before the last frame.
@@ -188,48 +196,6 @@ def predicted_regions(tracks: Sequence[Track], seconds: float, config: TrackerCo
     return {track.face_id: track.predicted_roi(seconds, config) for track in tracks}
 
 
-def take_patches(view: FaceView, points: FacePoints) -> Patches:
-    """Cut the eyes and the mouth out of a face's crop, upright and of one size, in its contrast.
-
-    Args:
-        view: of the face.
-        points: (68, 2) of the frame, image px.
-
-    Returns:
-        Grey levels, less the crop's mean and over its standard deviation.
-    """
-    grey = view.crop.grey
-    mean, spread = (float(each[0, 0]) for each in cv2.meanStdDev(grey))
-    corners = view.crop.to_crop(points[_CORNERS]).reshape(-1, 2, 2)
-    patches = [
-        _take_patch(grey, pair[0], pair[1], round(_WIDE * height)).ravel()
-        for pair, height in zip(corners, _HEIGHTS, strict=True)
-    ]
-    return (np.concatenate(patches).astype(np.float32) - mean) / max(spread, _LEAST_CONTRAST)
-
-
-def change_of(before: Patches, after: Patches) -> float:
-    """Largest change of a patch: the mean of its absolute differences."""
-    parts = np.split(np.abs(after - before), _SPLITS)
-    return max(float(part.mean()) for part in parts)
-
-
-def _take_patch(
-    grey: UInt8[np.ndarray, "side side"],
-    right: Float[np.ndarray, "2"],
-    left: Float[np.ndarray, "2"],
-    high: int,
-) -> UInt8[np.ndarray, "rows columns"]:
-    """Sample a patch of `_WIDE` × `high` px around two corners, and halve it."""
-    across = (left - right) * (1 + 2 * _BESIDE) / _WIDE  # a patch px to the right, px of the crop
-    down = np.array([-across[1], across[0]])
-    first = (right + left) / 2 - across * (_WIDE - 1) / 2 - down * (high - 1) / 2
-    to_crop = np.stack([across, down, first], axis=1)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    patch = cv2.warpAffine(grey, to_crop, (_WIDE, high), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return cv2.resize(patch, (_WIDE // 2, high // 2), interpolation=cv2.INTER_AREA)
-
-
 def _moved(last: TrackedFace, displacements: Displacements) -> Landmarks:
     """Landmarks of the last frame, moved on; what is not known of the motion adds to their error."""
     points = last.raw_points + displacements.displacement
@@ -238,5 +204,5 @@ def _moved(last: TrackedFace, displacements: Displacements) -> Landmarks:
 
 def _variance(displacements: Displacements, points: FacePoints) -> float:
     """Mean variance of a coordinate, (percent of face size)²."""
-    mean = float(np.trace(displacements.covariance, axis1=-2, axis2=-1).mean()) / 2
+    mean = float(np.einsum("nii->", displacements.covariance)) / (2 * len(points))
     return mean * (100 / float(face_size(points))) ** 2

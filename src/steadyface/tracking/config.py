@@ -276,9 +276,10 @@ class CarryingConfig:
         min_valid: least share of the landmarks whose skin is seen to move with the face; below it the network
             runs at once. Increasing it runs more often where something covers the face.
         max_seconds: longest time between two frames over which points are carried, s.
-        max_change: change of the picture at an eye or the mouth since the last run, as a share of the face's
-            contrast, from which on `auto` runs the network. Increasing it saves time, but blinks and words
-            are followed later.
+        max_eye_change: change of the picture at an eye since the last run, as a share of the face's contrast,
+            noise apart, from which on `auto` runs the network. Increasing it saves time, but blinks are
+            followed later.
+        max_mouth_change: the same at the mouth, for words.
         max_drift: standard deviation that carried points may gain, percent of face size, in `auto`; same
             effect for a moving head.
         max_surprise: mean distance of the network's points from the carried ones, percent of face size, from
@@ -286,10 +287,11 @@ class CarryingConfig:
     """
 
     settling: int = 5
-    longest: int = 3
+    longest: int = 6
     min_valid: float = 0.8
     max_seconds: float = 0.15
-    max_change: float = 0.05
+    max_eye_change: float = 0.05
+    max_mouth_change: float = 0.03
     max_drift: float = 0.2
     max_surprise: float = 1.5
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from numbers import Integral
 
-import numpy as np
-from jaxtyping import Float32
-
 from steadyface.errors import ConfigError
 from steadyface.tracking.config import CarryingConfig
+from steadyface.tracking.patches import Patches, Watch
 
 AUTO = "auto"
 """Schedule in which the face itself says when the network is to run."""
-
-Patches = Float32[np.ndarray, "pixels"]
-"""Grey levels of eyes and mouth over the contrast of the face's crop."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +22,16 @@ class Plan:
         runs: of the network on this face since it last had to settle.
         seconds: time between its last two frames; 0 before the second.
         drift: variance that its points have gained since the last run, (percent of face size)².
-        patches: eyes and mouth when the network last ran, if the schedule watches them.
+        watch: eyes and mouth when the network last ran, if the schedule watches them.
+        alert: whether they had changed then, since the run before.
     """
 
     ahead: int = 1
     runs: int = 0
     seconds: float = 0.0
     drift: float = 0.0
-    patches: Patches | None = None
+    watch: Watch | None = None
+    alert: bool = False
 
     @property
     def due(self) -> bool:
@@ -76,6 +73,10 @@ class Schedule:
     ) -> Plan:
         """Plan after a frame in which the network ran.
 
+        Where eyes or mouth are changing it runs in each frame, until they have been calm for two: a single
+        frame carried in the midst of a word shakes the points more than ten while the mouth rests. The second
+        is planned early, so that the network can begin with it in another thread.
+
         Args:
             plan: before the frame.
             seconds: since the face's last frame.
@@ -83,8 +84,12 @@ class Schedule:
             unsettled: whether the network and the picture do not agree: the face has to settle again.
         """
         runs = 0 if unsettled else plan.runs + 1
-        ahead = 1 if plan.ahead == 2 or runs < self.config.settling else self.every
-        return Plan(ahead, runs, seconds, 0.0, patches)
+        watch, alert = None, False
+        if patches is not None:
+            alert = plan.watch is None or plan.watch.change(patches, self.config) > 1
+            watch = Watch.begin(patches) if plan.watch is None else plan.watch.after_run(patches)
+        soon = plan.ahead == 2 or plan.alert or alert or runs < self.config.settling
+        return Plan(1 if soon else self.every, runs, seconds, 0.0, watch, alert)
 
     def after_carrying(self, plan: Plan, seconds: float, gained: float) -> Plan:
         """Plan after a frame without a run, in which the points gained some variance."""
@@ -92,7 +97,8 @@ class Schedule:
 
     def due_after_next(self, plan: Plan) -> bool:
         """Whether a run is certain in the frame after the next one."""
-        return plan.ahead == 2 or (plan.due and self.after_run(plan, plan.seconds).due)
+        soon = plan.alert or self.every == 1 or plan.runs + 1 < self.config.settling
+        return plan.ahead == 2 or (plan.due and soon)
 
 
 def check_network_every(network_every: int | str, measures_motion: bool) -> None:

@@ -316,7 +316,7 @@ class Track:
                 visible=seen.visible,
                 covariances=seen.covariances,
                 displacements=displacements if same_face else None,
-                carried=observation.carried is not None,
+                carried=observation.carried,
             ),
             last_seconds=seconds,
             velocity=velocity,

@@ -150,7 +150,8 @@ class Tracker:
         seen = self._source.see(picture, self._tracks, seconds, steady)
         observations = observe(picture, [face.landmarks for face in seen], self.config)
         observations = [
-            replace(one, carried=face.carried) for one, face in zip(observations, seen, strict=True)
+            replace(one, followed=face.followed, carried=face.carried)
+            for one, face in zip(observations, seen, strict=True)
         ]
         if transition is Transition.DISSOLVE:
             observations = self._keep_themselves(observations)
@@ -305,12 +306,12 @@ class Tracker:
             if not may_be_hidden and track.face_id not in occluders:
                 track = track.learn(observation, seconds, self.config)
             state, points = track.stabilizer_state, observation.points
-            followed = observation.carried or self._measure_motion(frame, track, points)
+            followed = observation.followed or self._measure_motion(frame, track, points)
             if self.stabilizer is not None:
                 elapsed = None if state is None else seconds - track.last_seconds
                 seen = observation.landmarks
                 scores = lowered_where_hidden(seen.scores, seen.visible)
-                raw = points if observation.carried is None else np.full_like(points, np.nan)
+                raw = np.full_like(points, np.nan) if observation.carried else points
                 state, points = self.stabilizer.step(state, raw, elapsed, scores, followed.displacements)
             plan = self._source.plan(track, observation, seconds, points, followed)
             tracks.append(track.update(observation, seconds, points, state, *followed, plan, self.config))
