@@ -203,7 +203,7 @@ def test_noise_is_no_change_and_a_change_no_noise() -> None:
     for _ in range(5):
         watch = watch.after_run(noisy(face))
     assert watch.change(noisy(face), config) < 1
-    lid = face + 0.5 * (np.arange(276) % 72 < 20)
+    lid = face + 0.5 * (np.arange(276) % 72 < 20).astype("f")
     for _ in range(5):
         assert watch.change(noisy(lid), config) > 1
         watch = watch.after_run(noisy(lid)).after_run(noisy(face))

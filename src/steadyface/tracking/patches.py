@@ -27,8 +27,9 @@ _NOISIER = 1.02  # growth of the noise's variance that is possible from run to r
 
 _ENDS = np.cumsum([high * _WIDE for high in _HIGH])[:-1]
 _PATCH = np.repeat(np.arange(len(_HIGH)), np.array(_HIGH) * _FINE)  # of each row of samples
+_ACROSS = ((np.arange(_WIDE * _FINE) + 0.5) / _FINE - _WIDE / 2).astype(np.float32)
 _DOWN = np.concatenate([(np.arange(high * _FINE) + 0.5) / _FINE - high / 2 for high in _HIGH])
-_ACROSS = (np.arange(_WIDE * _FINE) + 0.5) / _FINE - _WIDE / 2
+_DOWN = _DOWN.astype(np.float32)[:, None]
 
 
 def take_patches(crop: FaceCrop, points: FacePoints) -> Patches:
@@ -39,12 +40,12 @@ def take_patches(crop: FaceCrop, points: FacePoints) -> Patches:
         points: (68, 2) of the frame, image px.
     """
     mean, spread = (float(each[0, 0]) for each in cv2.meanStdDev(crop.grey))
-    right, left = crop.to_crop(points[_CORNERS]).reshape(-1, 2, 2).swapaxes(0, 1)
-    middle = ((right + left) / 2)[_PATCH, None]
-    across = ((left - right) * ((1 + 2 * _BESIDE) / _WIDE))[_PATCH, None]
-    down = across[..., ::-1] * [-1, 1]
-    places = (middle + _ACROSS[:, None] * across + _DOWN[:, None, None] * down).astype(np.float32)
-    sampled = cv2.remap(crop.grey, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    right, left = crop.to_crop(points[_CORNERS]).astype(np.float32).reshape(-1, 2, 2).swapaxes(0, 1)
+    middle_x, middle_y = ((right + left) / 2).T[:, _PATCH, None]
+    across_x, across_y = ((left - right) * ((1 + 2 * _BESIDE) / _WIDE)).T[:, _PATCH, None]
+    x = middle_x - across_y * _DOWN + across_x * _ACROSS
+    y = middle_y + across_x * _DOWN + across_y * _ACROSS
+    sampled = cv2.remap(crop.grey, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     kept = cv2.resize(sampled, (_WIDE, sum(_HIGH)), interpolation=cv2.INTER_AREA)
     return (kept.ravel().astype(np.float32) - mean) / max(spread, _LEAST_CONTRAST)
 
