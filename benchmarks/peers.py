@@ -4,10 +4,11 @@
     python benchmarks/peers.py DATA [--mediapipe PYTHON] [--parts PART ...] [--stills N] [--rounds N]
 
 DATA holds 300w, talking_face and videos; PYTHON is that of an environment with MediaPipe; PART is one of
-`PARTS`, by default all but `mapping`. Each contender runs in a process of its own, on two cores, with the
-settings that its makers chose, on two cores (benchmarks/peers/worker.py).
+`PARTS`, by default all but `mapping`. Each contender runs in a process of its own, with the settings that
+its makers chose, on two cores (benchmarks/peers/worker.py).
 
-- steadyface: the whole tracker, its own face finder, the default stabiliser unless `raw` is said.
+- steadyface: the whole tracker, its own face finder, the default stabiliser unless `raw` is said, the network
+  in each frame unless `auto` is.
 - dlib: its 68 points († trained on the test images too) in the boxes of its HOG detector or, `following`, in
   the box of its last points, with the detector for the first frame only.
 - MediaPipe FaceMesh 0.10.21, whose wheel brings its weights: `video` follows the face, `still` looks for it
@@ -75,7 +76,8 @@ IN_BOX = (*OURS, "dlib")
 STILLS = (*OURS, "dlib", "MediaPipe still", "MediaPipe still, refined")
 REFERENCE = "MediaPipe video"
 TRACKERS = (
-    *("steadyface compact", "steadyface compact, raw", "steadyface tiny", "steadyface nano"),
+    *("steadyface compact", "steadyface compact, raw"),
+    *("steadyface tiny", "steadyface tiny, auto", "steadyface nano"),
     *("dlib", "dlib, following"),
     *(REFERENCE, "MediaPipe video, refined", "MediaPipe still", "MediaPipe still, refined"),
 )

@@ -54,7 +54,9 @@ Faces = np.ndarray
 class Steadyface:
     """The whole tracker: finder, landmarker and a stabiliser."""
 
-    def __init__(self, faces: int, weights: str, stabilizer: str = "sta") -> None:
+    def __init__(
+        self, faces: int, weights: str, stabilizer: str = "sta", network_every: int | str = 1
+    ) -> None:
         import cv2
 
         from steadyface.detector import FaceFinder
@@ -64,7 +66,8 @@ class Steadyface:
         cv2.setNumThreads(THREADS)
         self._landmarker = Landmarker(weights, device="cpu")
         finder = FaceFinder(device="cpu")
-        self._tracker = Tracker(self._landmarker, finder, stabilizer, TrackerConfig(max_faces=faces))
+        config = TrackerConfig(max_faces=faces)
+        self._tracker = Tracker(self._landmarker, finder, stabilizer, config, network_every=network_every)
 
     def start(self) -> None:
         self._tracker.reset()
@@ -196,6 +199,7 @@ CONTENDERS: dict[str, Callable[[int], Any]] = {
     "steadyface compact": partial(Steadyface, weights="compact"),
     "steadyface compact, raw": partial(Steadyface, weights="compact", stabilizer="none"),
     "steadyface tiny": partial(Steadyface, weights="tiny"),
+    "steadyface tiny, auto": partial(Steadyface, weights="tiny", network_every="auto"),
     "steadyface nano": partial(Steadyface, weights="nano"),
     "dlib": Dlib,
     "dlib, following": partial(Dlib, follow=True),
