@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from live_frames import message
 
 from steadyface.errors import DataError
 from steadyface.live.recording import Recording
+from steadyface.live.server import _close
 from steadyface.live.session import Networks, Session
 from steadyface.tracking import TrackedFace
 from steadyface.tracking.rows import add_rows
@@ -115,3 +118,22 @@ def test_what_fits_on_the_disk_is_handed_out(small_disk: int) -> None:
     assert kept.meta["frames"] == 12
     session.close()
     assert not session.recorded
+
+
+class Unread(StringIO):
+    """Output of a process whose reader has gone."""
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_a_recording_is_kept_though_nobody_reads_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(Networks(), out=tmp_path)
+    session.start_recording("webcam")
+    session.answer(message(0))
+    monkeypatch.setattr(sys, "stdout", Unread())
+    _close(session)
+    [kept] = tmp_path.glob("*.csv")
+    assert Tracks.load(kept).meta["frames"] == 1

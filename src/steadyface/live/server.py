@@ -101,7 +101,8 @@ def _close(session: Session) -> None:
         logging.getLogger(__name__).warning("%s: a recording is lost", error)
         return
     if kept is not None:
-        print(f"{kept}  (its page was closed while it recorded)", flush=True)
+        with contextlib.suppress(BrokenPipeError):  # nobody reads the output any more; the page goes on
+            print(f"{kept}  (its page was closed while it recorded)", flush=True)
 
 
 class _Server(uvicorn.Server):
