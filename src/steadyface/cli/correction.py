@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GivenOptions:
-    """What a person says: one point's true place, or a file of corrections.
+    """Correction by hand: one point's true place, or a file of corrections.
 
     Args:
         frame: Number of the frame in which the point is corrected.
