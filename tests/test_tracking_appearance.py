@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from steadyface.motion import Displacements
 from steadyface.picture import RgbPicture
 from steadyface.tracking import TrackedFace, TrackerConfig
 from steadyface.tracking.appearance import Appearance, Observation, describe
+from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
 from steadyface.tracking.schedule import Plan
 from steadyface.tracking.track import Track
@@ -195,10 +197,25 @@ class TestVerifier:
         verifier = FaceVerifier(FaceFinder(threads=1))
         seen = observation(points, appearance_at(points, frame()))
         track = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
-        missed = verifier.verify(RgbPicture(people.wall()), track, seen, 0.04, due=True)
-        again = verifier.verify(RgbPicture(people.wall()), missed, seen, 0.08, due=False)
-        assert (missed.miss_count, again.miss_count) == (1, 2)
-        assert verifier.verify(RgbPicture(frame()), again, seen, 0.12, due=False).miss_count == 0
+        asked = verifier.verify(RgbPicture(people.wall()), track, seen, 0.04, due=True)
+        missed = verifier.verify(RgbPicture(people.wall()), asked, seen, 0.08, due=False)
+        again = verifier.verify(RgbPicture(people.wall()), missed, seen, 0.12, due=False)
+        # The answer to the first question counts in the next frame, in which the finder is asked at once.
+        assert (asked.miss_count, missed.miss_count, again.miss_count) == (0, 2, 3)
+        assert verifier.verify(RgbPicture(frame()), again, seen, 0.16, due=False).miss_count == 0
+
+    def test_an_answer_counts_in_the_next_frame_wherever_it_was_computed(self, points: np.ndarray) -> None:
+        seen = observation(points, appearance_at(points, frame()))
+        track = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
+        for thread in NetworkThread(threaded=True), NetworkThread(threaded=False):
+            verifier = FaceVerifier(FaceFinder(threads=1), thread=thread)
+            asked = verifier.verify(RgbPicture(people.wall()), track, seen, 0.04, due=True)
+            for waiting in asked, pickle.loads(pickle.dumps(asked)):
+                assert waiting.miss_count == 0
+                # At once it is asked of this frame, where the face is back.
+                back = verifier.verify(RgbPicture(frame()), waiting, seen, 0.08, due=False)
+                gone = verifier.verify(RgbPicture(people.wall()), waiting, seen, 0.08, due=False)
+                assert (back.check, back.miss_count, gone.miss_count) == (None, 0, 2)
 
     def test_without_confirmation_nothing_is_missed(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1), TrackerConfig(confirm=0.0))

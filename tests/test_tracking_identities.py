@@ -11,6 +11,7 @@ import people
 import pytest
 from people import at, walk
 
+from steadyface.detector import Candidates, FaceFinder
 from steadyface.landmarker import Landmarker
 from steadyface.picture import RgbPicture
 from steadyface.tracking import CutConfig, TrackedFace, Tracker, TrackerConfig
@@ -227,6 +228,13 @@ class TestMaxFaces:
         assert all(faces[0].points[:, 0].mean() < 480 for faces in frames)
 
 
+class Refuser(FaceFinder):
+    """Finds no face in any small crop."""
+
+    def candidates(self, image: np.ndarray) -> Candidates:
+        return np.zeros((0, 4)), np.zeros(0)
+
+
 class TestFalseFaces:
     def test_a_panel_in_front_loses_the_face(self) -> None:
         noise = np.random.default_rng(0).normal(120, 60, (people.HEIGHT, people.WIDTH, 1))
@@ -246,7 +254,7 @@ class TestFalseFaces:
         for _ in range(4):
             assert visible(tracker.step(image)) == [0]
         monkeypatch.setattr(tracker, "detector", lambda frame: np.zeros((0, 4)))
-        monkeypatch.setattr(tracker._verifier, "confidence", lambda frame, points: 0.0)
+        monkeypatch.setattr(tracker._verifier, "_finder", Refuser(threads=1))
         frames = [tracker.step(image) for _ in range(8)]
         # The face is checked every 0.2 s, and after a miss in every frame; three misses end the track.
         assert not any(visible(faces) for faces in frames[6:])

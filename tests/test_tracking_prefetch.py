@@ -18,6 +18,7 @@ from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.picture import Picture, RgbPicture
 from steadyface.pipeline import follow
 from steadyface.tracking import Tracker
+from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.prefetch import LandmarkPrefetcher
 from steadyface.video import VideoFrame
 
@@ -53,7 +54,7 @@ def test_fitting_landmarks_are_used() -> None:
     there = {0: moved(HERE, 0.02), 3: moved(HERE, -0.05)}
     expected = landmarker.predict_regions(SECOND, list(there.values()))
     crops = Crops(landmarker)
-    prefetcher = LandmarkPrefetcher(landmarker)
+    prefetcher = LandmarkPrefetcher(landmarker, NetworkThread.beside(landmarker))
     prefetcher.begin(FIRST, {0: HERE})
     prefetcher.begin(SECOND, there)
     prefetcher.predict(FIRST, {0: HERE})
@@ -66,7 +67,7 @@ def test_fitting_landmarks_are_used() -> None:
 def test_more_faces_than_the_network_takes_at_once() -> None:
     landmarker = tiny()
     regions = {face: moved(HERE, face / 100) for face in range(35)}
-    prefetcher = LandmarkPrefetcher(landmarker)
+    prefetcher = LandmarkPrefetcher(landmarker, NetworkThread.beside(landmarker))
     prefetcher.begin(FIRST, regions)
     landmarks = prefetcher.predict(FIRST, regions)
     expected = landmarker.predict_regions(FIRST, list(regions.values()))
@@ -86,7 +87,7 @@ def test_more_faces_than_the_network_takes_at_once() -> None:
 def test_the_network_runs_again_where_they_do_not_fit(now: tuple[Picture, dict[int, Region]]) -> None:
     landmarker = tiny()
     crops = Crops(landmarker)
-    prefetcher = LandmarkPrefetcher(landmarker)
+    prefetcher = LandmarkPrefetcher(landmarker, NetworkThread.beside(landmarker))
     prefetcher.begin(SECOND, {0: HERE})
     frame, regions = now
     landmarks = prefetcher.predict(frame, regions)
@@ -104,7 +105,7 @@ def test_a_network_of_the_callers_runs_when_it_is_asked() -> None:
             return replace(found, points=found.points + 1)
 
     nudged = Nudged("tiny", device="cpu")
-    prefetcher = LandmarkPrefetcher(nudged)
+    prefetcher = LandmarkPrefetcher(nudged, NetworkThread.beside(nudged))
     prefetcher.begin(FIRST, {0: HERE})
     landmarks = prefetcher.predict(FIRST, {0: HERE})
     np.testing.assert_array_equal(landmarks.points, tiny().predict_regions(FIRST, [HERE]).points + 1)
@@ -121,7 +122,7 @@ def test_an_error_ahead_is_raised_with_its_frame() -> None:
         return predict(crops)
 
     landmarker.predict_crops = predict_crops  # type: ignore[method-assign]
-    prefetcher = LandmarkPrefetcher(landmarker)
+    prefetcher = LandmarkPrefetcher(landmarker, NetworkThread.beside(landmarker))
     for _ in range(2):  # the second frame never comes
         prefetcher.begin(SECOND, {0: HERE})
         prefetcher.predict(FIRST, {0: HERE})

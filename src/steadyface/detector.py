@@ -20,6 +20,9 @@ from steadyface.picture import Picture, as_picture
 Detector = Callable[[Frame], Boxes]
 """RGB uint8 (H, W, 3) → (N, 4) boxes x0, y0, x1, y1 in image px, tight around the landmarks, best first."""
 
+Candidates = tuple[Boxes, Float[np.ndarray, "faces"]]
+"""Boxes, image px, and their scores."""
+
 SIDE = 320
 THRESHOLD = 0.5
 
@@ -118,9 +121,16 @@ class FaceFinder:
         Returns:
             The best score of the faces whose boxes overlap that one; 0 if there is none.
         """
-        outputs = self._session.run(["boxes", "scores"], {"image": image, "threshold": _ANY})
-        boxes, scores = (values.astype(float) for values in outputs)
-        return float(scores[iou(box[None], boxes)[0] > _AT_PLACE].max(initial=0.0))
+        return confidence_at(box, self.candidates(image))
+
+    def candidates(self, image: np.ndarray) -> Candidates:
+        """Boxes and scores of all that might be a face, for `confidence_at`.
+
+        Args:
+            image: as for `confidence`.
+        """
+        boxes, scores = self._session.run(["boxes", "scores"], {"image": image, "threshold": _ANY})
+        return boxes, scores
 
     def _sides(self, longer: int) -> list[int]:
         """Longer side of the frame at each level of the pyramid, coarsest first."""
@@ -164,6 +174,18 @@ class FaceFinder:
             boxes = np.concatenate([boxes, half[whole]])
             scores = np.concatenate([scores, their_scores[whole]])
         return boxes, scores
+
+
+def confidence_at(box: Box, candidates: Candidates) -> float:
+    """Best score of the faces whose boxes overlap a known one; 0 if there is none.
+
+    Args:
+        box: around the face's landmarks, image px.
+        candidates: of `FaceFinder.candidates`.
+    """
+    boxes, scores = candidates
+    there = iou(box[None], boxes.astype(float))[0] > _AT_PLACE
+    return float(scores[there].max(initial=0.0))
 
 
 def choose_detector(

@@ -16,6 +16,7 @@ from steadyface.picture import Picture
 from steadyface.tracking.appearance import Observation
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.matching import near_others
+from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.patches import take_patches
 from steadyface.tracking.prefetch import LandmarkPrefetcher, Regions
 from steadyface.tracking.roi import region_change
@@ -47,11 +48,14 @@ class LandmarkSource:
         landmarker: the network.
         schedule: when it runs.
         config: settings of the tracker.
+        thread: in which the network works ahead.
     """
 
-    def __init__(self, landmarker: LandmarkModel, schedule: Schedule, config: TrackerConfig) -> None:
+    def __init__(
+        self, landmarker: LandmarkModel, schedule: Schedule, config: TrackerConfig, thread: NetworkThread
+    ) -> None:
         self._landmarker, self.schedule, self._config = landmarker, schedule, config
-        self._prefetcher = LandmarkPrefetcher(landmarker)
+        self._prefetcher = LandmarkPrefetcher(landmarker, thread)
         self.reset()
 
     def reset(self) -> None:

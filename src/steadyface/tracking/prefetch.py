@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from steadyface.geometry import Affine, Region
 from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks, predict_faces, to_image
 from steadyface.picture import Picture
+from steadyface.tracking.network_thread import NetworkThread, Pending
 
 Regions = Mapping[int, Region]
 """Face id → region of the frame in which the face's landmarks are predicted."""
@@ -21,23 +21,18 @@ class LandmarkPrefetcher:
     Landmarks that were begun in advance are used if frame and regions are those that were expected, else the
     network runs again; so they never differ from those of a frame by itself.
 
-    The thread runs the network and nothing else. It would have to wait for Python's lock at every other
-    step, and the caller for it: cutting the faces out there takes more time than it saves.
-
     Args:
-        landmarker: predicts the landmarks. Only a `Landmarker` itself, of more than one thread, works in
-            advance: another model need not bear calls from two threads.
+        landmarker: predicts the landmarks.
+        thread: in which a network runs; without a thread nothing is begun in advance.
     """
 
-    def __init__(self, landmarker: LandmarkModel) -> None:
-        self._landmarker = landmarker
-        threaded = type(landmarker) is Landmarker and landmarker.threads != 1
-        self._thread = ThreadPoolExecutor(1, "landmarks") if threaded else None
+    def __init__(self, landmarker: LandmarkModel, thread: NetworkThread) -> None:
+        self._landmarker, self._thread = landmarker, thread
         self._begun: tuple[_Prefetched, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without the thread and what it works at."""
-        return type(self), (self._landmarker,)
+        return type(self), (self._landmarker, self._thread)
 
     def begin(self, frame: Picture, regions: Regions) -> None:
         """Begin to predict a frame's landmarks, behind those of the frame that was begun before.
@@ -46,11 +41,11 @@ class LandmarkPrefetcher:
             frame: the picture.
             regions: expected of the frame's faces, image px.
         """
-        if self._thread is None or not isinstance(self._landmarker, Landmarker):
+        if not self._thread.threaded or not isinstance(self._landmarker, Landmarker):
             return
         pairs = [(frame, region) for region in regions.values()]
         runs = [
-            (self._thread.submit(self._landmarker.predict_crops, crops), to_crops)
+            (self._thread.begin(self._landmarker.predict_crops, crops), to_crops)
             for crops, to_crops in self._landmarker.cut_faces(pairs)
         ]
         self._begun = (*self._begun[-1:], _Prefetched(frame, regions, runs))
@@ -86,7 +81,7 @@ class _Prefetched:
 
     frame: Picture
     regions: Regions
-    runs: Sequence[tuple[Future[Landmarks], Sequence[Affine]]]
+    runs: Sequence[tuple[Pending[Landmarks], Sequence[Affine]]]
 
     def fits(self, frame: Picture, regions: Regions) -> bool:
         """Whether its landmarks are those of these faces of this frame, in this order."""
@@ -94,4 +89,4 @@ class _Prefetched:
 
     def landmarks(self) -> Landmarks:
         """Wait for the network."""
-        return Landmarks.join([to_image(run.result(), to_crops) for run, to_crops in self.runs])
+        return Landmarks.join([to_image(run.result, to_crops) for run, to_crops in self.runs])

@@ -22,6 +22,7 @@ from steadyface.tracking.appearance import (
     quarter_distance,
 )
 from steadyface.tracking.config import AppearanceConfig, MotionConfig, TrackerConfig
+from steadyface.tracking.network_thread import Pending
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
 from steadyface.tracking.schedule import Plan
 from steadyface.tracking.skin import FaceView
@@ -99,6 +100,7 @@ class Track:
         plan: when the network runs on it again.
 
         verified_seconds: time of the finder's last check.
+        check: confidence of the finder, if it was asked in the last frame; it counts in the next one.
         miss_count: failed checks in successive frames.
         occluder: id of the face that probably hid it when it was lost.
     """
@@ -121,6 +123,7 @@ class Track:
     plan: Plan = field(default_factory=Plan)
 
     verified_seconds: float = -math.inf
+    check: Pending[float] | None = None
     miss_count: int = 0
     occluder: int | None = None
 

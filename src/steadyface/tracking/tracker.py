@@ -22,6 +22,7 @@ from steadyface.tracking.carrying import LandmarkSource
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.detection import LeftOut, detect_new_faces
 from steadyface.tracking.matching import assign, find_occluder, near_others, same_face, suppress_duplicates
+from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.parts import FaceFilter, as_seconds, causal_filter, check_parts
 from steadyface.tracking.people import Namer, load_people
 from steadyface.tracking.schedule import Schedule
@@ -88,7 +89,10 @@ class Tracker:
         self.stabilizer, self.stabilizer_name = causal_filter(stabilizer, self.landmarker)
         self.measures_motion = motion and getattr(self.stabilizer, "uses_motion", False)
         finder = self.detector if isinstance(self.detector, FaceFinder) else None
-        self._verifier = FaceVerifier(finder or FaceFinder(device=device, threads=threads), self.config)
+        thread = NetworkThread.beside(self.landmarker)
+        self._verifier = FaceVerifier(
+            finder or FaceFinder(device=device, threads=threads), self.config, thread
+        )
         self._cuts = CutDetector(self.config.cuts)
         self.namer: Namer | None = None
         if people is not None:
@@ -96,7 +100,7 @@ class Tracker:
             known = load_people(people, self.landmarker, self.detector, encoder)
             self.namer = Namer(known, encoder, self.config.naming)
         schedule = Schedule.of(network_every, self.measures_motion, self.config.carrying)
-        self._source = LandmarkSource(self.landmarker, schedule, self.config)
+        self._source = LandmarkSource(self.landmarker, schedule, self.config, thread)
         self.reset()
 
     def reset(self) -> None:

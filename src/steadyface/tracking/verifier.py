@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
 
-from steadyface.arrays import FacePoints, Scores
-from steadyface.detector import FaceFinder
+from steadyface.arrays import Box, Crop, FacePoints, Scores
+from steadyface.detector import FaceFinder, confidence_at
 from steadyface.geometry import bounding_box
 from steadyface.landmarker import Landmarks
 from steadyface.picture import Picture
 from steadyface.tracking.appearance import Observation
 from steadyface.tracking.config import TrackerConfig
+from steadyface.tracking.network_thread import NetworkThread, Pending
 from steadyface.tracking.roi import face_region
 from steadyface.tracking.track import Track
 
@@ -27,10 +29,16 @@ class FaceVerifier:
     Args:
         finder: network that is asked; its own threshold is not used.
         config: settings; `confirm` is the least confidence of the finder.
+        thread: in which the finder works while the tracker goes on.
     """
 
-    def __init__(self, finder: FaceFinder, config: TrackerConfig | None = None) -> None:
-        self._finder = finder
+    def __init__(
+        self,
+        finder: FaceFinder,
+        config: TrackerConfig | None = None,
+        thread: NetworkThread | None = None,
+    ) -> None:
+        self._finder, self._thread = finder, thread or NetworkThread()
         self.config = config or TrackerConfig()
 
     def verify(
@@ -40,7 +48,9 @@ class FaceVerifier:
 
         A jump counts as `max_misses` at once. A descriptor counts as a miss if it is another face's and came
         suddenly, since a face turns and grimaces bit by bit. The finder is asked if the track is due and its
-        last check old enough, and in every frame after a miss.
+        last check old enough; its answer counts in the face's next frame, by when it is there. After a miss
+        it is asked in every frame, at once: so a track on what is no face ends as soon as if all answers came
+        at once.
 
         Args:
             frame: the picture.
@@ -50,12 +60,12 @@ class FaceVerifier:
             due: whether it is this track's turn.
         """
         limits = self.config.verifier
-        suspect = track.miss_count > 0
-        ask = suspect or (due and seconds - track.verified_seconds >= limits.interval_seconds)
-        if ask:
-            track = replace(track, verified_seconds=seconds)
         if self.config.confirm <= 0:
             return replace(track, miss_count=0)
+        if track.check is not None:
+            failed = track.check.result < self.config.confirm
+            track = replace(track, check=None, miss_count=max(track.miss_count, int(failed)))
+        suspect = track.miss_count > 0
         if track.has_jumped(observation, seconds, self.config.motion):
             return replace(track, miss_count=limits.max_misses)
         appearance = observation.appearance
@@ -64,10 +74,14 @@ class FaceVerifier:
             and not track.accepts(appearance, self.config.appearance)
             and (suspect or track.has_changed(appearance, self.config.appearance))
         )
-        if ask:
+        if suspect:
             missed |= self.confidence(frame, observation.points) < self.config.confirm
-        misses = track.miss_count + 1 if missed else 0
-        return track if misses == track.miss_count else replace(track, miss_count=misses)
+            return replace(track, verified_seconds=seconds, miss_count=track.miss_count + 1 if missed else 0)
+        if missed:
+            return replace(track, miss_count=1)
+        if due and seconds - track.verified_seconds >= limits.interval_seconds:
+            return replace(track, verified_seconds=seconds, check=self.begin(frame, observation.points))
+        return track
 
     def confidence(self, frame: Picture, points: FacePoints) -> float:
         """Ask the finder for its confidence, in [0, 1], in a face at the points.
@@ -76,11 +90,21 @@ class FaceVerifier:
             frame: the picture.
             points: (68, 2) image px.
         """
+        small, box = self._cut(frame, points)
+        return self._finder.confidence(small, box)
+
+    def begin(self, frame: Picture, points: FacePoints) -> Pending[float]:
+        """Begin to ask the finder; arguments as of `confidence`."""
+        small, box = self._cut(frame, points)
+        return self._thread.begin(self._finder.candidates, small).then(partial(confidence_at, box))
+
+    def _cut(self, frame: Picture, points: FacePoints) -> tuple[Crop, Box]:
+        """Cut out the crop that the finder sees, and the face's box in it."""
         limits = self.config.verifier
         square, side = face_region(points, limits.margin), limits.side * limits.samples
         crop = frame.sample(square.to_crop(side).inverse, side)
         small = cv2.resize(crop, (limits.side, limits.side), interpolation=cv2.INTER_AREA)
-        return self._finder.confidence(small, bounding_box(square.to_crop(limits.side)(points)))
+        return small, bounding_box(square.to_crop(limits.side)(points))
 
 
 def is_face(frame: Picture, landmarks: Landmarks, min_score: float, min_size: float) -> bool:
