@@ -53,8 +53,8 @@ STAGES: dict[str, tuple[Any, str]] = {
     "cut detection": (CutDetector, "step"),
     "landmarks, all faces": (Landmarker, "predict_regions"),
     "appearance, all faces": (tracker, "observe"),
-    "verification, when due": (FaceVerifier, "confidence"),
-    "search, when due": (FaceFinder, "__call__"),
+    "verification, a face": (FaceVerifier, "verify"),
+    "search, when due": (FaceFinder, "search"),
     "stabiliser, a face": (CausalFilter, "step"),
     "tracker": (Tracker, "step"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,11 +23,14 @@ from steadyface.errors import ConfigError
 from steadyface.geometry import Region, bounding_box
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.measures import MEAN_FACE
+from steadyface.picture import RgbPicture
 from steadyface.pipeline import follow
 from steadyface.stabilizer import CausalFilter, save_stabilizer
 from steadyface.stabilizer.base import Measurement
 from steadyface.stabilizer.baselines import SavitzkyGolay
 from steadyface.tracking import Tracker, TrackerConfig
+from steadyface.tracking.detection import FaceSearch
+from steadyface.tracking.network_thread import NetworkThread
 from steadyface.video import VideoFrame
 
 TRACKER = partial(Tracker, Landmarker("tiny", threads=1))
@@ -75,6 +79,29 @@ def test_new_faces_are_searched_for_at_intervals() -> None:
     tracker = Tracker(detector=detector, config=TrackerConfig(redetect_seconds=0.4))
     list(follow(scenes.timed(scenes.frames()), tracker))
     assert detector.calls == 3  # at 0.0, 0.4 and 0.8 s
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+def test_a_search_that_can_wait_gives_its_boxes_in_the_next_frame(threaded: bool) -> None:
+    finder = FaceFinder(threads=1)
+    shown, empty = (RgbPicture(image) for image in (scenes.frames(1)[0], scenes.empty(1)[0]))
+    search = FaceSearch(finder, NetworkThread(threaded))
+    assert len(search.boxes(empty, 0.0, interval=0.0)) == 0
+    assert search.boxes(empty, 0.2, interval=0.5) is None
+    assert search.boxes(shown, 0.6, interval=0.5) is None
+    copy = pickle.loads(pickle.dumps(search))
+    for each in search, copy:
+        np.testing.assert_array_equal(each.boxes(empty, 0.7, interval=0.5), finder(shown))
+        assert each.boxes(shown, 0.8, interval=0.5) is None
+
+
+def test_a_search_at_once_replaces_the_one_before() -> None:
+    finder = FaceFinder(threads=1)
+    search = FaceSearch(finder, NetworkThread(threaded=True))
+    shown, empty = (RgbPicture(image) for image in (scenes.frames(1)[0], scenes.empty(1)[0]))
+    assert search.boxes(shown, 0.0, interval=0.5) is None
+    assert len(search.boxes(empty, 0.1, interval=0.0)) == 0
+    assert search.boxes(empty, 0.2, interval=0.5) is None
 
 
 def test_two_faces_keep_their_sides_and_max_faces_keeps_the_larger() -> None:

@@ -253,7 +253,7 @@ class TestFalseFaces:
         image = people.picture([(240, 135)])
         for _ in range(4):
             assert visible(tracker.step(image)) == [0]
-        monkeypatch.setattr(tracker, "detector", lambda frame: np.zeros((0, 4)))
+        monkeypatch.setattr(tracker._searches, "detector", lambda frame: np.zeros((0, 4)))
         monkeypatch.setattr(tracker._verifier, "_finder", Refuser(threads=1))
         frames = [tracker.step(image) for _ in range(8)]
         # The face is checked every 0.2 s, and after a miss in every frame; three misses end the track.

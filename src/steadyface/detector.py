@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from steadyface.arrays import Box, Boxes, Frame
 from steadyface.errors import ConfigError, WeightsError
-from steadyface.geometry import box_of_pixels, fraction_inside, iou
+from steadyface.geometry import Affine, box_of_pixels, fraction_inside, iou
 from steadyface.models import FINDER, model_kind, open_model
 from steadyface.picture import Picture, as_picture
 
@@ -40,6 +40,20 @@ _YUNET_TO_LANDMARKS = np.array([-0.003, 0.255, 1.016, 1.008])
 annotated face of LFPW's training set and AFW."""
 
 _YUNET_LEAST = 64  # px a side; YuNet reads past the end of smaller frames
+
+
+class Level(NamedTuple):
+    """Picture as it is searched.
+
+    Args:
+        image: RGB uint8 (h, w, 3).
+        to_image: from px of the picture to px of it.
+        least: larger side of the smallest face that is taken, px of it.
+    """
+
+    image: Frame
+    to_image: Affine
+    least: float = 0.0
 
 
 class FaceFinder:
@@ -86,7 +100,7 @@ class FaceFinder:
         """Return the boxes of `find`."""
         return self.find(image)[0]
 
-    def find(self, image: np.ndarray | Picture) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
+    def find(self, image: np.ndarray | Picture) -> Candidates:
         """Find the faces of an image, best first.
 
         Args:
@@ -99,12 +113,20 @@ class FaceFinder:
         Raises:
             ConfigError: the image is not uint8 of such a shape.
         """
-        picture = as_picture(image)
-        boxes, scores = np.zeros((0, 4)), np.zeros(0)
+        return self.search(self.levels(as_picture(image)))
+
+    def levels(self, picture: Picture) -> Iterator[Level]:
+        """Resize a picture to each size at which it is searched, coarsest first."""
         sides = self._sides(max(picture.width, picture.height))
         for side in sides:
             least = _SURE if side < sides[-1] else 0.0  # smaller faces are found at the next level
-            finer, their_scores = self._search(picture, side, least)
+            yield Level(*picture.resized(side), least)
+
+    def search(self, levels: Iterable[Level]) -> Candidates:
+        """Find the faces of `levels`; returns as `find`."""
+        boxes, scores = np.zeros((0, 4)), np.zeros(0)
+        for level in levels:
+            finer, their_scores = self._search(level)
             new = ~(iou(finer, boxes) > _SAME_FACE).any(axis=1)
             new &= ~(fraction_inside(finer, boxes) > _PART_OF).any(axis=1)
             boxes, scores = np.concatenate([boxes, finer[new]]), np.concatenate([scores, their_scores[new]])
@@ -140,18 +162,16 @@ class FaceFinder:
             sides.append(min(needed, sides[-1] * _FINER))
         return [max(1, round(side)) for side in sides]
 
-    def _search(
-        self, picture: Picture, side: int, least: float = 0.0
-    ) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
-        """Find the faces of one level whose larger side is at least `least` px there."""
-        small, to_small = picture.resized(side)
+    def _search(self, level: Level) -> Candidates:
+        """Find the faces of one level."""
+        small, to_small, least = level
         boxes, scores = self._run(small)
         frame = box_of_pixels(0, 0, small.shape[1], small.shape[0])[None]
         kept = fraction_inside(boxes, frame)[:, 0] >= _LEAST_INSIDE
         kept &= (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) >= least
         return to_small.inverse.boxes(boxes[kept]), scores[kept]
 
-    def _run(self, image: Frame) -> tuple[Boxes, Float[np.ndarray, "faces"]]:
+    def _run(self, image: Frame) -> Candidates:
         """Run the network, which returns 64 boxes at most; a crowd is searched by halves too.
 
         The halves overlap by the largest face, so that each face is whole in one of them.

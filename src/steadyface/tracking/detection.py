@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from steadyface.arrays import Boxes, FaceStack
-from steadyface.detector import Detector
+from steadyface.detector import Detector, FaceFinder
 from steadyface.geometry import Region, as_boxes, bounding_box, iou
 from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks, predict_faces
 from steadyface.picture import Picture, for_model
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.matching import same_face
+from steadyface.tracking.network_thread import NetworkThread, Pending
 from steadyface.tracking.roi import face_region
 from steadyface.tracking.verifier import face_score, is_face
 
@@ -28,7 +31,10 @@ def detect_boxes(detector: Detector, frame: Picture) -> Boxes:
     Raises:
         ConfigError: the detector gives anything but (N, 4) boxes.
     """
-    boxes = as_boxes(detector(for_model(detector, frame)))
+    return _largest_first(as_boxes(detector(for_model(detector, frame))))
+
+
+def _largest_first(boxes: Boxes) -> Boxes:
     return boxes[np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")]
 
 
@@ -97,14 +103,56 @@ class LeftOut:
         )
 
 
-def detect_new_faces(
-    frame: Picture, detector: Detector, model: LandmarkModel, known: FaceStack, config: TrackerConfig
+class FaceSearch:
+    """Searches for faces from time to time.
+
+    A search that can wait runs beside the rest of the work and gives the boxes of one frame in the next one.
+
+    Args:
+        detector: any callable image → boxes; only a `FaceFinder` itself works beside the rest.
+        thread: in which it does.
+    """
+
+    def __init__(self, detector: Detector, thread: NetworkThread) -> None:
+        self.detector, self._thread = detector, thread
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last search."""
+        self._seconds = -math.inf
+        self._begun: Pending[Boxes] | None = None
+
+    def boxes(self, frame: Picture, seconds: float, interval: float) -> Boxes | None:
+        """Boxes of the faces, the largest first; None where no search has ended.
+
+        Args:
+            frame: the picture.
+            seconds: time of the frame.
+            interval: time after the last search from which on another begins, s; 0 searches this frame and
+                waits for it.
+        """
+        begun, self._begun = self._begun, None
+        if seconds - self._seconds >= interval:
+            self._seconds = seconds
+            if interval <= 0 or type(self.detector) is not FaceFinder:
+                return detect_boxes(self.detector, frame)
+            searched = self._thread.begin(self.detector.search, list(self.detector.levels(frame)))
+            self._begun = searched.then(lambda found: _largest_first(found[0]))
+        return None if begun is None else begun.result
+
+
+def predict_new_faces(
+    frame: Picture,
+    boxes: Float[np.ndarray, "boxes 4"],
+    model: LandmarkModel,
+    known: FaceStack,
+    config: TrackerConfig,
 ) -> tuple[list[Landmarks], LeftOut]:
-    """Detect the faces of a frame that are not known yet, largest first, as many as there is room for.
+    """Predict the faces in boxes that are not known yet, in their order, as many as there is room for.
 
     Args:
         frame: the picture.
-        detector: any callable image → boxes.
+        boxes: (N, 4) of this frame or of the last one, image px.
         model: predicts the landmarks.
         known: (N, 68, 2) points of the tracked faces, image px.
         config: `max_faces` includes the known ones.
@@ -112,7 +160,6 @@ def detect_new_faces(
     Returns:
         The new faces, and what was left out.
     """
-    boxes = detect_boxes(detector, frame)
     boxes = boxes[~(iou(boxes, bounding_box(known)) > config.matching.detection_iou).any(axis=1)]
     found: list[Landmarks] = []
     tried: list[Landmarks] = []

@@ -20,7 +20,7 @@ from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer, lowered_where_
 from steadyface.tracking.appearance import Observation, observe, points_of
 from steadyface.tracking.carrying import LandmarkSource
 from steadyface.tracking.config import TrackerConfig
-from steadyface.tracking.detection import LeftOut, detect_new_faces
+from steadyface.tracking.detection import FaceSearch, LeftOut, predict_new_faces
 from steadyface.tracking.matching import assign, find_occluder, near_others, same_face, suppress_duplicates
 from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.parts import FaceFilter, as_seconds, causal_filter, check_parts
@@ -93,6 +93,7 @@ class Tracker:
         self._verifier = FaceVerifier(
             finder or FaceFinder(device=device, threads=threads), self.config, thread
         )
+        self._searches = FaceSearch(self.detector, thread)
         self._cuts = CutDetector(self.config.cuts)
         self.namer: Namer | None = None
         if people is not None:
@@ -120,7 +121,7 @@ class Tracker:
         self._tracks: list[Track] = list(tracks)
         self._source.reset()
         self._lost: list[Track] = []
-        self._detected_seconds = -math.inf
+        self._searches.reset()
 
     def step(
         self, frame: np.ndarray | Picture, seconds: float | None = None, next_frame: VideoFrame | None = None
@@ -163,8 +164,7 @@ class Tracker:
             observations = self._keep_identical(picture, observations)
         matches = self._match(observations, seconds)
         matches = self._verify(picture, matches, seconds)
-        if self._detection_due(matches, seconds):
-            matches = self._detect(picture, matches, seconds)
+        matches = self._detect(picture, matches, seconds)
         faces = self._update(picture, matches, seconds)
         room = self.config.max_faces - len(faces)
         faces = sorted([*faces, *self._coast(seconds)[:room]], key=lambda face: face.face_id)
@@ -276,27 +276,27 @@ class Tracker:
                 )
         return verified
 
-    def _detection_due(self, matches: list[Match], seconds: float) -> bool:
-        """Whether to search for faces: none is left, one was just lost, or it is time.
+    def _search_interval(self, matches: list[Match]) -> float:
+        """Time from one search for faces to the next, s; 0 if none is left, or one was just lost.
 
         Without room for another face, the search only counts those that are left out.
         """
         if not matches:
-            return True
+            return 0.0
         if len(matches) >= self.config.max_faces:
-            return seconds - self._detected_seconds >= self.config.count_seconds
-        just_lost = len(matches) < len(self._tracks)
+            return self.config.count_seconds
+        if len(matches) < len(self._tracks):
+            return 0.0
         interval = self.config.redetect_seconds
-        interval = min(interval, self.config.retry_seconds) if self._lost else interval
-        return just_lost or seconds - self._detected_seconds >= interval
+        return min(interval, self.config.retry_seconds) if self._lost else interval
 
     def _detect(self, frame: Picture, matches: list[Match], seconds: float) -> list[Match]:
-        """Add the faces that the detector finds and the landmark network confirms, as lost or new tracks."""
-        self._detected_seconds = seconds
+        """Search for faces, if due; add those that the landmark network confirms, as lost or new tracks."""
+        boxes = self._searches.boxes(frame, seconds, self._search_interval(matches))
+        if boxes is None:
+            return matches
         known = [observation for _, observation in matches]
-        landmarks, left_out = detect_new_faces(
-            frame, self.detector, self.landmarker, points_of(known), self.config
-        )
+        landmarks, left_out = predict_new_faces(frame, boxes, self.landmarker, points_of(known), self.config)
         self.left_out = self.left_out.worst(left_out)
         found = observe(frame, landmarks, self.config, known)
         return self._identify(matches, found, seconds) if found else matches
