@@ -86,22 +86,22 @@ def test_a_search_that_can_wait_gives_its_boxes_in_the_next_frame(threaded: bool
     finder = FaceFinder(threads=1)
     shown, empty = (RgbPicture(image) for image in (scenes.frames(1)[0], scenes.empty(1)[0]))
     search = FaceSearch(finder, NetworkThread(threaded))
-    assert len(search.boxes(empty, 0.0, interval=0.0)) == 0
-    assert search.boxes(empty, 0.2, interval=0.5) is None
-    assert search.boxes(shown, 0.6, interval=0.5) is None
+    assert len(search.boxes(empty, 0.0, interval=0.0, at_once=True)) == 0
+    assert search.boxes(empty, 0.2, interval=0.5, at_once=False) is None
+    assert search.boxes(shown, 0.6, interval=0.5, at_once=False) is None
     copy = pickle.loads(pickle.dumps(search))
     for each in search, copy:
-        np.testing.assert_array_equal(each.boxes(empty, 0.7, interval=0.5), finder(shown))
-        assert each.boxes(shown, 0.8, interval=0.5) is None
+        np.testing.assert_array_equal(each.boxes(empty, 0.7, interval=0.5, at_once=False), finder(shown))
+        assert each.boxes(shown, 0.8, interval=0.5, at_once=False) is None
 
 
 def test_a_search_at_once_replaces_the_one_before() -> None:
     finder = FaceFinder(threads=1)
     search = FaceSearch(finder, NetworkThread(threaded=True))
     shown, empty = (RgbPicture(image) for image in (scenes.frames(1)[0], scenes.empty(1)[0]))
-    assert search.boxes(shown, 0.0, interval=0.5) is None
-    assert len(search.boxes(empty, 0.1, interval=0.0)) == 0
-    assert search.boxes(empty, 0.2, interval=0.5) is None
+    assert search.boxes(shown, 0.0, interval=0.5, at_once=False) is None
+    assert len(search.boxes(empty, 0.1, interval=0.0, at_once=True)) == 0
+    assert search.boxes(empty, 0.2, interval=0.5, at_once=False) is None
 
 
 def test_two_faces_keep_their_sides_and_max_faces_keeps_the_larger() -> None:

@@ -122,19 +122,19 @@ class FaceSearch:
         self._seconds = -math.inf
         self._begun: Pending[Boxes] | None = None
 
-    def boxes(self, frame: Picture, seconds: float, interval: float) -> Boxes | None:
+    def boxes(self, frame: Picture, seconds: float, interval: float, at_once: bool) -> Boxes | None:
         """Boxes of the faces, the largest first; None where no search has ended.
 
         Args:
             frame: the picture.
             seconds: time of the frame.
-            interval: time after the last search from which on another begins, s; 0 searches this frame and
-                waits for it.
+            interval: time after the last search from which on another begins, s.
+            at_once: whether that one's boxes are needed in this frame.
         """
         begun, self._begun = self._begun, None
         if seconds - self._seconds >= interval:
             self._seconds = seconds
-            if interval <= 0 or type(self.detector) is not FaceFinder:
+            if at_once or type(self.detector) is not FaceFinder:
                 return detect_boxes(self.detector, frame)
             searched = self._thread.begin(self.detector.search, list(self.detector.levels(frame)))
             self._begun = searched.then(lambda found: _largest_first(found[0]))

@@ -277,7 +277,7 @@ class Tracker:
         return verified
 
     def _search_interval(self, matches: list[Match]) -> float:
-        """Time from one search for faces to the next, s; 0 if none is left, or one was just lost.
+        """Time from one search for faces to the next, s; none if no face is left, or one was just lost.
 
         Without room for another face, the search only counts those that are left out.
         """
@@ -292,7 +292,8 @@ class Tracker:
 
     def _detect(self, frame: Picture, matches: list[Match], seconds: float) -> list[Match]:
         """Search for faces, if due; add those that the landmark network confirms, as lost or new tracks."""
-        boxes = self._searches.boxes(frame, seconds, self._search_interval(matches))
+        urgent = bool(self._lost) or not matches
+        boxes = self._searches.boxes(frame, seconds, self._search_interval(matches), urgent)
         if boxes is None:
             return matches
         known = [observation for _, observation in matches]
