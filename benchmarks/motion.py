@@ -151,7 +151,7 @@ class Follower:
         return FaceCrop(*crop_grey(frame, region, self.variant.size))
 
     def _measure(self, frame: np.ndarray, raw: np.ndarray) -> Displacements:
-        """As `tracking.skin.next_view`, by the variant's settings."""
+        """As `tracking.skin.next_views`, by the variant's settings."""
         assert self.region is not None
         assert self.frame is not None
         variant, points = self.variant, self.points

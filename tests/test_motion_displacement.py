@@ -17,10 +17,14 @@ from steadyface.motion import (
     Displacements,
     FaceCrop,
     FlowConfig,
+    combine,
     face_region,
     follow_region,
+    follow_regions,
     measure_displacements,
+    measure_faces,
     measure_flow,
+    robust_similarities,
     robust_similarity,
 )
 
@@ -323,6 +327,47 @@ class TestRegion:
     def test_similarity_is_exact_without_noise(self) -> None:
         motion = MOTIONS["all"]
         np.testing.assert_allclose(robust_similarity(FACE, motion(FACE)).matrix, motion.matrix, atol=1e-9)
+
+
+class TestSeveralFaces:
+    """Faces that are measured at once come out as each alone, to the rounding of sums in another order."""
+
+    motions = (STAY, MOTIONS["all"], MOTIONS["shift"], MOTIONS["zoom"])
+
+    def test_regions(self) -> None:
+        moved = np.array([motion(FACE) for motion in self.motions])
+        moved[2, :9] += 20.0
+        faces, regions = np.array([FACE] * 4), [face_region(FACE)] * 3 + [face_region(FACE + 40)]
+        motions = robust_similarities(faces, moved)
+        together, expected = follow_regions(regions, faces, motions)
+        for i, motion in enumerate(motions):
+            np.testing.assert_allclose(motion.matrix, robust_similarity(FACE, moved[i]).matrix, atol=1e-9)
+            alone = follow_region(regions[i], FACE, motion)
+            assert together[i] == alone[0]
+            np.testing.assert_allclose(expected[i], alone[1], atol=1e-9)
+
+    def test_displacements(self) -> None:
+        """One rests, one moves, one is half covered by what passes, and one is another picture."""
+        region, faces = face_region(FACE), np.array([FACE] * 4)
+        after, expected = follow_regions([region] * 4, faces, self.motions)
+        seconds = [seen(draw(motion, seed)) for motion, seed in zip(self.motions, (0, 0, 0, 5), strict=True)]
+        seconds[2][60:345, 232:400] = seen(draw(STAY, seed=9))[60:345, 223:391]
+        before = [crop(seen(draw(STAY)), region)] * 4
+        crops = [crop(image, place) for image, place in zip(seconds, after, strict=True)]
+        step, trust = expected - FACE + 0.3, np.linspace(0.2, 1.0, 4 * 68).reshape(4, 68)
+        together = measure_faces(before, crops, faces, expected, step=step, trust=trust)
+        assert together[0].valid.all()
+        assert not together[2].valid.all()
+        for i, found in enumerate(together):
+            alone = measure_displacements(
+                before[i], crops[i], FACE, expected[i], step=step[i], trust=trust[i]
+            )
+            flow = measure_flow(before[i], crops[i], FACE, expected[i])
+            combined = combine(FACE, expected[i], flow, step=step[i], trust=trust[i])
+            for other in (alone, Displacements(*combined)):
+                np.testing.assert_allclose(found.displacement, other.displacement, atol=1e-9)
+                np.testing.assert_allclose(found.covariance, other.covariance, atol=1e-9)
+                np.testing.assert_array_equal(found.valid, other.valid)
 
 
 def test_markup_of_the_windows() -> None:

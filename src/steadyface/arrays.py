@@ -31,6 +31,9 @@ Points = Float[np.ndarray, "landmarks 2"]
 PointBatch = Float[np.ndarray, "*batch landmarks 2"]
 """(…, L, 2): `Points` with any leading axes, also none."""
 
+PointStack = Float[np.ndarray, "faces landmarks 2"]
+"""(F, L, 2): the points of several faces in one frame."""
+
 PointSequence = Float[np.ndarray, "frames landmarks 2"]
 """(T, L, 2): the points of one face in successive frames."""
 

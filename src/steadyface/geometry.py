@@ -13,6 +13,7 @@ No other module adds a half, a stride or a scale to a coordinate.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from steadyface.arrays import Box, Boxes, PointBatch, Points
+from steadyface.arrays import Box, Boxes, PointBatch, Points, PointStack
 from steadyface.errors import ConfigError
 
 _BOX = "box must be finite x0, y0, x1, y1 with x0 < x1 and y0 < y1"
@@ -76,7 +77,7 @@ def bounding_box(points: PointBatch) -> Float[np.ndarray, "*batch 4"]:
     >>> bounding_box(np.array([[1.0, 5.0], [4.0, 2.0]]))
     array([1., 2., 4., 5.])
     """
-    return np.concatenate([points.min(axis=-2), points.max(axis=-2)], axis=-1)
+    return np.concatenate(_extremes(points), axis=-1)
 
 
 def box_of_pixels(x: float, y: float, width: float, height: float) -> Box:
@@ -211,6 +212,16 @@ class Affine:
         return Affine(np.array(rows))
 
 
+def map_each(maps: Sequence[Affine], points: PointStack) -> PointStack:
+    """Map each face's points (faces, landmarks, 2) by its own map.
+
+    >>> map_each([Affine.scaling(2.0), Affine.translation(1.0, 0.0)], np.zeros((2, 1, 2))).tolist()
+    [[[0.5, 0.5]], [[1.0, 0.0]]]
+    """
+    matrices = np.array([each.matrix for each in maps])
+    return points @ matrices[..., :2].mT + matrices[:, None, :, 2]
+
+
 @dataclass(frozen=True)
 class Region:
     """Square of an image at any sub-pixel position, size and roll: the input of a network.
@@ -227,22 +238,33 @@ class Region:
     roll: float = 0.0
 
     @classmethod
-    def around_box(cls, box: Box, margin: float = CROP_MARGIN) -> Region:
+    def around_box(cls, box: Box | Sequence[float], margin: float = CROP_MARGIN) -> Region:
         """Upright square of side `margin`·max(w, h, 1 px) on the centre of a landmark box.
 
         >>> Region.around_box(np.array([0.0, 0.0, 10.0, 20.0]))
         Region(x=5.0, y=10.0, side=26.0, roll=0.0)
         """
-        x0, y0, x1, y1 = (float(value) for value in box)
+        x0, y0, x1, y1 = map(float, box)
         return cls((x0 + x1) / 2, (y0 + y1) / 2, margin * max(x1 - x0, y1 - y0, 1.0))
 
     @classmethod
     def around_points(cls, points: Points, roll: float = 0.0, margin: float = CROP_MARGIN) -> Region:
         """Square turned by `roll` around a face's points (image px); at roll 0 that of `around_box`."""
-        cos, sin = math.cos(roll), math.sin(roll)
-        upright = cls.around_box(bounding_box(points @ np.array([[cos, -sin], [sin, cos]])), margin)
-        x, y = cos * upright.x - sin * upright.y, sin * upright.x + cos * upright.y
-        return cls(x, y, upright.side, roll)
+        return cls.around_faces(points[None], [roll], margin)[0]
+
+    @classmethod
+    def around_faces(
+        cls, points: PointStack, rolls: Sequence[float], margin: float = CROP_MARGIN
+    ) -> list[Region]:
+        """Squares around some faces' points, as `around_points` gives each."""
+        turns = [(math.cos(roll), math.sin(roll)) for roll in rolls]
+        boxes = bounding_box(points @ np.array([[[cos, -sin], [sin, cos]] for cos, sin in turns]))
+        regions = []
+        for box, roll, (cos, sin) in zip(boxes.tolist(), rolls, turns, strict=True):
+            upright = cls.around_box(box, margin)
+            x, y = cos * upright.x - sin * upright.y, sin * upright.x + cos * upright.y
+            regions.append(cls(x, y, upright.side, roll))
+        return regions
 
     @property
     def corners(self) -> Float[np.ndarray, "4 2"]:
@@ -275,5 +297,12 @@ def face_size(
     >>> float(face_size(np.array([[0.0, 0.0], [8.0, 2.0]])))
     4.0
     """
-    span = np.maximum.reduce(points, axis=-2) - np.minimum.reduce(points, axis=-2)
+    low, high = _extremes(points)
+    span = high - low
     return np.sqrt(span[..., 0] * span[..., 1])
+
+
+def _extremes(points: PointBatch) -> tuple[Float[np.ndarray, "*batch 2"], Float[np.ndarray, "*batch 2"]]:
+    """Least and largest coordinates of each face; of rows of x and of y, in half the time of pairs."""
+    rows = np.ascontiguousarray(points.mT)
+    return np.minimum.reduce(rows, axis=-1), np.maximum.reduce(rows, axis=-1)

@@ -1,4 +1,4 @@
-"""Displacements of one face's landmarks held against each other.
+"""Displacements of a face's landmarks held against each other; any number of faces at once.
 
 A face is nearly rigid: most of what its landmarks do between two frames is a shift, a turn, a change of size,
 the parallax of a turning head, a falling jaw and rising brows. What passes before the face moves otherwise,
@@ -11,28 +11,35 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
 from steadyface import markup
-from steadyface.arrays import Points
 from steadyface.geometry import face_size
 from steadyface.motion.flow import Flow
 from steadyface.motion.matrices import (
-    IDENTITY,
-    Symmetric,
-    Vectors,
     apply,
     congruent,
+    coordinates,
+    entries_first,
+    entries_inside,
     inverse,
+    isotropic,
     outer,
     pack,
+    points_of,
+    squared_distance,
     squared_length,
     unpack,
 )
+from steadyface.motion.region import as_complex
 
-Covariances = Float[np.ndarray, "landmarks 2 2"]
+FaceBatch = Float[np.ndarray, "*faces landmarks 2"]
+FaceVectors = Float[np.ndarray, "2 *faces landmarks"]
+FaceMatrices = Float[np.ndarray, "3 *faces landmarks"]
+Each = Float[np.ndarray, "*faces landmarks"]
+Whether = Bool[np.ndarray, "*faces landmarks"]
+PerFace = Float[np.ndarray, "*faces 1"]
 
 _FREEDOM = 4.0  # of Student's distribution of a landmark's deviation from the others
 _ROUNDS = 2  # of reweighting
@@ -100,20 +107,20 @@ class Coherent(NamedTuple):
             displacement.
     """
 
-    displacement: Points
-    covariance: Covariances
-    agrees: Bool[np.ndarray, "landmarks"]
+    displacement: FaceBatch
+    covariance: Float[np.ndarray, "*faces landmarks 2 2"]
+    agrees: Whether
 
 
 def combine(
-    points: Points,
-    expected: Points,
+    points: FaceBatch,
+    expected: FaceBatch,
     flow: Flow,
     config: CoherenceConfig | None = None,
-    step: Points | None = None,
-    trust: Float[np.ndarray, "landmarks"] | None = None,
+    step: FaceBatch | None = None,
+    trust: Each | None = None,
 ) -> Coherent:
-    """Estimate each landmark's displacement from its own measurement and those of all the others.
+    """Estimate each landmark's displacement from its own measurement and those of all others of its face.
 
     Equation: m_i = u_i + B_i·c + η_i + e_i with u what was expected, B_i·c the common motion, a linear
     combination of nine patterns in x and in y with a Gaussian prior, η_i ~ N(0, τ_i²) the landmark's own
@@ -125,114 +132,136 @@ def combine(
     Source: Lange, Little and Taylor 1989 (weights).
 
     Args:
-        points: (68, 2) landmarks in the first frame, image px.
-        expected: (68, 2) where they are expected in the second, image px.
+        points: (…, 68, 2) landmarks in the first frame, image px.
+        expected: (…, 68, 2) where they are expected in the second, image px.
         flow: as measured.
         config: None takes the defaults.
-        step: (68, 2) change of the network's points between the frames, image px; None if not known. A
+        step: (…, 68, 2) change of the network's points between the frames, image px; None if not known. A
             displacement that is far from it and from what was expected is another thing's.
-        trust: (68,) share of each landmark in the common motion, 0 to 1; None gives all the same.
+        trust: (…, 68) share of each landmark in the common motion, 0 to 1; None gives all the same.
     """
     config = config or _CONFIG
-    size = float(face_size(points))
+    size = np.asarray(face_size(points))[..., None]
     unit = size / 100
-    own, prior = _own_variance(config) * unit**2, _prior_precision(config) / unit**2
+    own, prior = _own_variance(config) * unit**2, _prior_precision(config) / unit[..., None] ** 2
     away = expected - points
-    beyond = (flow.displacement - away).T
+    beyond = coordinates(flow.displacement - away)
     usable = flow.found & _near(beyond, away, step, config.gate * unit)
     total = pack(flow.covariance)
     total[::2] += own
     precision = inverse(total) * usable
     trusted = precision if trust is None else precision * trust
-    spread = (config.curved * unit) ** 2 * IDENTITY
+    spread = isotropic((config.curved * unit) ** 2)
     weights, agrees = _weights(beyond, total, precision, spread, config.limit)
-    if np.count_nonzero(agrees) < _AGREED * len(agrees):
-        start = _best_similarity(points, beyond, precision, trust, config.shift * unit)
-        weights, agrees = _weights(beyond - start, total, precision, spread, config.limit)
+    astray = np.count_nonzero(agrees, axis=-1) < _AGREED * agrees.shape[-1]
+    if astray.any():
+        trusts = np.ones(agrees.shape) if trust is None else trust
+        start = _best_similarities(
+            points[astray],
+            beyond[:, astray],
+            precision[:, astray],
+            trusts[astray],
+            config.shift * unit[astray],
+        )
+        weights[astray], agrees[astray] = _weights(
+            beyond[:, astray] - start,
+            total[:, astray],
+            precision[:, astray],
+            spread[:, astray],
+            config.limit,
+        )
     patterns = _patterns(points, size)
     for _ in range(_ROUNDS):
         common, spread = _fit(patterns, prior, beyond, trusted * weights)
         weights, agrees = _weights(beyond - common, total, precision, spread, config.limit)
     # The landmark's own motion, own·W(total)⁻¹·deviation, and what is not known of it.
     share = own * weights * precision
-    displacement = away + (common + apply(share, beyond - common)).T
-    rest = IDENTITY - share
+    displacement = away + points_of(common + apply(share, beyond - common))
+    rest = -share
+    rest[::2] += 1
     covariance = congruent(rest, spread) + own * rest
     return Coherent(displacement, unpack(covariance), agrees & usable)
 
 
-def _near(beyond: Vectors, away: Points, step: Points | None, gate: float) -> Bool[np.ndarray, "landmarks"]:
+def _near(beyond: FaceVectors, away: FaceBatch, step: FaceBatch | None, gate: PerFace) -> Whether:
     """Whether each displacement is near to what was expected of the face, or to the point's own step."""
-    near: Bool[np.ndarray, "landmarks"] = np.add.reduce(beyond * beyond) < gate**2
+    (x, y), square = beyond, gate**2
+    near: Whether = x * x + y * y < square
     if step is None:
         return near
-    beside = beyond - (step - away).T
-    return near | (np.add.reduce(beside * beside) < gate**2)
+    x, y = beyond - coordinates(step - away)
+    return near | (x * x + y * y < square)
 
 
 def _weights(
-    deviation: Vectors,
-    total: Symmetric,
-    precision: Symmetric,
-    spread: Float[np.ndarray, "3 *#batch"],
+    deviation: FaceVectors,
+    total: FaceMatrices,
+    precision: FaceMatrices,
+    spread: Float[np.ndarray, "3 *faces _"],
     limit: float,
-) -> tuple[Float[np.ndarray, "landmarks"], Bool[np.ndarray, "landmarks"]]:
+) -> tuple[Each, Whether]:
     """Weights of a two-dimensional Student distribution, at most 1, and whether each is within the limit.
 
     The limit allows for the common motion's own uncertainty: where no measurement agrees, that is large. A
     plain Student distribution would let the common motion bend until half a covered face fits.
     """
-    agrees = squared_length(deviation, inverse(total + spread)) < limit
+    agrees = squared_distance(deviation, total + spread) < limit
     student = (_FREEDOM + 2) / (_FREEDOM + squared_length(deviation, precision))
     return agrees * np.minimum(student, 1.0), agrees
 
 
-def _best_similarity(
-    points: Points,
-    beyond: Vectors,
-    precision: Symmetric,
-    trust: Float[np.ndarray, "landmarks"] | None,
-    usual: float,
-) -> Vectors:
-    """The similarity that suits most landmarks: none, one shift, or that of two landmarks."""
-    place, moved = points[:, 0] + 1j * points[:, 1], beyond[0] + 1j * beyond[1]
-    turn = (moved[_FIRST] - moved[_SECOND]) / (place[_FIRST] - place[_SECOND])
-    shift = (moved[_FIRST] + moved[_SECOND] - turn * (place[_FIRST] + place[_SECOND])) / 2
-    middle = complex(np.median(beyond[0]), np.median(beyond[1]))
-    turn, shift = np.array([*turn, 0, 0]), np.array([*shift, 0, middle])
-    fields = turn[:, None] * place + shift[:, None]
-    left = moved - fields
-    squared = squared_length(np.array([left.real, left.imag]), precision[:, None])
-    misfit = np.log1p(squared / _FREEDOM)
-    misfit = (_FREEDOM + 2) * (misfit.sum(axis=-1) if trust is None else misfit @ trust)
+def _best_similarities(
+    points: Float[np.ndarray, "faces landmarks 2"],
+    beyond: Float[np.ndarray, "2 faces landmarks"],
+    precision: Float[np.ndarray, "3 faces landmarks"],
+    trust: Float[np.ndarray, "faces landmarks"],
+    usual: Float[np.ndarray, "faces 1"],
+) -> Float[np.ndarray, "2 faces landmarks"]:
+    """The similarity that suits most landmarks of each face: none, one shift, or that of two landmarks."""
+    place, moved = as_complex(points), beyond[0] + 1j * beyond[1]
+    first, second = place[:, _FIRST], place[:, _SECOND]
+    turn = (moved[:, _FIRST] - moved[:, _SECOND]) / (first - second)
+    shift = (moved[:, _FIRST] + moved[:, _SECOND] - turn * (first + second)) / 2
+    middle = np.median(beyond, axis=-1)
+    none = np.zeros((len(points), 1))
+    turn = np.hstack([turn, none, none])
+    shift = np.hstack([shift, none, middle[0, :, None] + 1j * middle[1, :, None]])
+    fields = turn[..., None] * place[:, None] + shift[..., None]
+    left = moved[:, None] - fields
+    squared = squared_length(np.array([left.real, left.imag]), precision[:, :, None])
+    misfit = (_FREEDOM + 2) * (np.log1p(squared / _FREEDOM) @ trust[..., None])[..., 0]
     misfit += (np.abs(fields.mean(axis=-1)) / usual) ** 2
-    best = fields[misfit.argmin()]
+    best = fields[np.arange(len(fields)), misfit.argmin(axis=-1)]
     return np.array([best.real, best.imag])
 
 
 def _fit(
-    patterns: Float[np.ndarray, "patterns landmarks"],
-    prior: Float[np.ndarray, "2*patterns 2*patterns"],
-    beyond: Vectors,
-    precision: Symmetric,
-) -> tuple[Vectors, Symmetric]:
+    patterns: Float[np.ndarray, "*faces patterns landmarks"],
+    prior: Float[np.ndarray, "*faces 2*patterns 2*patterns"],
+    beyond: FaceVectors,
+    precision: FaceMatrices,
+) -> tuple[FaceVectors, FaceMatrices]:
     """The common motion at each landmark, and its covariance, by weighted least squares."""
-    count = len(patterns)
-    weighted = (patterns * precision[:, None]).reshape(3 * count, -1)
-    blocks = (weighted @ patterns.T).reshape(3, count, count).take(_BLOCKS, axis=0)
-    normal = blocks.reshape(2, 2, count, count).swapaxes(1, 2).reshape(2 * count, 2 * count) + prior
-    covariance = cv2.invert(normal, flags=cv2.DECOMP_CHOLESKY)[1]  # in half the time of `np.linalg.inv`
-    moment = (apply(precision, beyond) @ patterns.T).ravel()
-    common = (covariance @ moment).reshape(2, count) @ patterns
-    blocks = np.concatenate([covariance[:, :count], covariance[count:, count:]])
-    return common, np.add.reduce((blocks @ patterns).reshape(3, count, -1) * patterns, axis=1)
+    faces, count = patterns.shape[:-2], patterns.shape[-2]
+    weighted = entries_inside(precision)[..., None, :] * patterns[..., None, :, :]
+    blocks = weighted.reshape(*faces, 3 * count, -1) @ patterns.mT
+    blocks = blocks.reshape(*faces, 3, count, count).take(_BLOCKS, axis=-3)
+    normal = blocks.reshape(*faces, 2, 2, count, count).swapaxes(-3, -2)
+    covariance = np.linalg.inv(normal.reshape(*faces, 2 * count, 2 * count) + prior)
+    moment = entries_inside(apply(precision, beyond)) @ patterns.mT
+    common = (covariance @ moment.reshape(*faces, -1, 1)).reshape(*faces, 2, count) @ patterns
+    blocks = np.concatenate([covariance[..., :count], covariance[..., count:, count:]], axis=-2)
+    spread = (blocks @ patterns).reshape(*faces, 3, count, -1) * patterns[..., None, :, :]
+    return entries_first(common), entries_first(np.add.reduce(spread, axis=-2))
 
 
-def _patterns(points: Points, size: float) -> Float[np.ndarray, "9 landmarks"]:
+def _patterns(points: FaceBatch, size: PerFace) -> Float[np.ndarray, "*faces 9 landmarks"]:
     """Return the displacement of each landmark per unit of each common motion."""
-    patterns = _PATTERNS.copy()
-    patterns[1:3] = ((points - np.add.reduce(points) / len(points)) / size).T
-    patterns[3:6] = outer(patterns[1:3])
+    place = coordinates(points)
+    place = (place - np.add.reduce(place, axis=-1, keepdims=True) / points.shape[-2]) / size
+    patterns = np.empty((*points.shape[:-2], *_PATTERNS.shape))
+    patterns[:] = _PATTERNS
+    patterns[..., 1:3, :], patterns[..., 3:6, :] = entries_inside(place), entries_inside(outer(place))
     return patterns
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from steadyface.arrays import Points
+from steadyface.arrays import Points, PointStack
 from steadyface.motion.coherence import CoherenceConfig, combine
-from steadyface.motion.flow import FaceCrop, FlowConfig, measure_flow
+from steadyface.motion.flow import FaceCrop, FlowConfig, measure_flows
 
 
 class Displacements(NamedTuple):
@@ -51,5 +52,32 @@ def measure_displacements(
         flow, coherence: settings; None takes the defaults.
         step, trust: as for `coherence.combine`.
     """
-    measured = measure_flow(before, after, points, expected, flow)
-    return Displacements(*combine(points, expected, measured, coherence, step, trust))
+    return measure_faces(
+        [before],
+        [after],
+        points[None],
+        expected[None],
+        flow,
+        coherence,
+        None if step is None else step[None],
+        None if trust is None else trust[None],
+    )[0]
+
+
+def measure_faces(
+    before: Sequence[FaceCrop],
+    after: Sequence[FaceCrop],
+    points: PointStack,
+    expected: PointStack,
+    flow: FlowConfig | None = None,
+    coherence: CoherenceConfig | None = None,
+    step: PointStack | None = None,
+    trust: Float[np.ndarray, "faces landmarks"] | None = None,
+) -> list[Displacements]:
+    """Measure the displacements of each of some faces, as `measure_displacements` does, at once.
+
+    Args: as there, one of each for every face. All crops have one size.
+    """
+    measured = measure_flows(before, after, points, expected, flow)
+    together = combine(points, expected, measured, coherence, step, trust)
+    return [Displacements(*each) for each in zip(*together, strict=True)]

@@ -1,7 +1,8 @@
-"""Optical flow at landmarks between two crops of a face, with a covariance for each."""
+"""Optical flow at landmarks between two crops of each face, with a covariance for each."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -11,9 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from steadyface import markup
-from steadyface.arrays import Points
-from steadyface.geometry import Affine
-from steadyface.motion.matrices import IDENTITY, Symmetric, inverse, outer, transform, unpack
+from steadyface.arrays import Points, PointStack
+from steadyface.geometry import Affine, map_each
+from steadyface.motion.matrices import Symmetric, coordinates, inverse, outer, transform, unpack
 
 Grey = UInt8[np.ndarray, "height width"]
 AnyGrey = UInt8[np.ndarray, "_ _"]
@@ -102,7 +103,7 @@ _CONFIG = FlowConfig()
 
 
 class Flow(NamedTuple):
-    """Displacements as the optical flow gives them, each by itself.
+    """Displacements as the optical flow gives them, each by itself; of one face, or of several.
 
     Args:
         displacement: image px.
@@ -110,9 +111,9 @@ class Flow(NamedTuple):
         found: whether the search ended inside the crop.
     """
 
-    displacement: Points
-    covariance: Float[np.ndarray, "landmarks 2 2"]
-    found: Bool[np.ndarray, "landmarks"]
+    displacement: Float[np.ndarray, "*faces landmarks 2"]
+    covariance: Float[np.ndarray, "*faces landmarks 2 2"]
+    found: Bool[np.ndarray, "*faces landmarks"]
 
 
 def measure_flow(
@@ -134,9 +135,59 @@ def measure_flow(
         expected: where they are expected in the second frame, image px.
         config: None takes the defaults.
     """
+    flows = measure_flows([before], [after], points[None], expected[None], config)
+    return Flow(*(each[0] for each in flows))
+
+
+def measure_flows(
+    before: Sequence[FaceCrop],
+    after: Sequence[FaceCrop],
+    points: PointStack,
+    expected: PointStack,
+    config: FlowConfig | None = None,
+) -> Flow:
+    """Measure the flow of each of some faces, as `measure_flow` does it; all at once but the search."""
     config = config or _CONFIG
-    start = before.to_crop(points).astype(np.float32)
-    guess = after.to_crop(expected).astype(np.float32)
+    start = map_each([crop.to_crop for crop in before], points).astype(np.float32)
+    guess = map_each([crop.to_crop for crop in after], expected).astype(np.float32)
+    found = [_follow(*face, config) for face in zip(before, after, start, guess, strict=True)]
+    end, reached, left, back = (np.array(each) for each in zip(*found, strict=True))
+    covariance = inverse(_structure_tensors([crop.grey for crop in before], start, config.windows))
+    covariance *= config.noise_gain * (_MEAN_OF_NORMAL * left) ** 2
+    to_image = [crop.to_crop.inverse for crop in after]
+    displacement = map_each(to_image, end.astype(float)) - points
+    scale = np.array([crop.to_crop.scale for crop in after])[:, None]
+    x, y = coordinates(displacement)
+    covariance += config.gap_gain * outer(coordinates((back - start).astype(float)))
+    covariance[::2] += config.floor**2 + config.slip**2 * scale**2 * (x * x + y * y)
+    linear = np.array([each.matrix[:, :2] for each in to_image])
+    return Flow(displacement, unpack(transform(covariance, linear)), reached)
+
+
+class _Found(NamedTuple):
+    """Landmarks of a face in the second crop, px of the crops.
+
+    Args:
+        end: where the search led.
+        reached: whether it was found, there and back.
+        left: mean absolute difference that is left, grey levels.
+        back: where the search from there led in the first crop.
+    """
+
+    end: Float[np.ndarray, "n 2"]
+    reached: Bool[np.ndarray, "n"]
+    left: Float[np.ndarray, "n"]
+    back: Float[np.ndarray, "n 2"]
+
+
+def _follow(
+    before: FaceCrop,
+    after: FaceCrop,
+    start: Float[np.ndarray, "n 2"],
+    guess: Float[np.ndarray, "n 2"],
+    config: FlowConfig,
+) -> _Found:
+    """Search for one face's landmarks from coarse to fine, and back, in px of the crops."""
     pyramid = _pyramid(before, after, config.levels)
     near: np.ndarray = guess
     for level in range(config.levels, 0, -1):
@@ -149,19 +200,11 @@ def measure_flow(
     ]
     end, there, left = (np.concatenate(each) for each in zip(*parts, strict=True))
     back, returned, _ = _search(second, first, end, end + start - guess, config.fine_window, config)
-    covariance = inverse(_structure_tensors(before.grey, start, config.windows))
-    covariance *= config.noise_gain * (_MEAN_OF_NORMAL * left) ** 2
-    gap = (back - start).T.astype(float)
-    back_to_image = after.to_crop.inverse
-    displacement = back_to_image(end.astype(float)) - points
-    moved = after.to_crop.scale**2 * np.add.reduce(displacement**2, axis=1)
-    covariance += config.gap_gain * outer(gap) + (config.floor**2 + config.slip**2 * moved) * IDENTITY
-    covariance = transform(covariance, back_to_image.matrix[:, :2])
-    return Flow(displacement, unpack(covariance), there & returned)
+    return _Found(end, there & returned, left, back)
 
 
-class _Found(NamedTuple):
-    """Ends of a search, whether each was found, and the mean absolute difference that is left."""
+class _Ends(NamedTuple):
+    """Ends of a search on one level, whether each was found, and the mean difference that is left."""
 
     end: Float[np.ndarray, "n 2"]
     reached: Bool[np.ndarray, "n"]
@@ -175,7 +218,7 @@ def _search(
     guess: Float[np.ndarray, "n 2"],
     window: int,
     config: FlowConfig,
-) -> _Found:
+) -> _Ends:
     """Search on one level of the pyramid, in its px.
 
     OpenCV leaves anything in what it has not found; here that is the guess.
@@ -191,7 +234,7 @@ def _search(
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
     reached = found == 1
-    return _Found(np.where(reached, end, guess), reached[:, 0], np.where(reached, left, 0)[:, 0])
+    return _Ends(np.where(reached, end, guess), reached[:, 0], np.where(reached, left, 0)[:, 0])
 
 
 def _pyramid(before: FaceCrop, after: FaceCrop, levels: int) -> list[tuple[AnyGrey, AnyGrey]]:
@@ -209,23 +252,26 @@ def _pyramid(before: FaceCrop, after: FaceCrop, levels: int) -> list[tuple[AnyGr
 
 
 def _structure_tensors(
-    grey: Grey, points: Float[np.ndarray, "n 2"], windows: Int[np.ndarray, "n"]
+    greys: Sequence[Grey], points: Float[np.ndarray, "faces n 2"], windows: Int[np.ndarray, "n"]
 ) -> Symmetric:
     """Σ∇I∇Iᵀ over the window around each point, (grey levels per px)²; never singular.
 
     From 25 gradients that are spread over the window: their neighbours say nearly the same. Each is the sum
     and the difference of the slopes along both diagonals.
     """
-    height, width = grey.shape
-    x, y = np.rint(points.T).astype(int)[..., None] + (windows // 4)[:, None] * _ACROSS
-    x, y = np.minimum(np.maximum(x, 1), width - 2), np.minimum(np.maximum(y, 1), height - 2)
-    places = (width * y[:, :, None] + x[:, None]).reshape(len(points), -1)
+    width = len(greys[0])
+    across = np.rint(coordinates(points)).astype(int)[..., None] + (windows // 4)[:, None] * _ACROSS
+    x, y = np.minimum(np.maximum(across, 1), width - 2)
+    places = (width * y[..., None] + x[..., None, :]).reshape(*points.shape[:2], -1)
     corners = np.array([-width - 1, 1 - width, width - 1, width + 1])[:, None, None]
-    above_left, above_right, left, right = grey.ravel().take(places + corners).astype(np.float32)
+    values = np.array([grey.take(each + corners) for grey, each in zip(greys, places, strict=True)])
+    above_left, above_right, left, right = values.astype(np.float32).swapaxes(0, 1)
     falling, rising = right - above_left, above_right - left
     one, other, both = (
-        np.add.reduce(first * second, axis=1)
+        np.add.reduce(first * second, axis=-1)
         for first, second in ((falling, falling), (rising, rising), (falling, rising))
     )
     sums = np.array([one + other + 2 * both, one - other, one + other - 2 * both])
-    return sums * (windows**2 / (_SLOPE**2 * places.shape[1])) + IDENTITY
+    tensors = sums * (windows**2 / (_SLOPE**2 * places.shape[-1]))
+    tensors[::2] += 1
+    return tensors

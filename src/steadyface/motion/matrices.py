@@ -1,6 +1,7 @@
 """Symmetric 2 × 2 matrices, many at once, as their entries xx, xy, yy along the first axis.
 
-NumPy's routines for stacks of small matrices take several times as long.
+NumPy's routines for stacks of small matrices take several times as long. Vectors stand beside them as their
+coordinates x, y along the first axis. Any axes follow, say of faces and of landmarks.
 """
 
 from __future__ import annotations
@@ -27,6 +28,27 @@ def pack(matrices: Matrices) -> Symmetric:
 def unpack(packed: Symmetric) -> Matrices:
     """Lay the entries out as matrices, (3, …) → (…, 2, 2)."""
     return packed.reshape(3, -1).T.take(_LAYOUT, axis=1).reshape(*packed.shape[1:], 2, 2)
+
+
+def coordinates(points: Float[np.ndarray, "*batch 2"]) -> Vectors:
+    """Put x and y first, (…, 2) → (2, …); a copy, since steps of two cost more than it."""
+    return np.ascontiguousarray(points.transpose(-1, *range(points.ndim - 1)))
+
+
+def points_of(vectors: Vectors) -> Float[np.ndarray, "*batch 2"]:
+    """Put x and y last, (2, …) → (…, 2); a view."""
+    return vectors.transpose(*range(1, vectors.ndim), 0)
+
+
+def isotropic(variances: Numbers) -> Symmetric:
+    """Return the identity times each number.
+
+    >>> isotropic(np.array([2.0])).ravel()
+    array([2., 0., 2.])
+    """
+    packed = np.zeros((3, *variances.shape))
+    packed[::2] = variances
+    return packed
 
 
 def determinant(packed: Symmetric) -> Numbers:
@@ -61,7 +83,16 @@ def squared_length(
     vectors: Float[np.ndarray, "2 *#batch"], precisions: Float[np.ndarray, "3 *#batch"]
 ) -> Numbers:
     """Squared Mahalanobis length vᵀWv of each vector; both have as many axes."""
-    return np.add.reduce(vectors * apply(precisions, vectors))
+    (x, y), (xx, xy, yy) = vectors, precisions
+    return x * (xx * x + 2 * xy * y) + yy * y * y
+
+
+def squared_distance(
+    vectors: Float[np.ndarray, "2 *#batch"], covariances: Float[np.ndarray, "3 *#batch"]
+) -> Numbers:
+    """Squared Mahalanobis length vᵀC⁻¹v of each vector; both have as many axes."""
+    (x, y), (xx, xy, yy) = vectors, covariances
+    return (x * (yy * x - 2 * xy * y) + xx * y * y) / (xx * yy - xy * xy)
 
 
 def congruent(outer: Symmetric, inner: Symmetric) -> Symmetric:
@@ -76,8 +107,21 @@ def congruent(outer: Symmetric, inner: Symmetric) -> Symmetric:
     )
 
 
-def transform(packed: Symmetric, linear: Float[np.ndarray, "2 2"]) -> Symmetric:
-    """Covariance of A·v where that of each vector v is given: A·M·Aᵀ, for one matrix A."""
-    (a, b), (c, d) = linear.tolist()
-    entries = [[a * a, 2 * a * b, b * b], [a * c, a * d + b * c, b * d], [c * c, 2 * c * d, d * d]]
-    return np.array(entries) @ packed
+def transform(packed: Float[np.ndarray, "3 *batch n"], linear: Float[np.ndarray, "*batch 2 2"]) -> np.ndarray:
+    """Covariance of A·v where that of each vector v is given: A·M·Aᵀ, with one matrix A for n of them.
+
+    Equation: (A ⊗ A)·vec M, of which three rows are enough.
+    """
+    products = linear[..., :, None, :, None] * linear[..., None, :, None, :]
+    rows = products.reshape(*linear.shape[:-2], 4, 4).take(_ENTRIES, axis=-2)
+    return entries_first(rows @ entries_inside(packed.take(_LAYOUT, axis=0)))
+
+
+def entries_inside(packed: Float[np.ndarray, "entries *batch n"]) -> np.ndarray:
+    """Put the entries before the last axis, where products of matrices need them; a view."""
+    return packed.transpose(*range(1, packed.ndim - 1), 0, -1)
+
+
+def entries_first(inside: Float[np.ndarray, "*batch entries n"]) -> np.ndarray:
+    """Undo `entries_inside`; a view."""
+    return inside.transpose(-2, *range(inside.ndim - 2), -1)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import cmath
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 
 from steadyface import markup
-from steadyface.arrays import Points
-from steadyface.geometry import Affine, Region, face_size
+from steadyface.arrays import Points, PointStack
+from steadyface.geometry import Affine, Region, face_size, map_each
+
+ComplexPoints = Complex[np.ndarray, "*batch landmarks"]
+ComplexEach = Complex[np.ndarray, "*batch 1"]
 
 _ROUNDS = 2  # of reweighting
 _OWN = 0.004  # of face size: how far a landmark may be off the common motion and still count much
@@ -34,28 +38,43 @@ def robust_similarity(points: Points, moved: Points) -> Affine:
     >>> robust_similarity(face, moved)(np.zeros((1, 2))).round(1)
     array([[3., 0.]])
     """
-    scale = _OWN * float(face_size(points))
-    motion = _similarity(points, moved, np.ones(len(points)))
+    return robust_similarities(points[None], moved[None])[0]
+
+
+def robust_similarities(points: PointStack, moved: PointStack) -> list[Affine]:
+    """Similarity of each of some faces, as `robust_similarity` gives it; image px."""
+    place, target = as_complex(points), as_complex(moved)
+    variance = (_OWN * np.asarray(face_size(points))[:, None]) ** 2
+    weights = np.ones(place.shape)
     for _ in range(_ROUNDS):
-        rest = motion(points) - moved
-        motion = _similarity(points, moved, 1 / (scale**2 + np.add.reduce(rest * rest, axis=1)))
-    return motion
+        turn, shift = _similarity(place, target, weights)
+        rest = turn * place + shift - target
+        weights = 1 / (variance + (rest.real**2 + rest.imag**2))
+    turn, shift = _similarity(place, target, weights)
+    numbers = zip(turn[:, 0].tolist(), shift[:, 0].tolist(), strict=True)
+    return [Affine(np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])) for a, b in numbers]
 
 
-def _similarity(points: Points, moved: Points, weights: Float[np.ndarray, "n"]) -> Affine:
-    """The shift, turn and scale of least weighted squares.
+def as_complex(points: Float[np.ndarray, "*batch 2"]) -> Complex[np.ndarray, "*batch"]:
+    """Points as x + iy, in which a similarity is z ↦ a·z + b."""
+    return points[..., 0] + 1j * points[..., 1]
+
+
+def _similarity(
+    place: ComplexPoints, target: ComplexPoints, weights: Float[np.ndarray, "*batch landmarks"]
+) -> tuple[ComplexEach, ComplexEach]:
+    """The a and b of least weighted squares of a·z + b.
 
     Source: Umeyama 1991, in two dimensions.
     """
-    total = np.add.reduce(weights)
-    middle, target = weights @ points / total, weights @ moved / total
-    centred = points - middle
-    weighted = weights[:, None] * centred
-    (xx, xy), (yx, yy) = (weighted.T @ moved).tolist()
-    squared = float(np.add.reduce(weighted * centred, axis=None))
-    a, b = (xx + yy) / squared, (xy - yx) / squared
-    (x, y), (u, v) = middle.tolist(), target.tolist()
-    return Affine(np.array([[a, -b, u - a * x + b * y], [b, a, v - b * x - a * y]]))
+    weights = weights / np.add.reduce(weights, axis=-1, keepdims=True)
+    middle = np.add.reduce(weights * place, axis=-1, keepdims=True)
+    goal = np.add.reduce(weights * target, axis=-1, keepdims=True)
+    centred = place - middle
+    weighted = weights * centred.conj()
+    turn = np.add.reduce(weighted * target, axis=-1, keepdims=True)
+    turn = turn / np.add.reduce(weighted * centred, axis=-1, keepdims=True).real
+    return turn, goal - turn * middle
 
 
 def follow_region(region: Region, points: Points, motion: Affine) -> tuple[Region, Points]:
@@ -72,24 +91,40 @@ def follow_region(region: Region, points: Points, motion: Affine) -> tuple[Regio
     Returns:
         The region, and the landmarks' expected places, image px.
     """
-    expected = motion(points)
-    if np.maximum.reduce(np.abs(expected - points), axis=None) < _REST * region.side:
-        expected = points
-    else:
-        region = _moved(region, motion)
-    anew = face_region(expected)
-    return (anew if _apart(region, anew) > _ASTRAY else region), expected
+    (region,), (expected,) = follow_regions([region], points[None], [motion])
+    return region, expected
+
+
+def follow_regions(
+    regions: Sequence[Region], points: PointStack, motions: Sequence[Affine]
+) -> tuple[list[Region], PointStack]:
+    """Crops and expected places of some faces, as `follow_region` gives them for each."""
+    expected = map_each(motions, points)
+    ways = np.maximum.reduce(np.abs(expected - points), axis=(1, 2)).tolist()
+    rests = [way < _REST * region.side for way, region in zip(ways, regions, strict=True)]
+    expected[rests] = points[rests]
+    followed = []
+    for region, motion, rest, anew in zip(regions, motions, rests, _around(expected), strict=True):
+        moved = region if rest else _moved(region, motion)
+        followed.append(anew if _apart(moved, anew) > _ASTRAY else moved)
+    return followed, expected
 
 
 def face_region(points: Points) -> Region:
     """The square around a face's landmarks (image px), turned with the line of its eyes."""
-    right, left = (points[i] for i in markup.OUTER_EYE_CORNERS)
-    return Region.around_points(points, math.atan2(left[1] - right[1], left[0] - right[0]))
+    return _around(points[None])[0]
+
+
+def _around(points: PointStack) -> list[Region]:
+    """Square around each face's landmarks, as `face_region` gives it."""
+    eyes = points[:, markup.OUTER_EYE_CORNERS].tolist()
+    return Region.around_faces(points, [math.atan2(ly - ry, lx - rx) for (rx, ry), (lx, ly) in eyes])
 
 
 def _moved(region: Region, motion: Affine) -> Region:
-    x, y = motion(np.array([region.x, region.y])).tolist()
-    turn = complex(*motion.matrix[:, 0])
+    (a, b, x), (c, d, y) = motion.matrix.tolist()
+    turn = complex(a, c)
+    x, y = a * region.x + b * region.y + x, c * region.x + d * region.y + y
     return Region(x, y, region.side * abs(turn), region.roll + cmath.phase(turn))
 
 

@@ -21,7 +21,7 @@ from steadyface.tracking.patches import take_patches
 from steadyface.tracking.prefetch import LandmarkPrefetcher, Regions
 from steadyface.tracking.roi import region_change
 from steadyface.tracking.schedule import Plan, Schedule
-from steadyface.tracking.skin import FaceView, Followed, carried_view
+from steadyface.tracking.skin import FaceView, Followed, carried_views
 from steadyface.tracking.track import Track, TrackedFace
 from steadyface.tracking.verifier import face_score
 from steadyface.video import VideoFrame
@@ -140,30 +140,40 @@ class LandmarkSource:
 
         Those that ask for the network are not marked as carried.
         """
-        moved = {
-            track.face_id: found
-            for track in tracks
-            if (found := self._follow(frame, track, seconds)) is not None
-        }
+        moved = self._follow(frame, tracks, seconds)
         every = moved | dict(seen)
         shapes = np.array([face.landmarks.points for face in every.values()]).reshape(-1, markup.COUNT, 2)
         near = dict(zip(every, near_others(shapes, self._config.occlusion), strict=True))
         return {face_id: face for face_id, face in moved.items() if not near[face_id]}
 
-    def _follow(self, frame: Picture, track: Track, seconds: float) -> Seen | None:
-        """Measure the motion of a face since the last frame; None where that is not enough."""
-        limits, last, plan = self.schedule.config, track.last, track.plan
-        elapsed = seconds - track.last_seconds
-        if last is None or last.displacements is None or track.view is None or track.miss_count:
-            return None
-        if elapsed > limits.max_seconds or (self.schedule.watches and self._is_doubtful(track)):
-            return None
-        pace = elapsed / plan.seconds
-        view, displacements = carried_view(frame, track.view, last.points, last.displacements, pace)
-        if displacements.valid.mean() < limits.min_valid:
-            return None
-        asks = self.schedule.watches and self._asks(plan, view, displacements, last.points)
-        return Seen(_moved(last, displacements), Followed(view, displacements), not asks)
+    def _follow(self, frame: Picture, tracks: Sequence[Track], seconds: float) -> dict[int, Seen]:
+        """Measure the motion of faces since the last frame, by id; those are left out where that fails."""
+        faces = [
+            (track, track.view, track.last, track.last.displacements)
+            for track in tracks
+            if track.view is not None
+            and track.last is not None
+            and track.last.displacements is not None
+            and self._may_follow(track, seconds)
+        ]
+        if not faces:
+            return {}
+        chosen, views, last, before = zip(*faces, strict=True)
+        paces = [(seconds - track.last_seconds) / track.plan.seconds for track in chosen]
+        points = np.array([face.points for face in last])
+        moved = carried_views(frame, views, points, before, paces)
+        seen = {}
+        for track, face, (view, displacements) in zip(chosen, last, moved, strict=True):
+            if displacements.valid.mean() >= self.schedule.config.min_valid:
+                asks = self.schedule.watches and self._asks(track.plan, view, displacements, face.points)
+                landmarks = _moved(face, displacements)
+                seen[track.face_id] = Seen(landmarks, Followed(view, displacements), not asks)
+        return seen
+
+    def _may_follow(self, track: Track, seconds: float) -> bool:
+        """Whether the last frame shows a face well enough, and lately enough, to follow it without a run."""
+        late = seconds - track.last_seconds > self.schedule.config.max_seconds
+        return not (track.miss_count or late or (self.schedule.watches and self._is_doubtful(track)))
 
     def _is_doubtful(self, track: Track) -> bool:
         """Whether the network was less sure of a face than it is of a new one."""

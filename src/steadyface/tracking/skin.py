@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import FacePoints
+from steadyface.arrays import FacePoints, FaceStack
 from steadyface.geometry import Affine, Region
 from steadyface.motion import (
     Displacements,
     FaceCrop,
     face_region,
-    follow_region,
-    measure_displacements,
-    robust_similarity,
+    follow_regions,
+    measure_faces,
+    robust_similarities,
 )
 from steadyface.picture import Picture
 
@@ -62,43 +63,59 @@ class Followed(NamedTuple):
     displacements: Displacements | None = None
 
 
-def next_view(
-    frame: Picture, before: FaceView, points: FacePoints, last_raw: FacePoints, raw: FacePoints
-) -> tuple[FaceView, Displacements]:
-    """View a face in the next frame, and measure how its landmarks moved since the last.
+def next_views(
+    frame: Picture, before: Sequence[FaceView], points: FaceStack, last_raw: FaceStack, raw: FaceStack
+) -> list[tuple[FaceView, Displacements]]:
+    """View some faces in the next frame, and measure how their landmarks moved since the last.
 
     Args:
         frame: the next frame.
-        before: view in the last frame.
-        points: (68, 2) stabilised in the last frame, image px; their displacements are measured.
-        last_raw, raw: (68, 2) of the network in the last and in this frame, image px. They say roughly how
-            the face moved.
+        before: views in the last frame.
+        points: (faces, 68, 2) stabilised in the last frame, image px; their displacements are measured.
+        last_raw, raw: (faces, 68, 2) of the network in the last and in this frame, image px. They say roughly
+            how the faces moved.
     """
-    return _follow(frame, before, points, robust_similarity(last_raw, raw), raw - last_raw)
+    return _follow(frame, before, points, robust_similarities(last_raw, raw), raw - last_raw)
 
 
-def carried_view(
-    frame: Picture, before: FaceView, points: FacePoints, last: Displacements, pace: float = 1.0
-) -> tuple[FaceView, Displacements]:
-    """View a face in the next frame as `next_view` does, where the network did not see that.
+def carried_views(
+    frame: Picture,
+    before: Sequence[FaceView],
+    points: FaceStack,
+    last: Sequence[Displacements],
+    paces: Sequence[float],
+) -> list[tuple[FaceView, Displacements]]:
+    """View some faces in the next frame as `next_views` does, where the network did not see it.
 
-    The face is expected to move on as it did; a crop that rests where the face moves would leave much of the
+    A face is expected to move on as it did; a crop that rests where the face moves would leave much of the
     displacement unseen.
 
     Args:
         frame, before, points: as there.
         last: displacements that led to `points`.
-        pace: time since the last frame over the time before.
+        paces: time since the last frame over the time before, of each face.
     """
-    motion = robust_similarity(points - last.displacement, points).matrix
-    return _follow(frame, before, points, Affine(_STILL + pace * (motion - _STILL)), None)
+    earlier = points - np.array([each.displacement for each in last])
+    motions = [
+        Affine(_STILL + pace * (motion.matrix - _STILL))
+        for motion, pace in zip(robust_similarities(earlier, points), paces, strict=True)
+    ]
+    return _follow(frame, before, points, motions, None)
 
 
 def _follow(
-    frame: Picture, before: FaceView, points: FacePoints, motion: Affine, step: FacePoints | None
-) -> tuple[FaceView, Displacements]:
-    region, expected = follow_region(before.region, points, motion)
-    crop = cut_face(frame, region)
-    measured = measure_displacements(before.crop, crop, points, expected, step=step, trust=before.trust)
-    trust = _MEMORY * before.trust + (1 - _MEMORY) * measured.valid
-    return FaceView(region, crop, trust), measured
+    frame: Picture,
+    before: Sequence[FaceView],
+    points: FaceStack,
+    motions: Sequence[Affine],
+    step: FaceStack | None,
+) -> list[tuple[FaceView, Displacements]]:
+    regions, expected = follow_regions([view.region for view in before], points, motions)
+    crops = [cut_face(frame, region) for region in regions]
+    trust = np.array([view.trust for view in before])
+    earlier = [view.crop for view in before]
+    measured = measure_faces(earlier, crops, points, expected, step=step, trust=trust)
+    valid = np.array([each.valid for each in measured])
+    trust = _MEMORY * trust + (1 - _MEMORY) * valid
+    views = map(FaceView, regions, crops, trust)
+    return list(zip(views, measured, strict=True))

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import FacePoints
 from steadyface.detector import Detector, FaceFinder
 from steadyface.errors import ConfigError
 from steadyface.identity import IdentityEncoder
@@ -27,7 +26,7 @@ from steadyface.tracking.parts import FaceFilter, as_seconds, causal_filter, che
 from steadyface.tracking.people import Namer, load_people
 from steadyface.tracking.schedule import Schedule
 from steadyface.tracking.shots import CutDetector, Transition
-from steadyface.tracking.skin import Followed, first_view, next_view
+from steadyface.tracking.skin import Followed, first_view, next_views
 from steadyface.tracking.track import Match, Track, TrackedFace
 from steadyface.tracking.verifier import FaceVerifier, is_face
 from steadyface.video import VideoFrame
@@ -307,11 +306,11 @@ class Tracker:
         occluders = {track.occluder for track in self._lost}
         near = near_others(points_of([observation for _, observation in matches]), self.config.occlusion)
         tracks = []
-        for (track, observation), may_be_hidden in zip(matches, near, strict=True):
+        moved = self._measure_motion(frame, matches)
+        for (track, observation), may_be_hidden, followed in zip(matches, near, moved, strict=True):
             if not may_be_hidden and track.face_id not in occluders:
                 track = track.learn(observation, seconds, self.config)
             state, points = track.stabilizer_state, observation.points
-            followed = observation.followed or self._measure_motion(frame, track, points)
             if self.stabilizer is not None:
                 elapsed = None if state is None else seconds - track.last_seconds
                 seen = observation.landmarks
@@ -323,14 +322,27 @@ class Tracker:
         self._tracks = sorted(tracks, key=lambda track: track.face_id)
         return [track.last for track in self._tracks if track.last is not None]
 
-    def _measure_motion(self, frame: Picture, track: Track, raw_points: FacePoints) -> Followed:
-        """View the face, and compare with the view before, for a stabiliser that takes displacements."""
+    def _measure_motion(self, frame: Picture, matches: list[Match]) -> list[Followed]:
+        """View the faces, and compare with the views before, for a stabiliser that takes displacements."""
         if not self.measures_motion:
-            return Followed()
-        if track.view is None or track.last is None:
-            return Followed(first_view(frame, raw_points))
-        last = track.last
-        return Followed(*next_view(frame, track.view, last.points, last.raw_points, raw_points))
+            return [Followed()] * len(matches)
+        followed = [observation.followed for _, observation in matches]
+        before = [
+            (i, track.view, track.last, observation.points)
+            for i, (track, observation) in enumerate(matches)
+            if followed[i] is None and track.view is not None and track.last is not None
+        ]
+        if before:
+            places, views, last, raw = zip(*before, strict=True)
+            points = np.array([face.points for face in last])
+            last_raw = np.array([face.raw_points for face in last])
+            moved = next_views(frame, views, points, last_raw, np.array(raw))
+            for i, each in zip(places, moved, strict=True):
+                followed[i] = Followed(*each)
+        return [
+            each or Followed(first_view(frame, observation.points))
+            for each, (_, observation) in zip(followed, matches, strict=True)
+        ]
 
     def _coast(self, seconds: float) -> list[TrackedFace]:
         """Show the last shapes of the faces lost less than `grace_seconds` ago, latest first."""
