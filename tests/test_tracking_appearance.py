@@ -10,6 +10,7 @@ import people
 import pytest
 
 from steadyface.detector import FaceFinder
+from steadyface.geometry import bounding_box
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.motion import Displacements
 from steadyface.picture import RgbPicture
@@ -91,14 +92,15 @@ class TestCost:
 
     def test_it_is_nothing_anywhere_on_the_path(self, points: np.ndarray) -> None:
         motion = CONFIG.motion
-        track = track_at(points).move(points + np.array([8, 0]), 0.04, motion)
+        track = track_at(points).move(bounding_box(points + np.array([8, 0])), 0.04, motion)
         assert track.centre_velocity[0] == pytest.approx(100)  # half of the 200 px/s of its first move
         on_path = [
-            track.motion_cost(points + np.array([8 + shift, 0]), 0.54, motion) for shift in (0, 15, 35)
+            track.motion_cost(bounding_box(points + np.array([8 + shift, 0])), 0.54, motion)
+            for shift in (0, 15, 35)
         ]
         assert max(on_path) < 1e-6
-        assert track.motion_cost(points - np.array([32, 0]), 0.54, motion) > 0.3
-        assert track.motion_cost(points + np.array([8, 40]), 0.54, motion) > 0.3
+        assert track.motion_cost(bounding_box(points - np.array([32, 0])), 0.54, motion) > 0.3
+        assert track.motion_cost(bounding_box(points + np.array([8, 40])), 0.54, motion) > 0.3
 
     def test_another_size_costs(self, points: np.ndarray) -> None:
         larger = 2 * (points - points.mean(axis=0)) + points.mean(axis=0)
@@ -121,7 +123,7 @@ class TestLearning:
 
     def test_a_returned_face_keeps_id_and_appearance_only(self, points: np.ndarray) -> None:
         other = appearance_at(points, frame(None, (240, 135)))
-        moving = track_at(points).move(points + np.array([8, 0]), 0.04, CONFIG.motion)
+        moving = track_at(points).move(bounding_box(points + np.array([8, 0])), 0.04, CONFIG.motion)
         returned = replace(moving, face_id=3).resume(observation(points, other), 1.0)
         assert returned.face_id == 3
         np.testing.assert_array_equal(returned.appearance, moving.appearance)

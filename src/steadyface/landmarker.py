@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -66,7 +67,7 @@ class Landmarks:
         """Join the faces of several runs of a network, also of none."""
         return runs[0] if len(runs) == 1 else cls.stack([face for run in runs for face in run])
 
-    @property
+    @cached_property
     def box(self) -> Float[np.ndarray, "*faces 4"]:
         """(…, 4) x0, y0, x1, y1 of the points, image px."""
         return bounding_box(self.points)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from steadyface import markup
 from steadyface.arrays import FacePoints, FaceStack
-from steadyface.geometry import Affine, bounding_box, box_of_pixels, change_grid, fraction_inside
+from steadyface.geometry import Affine, box_of_pixels, change_grid, fraction_inside
 from steadyface.landmarker import Landmarks
 from steadyface.picture import Picture
 from steadyface.tracking.config import AppearanceConfig, TrackerConfig
@@ -22,6 +23,8 @@ from steadyface.tracking.skin import Followed
 Appearance = Float[np.ndarray, "descriptor"]
 """Descriptor of a face: cells × cells RGB averages without their mean, of unit length (zero if flat)."""
 
+_CORNERS = np.array([*markup.OUTER_EYE_CORNERS, *markup.corners("outer_lips")])
+_TRIANGLE = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]])  # both eyes, mouth
 _ANCHORS = np.array([[0.1, 0.3], [0.9, 0.3], [0.5, 0.85]]) - 0.5
 """Positions of outer eye corners and mouth in the descriptor's patch, fractions of its side from (-½, -½)."""
 
@@ -64,8 +67,7 @@ def observe(
         config: settings of the descriptor and of occlusion.
         others: observations of the frame's other faces, which may hide these.
     """
-    shapes = [face.points for face in faces] + [other.points for other in others]
-    unoccluded = _unoccluded(frame, np.array(shapes).reshape(-1, 68, 2), config)
+    unoccluded = _unoccluded(frame, [*faces, *(other.landmarks for other in others)], config)
     return [
         Observation(face, describe(frame, face.points, config.appearance), bool(unoccluded[i]))
         for i, face in enumerate(faces)
@@ -88,14 +90,18 @@ def describe(frame: Picture, points: FacePoints, config: AppearanceConfig) -> Ap
         points: (68, 2) image px.
         config: number of cells and samples.
     """
-    right, left = (points[i] for i in markup.OUTER_EYE_CORNERS)
-    mouth = points[list(markup.corners("outer_lips"))].mean(axis=0)
     cells, side = config.cells, config.cells * config.samples
-    anchors = change_grid(_ANCHORS, side).astype(np.float32)
-    to_frame = Affine(cv2.getAffineTransform(anchors, np.array([right, left, mouth], np.float32)))
+    to_frame = Affine((_of_corners(side) @ points[_CORNERS]).T)
     patch = frame.sample(to_frame, side, cv2.BORDER_REPLICATE)
     descriptor = cv2.resize(patch, (cells, cells), interpolation=cv2.INTER_AREA).astype(float).ravel()
     return _normalised(descriptor)
+
+
+@lru_cache
+def _of_corners(side: int) -> Float[np.ndarray, "3 4"]:
+    """Take the corners of eyes and mouth to the transposed map that brings the anchors of a patch there."""
+    anchors = np.column_stack([change_grid(_ANCHORS, side), np.ones(3)])
+    return np.linalg.solve(anchors, _TRIANGLE)
 
 
 def appearance_distance(one: Appearance, other: Appearance) -> float:
@@ -127,8 +133,11 @@ def _normalised(values: Appearance) -> Appearance:
     return values / max(math.sqrt(values @ values), 1e-9)
 
 
-def _unoccluded(frame: Picture, points: FaceStack, config: TrackerConfig) -> Bool[np.ndarray, "faces"]:
+def _unoccluded(
+    frame: Picture, faces: Sequence[Landmarks], config: TrackerConfig
+) -> Bool[np.ndarray, "faces"]:
     whole = box_of_pixels(0, 0, frame.width, frame.height)
-    in_frame = fraction_inside(bounding_box(points), whole[None])[:, 0]
+    in_frame = fraction_inside(np.array([face.box for face in faces]).reshape(-1, 4), whole[None])[:, 0]
+    points = np.array([face.points for face in faces]).reshape(-1, 68, 2)
     hidden = near_others(points, config.occlusion, config.occlusion.head_margin)
     return ~hidden & (in_frame > config.occlusion.min_fraction_in_frame)

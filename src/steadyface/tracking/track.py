@@ -132,8 +132,8 @@ class Track:
         """Start the track of a face at its first observation."""
         return cls(
             face_id=face_id,
-            centre=_centre(observation.points),
-            size=float(face_size(observation.points)),
+            centre=_centre(observation.landmarks.box),
+            size=_size(observation.landmarks.box),
             centre_velocity=np.zeros(2),
             located_seconds=seconds,
             appearance=observation.appearance,
@@ -174,20 +174,20 @@ class Track:
         term = distance / config.appearance.distance_scale
         if not (observation.unoccluded and self.appearance_known):
             term = min(term, 1.0)
-        return self.motion_cost(observation.points, seconds, config.motion) + term
+        return self.motion_cost(observation.landmarks.box, seconds, config.motion) + term
 
-    def motion_cost(self, points: FacePoints, seconds: float, config: MotionConfig) -> float:
+    def motion_cost(self, box: Box, seconds: float, config: MotionConfig) -> float:
         """Sum the deviations from the path and from the size, each 1 at its tolerance.
 
         Args:
-            points: (68, 2) image px.
+            box: of the face's points, image px.
             seconds: time of the frame.
             config: the tolerances, which grow with the time since the face was located.
         """
         elapsed = max(seconds - self.located_seconds, 0.0)
-        size, uncertain = float(face_size(points)), min(elapsed, config.max_noise_seconds)
+        size, uncertain = _size(box), min(elapsed, config.max_noise_seconds)
         position_noise = max(self.size, size) * (config.position_noise + config.process_noise * uncertain)
-        deviation = self._distance_from_path(_centre(points), elapsed, config) / position_noise
+        deviation = self._distance_from_path(_centre(box), elapsed, config) / position_noise
         growth = abs(math.log(max(size, 1e-3) / max(self.size, 1e-3)))
         return deviation + growth / (config.log_size_noise + config.log_size_process_noise * uncertain)
 
@@ -246,24 +246,24 @@ class Track:
         somebody else's; if it stays, the face has changed and the descriptor replaces the mean.
         """
         if not observation.unoccluded:
-            return self.move(observation.points, seconds, config.motion)
+            return self.move(observation.landmarks.box, seconds, config.motion)
         track = self
         if not self.accepts(observation.appearance, config.appearance):
             if seconds - self.located_seconds <= config.memory_seconds:
                 return self
             track = replace(self, appearance_known=False)
-        track = track.move(observation.points, seconds, config.motion)
+        track = track.move(observation.landmarks.box, seconds, config.motion)
         return track.learn_appearance(observation.appearance, config.appearance)
 
-    def move(self, points: FacePoints, seconds: float, config: MotionConfig) -> Track:
-        """Update centre, size and velocity of the centre."""
-        centre = _centre(points)
+    def move(self, box: Box, seconds: float, config: MotionConfig) -> Track:
+        """Update centre, size and velocity of the centre by the box of the face's points, image px."""
+        centre = _centre(box)
         velocity = (centre - self.centre) / max(seconds - self.located_seconds, _SHORTEST)
         velocity = self.centre_velocity + config.velocity_gain * (velocity - self.centre_velocity)
         return replace(
             self,
             centre=centre,
-            size=float(face_size(points)),
+            size=_size(box),
             centre_velocity=velocity,
             located_seconds=seconds,
         )
@@ -334,6 +334,11 @@ Match = tuple[Track, Observation]
 """A track and its observation in the frame."""
 
 
-def _centre(points: FacePoints) -> Float[np.ndarray, "2"]:
-    box = bounding_box(points)
+def _centre(box: Box) -> Float[np.ndarray, "2"]:
     return (box[:2] + box[2:]) / 2
+
+
+def _size(box: Box) -> float:
+    """`face_size` of the points in a box."""
+    x0, y0, x1, y1 = box.tolist()
+    return math.sqrt((x1 - x0) * (y1 - y0))

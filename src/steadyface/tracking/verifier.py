@@ -116,7 +116,7 @@ def is_face(frame: Picture, landmarks: Landmarks, min_score: float, min_size: fl
         min_score: least `face_score`.
         min_size: px that both sides of the points' box exceed.
     """
-    x0, y0, x1, y1 = bounding_box(landmarks.points).tolist()
+    x0, y0, x1, y1 = landmarks.box.tolist()
     inside = 0 <= x0 + x1 < 2 * frame.width and 0 <= y0 + y1 < 2 * frame.height
     return inside and min(x1 - x0, y1 - y0) > min_size and face_score(landmarks.scores) >= min_score
 

@@ -64,13 +64,16 @@ class YuvPicture(Picture):
         convert: Callable[[Any], Frame],
     ) -> None:
         self._frame, self._turn, self._convert = frame, turn, convert
-        self._to_upright = Affine.scaling(1.0) if turn is None else turning(turn, width, height)
-        across = abs(self._to_upright.matrix[0, 0]) < 0.5  # rows have become columns
+        self._planes: list[Plane] = [np.from_dlpack(plane) for plane in frame.planes]
+        shapes = tuple(plane.shape[:2] for plane in self._planes)
+        places = _places(shapes, width, height, None if turn is None else tuple(turn.ravel().tolist()))
+        across = places[0].matrix[0, 0] == 0  # rows have become columns
         super().__init__(*((height, width) if across else (width, height)))
         self._coded = width, height
-        self._planes: list[Plane] = [np.from_dlpack(plane) for plane in frame.planes]
         limited = frame.color_range != _FULL_RANGE and not frame.format.name.startswith("yuvj")
         self._black = _BLACK if limited else 0
+        levels = (self._black, *(_GREY for _ in self._planes[1:]))  # outside the picture
+        self._placed = list(zip(self._planes, places, levels, strict=True))
         self._to_rgb = _matrix(*_MATRICES[frame.colorspace], limited)
 
     def rgb(self) -> Frame:
@@ -118,18 +121,6 @@ class YuvPicture(Picture):
         grey = self._levelled(every_nth(self._planes[0], columns, rows))
         return grey if self._turn is None else upright(grey, self._turn)
 
-    @cached_property
-    def _placed(self) -> list[tuple[Plane, Affine, int]]:
-        """Each plane, the map from its px to those of the picture, and its level outside the picture."""
-        coded = self._planes[0].shape
-        width, height = self._coded
-        to_picture = Affine.scaling(width / coded[1], height / coded[0]).then(self._to_upright)
-        placed = [(self._planes[0], to_picture, self._black)]
-        for plane in self._planes[1:]:
-            finer = Affine.scaling(*(round(coded[axis] / plane.shape[axis]) for axis in (1, 0)))
-            placed.append((plane, finer.then(to_picture), _GREY))
-        return placed
-
     def _coloured(self, parts: list[Plane]) -> Frame:
         """Convert parts of all planes, of one size, to RGB."""
         return cv2.transform(cv2.merge(parts), self._to_rgb)
@@ -141,6 +132,24 @@ class YuvPicture(Picture):
 
 _FULL = np.clip((np.arange(256) - _BLACK) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)
 """From levels of the limited range, 16 to 235, to those of the full one."""
+
+
+@lru_cache
+def _places(
+    shapes: tuple[tuple[int, int], ...], width: int, height: int, turn: tuple[int, ...] | None
+) -> tuple[Affine, ...]:
+    """Maps from px of each plane to those of the picture; a video's frames have them in common.
+
+    Args:
+        shapes: rows and columns of each plane, that of brightness first.
+        width, height, turn: as of `YuvPicture`, the latter by rows.
+    """
+    rows, columns = shapes[0]
+    to_picture = Affine.scaling(width / columns, height / rows)
+    if turn is not None:
+        to_picture = to_picture.then(turning(np.reshape(turn, (2, 2)), width, height))
+    finer = (Affine.scaling(round(columns / across), round(rows / down)) for down, across in shapes)
+    return tuple(each.then(to_picture) for each in finer)
 
 
 @lru_cache
