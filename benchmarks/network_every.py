@@ -1,12 +1,14 @@
 """Fewer runs of the landmark network: accuracy, steadiness and time where it runs in every n-th frame.
 
-    python benchmarks/network_every.py DATA [--weights compact] [--parts known talking time] [--clips 24]
+    python benchmarks/network_every.py DATA [--weights compact] [--parts PART ...] [--clips 24]
 
-Whole trackers see the same frames side by side, one for each schedule: every = 1, auto, 2 and 3.
+PART is known, talking, occlusion or time; by default all. Whole trackers see the same frames side by side, one for each schedule: every = 1, auto, 2 and 3.
 
 - known: exactly known motion in full HD (`evaluate known-motion`): still, moving, delay, NRMSE and depth of
   blinks; raw points are those of every = 1.
 - talking: Talking Face, 1,000 frames: stability, NRMSE and delay of seven points.
+- occlusion: an object crosses a moving face (`evaluate occlusion`), 24 clips: distance of uncovered points
+  during the crossing, of covered ones, and of all afterwards.
 - time: the first scenes of known motion, rendered at 720p: processor time of one thread for all that is done
   with a frame, ms, the mean of the frames from the tenth on.
 
@@ -32,6 +34,8 @@ from steadyface import metrics
 from steadyface.arrays import FacePoints, FaceSequence
 from steadyface.evaluation.evaluate import find_benchmark
 from steadyface.evaluation.known_motion import clip_figures
+from steadyface.evaluation.occlusion import ClipDistances, clip_distances
+from steadyface.evaluation.trajectories import RAW, STA_MOTION
 from steadyface.fitting.sequences import with_constant_bias
 from steadyface.geometry import bounding_box
 from steadyface.landmarker import Landmarker
@@ -43,6 +47,7 @@ SCHEDULES = (1, "auto", 2, 3)
 PARTS = {
     "known": ("still", "moving", "delay", "NRMSE", "blinks", "runs"),
     "talking": ("stab.", "NRMSE", "delay", "runs"),
+    "occlusion": ("uncov.", "covered", "after", "runs"),
     "time": ("ms", "runs"),
 }
 TIMED, WARM = 3, 10
@@ -146,6 +151,33 @@ def of_talking_face(landmarker: Landmarker, data: Path, clips: int) -> dict[obje
     return rows
 
 
+def of_occlusion(landmarker: Landmarker, data: Path, clips: int) -> dict[object, list[float]]:
+    """Distances of uncovered, of covered and, later, of all points; runs."""
+    distances: dict[object, list[ClipDistances]] = {schedule: [] for schedule in SCHEDULES}
+    carried: dict[object, list[bool]] = {schedule: [] for schedule in SCHEDULES}
+    for item in find_benchmark("occlusion").find(data).items[:clips]:
+        scene = item.source.render()
+        seconds = np.arange(len(scene)) / scene.fps
+        truth = np.stack([scene.truth(float(time)) for time in seconds])
+        covered = np.stack([scene.covered(float(time)) for time in seconds])
+        followers = follow(scene, truth[0], landmarker)
+        raw = np.array(followers[1].raw, float)
+        for schedule, follower in followers.items():
+            found = {RAW: raw, STA_MOTION: np.array(follower.points, float)}
+            distances[schedule].append(clip_distances(covered, truth, found)[STA_MOTION])
+            carried[schedule] += follower.carried
+    return {
+        schedule: [
+            *(
+                float(np.concatenate([getattr(clip, part) for clip in each]).mean())
+                for part in ("uncovered", "covered", "after")
+            ),
+            1 - float(np.mean(carried[schedule])),
+        ]
+        for schedule, each in distances.items()
+    }
+
+
 def of_time(landmarker: Landmarker, data: Path, clips: int) -> dict[object, list[float]]:
     """Milliseconds a frame, runs."""
     times: dict[object, list[float]] = {schedule: [] for schedule in SCHEDULES}
@@ -161,7 +193,7 @@ def of_time(landmarker: Landmarker, data: Path, clips: int) -> dict[object, list
     }
 
 
-FIGURES = {"known": of_known_motion, "talking": of_talking_face, "time": of_time}
+FIGURES = {"known": of_known_motion, "talking": of_talking_face, "occlusion": of_occlusion, "time": of_time}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ DATA holds 300w, talking_face and videos; PYTHON is that of an environment with 
 its makers chose, on two cores (benchmarks/peers/worker.py).
 
 - steadyface: the whole tracker, its own face finder, the default stabiliser unless `raw` is said, the network
-  in each frame unless `auto` is.
+  when a face asks for it unless `every frame` is.
 - dlib: its 68 points († trained on the test images too) in the boxes of its HOG detector or, `following`, in
   the box of its last points, with the detector for the first frame only.
 - MediaPipe FaceMesh 0.10.21, whose wheel brings its weights: `video` follows the face, `still` looks for it
@@ -77,7 +77,7 @@ STILLS = (*OURS, "dlib", "MediaPipe still", "MediaPipe still, refined")
 REFERENCE = "MediaPipe video"
 TRACKERS = (
     *("steadyface compact", "steadyface compact, raw"),
-    *("steadyface tiny", "steadyface tiny, auto", "steadyface nano"),
+    *("steadyface tiny", "steadyface tiny, every frame", "steadyface nano"),
     *("dlib", "dlib, following"),
     *(REFERENCE, "MediaPipe video, refined", "MediaPipe still", "MediaPipe still, refined"),
 )

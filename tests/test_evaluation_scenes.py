@@ -68,11 +68,11 @@ def test_a_filter_that_is_dragged_along_or_late_to_recover_scores_worse() -> Non
     dragged, late = truth.copy(), truth.copy()
     dragged[CROSSING, 17:, 0] += 3 * unit()
     late[30:40] += 4 * unit() / np.sqrt(2)
-    clips = occlusion.clip_distances(prediction, {RAW: truth, STA: dragged})
+    clips = occlusion.clip_distances(prediction.covered, truth, {RAW: truth, STA: dragged})
     assert clips[RAW].uncovered.max() == 0
     assert clips[STA].uncovered.mean() == pytest.approx(3)
     assert clips[STA].covered.max() == clips[STA].after.max() == 0
-    after = occlusion.clip_distances(prediction, {RAW: truth, STA: late})[STA].after
+    after = occlusion.clip_distances(prediction.covered, truth, {RAW: truth, STA: late})[STA].after
     assert after.mean() == pytest.approx(4 * 5 / 25)  # frames 35 to 39 of 35 to 59
 
 

@@ -55,7 +55,7 @@ class Steadyface:
     """The whole tracker: finder, landmarker and a stabiliser."""
 
     def __init__(
-        self, faces: int, weights: str, stabilizer: str = "sta", network_every: int | str = 1
+        self, faces: int, weights: str, stabilizer: str = "sta", network_every: int | str = "auto"
     ) -> None:
         import cv2
 
@@ -199,7 +199,7 @@ CONTENDERS: dict[str, Callable[[int], Any]] = {
     "steadyface compact": partial(Steadyface, weights="compact"),
     "steadyface compact, raw": partial(Steadyface, weights="compact", stabilizer="none"),
     "steadyface tiny": partial(Steadyface, weights="tiny"),
-    "steadyface tiny, auto": partial(Steadyface, weights="tiny", network_every="auto"),
+    "steadyface tiny, every frame": partial(Steadyface, weights="tiny", network_every=1),
     "steadyface nano": partial(Steadyface, weights="nano"),
     "dlib": Dlib,
     "dlib, following": partial(Dlib, follow=True),

@@ -15,7 +15,7 @@ from steadyface.image_size import MOST_PIXELS
 from steadyface.models import DEFAULT_MODEL
 from steadyface.stabilizer import DEFAULT_STABILIZER
 from steadyface.tracking import TrackerConfig
-from steadyface.tracking.schedule import check_network_every
+from steadyface.tracking.schedule import AUTO, check_network_every
 from steadyface.video import DEFAULT_FPS, SQUARE, check_hwaccel, check_pixels, check_span
 
 _NUMBERS: dict[str, type] = {
@@ -36,9 +36,10 @@ class TrackingOptions:
             sta-offline.
         motion: Measure in the picture how far the skin has moved, for sta and sta-offline: less jitter and
             less lag, at about a millisecond a face and frame. --no-motion filters the points alone.
-        network_every: Run the landmark network in every so many frames of a face only, and let the measured
-            motion carry the points between, for sta and sta-offline; auto runs it when the picture asks for
-            it, in a blink or a word. A larger number saves time, but the points follow lids and lips later.
+        network_every: Frames of a face from one run of the landmark network to the next; measured motion
+            carries the points between, for sta and sta-offline. auto runs it in each frame while eyes or
+            mouth change, and in every sixth while they rest; 1 in each frame. A larger number saves time,
+            but the points follow lids and lips later.
         decoder: Method that reads points from heatmaps: argmax, quarter, fhr, fhr_symmetric, least_squares or
             dark. Left out: the one built into the network.
         max_faces: Most faces at a time, largest first. A larger number follows more people, but takes time
@@ -81,7 +82,7 @@ class TrackingOptions:
     stabilizer: str = DEFAULT_STABILIZER
     lag: int | None = None
     motion: bool = True
-    network_every: int | str = 1
+    network_every: int | str = AUTO
     decoder: str | None = None
     max_faces: int = TrackerConfig.max_faces
     min_face: float | None = None

@@ -124,7 +124,7 @@ class Pipeline:
             "lag": self.stabilizer.lag,
             "independent": True if self.options.independent else None,
             "motion": self.tracker.measures_motion,
-            "network_every": None if self.options.network_every == 1 else self.options.network_every,
+            "network_every": self.options.network_every,
             "max_faces": self.options.max_faces,
             "min_face": self.options.min_face,
             "min_score": self.options.min_score,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from steadyface import metrics
 from steadyface.arrays import FaceSequence
@@ -98,7 +98,9 @@ class OcclusionBenchmark(SceneBenchmark):
         clips: dict[OccluderKind, dict[Method, list[ClipDistances]]] = {}
         errors: dict[str, dict[str, float]] = {}
         for name, prediction in predictions:
-            parts = clip_distances(prediction, dict(trajectories(prediction, scope.run)))
+            parts = clip_distances(
+                prediction.covered, prediction.truth, dict(trajectories(prediction, scope.run))
+            )
             by_method = clips.setdefault(OccluderKind(prediction.group), {})
             for method, clip in parts.items():
                 by_method.setdefault(method, []).append(clip)
@@ -132,10 +134,9 @@ class ClipDistances:
 
 
 def clip_distances(
-    prediction: Prediction, outputs: Mapping[Method, FaceSequence]
+    covered: Bool[np.ndarray, "frames 68"], truth: FaceSequence, outputs: Mapping[Method, FaceSequence]
 ) -> dict[Method, ClipDistances]:
     """Measure distances of each method's points, `RAW` among them, from the true positions."""
-    covered, truth = prediction.covered, prediction.truth
     crossed = np.flatnonzero(covered.any(axis=1))
     first, last = (crossed[0], crossed[-1]) if len(crossed) else (len(truth), len(truth))
     frames = np.arange(len(truth))

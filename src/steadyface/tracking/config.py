@@ -286,7 +286,7 @@ class CarryingConfig:
             which on a face has to settle again in `auto`.
     """
 
-    settling: int = 5
+    settling: int = 20
     longest: int = 6
     min_valid: float = 0.8
     max_seconds: float = 0.15

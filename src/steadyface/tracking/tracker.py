@@ -24,7 +24,7 @@ from steadyface.tracking.matching import assign, find_occluder, near_others, sam
 from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.parts import FaceFilter, as_seconds, causal_filter, check_parts
 from steadyface.tracking.people import Namer, load_people
-from steadyface.tracking.schedule import Schedule
+from steadyface.tracking.schedule import AUTO, Schedule
 from steadyface.tracking.shots import CutDetector, Transition
 from steadyface.tracking.skin import Followed, first_view, next_views
 from steadyface.tracking.track import Match, Track, TrackedFace
@@ -55,9 +55,9 @@ class Tracker:
         fps: frame rate that is assumed where `step` gets no time.
         motion: measure in the picture how far the skin has moved, if the stabiliser takes that (`sta` does).
         people: folder of photographs by which faces are named, as of `load_people`; None names nobody.
-        network_every: run the network in every n-th frame of a face, or when its picture asks for it
-            (`"auto"`); measured motion carries the points between. Cuts, occlusions and new faces run it at
-            once.
+        network_every: run the network when a face's picture asks for it (`"auto"`; in every frame where
+            motion is not measured), or in every n-th frame of it; measured motion carries the points between.
+            Cuts, occlusions and new faces run it at once.
 
     A tracker pickles with its faces, also in the middle of a video.
 
@@ -75,7 +75,7 @@ class Tracker:
         fps: float = 25.0,
         motion: bool = True,
         people: str | Path | None = None,
-        network_every: int | str = 1,
+        network_every: int | str = AUTO,
     ) -> None:
         if not 0 < fps < math.inf:
             raise ConfigError(f"fps must be positive, got {fps}")
