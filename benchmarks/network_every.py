@@ -2,7 +2,8 @@
 
     python benchmarks/network_every.py DATA [--weights compact] [--parts PART ...] [--clips 24]
 
-PART is known, talking, occlusion or time; by default all. Whole trackers see the same frames side by side, one for each schedule: every = 1, auto, 2 and 3.
+PART is known, talking, occlusion or time; by default all. Whole trackers see the same frames side by side,
+one for each schedule: every = 1, auto, 2 and 3.
 
 - known: exactly known motion in full HD (`evaluate known-motion`): still, moving, delay, NRMSE and depth of
   blinks; raw points are those of every = 1.
