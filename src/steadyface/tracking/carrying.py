@@ -84,10 +84,11 @@ class LandmarkSource:
             steady: whether the frame goes on from the last one, without any cut; else the network runs.
         """
         regions, self._earlier_tracks = self._planned(tracks, seconds), tracks
+        others = [track for track in tracks if track.face_id not in regions]
+        moved = self._follow(frame, others, seconds) if steady else {}  # while the network may still run
         predicted = self._prefetcher.predict(frame, regions)
         seen = {face_id: Seen(each) for face_id, each in zip(regions, predicted, strict=True)}
-        others = [track for track in tracks if track.face_id not in seen]
-        moved = self._carry(frame, others, seen, seconds) if steady and others else {}
+        moved = self._without_hidden(moved, seen)
         seen |= {face_id: face for face_id, face in moved.items() if face.carried}
         missing = predicted_regions(
             [track for track in others if track.face_id not in seen], seconds, self._config
@@ -133,21 +134,20 @@ class LandmarkSource:
             unsettled = distance > limits.max_surprise or bool(displacements.valid.mean() < limits.min_valid)
         return schedule.after_run(track.plan, elapsed, take_patches(view.crop, points), unsettled)
 
-    def _carry(
-        self, frame: Picture, tracks: Sequence[Track], seen: Mapping[int, Seen], seconds: float
-    ) -> dict[int, Seen]:
-        """Move the faces whose motion the picture shows well, and that no other one can hide.
-
-        Those that ask for the network are not marked as carried.
-        """
-        moved = self._follow(frame, tracks, seconds)
+    def _without_hidden(self, moved: dict[int, Seen], seen: Mapping[int, Seen]) -> dict[int, Seen]:
+        """Leave out the moved faces that another one, moved or seen by the network, may hide."""
+        if not moved:
+            return moved
         every = moved | dict(seen)
         shapes = np.array([face.landmarks.points for face in every.values()]).reshape(-1, markup.COUNT, 2)
         near = dict(zip(every, near_others(shapes, self._config.occlusion), strict=True))
         return {face_id: face for face_id, face in moved.items() if not near[face_id]}
 
     def _follow(self, frame: Picture, tracks: Sequence[Track], seconds: float) -> dict[int, Seen]:
-        """Measure the motion of faces since the last frame, by id; those are left out where that fails."""
+        """Move faces by their motion since the last frame, by id, except where it is not seen well.
+
+        Those that ask for the network are not marked as carried.
+        """
         faces = [
             (track, track.view, track.last, track.last.displacements)
             for track in tracks

@@ -241,7 +241,7 @@ class VerifierConfig:
     min_size: float = 8.0
     margin: float = 1.6
     side: int = 48
-    samples: int = 3
+    samples: int = 2
 
 
 @dataclass(frozen=True)
