@@ -14,6 +14,7 @@ from stabilizer_cases import EXACT, make_face, make_times, make_velocity, seeds
 from steadyface.geometry import face_size
 from steadyface.measures import MEAN_FACE
 from steadyface.motion import Displacements
+from steadyface.motion.matrices import points_of, unpack
 from steadyface.stabilizer import load_stabilizer
 from steadyface.stabilizer.base import State
 from steadyface.stabilizer.picture import PictureModel
@@ -276,19 +277,19 @@ def going_back(theta: STA, states: list[State], t: int, motion: Motion, later: n
     unit, now = screened.size / 100, motion[t + 1]
     assert now is not None
     errors = relative_noise(theta) * (model.anchor * unit) ** 2 * (1 + model.hidden * (1 - now.valid.mean()))
-    points = np.zeros_like(later)
+    points, before, moved = (np.zeros_like(later), *(points_of(skin.points) for skin in step[:2]))
+    before_covariance, moved_covariance = (unpack(skin.covariance) for skin in step[:2])
     for i, point in enumerate(later):
-        prior = step.moved.covariance[i]
+        prior = moved_covariance[i]
         wider = prior + (model.loose_by * unit) ** 2 * np.eye(2)
         evidence = [
-            share
-            * multivariate_normal.pdf(screened.points[i], step.moved.points[i], each + errors[i] * np.eye(2))
+            share * multivariate_normal.pdf(screened.points[i], moved[i], each + errors[i] * np.eye(2))
             for share, each in ((1 - model.loose, prior), (model.loose, wider))
         ]
         shares = np.array(evidence) / sum(evidence)
         precision = shares[0] * np.linalg.inv(prior) + shares[1] * np.linalg.inv(wider)
-        gain = step.before.covariance[i] @ precision
-        points[i] = step.before.points[i] + gain @ (point - step.moved.points[i])
+        gain = before_covariance[i] @ precision
+        points[i] = before[i] + gain @ (point - moved[i])
     return points
 
 

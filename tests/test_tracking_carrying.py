@@ -20,6 +20,7 @@ from steadyface.geometry import Region
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.picture import as_picture
 from steadyface.pipeline import TrackingOptions, TrackingRun, build, follow, track
+from steadyface.stabilizer import CausalFilter, load_stabilizer
 from steadyface.synthetic.talking_still import TalkingStill
 from steadyface.tracking import TrackedFace, Tracker, TrackerConfig
 from steadyface.tracking.config import CarryingConfig
@@ -348,3 +349,31 @@ class TestSchedule:
             plan = schedule.after_carrying(plan, 0.04, 0.02)
         assert plan.drift == pytest.approx(0.04)
         assert schedule.after_run(plan, 0.04).drift == 0
+
+
+class OneByOne:
+    """A filter of its own, of which the tracker knows only `step`."""
+
+    uses_motion = True
+
+    def __init__(self, stabilizer: CausalFilter) -> None:
+        self.step = stabilizer.step
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_several_faces_are_steadied_as_each_alone(every: int) -> None:
+    stabilizer, carried = load_stabilizer("sta", "tiny"), False
+    assert isinstance(stabilizer, CausalFilter)
+    together, alone = (
+        Tracker(Landmarker("tiny", threads=1), stabilizer=each, network_every=every)
+        for each in (stabilizer, OneByOne(stabilizer))
+    )
+    for image in scenes.frames(10):
+        pair = np.hstack([image, image[:, ::-1]])
+        faces, others = together.step(pair), alone.step(pair)
+        assert len(faces) == len(others) == 2
+        for face, other in zip(faces, others, strict=True):
+            carried |= face.carried
+            # The search in the picture starts at float32.
+            np.testing.assert_allclose(face.points, other.points, rtol=0, atol=1e-3)
+    assert carried == (every > 1)

@@ -9,10 +9,11 @@ import numpy as np
 
 from steadyface.arrays import PointBatch, Points
 from steadyface.motion import Displacements
+from steadyface.motion.matrices import coordinates, points_of
 from steadyface.stabilizer import CausalFilter
 from steadyface.stabilizer.base import Measurement
 from steadyface.stabilizer.outliers import Screened
-from steadyface.stabilizer.picture import PictureModel, Skin, move_skin
+from steadyface.stabilizer.picture import PictureModel, begin_skin, move_skin
 
 
 class Memory(NamedTuple):
@@ -76,6 +77,8 @@ class MotionCompensated(CausalFilter):
     def _moved(
         self, path: Points, measurement: Measurement, displacements: Displacements, step: Points
     ) -> Points:
-        noise, certain = np.ones(len(path)), np.zeros((len(path), 2, 2))
         unit, frames = float(measurement.unit), measurement.frames
-        return move_skin(self.picture, Skin(path, certain), displacements, step, noise, unit, frames).points
+        certain = begin_skin(self.picture, path, np.zeros(len(path)), unit)
+        change = coordinates(step)
+        moved = move_skin(self.picture, certain, displacements, change, np.ones(len(path)), unit, frames)
+        return points_of(moved.points)

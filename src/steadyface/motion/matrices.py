@@ -14,8 +14,6 @@ Symmetric = Float[np.ndarray, "3 *batch"]
 Vectors = Float[np.ndarray, "2 *batch"]
 Numbers = Float[np.ndarray, "*batch"]
 
-IDENTITY = np.array([1.0, 0.0, 1.0])[:, None]
-
 _ENTRIES, _LAYOUT = np.array([0, 1, 3]), np.array([0, 1, 1, 2])  # of the four in a row, and back
 _ROWS, _COLUMNS = np.array([0, 0, 1]), np.array([0, 1, 1])
 

@@ -1,6 +1,7 @@
 """Stabilisers: STA of Tai et al. 2019, as published and with a velocity, and the usual filters."""
 
-from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, State, lowered_where_hidden
+from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, State
+from steadyface.stabilizer.checks import lowered_where_hidden
 from steadyface.stabilizer.storage import (
     DEFAULT_STABILIZER,
     KINDS,

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import PointBatch, Points, PointSequence, Scores, ScoreSequence, Times
+from steadyface.arrays import PointBatch, Points, PointSequence, PointStack, Scores, ScoreSequence, Times
 from steadyface.errors import ConfigError
 from steadyface.motion import Displacements, Motion
 from steadyface.stabilizer.checks import checked_points, frames_between, frames_of
@@ -39,8 +39,7 @@ class Measurement(NamedTuple):
         unit: px per percent of face size; (…, 1) where faces differ.
         frames: time since the last measurement, in frames at the stabiliser's own rate.
         scores: (…, landmarks) in [0, 1], the network's own; None where they are not known.
-        displacements: of one face since the last frame, from the filter's last output; None without a
-            picture.
+        displacements: since the last frame, from the filter's last output; None without a picture.
     """
 
     points: PointBatch
@@ -127,6 +126,12 @@ class CausalFilter(Stabilizer):
     def advance(self, memory: Any, measurement: Measurement) -> tuple[Any, PointBatch]:
         """Memory after the next frame, and its output (image px)."""
 
+    def advance_all(
+        self, memories: Sequence[Any], measurements: Sequence[Measurement]
+    ) -> list[tuple[Any, PointBatch]]:
+        """Advance several faces that are apart; a method may do it at once (`abreast`)."""
+        return list(map(self.advance, memories, measurements))
+
     def coast(
         self, memory: Any, points: Points, screened: Screened, displacements: Displacements | None
     ) -> tuple[Any, Points]:
@@ -169,6 +174,32 @@ class CausalFilter(Stabilizer):
         screened = screen_frame(None if state is None else state.screened, points, frames_of(dt, self.fps))
         state = self._next_state(state, screened, scores, motion)
         return state, points if state is None else state.points
+
+    def step_all(
+        self,
+        states: Sequence[State | None],
+        points: PointStack,
+        dts: Sequence[float | None],
+        scores: Float[np.ndarray, "faces landmarks"],
+        motions: Sequence[Displacements | None],
+    ) -> list[tuple[State | None, Points]]:
+        """Filter one frame of several faces; equals `step` on each, to rounding, but faster.
+
+        Args: as of `step`, one of each for every face.
+
+        Raises:
+            ConfigError: as of `step`.
+        """
+        points = checked_points(points, scores, self.landmarks)
+        screened = [
+            screen_frame(None if state is None else state.screened, each, frames_of(dt, self.fps))
+            for state, each, dt in zip(states, points, dts, strict=True)
+        ]
+        after = self._next_states(states, screened, scores, motions)
+        return [
+            (state, each if state is None else state.points)
+            for state, each in zip(after, points, strict=True)
+        ]
 
     def filter(
         self,
@@ -268,16 +299,34 @@ class CausalFilter(Stabilizer):
         scores: Scores | None,
         motion: Displacements | None,
     ) -> State | None:
-        if screened is None:
-            return None
-        if state is None or screened.restarts:
-            return State(screened.points, self.begin(screened.points), screened)
-        if screened.rejected:
-            memory, output = self.coast(state.memory, state.points, screened, motion)
-            return State(output, memory, screened)
-        measurement = Measurement(screened.points, screened.size / 100, screened.elapsed, scores, motion)
-        memory, output = self.advance(state.memory, measurement)
-        return State(output, memory, screened)
+        return self._next_states([state], [screened], [scores], [motion])[0]
+
+    def _next_states(
+        self,
+        states: Sequence[State | None],
+        screened: Sequence[Screened | None],
+        scores: Sequence[Scores | None] | Float[np.ndarray, "faces landmarks"],
+        motions: Sequence[Displacements | None],
+    ) -> list[State | None]:
+        after: list[State | None] = [None] * len(states)
+        places, memories, measurements = [], [], []  # of those that advance
+        for i, (state, frame, motion) in enumerate(zip(states, screened, motions, strict=True)):
+            if frame is None:
+                continue
+            if state is None or frame.restarts:
+                after[i] = State(frame.points, self.begin(frame.points), frame)
+            elif frame.rejected:
+                memory, output = self.coast(state.memory, state.points, frame, motion)
+                after[i] = State(output, memory, frame)
+            else:
+                places.append((i, frame))
+                memories.append(state.memory)
+                unit = frame.size / 100
+                measurements.append(Measurement(frame.points, unit, frame.elapsed, scores[i], motion))
+        advanced = self.advance_all(memories, measurements)
+        for (i, frame), (memory, output) in zip(places, advanced, strict=True):
+            after[i] = State(output, memory, frame)
+        return after
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,24 +371,6 @@ class Smoother(Stabilizer):
             raise ConfigError(f"{self.kind} has no fixed lag")
         if lag is not None and lag < 0:
             raise ConfigError(f"lag must be at least 0 frames, got {lag}")
-
-
-def lowered_where_hidden(
-    scores: Float[np.ndarray, "*batch landmarks"], visible: Float[np.ndarray, "*batch landmarks"]
-) -> Float[np.ndarray, "*batch landmarks"]:
-    """Lower the scores of landmarks that are more likely hidden than not, for a stabiliser.
-
-    Equation: s·min(2v, 1), v the probability that the landmark is visible. The network guesses what is
-    hidden, at times with a high score.
-
-    Args:
-        scores: in [0, 1].
-        visible: in [0, 1]; NaN where the network does not tell, which changes nothing.
-
-    >>> lowered_where_hidden(np.full(3, 0.8), np.array([0.9, 0.25, np.nan]))
-    array([0.8, 0.4, 0.8])
-    """
-    return scores * np.fmin(2 * visible, 1.0)
 
 
 def require_smoother(stabilizer: Stabilizer, lag: int | None = None) -> Smoother:

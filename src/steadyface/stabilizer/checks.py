@@ -1,4 +1,4 @@
-"""Checks of what is given to a stabiliser: points, scores and times that any picture or stream may have."""
+"""Checks of what is given to a stabiliser, points, scores and times that any picture or stream may have."""
 
 from __future__ import annotations
 
@@ -69,3 +69,21 @@ def checked_points(points: PointBatch, scores: np.ndarray | None, landmarks: int
         if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
             raise ConfigError(f"scores must be from 0 to 1, got {low:g} to {high:g}")
     return points
+
+
+def lowered_where_hidden(
+    scores: Float[np.ndarray, "*batch landmarks"], visible: Float[np.ndarray, "*batch landmarks"]
+) -> Float[np.ndarray, "*batch landmarks"]:
+    """Lower the scores of landmarks that are more likely hidden than not, for a stabiliser.
+
+    Equation: s·min(2v, 1), v the probability that the landmark is visible. The network guesses what is
+    hidden, at times with a high score.
+
+    Args:
+        scores: in [0, 1].
+        visible: in [0, 1]; NaN where the network does not tell, which changes nothing.
+
+    >>> lowered_where_hidden(np.full(3, 0.8), np.array([0.9, 0.25, np.nan]))
+    array([0.8, 0.4, 0.8])
+    """
+    return scores * np.fmin(2 * visible, 1.0)

@@ -108,7 +108,8 @@ def predict_each(model: DirectionModel, frames: Float[np.ndarray, "faces"]) -> P
 
 
 def condition(
-    before: Belief,
+    mean: Float[np.ndarray, "2 *batch D"],
+    covariance: Float[np.ndarray, "3 *batch D"],
     observed: Flat,
     noise: Float[np.ndarray, "... D"],
     unit: float | Float[np.ndarray, "*batch 1"],
@@ -123,15 +124,15 @@ def condition(
     the covariance of the mixture are kept.
 
     Args:
-        before: belief after the last frame.
+        mean, covariance: of the belief after the last frame.
         observed: y, px.
         noise: Γ, (percent of face size)².
         unit: px per percent of face size.
         prediction: over the time since the last frame.
     """
     mean_map, covariance_map, growth, log_alphas = prediction
-    expected = _sum(mean_map * before.mean, 1)
-    prior = growth + _sum(covariance_map * before.covariance, 1)[:, None]
+    expected = _sum(mean_map * mean, 1)
+    prior = growth + _sum(covariance_map * covariance, 1)[:, None]
     total = prior[0] + noise
     gains = prior[:2] / total
     surprise = observed - expected[0]

@@ -1,7 +1,8 @@
 """Points that stick to the skin: displacements measured in the picture, filtered with the network's points.
 
 The network's points are right on average and shake; the picture's displacements hardly shake and add up to a
-drift. Each landmark has a Gaussian belief of its own about where it is.
+drift. Each landmark has a Gaussian belief of its own about where it is. All functions take one face or, with
+an axis before that of the landmarks, several.
 """
 
 from __future__ import annotations
@@ -14,25 +15,23 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from steadyface import markup
-from steadyface.arrays import Points
+from steadyface.arrays import PointBatch
 from steadyface.errors import ConfigError
 from steadyface.motion import Displacements
 from steadyface.motion.matrices import (
-    IDENTITY,
     Symmetric,
     Vectors,
     apply,
+    coordinates,
     determinant,
     inverse,
+    isotropic,
     outer,
     pack,
-    unpack,
 )
 
-Covariances = Float[np.ndarray, "landmarks 2 2"]
-Each = Float[np.ndarray, "landmarks"]
-
-_WIDER = IDENTITY[:, None] * [[0.0], [1.0]]  # of the mixture's two components the second
+Each = Float[np.ndarray, "*#faces landmarks"]
+PerFace = float | Float[np.ndarray, "*#faces 1"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class PictureModel:
 
 
 class Skin(NamedTuple):
-    """Belief about where each landmark is.
+    """Belief about where each landmark is; vectors and matrices as in `motion.matrices`.
 
     Args:
         points: image px.
@@ -91,32 +90,37 @@ class Skin(NamedTuple):
         off: probability that the point came off the skin in the newest frame.
     """
 
-    points: Points
-    covariance: Covariances
-    coasted: bool = False
-    carried: Points | float = 0.0
-    off: Each | float = 0.0
+    points: Float[np.ndarray, "2 *faces landmarks"]
+    covariance: Float[np.ndarray, "3 *faces landmarks"]
+    coasted: bool
+    carried: Float[np.ndarray, "2 *faces landmarks"]
+    off: Float[np.ndarray, "*faces landmarks"]
 
 
-def begin_skin(model: PictureModel, points: Points, noise: Each, unit: float) -> Skin:
+def _resting(points: Vectors, covariance: Symmetric, coasted: bool = False) -> Skin:
+    """Skin to which nothing has been carried, and from which nothing has come off."""
+    return Skin(points, covariance, coasted, np.zeros(points.shape), np.zeros(points.shape[1:]))
+
+
+def begin_skin(model: PictureModel, points: PointBatch, noise: Each, unit: PerFace) -> Skin:
     """Begin at points that are as uncertain as the network's.
 
     Args:
         model: parameters.
-        points: image px.
+        points: (…, landmarks, 2) image px.
         noise: each landmark's variance over the usual one.
         unit: px per percent of face size.
     """
-    return Skin(points, unpack(noise * (model.anchor * unit) ** 2 * IDENTITY))
+    return _resting(coordinates(points), isotropic(noise * (model.anchor * unit) ** 2))
 
 
 def move_skin(
     model: PictureModel,
     skin: Skin,
     displacements: Displacements | None,
-    step: Points | None,
+    step: Vectors | None,
     noise: Each,
-    unit: float,
+    unit: PerFace,
     frames: float,
 ) -> Skin:
     """Move the points on to the next frame.
@@ -131,36 +135,34 @@ def move_skin(
         model: parameters.
         skin: belief after the last frame.
         displacements: as measured in the picture; None where there is none, and the step is all.
-        step: (landmarks, 2) change of the points as filtered without a picture, px; None if not known.
+        step: (2, …, landmarks) change of the points as filtered without a picture, px; None if not known.
         noise: each landmark's variance over the usual one.
         unit: px per percent of face size.
         frames: time since the last frame, in frames.
     """
-    groups = _groups(model, len(skin.points))
+    groups = _groups(model, skin.points.shape[-1])
     own = noise * (groups.step * unit) ** 2
-    slip = frames * (model.slip * unit) ** 2 * IDENTITY
     if displacements is None:
-        moved = np.zeros_like(skin.points) if step is None else step
-        spread = own * IDENTITY
-    elif step is None:
-        moved, spread = displacements.displacement, pack(displacements.covariance)
+        moved = np.zeros(skin.points.shape) if step is None else step
+        spread = isotropic(own)
     else:
-        own = own * _hidden(model, displacements.valid)
-        surprise = (step - displacements.displacement).T
-        change, spread, _ = _mixture(
-            pack(displacements.covariance), own, surprise, groups.wrong, model.wrong_by * unit
-        )
-        moved = displacements.displacement + change.T
-    return Skin(skin.points + moved, skin.covariance + unpack(spread + slip), coasted=step is None)
+        moved, spread = coordinates(displacements.displacement), pack(displacements.covariance)
+        if step is not None:
+            own = own * _hidden(model, displacements.valid)
+            change, spread, _ = _mixture(spread, own, step - moved, groups.wrong, model.wrong_by * unit)
+            moved = moved + change
+    covariance = skin.covariance + spread
+    covariance[::2] += frames * (model.slip * unit) ** 2
+    return _resting(skin.points + moved, covariance, coasted=step is None)
 
 
 def anchor_skin(
     model: PictureModel,
     skin: Skin,
-    points: Points,
-    valid: Bool[np.ndarray, "landmarks"] | None,
+    points: PointBatch,
+    valid: Bool[np.ndarray, "*faces landmarks"] | None,
     noise: Each,
-    unit: float,
+    unit: PerFace,
 ) -> Skin:
     """Condition on the network's points.
 
@@ -170,7 +172,7 @@ def anchor_skin(
     Args:
         model: parameters.
         skin: belief before they are known.
-        points: (landmarks, 2) z, image px.
+        points: (…, landmarks, 2) z, image px.
         valid: of the displacements.
         noise: each landmark's variance over the usual one.
         unit: px per percent of face size.
@@ -178,15 +180,13 @@ def anchor_skin(
     error = noise * (model.anchor * unit) ** 2
     if valid is not None:
         error = error * _hidden(model, valid)
-    surprise = (points - skin.points).T
-    change, covariance, off = _mixture(
-        pack(skin.covariance), error, surprise, model.loose, model.loose_by * unit
-    )
-    return Skin(skin.points + change.T, unpack(covariance), off=off)
+    surprise = coordinates(points) - skin.points
+    change, covariance, off = _mixture(skin.covariance, error, surprise, model.loose, model.loose_by * unit)
+    return _resting(skin.points + change, covariance)._replace(off=off)
 
 
 def _mixture(
-    prior: Symmetric, noise: Each, surprise: Vectors, share: Each | float, wider: float
+    prior: Symmetric, noise: Each, surprise: Vectors, share: Each | float, wider: PerFace
 ) -> tuple[Vectors, Symmetric, Each]:
     """Mean and covariance, given a measurement, of a zero-mean mixture of N(0, P) and N(0, P + w²).
 
@@ -202,11 +202,12 @@ def _mixture(
         share: probability of the wider component.
         wider: w.
     """
-    total = prior[:, None] + wider**2 * _WIDER
+    total = prior[:, None].repeat(2, axis=1)
+    total[::2, 1] += wider**2
     total[::2] += noise
     precision = inverse(total)
-    pull = apply(precision, surprise[:, None])
-    misfit = np.add.reduce(surprise[:, None] * pull) + np.log(determinant(total))
+    x, y = pull = apply(precision, surprise[:, None])
+    misfit = surprise[0] * x + surprise[1] * y + np.log(determinant(total))
     odds = (1 - share) / share * np.exp(np.minimum((misfit[1] - misfit[0]) / 2, 50.0))
     weight = 1 / (1 + odds)
     apart = pull[:, 1] - pull[:, 0]
@@ -234,5 +235,6 @@ def _groups(model: PictureModel, count: int) -> _Groups:
     return _Groups(step, wrong)
 
 
-def _hidden(model: PictureModel, valid: Bool[np.ndarray, "landmarks"]) -> float:
-    return 1 + model.hidden * (1 - np.count_nonzero(valid) / len(valid))
+def _hidden(model: PictureModel, valid: Bool[np.ndarray, "*faces landmarks"]) -> PerFace:
+    seen = np.add.reduce(valid, axis=-1, keepdims=True, dtype=float)
+    return 1 + model.hidden * (1 - seen / valid.shape[-1])

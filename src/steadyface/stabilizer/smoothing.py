@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.motion.matrices import unpack
 from steadyface.stabilizer.directions import Belief
 from steadyface.stabilizer.picture import Skin
 
@@ -128,13 +129,14 @@ class SkinStep(NamedTuple):
         before: belief after the last frame.
         moved: belief before the network's points of this frame were known.
         after: belief after this frame.
-        looseness: standard deviation, px, by which a point that comes off the skin is off.
+        looseness: standard deviation, px, by which a point that comes off the skin is off; (1,) where the
+            face was filtered among others.
     """
 
     before: Skin
     moved: Skin
     after: Skin
-    looseness: float
+    looseness: float | Float[np.ndarray, "*faces 1"]
 
 
 def smooth_skin(steps: Sequence[SkinStep], lag: int | None, newest: Pair) -> Pairs:
@@ -156,13 +158,13 @@ def smooth_skin(steps: Sequence[SkinStep], lag: int | None, newest: Pair) -> Pai
         return newest[None]
     means = np.stack([step.before.points for step in steps])
     expected = np.stack([step.moved.points for step in steps])
-    before = np.stack([step.before.covariance for step in steps])
-    prior = np.stack([step.moved.covariance for step in steps])
-    looseness = np.array([step.looseness for step in steps])[:, None, None, None]
-    off = np.stack([np.broadcast_to(step.after.off, means.shape[1]) for step in steps])[..., None, None]
+    before = unpack(np.stack([step.before.covariance for step in steps], axis=1))
+    prior = unpack(np.stack([step.moved.covariance for step in steps], axis=1))
+    looseness = np.concatenate([np.ravel(step.looseness) for step in steps])[:, None, None, None]
+    off = np.stack([step.after.off for step in steps])[..., None, None]
     wider = prior + looseness**2 * np.eye(2)
     gains = before @ ((1 - off) * np.linalg.inv(prior) + off * np.linalg.inv(wider))
-    return _backward(_Passages(means.mT, expected.mT, np.moveaxis(gains, 1, -1)), newest, lag)
+    return _backward(_Passages(means, expected, np.moveaxis(gains, 1, -1)), newest, lag)
 
 
 def _backward(passages: _Passages, newest: Pair, lag: int | None) -> Pairs:

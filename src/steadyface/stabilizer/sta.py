@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -25,6 +24,8 @@ from steadyface.arrays import PointBatch, Points, PointSequence, ScoreSequence, 
 from steadyface.errors import ConfigError
 from steadyface.geometry import face_size
 from steadyface.motion import Displacements, Motion
+from steadyface.motion.matrices import coordinates, points_of
+from steadyface.stabilizer.abreast import advance_abreast
 from steadyface.stabilizer.base import CausalFilter, Measurement, OneOfMany, Smoother, State, Step
 from steadyface.stabilizer.directions import (
     Belief,
@@ -35,6 +36,7 @@ from steadyface.stabilizer.directions import (
     predict,
     predict_each,
 )
+from steadyface.stabilizer.memory import Last, Memory, distinct_memories, last_of, shots
 from steadyface.stabilizer.outliers import Screened, repeat_over_rejected, screen_sequence, unbroken_runs
 from steadyface.stabilizer.paper import flatten
 from steadyface.stabilizer.picture import PictureModel, anchor_skin, begin_skin, move_skin
@@ -53,20 +55,6 @@ Doubts = Float[np.ndarray, "*batch landmarks"]
 
 _LEAST_DOUBT = 1e-3  # added to 1 - score: the doubt that is left when the network has none
 _ABREAST = 32  # sequences filtered side by side; more of them differ too much in length
-
-
-class Memory(NamedTuple):
-    """State of the filter after a frame.
-
-    Args:
-        belief: about the motion along the directions.
-        skin: the step that led to the landmarks' own belief, once a picture has been seen.
-        late: whether an earlier frame since the cut has only the directions, since no picture led from it.
-    """
-
-    belief: Belief
-    skin: SkinStep | None = None
-    late: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,14 +115,22 @@ class STA(CausalFilter, Smoother):
 
     def advance(self, memory: Memory, measurement: Measurement) -> tuple[Memory, PointBatch]:
         """Predict and condition along each direction (`directions`); with a picture, stick to the skin."""
-        batch = memory.belief.mean.ndim - 2
-        prediction = predict(self._directions, round(measurement.frames, 6), batch)
+        return self._advance(last_of(memory), measurement)
+
+    def advance_all(
+        self, memories: Sequence[Memory], measurements: Sequence[Measurement]
+    ) -> list[tuple[Memory, PointBatch]]:
+        return advance_abreast(self._advance, list(map(last_of, memories)), measurements)
+
+    def _advance(self, last: Last, measurement: Measurement) -> tuple[Memory, PointBatch]:
+        prediction = predict(self._directions, round(measurement.frames, 6), last.mean.ndim - 2)
         observed, doubts = flatten(measurement.points) @ self.basis, self._doubts_of(measurement.scores)
-        belief = condition(memory.belief, observed, self._noise_of(doubts), measurement.unit, prediction)
-        if measurement.displacements is None and memory.skin is None:
+        noise = self._noise_of(doubts)
+        belief = condition(last.mean, last.covariance, observed, noise, measurement.unit, prediction)
+        if measurement.displacements is None and last.skin is None:
             return Memory(belief, late=True), self._points_at(belief.mean[0])
-        skin = self._stick(memory, belief, measurement, doubts)
-        return Memory(belief, skin, memory.late), skin.after.points
+        skin = self._stick(last, belief, measurement, doubts)
+        return Memory(belief, skin, last.late), points_of(skin.after.points)
 
     def coast(
         self, memory: Memory, points: Points, screened: Screened, displacements: Displacements | None
@@ -147,22 +143,20 @@ class STA(CausalFilter, Smoother):
         if screened.missing and not before.coasted:
             moved = moved._replace(coasted=False, carried=before.carried + moved.points - before.points)
         step = SkinStep(before, moved, moved, model.loose_by * unit)
-        return Memory(memory.belief, step, memory.late), moved.points
+        return Memory(memory.belief, step, memory.late), points_of(moved.points)
 
-    def _stick(
-        self, before: Memory, belief: Belief, measurement: Measurement, doubts: Doubts | None
-    ) -> SkinStep:
+    def _stick(self, last: Last, belief: Belief, measurement: Measurement, doubts: Doubts | None) -> SkinStep:
         """Points on the skin: the picture's displacements, anchored by the network's points.
 
         The step of the points without a picture, less what the picture alone has moved since, carries what
         the picture leaves open.
         """
-        model, unit, displacements = self.picture, float(measurement.unit), measurement.displacements
-        noise, last = self._relative_noise, before.belief.mean[0]
-        skin = before.skin.after if before.skin else begin_skin(model, self._points_at(last), noise, unit)
+        model, unit, displacements = self.picture, measurement.unit, measurement.displacements
+        noise = self._relative_noise
+        skin = last.skin or begin_skin(model, self._points_at(last.mean[0]), noise, unit)
         if doubts is not None:
             noise = noise * doubts
-        change = self._points_at(belief.mean[0] - last)
+        change = coordinates(self._points_at(belief.mean[0] - last.mean[0]))
         step = None if skin.coasted else change - skin.carried
         moved = move_skin(model, skin, displacements, step, noise, unit, measurement.frames)
         valid = None if displacements is None else displacements.valid
@@ -223,7 +217,7 @@ class STA(CausalFilter, Smoother):
         first, newest = run[0], run[-1].memory
         if newest is first.memory or (first.screened.rejected and newest.skin is None):
             return first.points
-        memories, _ = zip(*_memories(run), strict=True)
+        memories, _ = zip(*distinct_memories(run), strict=True)
         return self._look_back(memories)[0][0]
 
     def _smooth_by_all(self, outputs: PointSequence, step: Step) -> None:
@@ -232,10 +226,10 @@ class STA(CausalFilter, Smoother):
         for start, states in rewound(step, len(outputs)):
             after, end = start + BLOCK, start + len(states)
             newest, later = later, NEWEST
-            for shot in reversed([list(shot) for shot in _shots(states)]):
+            for shot in reversed([list(shot) for shot in shots(states)]):
                 first, last = end - len(shot), min(end, after)
                 if first < after:  # else it is the next block's
-                    memories, counts = zip(*_memories(shot), strict=True)
+                    memories, counts = zip(*distinct_memories(shot), strict=True)
                     points, later = self._look_back(memories, newest=newest)
                     outputs[first:last] = points.repeat(counts, axis=0)[: last - first]
                 newest, end = NEWEST, first
@@ -244,8 +238,8 @@ class STA(CausalFilter, Smoother):
         """Smooth each frame by `lag` later ones, in place."""
         complete = np.flatnonzero(np.isfinite(outputs).all(axis=(1, 2)))
         place = complete[0] if len(complete) else 0  # of the first state
-        for shot in _shots(states):
-            for window in windows(_memories(shot), lag):
+        for shot in shots(states):
+            for window in windows(distinct_memories(shot), lag):
                 memories, counts = zip(*window, strict=True)
                 points, _ = self._look_back(memories, lag)
                 points = points[:BLOCK].repeat(counts[:BLOCK], axis=0)
@@ -271,7 +265,7 @@ class STA(CausalFilter, Smoother):
         steps = [memory.skin for memory in memories[1:] if memory.skin is not None]
         last, skin, along = memories[-1].skin, None, None
         if last is not None:
-            skin = smooth_skin(steps, lag, last.after.points.T if newest.skin is None else newest.skin)
+            skin = smooth_skin(steps, lag, last.after.points if newest.skin is None else newest.skin)
         if last is None or memories[-1].late:
             pairs = zip(memories[1:], memories, strict=False)
             beliefs = [memory.belief for memory, before in pairs if memory.belief is not before.belief]
@@ -312,7 +306,7 @@ class STA(CausalFilter, Smoother):
         belief = begin(self._directions, observed[0])
         for t in range(1, longest):
             prediction = predict_each(self._directions, frames[t - 1])
-            belief = condition(belief, observed[t], self.noise, units[t], prediction)
+            belief = condition(*belief[:2], observed[t], self.noise, units[t], prediction)
             abreast[t] = self._points_at(belief.mean[0])
         for row, (points, run) in enumerate(runs):
             points[run] = abreast[: len(run), row]
@@ -331,7 +325,7 @@ class STA(CausalFilter, Smoother):
                 belief = begin(self._directions, along)
             elif frame is not None and belief is not None and not frame.rejected:
                 prediction = predict(self._directions, round(frame.elapsed, 6))
-                belief = condition(belief, along, noise, frame.size / 100, prediction)
+                belief = condition(*belief[:2], along, noise, frame.size / 100, prediction)
             yield belief
 
     def _points_at(self, positions: Flat) -> PointBatch:
@@ -372,28 +366,3 @@ class STA(CausalFilter, Smoother):
 def doubt(scores: Float[np.ndarray, "*batch landmarks"]) -> Float[np.ndarray, "*batch landmarks"]:
     """1 - score, and a little more: none is certain."""
     return 1 + _LEAST_DOUBT - scores
-
-
-def _shots(states: Iterable[State | None]) -> Iterator[Iterator[State]]:
-    """Split states where they restart, without the None that stand before the first."""
-    shot = 0
-
-    def number(state: State) -> int:
-        nonlocal shot
-        shot += state.screened.restarts
-        return shot
-
-    seen = (state for state in states if state is not None)
-    return (part for _, part in groupby(seen, key=number))
-
-
-def _memories(states: Iterable[State]) -> Iterator[tuple[Memory, int]]:
-    """Memories that differ, each with the number of states that have it: unusable frames leave it alone."""
-    last, count = None, 0
-    for state in states:
-        if last is not None and state.memory is not last:
-            yield last, count
-            count = 0
-        last, count = state.memory, count + 1
-    if last is not None:
-        yield last, count

@@ -15,7 +15,7 @@ from steadyface.errors import ConfigError
 from steadyface.identity import IdentityEncoder
 from steadyface.landmarker import Landmarker, LandmarkModel
 from steadyface.picture import Picture, as_picture
-from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer, lowered_where_hidden
+from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.tracking.appearance import Observation, observe, points_of
 from steadyface.tracking.carrying import LandmarkSource
 from steadyface.tracking.config import TrackerConfig
@@ -26,7 +26,8 @@ from steadyface.tracking.parts import FaceFilter, as_seconds, causal_filter, che
 from steadyface.tracking.people import Namer, load_people
 from steadyface.tracking.schedule import AUTO, Schedule
 from steadyface.tracking.shots import CutDetector, Transition
-from steadyface.tracking.skin import Followed, first_view, next_views
+from steadyface.tracking.skin import Followed
+from steadyface.tracking.steadying import follow_faces, steady_faces
 from steadyface.tracking.track import Match, Track, TrackedFace
 from steadyface.tracking.verifier import FaceVerifier, is_face
 from steadyface.video import VideoFrame
@@ -305,44 +306,21 @@ class Tracker:
         """Update the tracks; recognition only learns from faces that no other one can hide."""
         occluders = {track.occluder for track in self._lost}
         near = near_others(points_of([observation for _, observation in matches]), self.config.occlusion)
+        nothing = [Followed()] * len(matches)
+        followed = follow_faces(frame, matches) if self.measures_motion else nothing
+        steady = [(None, observation.points) for _, observation in matches]
+        if self.stabilizer is not None:
+            steady = steady_faces(self.stabilizer, matches, followed, seconds)
         tracks = []
-        moved = self._measure_motion(frame, matches)
-        for (track, observation), may_be_hidden, followed in zip(matches, near, moved, strict=True):
+        for (track, observation), may_be_hidden, moved, (state, points) in zip(
+            matches, near, followed, steady, strict=True
+        ):
             if not may_be_hidden and track.face_id not in occluders:
                 track = track.learn(observation, seconds, self.config)
-            state, points = track.stabilizer_state, observation.points
-            if self.stabilizer is not None:
-                elapsed = None if state is None else seconds - track.last_seconds
-                seen = observation.landmarks
-                scores = lowered_where_hidden(seen.scores, seen.visible)
-                raw = np.full_like(points, np.nan) if observation.carried else points
-                state, points = self.stabilizer.step(state, raw, elapsed, scores, followed.displacements)
-            plan = self._source.plan(track, observation, seconds, points, followed)
-            tracks.append(track.update(observation, seconds, points, state, *followed, plan, self.config))
+            plan = self._source.plan(track, observation, seconds, points, moved)
+            tracks.append(track.update(observation, seconds, points, state, *moved, plan, self.config))
         self._tracks = sorted(tracks, key=lambda track: track.face_id)
         return [track.last for track in self._tracks if track.last is not None]
-
-    def _measure_motion(self, frame: Picture, matches: list[Match]) -> list[Followed]:
-        """View the faces, and compare with the views before, for a stabiliser that takes displacements."""
-        if not self.measures_motion:
-            return [Followed()] * len(matches)
-        followed = [observation.followed for _, observation in matches]
-        before = [
-            (i, track.view, track.last, observation.points)
-            for i, (track, observation) in enumerate(matches)
-            if followed[i] is None and track.view is not None and track.last is not None
-        ]
-        if before:
-            places, views, last, raw = zip(*before, strict=True)
-            points = np.array([face.points for face in last])
-            last_raw = np.array([face.raw_points for face in last])
-            moved = next_views(frame, views, points, last_raw, np.array(raw))
-            for i, each in zip(places, moved, strict=True):
-                followed[i] = Followed(*each)
-        return [
-            each or Followed(first_view(frame, observation.points))
-            for each, (_, observation) in zip(followed, matches, strict=True)
-        ]
 
     def _coast(self, seconds: float) -> list[TrackedFace]:
         """Show the last shapes of the faces lost less than `grace_seconds` ago, latest first."""
