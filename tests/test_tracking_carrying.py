@@ -365,10 +365,10 @@ def test_several_faces_are_steadied_as_each_alone(every: int) -> None:
     stabilizer, carried = load_stabilizer("sta", "tiny"), False
     assert isinstance(stabilizer, CausalFilter)
     together, alone = (
-        Tracker(Landmarker("tiny", threads=1), stabilizer=each, network_every=every)
+        Tracker(Landmarker("tiny", threads=1), stabilizer=each, config=CONFIG, network_every=every)
         for each in (stabilizer, OneByOne(stabilizer))
     )
-    for image in scenes.frames(10):
+    for image in scenes.frames(SETTLED + 2):
         pair = np.hstack([image, image[:, ::-1]])
         faces, others = together.step(pair), alone.step(pair)
         assert len(faces) == len(others) == 2
