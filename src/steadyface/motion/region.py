@@ -57,7 +57,7 @@ def robust_similarities(points: PointStack, moved: PointStack) -> list[Affine]:
 
 def as_complex(points: Float[np.ndarray, "*batch 2"]) -> Complex[np.ndarray, "*batch"]:
     """Points as x + iy, in which a similarity is z ↦ a·z + b."""
-    return points[..., 0] + 1j * points[..., 1]
+    return np.ascontiguousarray(points, float).view(complex)[..., 0]
 
 
 def _similarity(
@@ -100,9 +100,12 @@ def follow_regions(
 ) -> tuple[list[Region], PointStack]:
     """Crops and expected places of some faces, as `follow_region` gives them for each."""
     expected = map_each(motions, points)
-    ways = np.maximum.reduce(np.abs(expected - points), axis=(1, 2)).tolist()
-    rests = [way < _REST * region.side for way, region in zip(ways, regions, strict=True)]
-    expected[rests] = points[rests]
+    ways = np.abs(expected - points).reshape(len(points), -1)
+    farthest = np.maximum.reduce(ways, axis=1).tolist()
+    rests = [way < _REST * region.side for way, region in zip(farthest, regions, strict=True)]
+    for i, rest in enumerate(rests):
+        if rest:
+            expected[i] = points[i]
     followed = []
     for region, motion, rest, anew in zip(regions, motions, rests, _around(expected), strict=True):
         moved = region if rest else _moved(region, motion)
