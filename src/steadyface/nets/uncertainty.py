@@ -15,7 +15,10 @@ STATISTICS = 4
 
 _LEAST_SCORE = 1e-4
 _LOG_RANGE = 3.5  # standard deviations stay within e^±3.5 % of the crop's side
-_TILT = 30.0  # % of the crop's side; bound of the off-diagonal term
+_OWN_SHARE = 0.2  # most by which a point's own features change the logarithm of its standard deviation
+_STEEP = 4.0  # slope of "covered" below a probability of 0.5: 1 from 0.25 on down
+_FEW = 0.1  # keeps the mean over the points in sight finite where there is none
+_PACE = 0.05  # of the running mean, per batch
 
 _LEFT, _TO_RIGHT = [1.0, 0.0, 1.0, 0.0], [[-1.0, 1.0, -1.0, 1.0], [0.0] * 4]
 _ABOVE, _TO_BELOW = [1.0, 1.0, 0.0, 0.0], [[0.0] * 4, [-1.0, -1.0, 1.0, 1.0]]
@@ -25,15 +28,24 @@ _ABOVE, _TO_BELOW = [1.0, 1.0, 0.0, 0.0], [[0.0] * 4, [-1.0, -1.0, 1.0, 1.0]]
 class UncertaintyHead(nn.Module):
     """Probability that each point is visible, and the covariance of its error.
 
-    Equation: h = relu(M relu(W x + G g + e_l)), (v, a, b, c) = R_l h + r_l; visible = sigmoid(v),
-    covariance = k² |L|^p L Lᵀ with L = ((e^a, 0), (c, e^b)) in % of the crop's side. x are the decoder's
-    features at the point and its peak's description, g the positions and peaks of all points; M, W and G are
-    shared, e, R and r are each landmark's own; k and p are set after training (`training.uncertainty`).
+    Equations, with x the decoder's features at the point and its peak's description, g the positions and
+    peaks of all points and y the positions alone:
+
+    - visible v = sigmoid(r_l h), h = relu(M relu(W x + G g + e_l));
+    - of the face: f = relu(F relu(P m + Q y)), m the mean of a_l − ā_l over the points, weighted with v²,
+      where a_l = relu(A x + d_l) and ā_l is its mean over all faces;
+    - of the point: (s, d, t) = R_l f + 0.2 tanh(S_l a_l / 0.2) in sight; the size s becomes (1 + p) s, and a
+      covered point adds c (T_l h + (q, 0, 0)), c = 4 (½ − v) within 0 and 1;
+    - covariance k² L Lᵀ with L = e^s ((e^d, 0), (t, e^−d)), in % of the crop's side.
+
+    What an object hides tells nothing about the others' errors, so that the face's share is taken from points
+    in sight alone, and a point's own features, which a neighbouring object changes, have little say. r, e, d,
+    R, S and T are each landmark's own; k, p and q are set after training (`training.uncertainty`).
 
     Args:
         channels: of the decoder's maps at half the heatmaps' resolution.
         landmarks: number of points.
-        width: of h.
+        width: of h, a and f.
     """
 
     def __init__(self, channels: int, landmarks: int, width: int) -> None:
@@ -44,21 +56,31 @@ class UncertaintyHead(nn.Module):
         self.register_buffer("feature_scale", torch.ones(self.features))
         self.register_buffer("context_mean", torch.zeros(everything))
         self.register_buffer("context_scale", torch.ones(everything))
+        self.register_buffer("usual", torch.zeros(landmarks, width))
         self.register_buffer("spread", torch.ones(()))
         self.register_buffer("power", torch.zeros(()))
+        self.veil: Tensor
+        self.register_buffer("veil", torch.zeros(()))
         self.local = nn.Linear(self.features, width)
         self.context = nn.Linear(everything, width, bias=False)
         self.own = nn.Parameter(torch.zeros(landmarks, width))
         self.mix = nn.Linear(width, width)
-        self.readout = nn.Parameter(torch.randn(landmarks, width, 4) * 0.1 / math.sqrt(width))
-        self.offset = nn.Parameter(torch.zeros(landmarks, 1, 4))
+        self.readout = nn.Parameter(_small(landmarks, width, 4))
+        self.offset = nn.Parameter(torch.zeros(landmarks, 4))
+        self.sight = nn.Linear(self.features, width)
+        self.sight_own = nn.Parameter(torch.zeros(landmarks, width))
+        self.sight_readout = nn.Parameter(_small(landmarks, width, 3))
+        self.pool = nn.Linear(width, width)
+        self.place = nn.Linear(2 * landmarks, width, bias=False)
+        self.face = nn.Linear(width, width)
+        self.face_readout = nn.Linear(width, 3 * landmarks)
 
     def forward(
         self,
         features: Float[Tensor, "batch landmarks features"],
         context: Float[Tensor, "batch everything"],
     ) -> tuple[Float[Tensor, "batch landmarks"], Float[Tensor, "batch landmarks 2 2"]]:
-        """Compute the logits of visibility and L, the covariances' factors, in % of the crop's side.
+        """Compute the logits of visibility and k L, the covariances' factors, in % of the crop's side.
 
         Args:
             features: of `gather`.
@@ -66,16 +88,46 @@ class UncertaintyHead(nn.Module):
         """
         x = (features - self.feature_mean) * self.feature_scale
         g = (context - self.context_mean) * self.context_scale
-        h = torch.relu(self.local(x) + self.context(g)[:, None] + self.own)
-        h = torch.relu(self.mix(h))
-        out = (h[..., None, :] * self.readout.mT).sum(dim=-1) + self.offset[:, 0]
-        bounds = torch.tensor([_LOG_RANGE, _LOG_RANGE, _TILT], dtype=out.dtype, device=out.device)
-        bounded = bounds * torch.tanh(out[..., 1:] / bounds)
-        logs, c = bounded[..., :2], bounded[..., 2:]
-        sizes = logs.exp()
-        factor = torch.cat([sizes[..., :1], 0 * c, c, sizes[..., 1:]], dim=-1)
-        stretch = self.spread * (logs.sum(dim=-1, keepdim=True) * (self.power / 2)).exp()
-        return out[..., 0], (stretch * factor).unflatten(-1, (2, 2))
+        h = torch.relu(self.mix(torch.relu(self.local(x) + self.context(g)[:, None] + self.own)))
+        told = _read_out(h, self.readout) + self.offset
+        visible = told[..., :1].sigmoid().detach()  # errors teach nothing about visibility
+        covered = (_STEEP * (0.5 - visible)).clamp(0, 1)
+        inner, more = self._in_sight(x, g, visible), covered * told[..., 1:]
+        size = (1 + self.power) * inner[..., :1] + more[..., :1] + self.veil * covered
+        size = torch.exp(_LOG_RANGE * torch.tanh(size / _LOG_RANGE)) * self.spread
+        narrow, tilt = inner[..., 1:2] + more[..., 1:2], inner[..., 2:] + more[..., 2:]
+        ratio = torch.exp(torch.tanh(narrow))
+        factor = size * torch.cat([ratio, 0 * tilt, tilt, 1 / ratio], dim=-1)
+        return told[..., 0], factor.unflatten(-1, (2, 2))
+
+    def _in_sight(
+        self,
+        x: Float[Tensor, "batch landmarks features"],
+        g: Float[Tensor, "batch everything"],
+        visible: Float[Tensor, "batch landmarks 1"],
+    ) -> Float[Tensor, "batch landmarks 3"]:
+        """Compute s, d and t of the equations, as if nothing covered the point."""
+        a = torch.relu(self.sight(x) + self.sight_own)
+        weight = visible.square()
+        if self.training:
+            with torch.no_grad():
+                self.usual.lerp_((weight * a).sum(0) / (weight.sum(0) + _FEW), _PACE)
+        mean = (weight * (a - self.usual)).sum(1) / (weight.sum(1) + _FEW)
+        places = g.unflatten(1, (-1, 2 + STATISTICS))[..., :2].flatten(1)
+        f = torch.relu(self.face(torch.relu(self.pool(mean) + self.place(places))))
+        own = _OWN_SHARE * torch.tanh(_read_out(a, self.sight_readout) / _OWN_SHARE)
+        return self.face_readout(f).unflatten(-1, (-1, 3)) + own
+
+
+def _small(landmarks: int, width: int, outputs: int) -> Tensor:
+    return torch.randn(landmarks, width, outputs) * 0.1 / math.sqrt(width)
+
+
+def _read_out(
+    h: Float[Tensor, "batch landmarks width"], matrices: Float[Tensor, "landmarks width outputs"]
+) -> Float[Tensor, "batch landmarks outputs"]:
+    """Multiply each landmark's features with its own matrix."""
+    return (h[..., None, :] * matrices.mT).sum(dim=-1)
 
 
 def gather(
