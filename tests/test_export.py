@@ -305,5 +305,5 @@ def test_the_command_says_how_far_the_file_is(tmp_path: Path, capsys: pytest.Cap
     with pytest.raises(SystemExit) as left:
         main(["export", "tiny", "--out", str(out), "--name", "mine", "--opset", "19"])
     assert left.value.code == 0
-    assert "mine.onnx: float32, 7.0 MB, points within 0.0" in capsys.readouterr().out
+    assert "mine.onnx: float32, 7.1 MB, points within 0.0" in capsys.readouterr().out
     assert Landmarker(out, device="cpu").name == "mine"

@@ -331,6 +331,15 @@ def stop_after_one() -> object:
 
 
 class TestFollowKnown:
+    def test_the_network_sees_every_frame(self) -> None:
+        """Raw points that measured motion has carried would be no network's."""
+        frames = scenes.timed([scenes.frames(1)[0]] * 30)
+        network, seen = landmarker(), []
+        predict = network.predict_regions
+        network.predict_regions = lambda image, regions: seen.append(len(regions)) or predict(image, regions)  # type: ignore[method-assign,func-returns-value]
+        follow_known(frames, moved_portrait(0), network)
+        assert sum(seen) == len(frames) + 1  # once more where it was found
+
     def test_it_needs_no_detector_to_find_the_face(self) -> None:
         frames = scenes.timed(scenes.frames(3))
         raw, scores, motion = follow_known(frames, moved_portrait(0), landmarker())

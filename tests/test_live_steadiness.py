@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -37,6 +37,14 @@ def test_it_is_the_jitter_of_the_last_second() -> None:
         assert steady == pytest.approx(jitter(np.stack([f.points for f in seen])), nan_ok=True)
         both = (np.stack([getattr(f, name) for f in seen]) for name in ("points", "raw_points"))
         assert delay == pytest.approx(lag(*both), nan_ok=True)
+
+
+def test_raw_points_count_where_the_network_saw_the_face() -> None:
+    last, faces = LastSecond(), shaking(14, 4)
+    for index, face in enumerate(faces):
+        raw, steady, _ = last.add([replace(face, carried=index in (2, 9))], index / FPS)[0]
+    assert raw == pytest.approx(jitter(np.stack([face.raw_points for face in faces[3:9]])))
+    assert steady == pytest.approx(jitter(np.stack([face.points for face in faces])))
 
 
 def test_a_filter_that_is_a_frame_late_is_called_so() -> None:

@@ -13,11 +13,13 @@ import pytest
 from pyarrow import parquet
 from table_cases import make_tracks, same
 
+from steadyface import metrics
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.geometry import bounding_box
 from steadyface.measures import MEAN_FACE
 from steadyface.motion import Displacements, MotionSequence
 from steadyface.pts import read_pts
+from steadyface.report.figures import figures_of
 from steadyface.stabilizer import Stabilizer, load_stabilizer
 from steadyface.stabilizer.baselines import FirstOrder
 from steadyface.tracks import COLUMNS, Tracks, TracksBuilder
@@ -211,6 +213,22 @@ def test_jitter_ignores_held_rows() -> None:
     # A uniform motion has no jitter beyond float32's precision at 200 px.
     assert tracks.jitter() < 1e-3
     assert replace(tracks, held=np.zeros(30, bool)).jitter() > 0.1
+
+
+def test_jitter_of_raw_points_is_the_networks() -> None:
+    """Points that measured motion has carried shake as the skin does."""
+    rng, builder, steady = np.random.default_rng(0), TracksBuilder(), np.linspace(0, 100, 136).reshape(68, 2)
+    for frame in range(60):
+        carried = 10 <= frame < 50
+        raw = steady if carried else steady + rng.normal(0, 1, (68, 2))
+        row = {"points": steady, "raw_points": raw, "scores": np.ones(68), "box": np.zeros(4)}
+        builder.add(frame=frame, seconds=frame / 25, face=0, carried=carried, **row)
+    tracks = builder.finish({})
+    seen = [metrics.jitter(tracks.raw_points[rows]) for rows in (slice(10), slice(50, 60))]
+    assert tracks.jitter("raw_points") == pytest.approx(np.mean(seen))
+    assert np.isnan(replace(tracks, carried=np.ones(60, bool)).jitter("raw_points"))
+    (face,) = figures_of(tracks)
+    assert np.flatnonzero(np.isfinite(face.shaking_raw[:, 0])).tolist() == [*range(1, 9), *range(51, 59)]
 
 
 def test_unknown_format_lists_the_known(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from steadyface import metrics
 from steadyface.clips import ClipSummary, track_clip
 from steadyface.files import make_folder
 from steadyface.images import read_image
-from steadyface.pipeline import build
+from steadyface.pipeline import TrackingOptions, build
 from steadyface.synthetic.moving_still import MovingStill
 from steadyface.tracks import Tracks
 from steadyface.video import VideoWriter
@@ -69,7 +69,7 @@ def run_demo(out: str | Path) -> DemoResult:
     with VideoWriter(clip, scene.width, scene.height, scene.fps) as writer:
         for frame in scene:
             writer.write(frame.image, frame.seconds)
-    summary = track_clip(clip, out, build(), overwrite=True)
+    summary = track_clip(clip, out, build(TrackingOptions(network_every=1)), overwrite=True)
     tracks = Tracks.load(out / "portrait.npz")
     truth = scene.mean_face(tracks.raw_points.astype(float), tracks.seconds)
     return DemoResult(summary, _deviation(tracks.raw_points, truth), _deviation(tracks.points, truth))

@@ -267,10 +267,13 @@ class VideoBenchmark(Benchmark):
 
 
 def _trackers(network: Network, detector: Detector) -> list[Tracker]:
-    """One per decoder; that with the network's own comes last, and alone measures displacements."""
+    """One per decoder; that with the network's own comes last, and alone measures displacements.
+
+    The network sees each frame: raw points that measured motion has carried would be no network's.
+    """
     *others, own = network.landmarkers
     plain = TrackingOptions(stabilizer="none", max_faces=1)
-    measuring = TrackingOptions(max_faces=1, motion=True)
+    measuring = TrackingOptions(max_faces=1, network_every=1)
     pipelines = [build(plain, landmarker=each, detector=detector) for each in others]
     pipelines.append(build(measuring, landmarker=own, detector=detector))
     return [pipeline.tracker for pipeline in pipelines]

@@ -234,14 +234,14 @@ class Followed(NamedTuple):
 
 
 def follow_known(frames: Iterable[VideoFrame], first: FacePoints, landmarker: Landmarker) -> Followed:
-    """Track a face whose position in the first frame is known.
+    """Track a face whose position in the first frame is known; the network sees it in every frame.
 
     Raises:
         DataError: it loses the face.
     """
     box = bounding_box(first)[None]
     config = TrackerConfig(max_faces=1, accept=0.0, keep=0.0, confirm=0.0, grace_seconds=0.0)
-    tracker = Tracker(landmarker, lambda image: box, config=config, motion=True)
+    tracker = Tracker(landmarker, lambda image: box, config=config, network_every=1)
     points, scores, displacements = [], [], []
     for frame in frames:
         faces = tracker.step(frame.image, frame.seconds)

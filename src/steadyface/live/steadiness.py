@@ -11,6 +11,7 @@ import numpy as np
 
 from steadyface.metrics import jitter, lag
 from steadyface.tracking import TrackedFace
+from steadyface.tracks.timeline import runs_of
 
 _SECOND = 1.0
 _MOST_FRAMES = 120  # limit if the page's clock hardly moves
@@ -37,20 +38,21 @@ class LastSecond:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[int, deque[tuple[float, np.ndarray]]] = {}
+        self._seen: dict[int, deque[tuple[float, bool, np.ndarray]]] = {}
 
     def add(self, faces: Sequence[TrackedFace], seconds: float) -> list[Steadiness]:
         """Add the faces of the next frame.
 
         Returns:
             Steadiness of each face: jitter from the third frame on, delay from the sixth on while it moves.
+            Raw points count in the longest run of frames in which the network saw the face.
         """
         visible = [face for face in faces if not face.held]
         before = self._seen
         self._seen = {face.face_id: before.get(face.face_id, deque(maxlen=_MOST_FRAMES)) for face in visible}
         for face in visible:
             run = self._seen[face.face_id]
-            run.append((seconds, np.stack([face.raw_points, face.points])))
+            run.append((seconds, face.carried, np.stack([face.raw_points, face.points])))
             while run[0][0] < seconds - _SECOND:
                 run.popleft()
         return [self._steadiness(face.face_id) for face in faces]
@@ -59,5 +61,7 @@ class LastSecond:
         run = self._seen.get(face, ())
         if len(run) < 3:
             return _UNKNOWN
-        both = np.stack([points for _, points in run], axis=1).astype(float)
-        return Steadiness(jitter(both[0]), jitter(both[1]), lag(both[1], both[0]))
+        raw, shown = np.stack([points for _, _, points in run], axis=1).astype(float)
+        seen = np.flatnonzero([not carried for _, carried, _ in run])
+        longest = max((seen[part] for part in runs_of(seen)), key=len, default=seen)
+        return Steadiness(jitter(raw[longest]), jitter(shown), lag(shown, raw))

@@ -48,8 +48,10 @@ class FaceFigures:
 
     @cached_property
     def shaking_raw(self) -> Float[np.ndarray, "frames 68"]:
-        """`metrics.shaking` of the raw points, %; NaN at both ends of each run."""
-        return self._shaking(self.tracks.raw_points)
+        """`metrics.shaking` of the raw points, %; NaN at both ends of each run and beside carried frames."""
+        shaking, carried = self._shaking(self.tracks.raw_points), self.tracks.carried
+        beside = carried | np.append(carried[1:], False) | np.append(False, carried[:-1])
+        return np.where(beside[:, None], np.nan, shaking)
 
     @cached_property
     def shaking(self) -> Float[np.ndarray, "frames 68"]:

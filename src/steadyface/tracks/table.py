@@ -211,12 +211,18 @@ class Tracks:
         return head_poses(self.columns(), size, self.meta).astype(float)
 
     def jitter(self, column: str = "points") -> float:
-        """Average `metrics.jitter` of `points` or `raw_points` over runs of successive frames, by length."""
-        return _average([(jitter(getattr(self, column)[run]), len(run)) for run in self._runs()])
+        """Average `metrics.jitter` of `points` or `raw_points` over runs of successive frames, by length.
+
+        Of `raw_points`, frames in which the network saw the face: carried ones shake as the skin does.
+        """
+        shown = ~(self.held | self.carried) if column == "raw_points" else ~self.held
+        return _average([(jitter(getattr(self, column)[run]), len(run)) for run in self._runs(shown)])
 
     def delay(self) -> float:
         """Average `metrics.lag` of `points` behind `raw_points`, as `jitter` does; NaN if none moves."""
-        return _average([(lag(self.points[run], self.raw_points[run]), len(run)) for run in self._runs()])
+        return _average(
+            [(lag(self.points[run], self.raw_points[run]), len(run)) for run in self._runs(~self.held)]
+        )
 
     def blinks(self) -> dict[int, list[Blink]]:
         """Find the blinks of each identity with `measures.find_blinks`, from `raw_points`.
@@ -226,9 +232,9 @@ class Tracks:
         """
         return blinks_by_face({name: getattr(self, name) for name in COLUMNS})
 
-    def _runs(self) -> Iterator[Int[np.ndarray, "run"]]:
-        """Yield the rows of each run of at least three successive frames in which a face is seen."""
-        seen = np.flatnonzero(~self.held)
+    def _runs(self, shown: Bool[np.ndarray, "rows"]) -> Iterator[Int[np.ndarray, "run"]]:
+        """Yield the rows of each run of at least three successive frames in which a face is shown."""
+        seen = np.flatnonzero(shown)
         for face in self.face_ids:
             own = seen[self.face[seen] == face]
             yield from (own[run] for run in runs_of(self.frame[own]) if len(run) >= 3)
