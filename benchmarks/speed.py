@@ -40,7 +40,6 @@ from steadyface.detector import FaceFinder
 from steadyface.export.network import export_onnx
 from steadyface.landmarker import Landmarker
 from steadyface.nets import HourglassConfig, HourglassNet
-from steadyface.stabilizer import CausalFilter
 from steadyface.tracking import Tracker, TrackerConfig, tracker
 from steadyface.tracking.shots import CutDetector
 from steadyface.tracking.verifier import FaceVerifier
@@ -57,7 +56,7 @@ STAGES: dict[str, tuple[Any, str]] = {
     "appearance, all faces": (tracker, "observe"),
     "verification, a face": (FaceVerifier, "verify"),
     "search, when due": (FaceFinder, "search"),
-    "stabiliser, all faces": (CausalFilter, "step_all"),
+    "stabiliser, all faces": (tracker, "steady_faces"),
     "tracker": (Tracker, "step"),
 }
 FAN4 = HourglassConfig(input_size=128, stacks=4, features=152, modules=1, unit="wide")
