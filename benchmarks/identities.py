@@ -31,7 +31,7 @@ from meetings import Meeting, meetings, person
 from steadyface.detector import FaceFinder
 from steadyface.landmarker import Landmarker
 from steadyface.tracking import TrackedFace, Tracker, appearance
-from steadyface.tracking.shots import CutDetector
+from steadyface.tracking.shots import CutDetector, Transition
 from steadyface.tracking.verifier import FaceVerifier
 from steadyface.video import VideoReader
 
@@ -71,9 +71,9 @@ class Clock:
                 each.stop()
 
     def _timed(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*arguments: Any) -> Any:
+        def timed(*arguments: Any, **keywords: Any) -> Any:
             began = time.thread_time()
-            result = call(*arguments)
+            result = call(*arguments, **keywords)
             self.seconds[part].append(time.thread_time() - began)
             self.results[part].append(result)
             return result
@@ -124,7 +124,7 @@ def real_clip(clip: Path, tracker: Tracker, clock: Clock) -> bool:
             lost, ids, before = lost + len(before - now), ids | now, now
     checks, cut_results = clock.results["finder in it, when due"], clock.results["cut detection"]
     failed = sum(track.miss_count > 0 for track in clock.results["verification, a face"])
-    cuts = [index for index, cut in enumerate(cut_results) if cut]
+    cuts = [index for index, cut in enumerate(cut_results) if cut is Transition.CUT]
     print(
         f"{clip.stem:<14} {len(cut_results):6d} {tracked:7d} {held:5d} {lost:4d} {len(ids):3d} "
         f"{len(checks):6d} {failed:6d} {len(clock.results['detector']):8d}  "

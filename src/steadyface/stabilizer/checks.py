@@ -1,4 +1,4 @@
-"""Checks of what is given to a stabiliser, points, scores and times that any picture or stream may have."""
+"""Checks of what is given to a stabiliser, and scores as it takes them."""
 
 from __future__ import annotations
 

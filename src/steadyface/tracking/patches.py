@@ -39,7 +39,7 @@ def take_patches(crop: FaceCrop, points: FacePoints) -> Patches:
         crop: of the face.
         points: (68, 2) of the frame, image px.
     """
-    mean, spread = (float(each[0, 0]) for each in cv2.meanStdDev(crop.grey))
+    mean, spread = crop.light
     right, left = crop.to_crop(points[_CORNERS]).astype(np.float32).reshape(-1, 2, 2).swapaxes(0, 1)
     middle_x, middle_y = ((right + left) / 2).T[:, _PATCH, None]
     across_x, across_y = ((left - right) * ((1 + 2 * _BESIDE) / _WIDE)).T[:, _PATCH, None]
