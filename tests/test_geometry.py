@@ -20,6 +20,7 @@ from steadyface.geometry import (
     change_grid,
     face_size,
     flip_points,
+    fraction_in_frame,
     fraction_inside,
     iou,
 )
@@ -220,6 +221,12 @@ class TestBoxes:
     def test_all_of_a_box_is_inside_a_larger_one(self, box: np.ndarray, margin: float) -> None:
         larger = box + margin * np.array([-1, -1, 1, 1])
         assert fraction_inside(box[None], larger[None])[0, 0] == pytest.approx(1)
+
+    @given(boxes, st.integers(1, 200), st.integers(1, 200))
+    def test_fraction_in_frame_is_that_inside_its_box(self, box: np.ndarray, width: int, height: int) -> None:
+        whole = box_of_pixels(0, 0, width, height)
+        expected = fraction_inside(box[None], whole[None])[0, 0]
+        assert fraction_in_frame(box, width, height) == pytest.approx(expected)
 
     def test_fraction_inside_counts_px(self) -> None:
         rng = np.random.default_rng(0)

@@ -6,14 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from steadyface import markup
 from steadyface.arrays import FacePoints, FaceStack
-from steadyface.geometry import Affine, box_of_pixels, change_grid, fraction_inside
+from steadyface.geometry import Affine, change_grid, fraction_in_frame
 from steadyface.landmarker import Landmarks
 from steadyface.picture import Picture
 from steadyface.tracking.config import AppearanceConfig, TrackerConfig
@@ -29,13 +30,29 @@ _ANCHORS = np.array([[0.1, 0.3], [0.9, 0.3], [0.5, 0.85]]) - 0.5
 """Positions of outer eye corners and mouth in the descriptor's patch, fractions of its side from (-½, -½)."""
 
 
+class Seen(NamedTuple):
+    """Landmarks of one face in a frame.
+
+    Args:
+        landmarks: as the network predicts them, or carried here, image px.
+        followed: what the picture shows of its motion, where that was measured before the network was asked.
+        carried: whether that motion carried the landmarks here.
+        appearance: descriptor that still holds for a carried face; None if it is to be described.
+    """
+
+    landmarks: Landmarks
+    followed: Followed | None = None
+    carried: bool = False
+    appearance: Appearance | None = None
+
+
 @dataclass(frozen=True)
 class Observation:
     """One face in one frame.
 
     Args:
         landmarks: its points and scores, image px.
-        appearance: descriptor of the face there.
+        appearance: descriptor of the face there, or of a carried one in the frame that it was carried from.
         unoccluded: whether neither another head nor the border of the frame hides a part of it.
         followed: what the picture shows of its motion, where that was measured before the network was asked.
         carried: whether its points stem from that motion, and the network did not see the face in this frame.
@@ -54,24 +71,25 @@ class Observation:
 
 
 def observe(
-    frame: Picture,
-    faces: Sequence[Landmarks],
-    config: TrackerConfig,
-    others: Sequence[Observation] = (),
+    frame: Picture, faces: Sequence[Seen], config: TrackerConfig, others: Sequence[Observation] = ()
 ) -> list[Observation]:
     """Describe the faces of a frame.
 
     Args:
         frame: the picture.
-        faces: landmarks of each face, image px.
+        faces: each of them.
         config: settings of the descriptor and of occlusion.
         others: observations of the frame's other faces, which may hide these.
     """
-    unoccluded = _unoccluded(frame, [*faces, *(other.landmarks for other in others)], config)
-    return [
-        Observation(face, describe(frame, face.points, config.appearance), bool(unoccluded[i]))
-        for i, face in enumerate(faces)
-    ]
+    landmarks = [face.landmarks for face in faces]
+    unoccluded = _unoccluded(frame, [*landmarks, *(other.landmarks for other in others)], config)
+    observations = []
+    for face, whole in zip(faces, unoccluded, strict=False):
+        appearance = face.appearance
+        if appearance is None:
+            appearance = describe(frame, face.landmarks.points, config.appearance)
+        observations.append(Observation(face.landmarks, appearance, whole, face.followed, face.carried))
+    return observations
 
 
 def points_of(observations: Sequence[Observation]) -> FaceStack:
@@ -133,11 +151,12 @@ def _normalised(values: Appearance) -> Appearance:
     return values / max(math.sqrt(values @ values), 1e-9)
 
 
-def _unoccluded(
-    frame: Picture, faces: Sequence[Landmarks], config: TrackerConfig
-) -> Bool[np.ndarray, "faces"]:
-    whole = box_of_pixels(0, 0, frame.width, frame.height)
-    in_frame = fraction_inside(np.array([face.box for face in faces]).reshape(-1, 4), whole[None])[:, 0]
+def _unoccluded(frame: Picture, faces: Sequence[Landmarks], config: TrackerConfig) -> list[bool]:
+    """Whether neither another of the faces nor the border of the frame hides a part of each."""
     points = np.array([face.points for face in faces]).reshape(-1, 68, 2)
-    hidden = near_others(points, config.occlusion, config.occlusion.head_margin)
-    return ~hidden & (in_frame > config.occlusion.min_fraction_in_frame)
+    hidden = near_others(points, config.occlusion, config.occlusion.head_margin).tolist()
+    limit = config.occlusion.min_fraction_in_frame
+    return [
+        not near and fraction_in_frame(face.box, frame.width, frame.height) > limit
+        for near, face in zip(hidden, faces, strict=True)
+    ]

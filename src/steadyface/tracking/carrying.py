@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from steadyface import markup
 from steadyface.arrays import FacePoints
@@ -13,7 +13,7 @@ from steadyface.geometry import face_size
 from steadyface.landmarker import LandmarkModel, Landmarks, predict_faces
 from steadyface.motion import Displacements
 from steadyface.picture import Picture
-from steadyface.tracking.appearance import Observation
+from steadyface.tracking.appearance import Observation, Seen
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.matching import near_others
 from steadyface.tracking.network_thread import NetworkThread
@@ -25,20 +25,6 @@ from steadyface.tracking.skin import FaceView, Followed, carried_views
 from steadyface.tracking.track import Track, TrackedFace
 from steadyface.tracking.verifier import face_score
 from steadyface.video import VideoFrame
-
-
-class Seen(NamedTuple):
-    """Landmarks of one face in a frame.
-
-    Args:
-        landmarks: as the network predicts them, or carried here.
-        followed: what the picture shows of its motion, where that was measured before the network was asked.
-        carried: whether that motion carried the landmarks here.
-    """
-
-    landmarks: Landmarks
-    followed: Followed | None = None
-    carried: bool = False
 
 
 class LandmarkSource:
@@ -129,9 +115,9 @@ class LandmarkSource:
         unsettled = False
         if displacements is not None and track.last is not None:
             away = observation.points - track.last.raw_points - displacements.displacement
-            distance = 100 * float(np.linalg.norm(away, axis=-1).mean()) / float(face_size(points))
+            distance = 100 * float(np.hypot(*away.T).sum()) / (len(away) * float(face_size(points)))
             limits = schedule.config
-            unsettled = distance > limits.max_surprise or bool(displacements.valid.mean() < limits.min_valid)
+            unsettled = distance > limits.max_surprise or _share(displacements.valid) < limits.min_valid
         return schedule.after_run(track.plan, elapsed, take_patches(view.crop, points), unsettled)
 
     def _without_hidden(self, moved: dict[int, Seen], seen: Mapping[int, Seen]) -> dict[int, Seen]:
@@ -164,10 +150,12 @@ class LandmarkSource:
         moved = carried_views(frame, views, points, before, paces)
         seen = {}
         for track, face, (view, displacements) in zip(chosen, last, moved, strict=True):
-            if displacements.valid.mean() >= self.schedule.config.min_valid:
+            if _share(displacements.valid) >= self.schedule.config.min_valid:
                 asks = self.schedule.watches and self._asks(track.plan, view, displacements, face.points)
                 landmarks = _moved(face, displacements)
-                seen[track.face_id] = Seen(landmarks, Followed(view, displacements), not asks)
+                appearance = None if asks else track.last_appearance
+                followed = Followed(view, displacements)
+                seen[track.face_id] = Seen(landmarks, followed, not asks, appearance)
         return seen
 
     def _may_follow(self, track: Track, seconds: float) -> bool:
@@ -214,6 +202,10 @@ def _moved(last: TrackedFace, displacements: Displacements) -> Landmarks:
     """Landmarks of the last frame, moved on; what is not known of the motion adds to their error."""
     points = last.raw_points + displacements.displacement
     return Landmarks(points, last.scores, last.covariances + displacements.covariance, last.visible)
+
+
+def _share(valid: Bool[np.ndarray, "landmarks"]) -> float:
+    return float(np.count_nonzero(valid)) / len(valid)
 
 
 def _variance(displacements: Displacements, points: FacePoints) -> float:

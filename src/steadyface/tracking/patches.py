@@ -25,7 +25,8 @@ _LEAST_CONTRAST = 4.0  # grey levels
 _SPREAD = 1.5  # of noise over its least of late
 _NOISIER = 1.02  # growth of the noise's variance that is possible from run to run
 
-_ENDS = np.cumsum([high * _WIDE for high in _HIGH])[:-1]
+_SIZES = np.array(_HIGH) * _WIDE
+_STARTS = np.cumsum(_SIZES) - _SIZES
 _PATCH = np.repeat(np.arange(len(_HIGH)), np.array(_HIGH) * _FINE)  # of each row of samples
 _ACROSS = ((np.arange(_WIDE * _FINE) + 0.5) / _FINE - _WIDE / 2).astype(np.float32)
 _DOWN = np.concatenate([(np.arange(high * _FINE) + 0.5) / _FINE - high / 2 for high in _HIGH])
@@ -84,5 +85,5 @@ class Watch(NamedTuple):
 
     def _squared(self, patches: Patches) -> Float[np.ndarray, "3"]:
         """Mean squared difference of each patch."""
-        parts = np.split(patches - self.patches, _ENDS)
-        return np.array([float(part @ part) / len(part) for part in parts])
+        change = patches - self.patches
+        return np.add.reduceat(change * change, _STARTS, dtype=float) / _SIZES

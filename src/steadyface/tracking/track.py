@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface.arrays import Box, FacePoints
-from steadyface.geometry import Region, bounding_box, face_size
+from steadyface.geometry import Region, bounding_box, centroid, face_size
 from steadyface.motion import Displacements
 from steadyface.picture import Picture
 from steadyface.tracking.appearance import (
@@ -206,7 +206,7 @@ class Track:
             return False
         elapsed = seconds - self.last_seconds
         predicted = self.velocity * min(elapsed, config.prediction_seconds)
-        deviation = (observation.points - self.last.raw_points).mean(axis=0) - predicted
+        deviation = centroid(observation.points - self.last.raw_points) - predicted
         size = float(face_size(self.last.raw_points))
         return math.hypot(*deviation) > size * (config.max_jump + config.max_jump_speed * elapsed)
 
@@ -243,9 +243,10 @@ class Track:
         """Update the state for recognition with an observation that no other face can hide.
 
         An unoccluded descriptor unlike the face's own is ignored for `memory_seconds`, since it may be
-        somebody else's; if it stays, the face has changed and the descriptor replaces the mean.
+        somebody else's; if it stays, the face has changed and the descriptor replaces the mean. A carried
+        face has no new descriptor.
         """
-        if not observation.unoccluded:
+        if observation.carried or not observation.unoccluded:
             return self.move(observation.landmarks.box, seconds, config.motion)
         track = self
         if not self.accepts(observation.appearance, config.appearance):
@@ -305,7 +306,7 @@ class Track:
         same_face = self.last is not None and self.last.face_id == self.face_id
         if self.last is not None:
             elapsed = max(seconds - self.last_seconds, _SHORTEST)
-            measured = (raw_points - self.last.raw_points).mean(axis=0) / elapsed
+            measured = centroid(raw_points - self.last.raw_points) / elapsed
             velocity = velocity + config.motion.velocity_gain * (measured - velocity)
         return replace(
             self,
