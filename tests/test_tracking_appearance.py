@@ -15,7 +15,7 @@ from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.motion import Displacements
 from steadyface.picture import RgbPicture
 from steadyface.tracking import TrackedFace, TrackerConfig
-from steadyface.tracking.appearance import Appearance, Observation, Seen, describe, observe
+from steadyface.tracking.appearance import Appearance, Estimate, Observation, describe, observe
 from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.roi import face_region, predict_region, smooth_region
 from steadyface.tracking.schedule import Plan
@@ -124,8 +124,8 @@ class TestLearning:
     def test_a_carried_face_looks_as_it_did(self, points: np.ndarray) -> None:
         track, elsewhere = track_at(points), RgbPicture(frame(None, (240, 135)))
         landmarks = observation(points, track.appearance).landmarks
-        [carried] = observe(elsewhere, [Seen(landmarks, None, True, track.appearance)], CONFIG)
-        [seen] = observe(elsewhere, [Seen(landmarks)], CONFIG)
+        [carried] = observe(elsewhere, [Estimate(landmarks, None, True, track.appearance)], CONFIG)
+        [seen] = observe(elsewhere, [Estimate(landmarks)], CONFIG)
         np.testing.assert_array_equal(carried.appearance, track.appearance)
         assert not track.accepts(seen.appearance, CONFIG.appearance)
         learnt = replace(track, appearance_known=False).learn(carried, 0.04, CONFIG)

@@ -30,11 +30,11 @@ _ANCHORS = np.array([[0.1, 0.3], [0.9, 0.3], [0.5, 0.85]]) - 0.5
 """Positions of outer eye corners and mouth in the descriptor's patch, fractions of its side from (-½, -½)."""
 
 
-class Seen(NamedTuple):
-    """Landmarks of one face in a frame.
+class Estimate(NamedTuple):
+    """Landmarks of one face in a frame, as the network predicts them or as they are carried there.
 
     Args:
-        landmarks: as the network predicts them, or carried here, image px.
+        landmarks: image px.
         followed: what the picture shows of its motion, where that was measured before the network was asked.
         carried: whether that motion carried the landmarks here.
         appearance: descriptor that still holds for a carried face; None if it is to be described.
@@ -71,7 +71,7 @@ class Observation:
 
 
 def observe(
-    frame: Picture, faces: Sequence[Seen], config: TrackerConfig, others: Sequence[Observation] = ()
+    frame: Picture, faces: Sequence[Estimate], config: TrackerConfig, others: Sequence[Observation] = ()
 ) -> list[Observation]:
     """Describe the faces of a frame.
 

@@ -13,7 +13,7 @@ from steadyface.geometry import face_size
 from steadyface.landmarker import LandmarkModel, Landmarks, predict_faces
 from steadyface.motion import Displacements
 from steadyface.picture import Picture
-from steadyface.tracking.appearance import Observation, Seen
+from steadyface.tracking.appearance import Estimate, Observation
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.matching import near_others
 from steadyface.tracking.network_thread import NetworkThread
@@ -60,7 +60,9 @@ class LandmarkSource:
         if regions:
             self._prefetcher.begin(next_frame.picture, regions)
 
-    def see(self, frame: Picture, tracks: Sequence[Track], seconds: float, steady: bool) -> list[Seen]:
+    def estimate(
+        self, frame: Picture, tracks: Sequence[Track], seconds: float, steady: bool
+    ) -> list[Estimate]:
         """Predict or carry the landmarks of every track, the former in its predicted region.
 
         Args:
@@ -73,25 +75,25 @@ class LandmarkSource:
         others = [track for track in tracks if track.face_id not in regions]
         moved = self._follow(frame, others, seconds) if steady else {}  # while the network may still run
         predicted = self._prefetcher.predict(frame, regions)
-        seen = {face_id: Seen(each) for face_id, each in zip(regions, predicted, strict=True)}
-        moved = self._without_hidden(moved, seen)
-        seen |= {face_id: face for face_id, face in moved.items() if face.carried}
+        estimates = {face_id: Estimate(each) for face_id, each in zip(regions, predicted, strict=True)}
+        moved = self._without_hidden(moved, estimates)
+        estimates |= {face_id: face for face_id, face in moved.items() if face.carried}
         missing = predicted_regions(
-            [track for track in others if track.face_id not in seen], seconds, self._config
+            [track for track in others if track.face_id not in estimates], seconds, self._config
         )
         asked = predict_faces(self._landmarker, frame, list(missing.values()))
         for face_id, landmarks in zip(missing, asked, strict=True):
-            seen[face_id] = Seen(landmarks, moved[face_id].followed if face_id in moved else None)
-        return self._without_neighbours([seen[track.face_id] for track in tracks])
+            estimates[face_id] = Estimate(landmarks, moved[face_id].followed if face_id in moved else None)
+        return self._without_neighbours([estimates[track.face_id] for track in tracks])
 
-    def _without_neighbours(self, seen: list[Seen]) -> list[Seen]:
+    def _without_neighbours(self, estimates: list[Estimate]) -> list[Estimate]:
         """Forget the motion of faces that another one may hide, and whose observations may be exchanged."""
-        if all(face.carried or face.followed is None for face in seen):
-            return seen
-        near = near_others(np.array([face.landmarks.points for face in seen]), self._config.occlusion)
+        if all(face.carried or face.followed is None for face in estimates):
+            return estimates
+        near = near_others(np.array([face.landmarks.points for face in estimates]), self._config.occlusion)
         return [
             face._replace(followed=None) if hidden and not face.carried else face
-            for face, hidden in zip(seen, near, strict=True)
+            for face, hidden in zip(estimates, near, strict=True)
         ]
 
     def plan(
@@ -120,16 +122,18 @@ class LandmarkSource:
             unsettled = distance > limits.max_surprise or _share(displacements.valid) < limits.min_valid
         return schedule.after_run(track.plan, elapsed, take_patches(view.crop, points), unsettled)
 
-    def _without_hidden(self, moved: dict[int, Seen], seen: Mapping[int, Seen]) -> dict[int, Seen]:
+    def _without_hidden(
+        self, moved: dict[int, Estimate], estimates: Mapping[int, Estimate]
+    ) -> dict[int, Estimate]:
         """Leave out the moved faces that another one, moved or seen by the network, may hide."""
         if not moved:
             return moved
-        every = moved | dict(seen)
+        every = moved | dict(estimates)
         shapes = np.array([face.landmarks.points for face in every.values()]).reshape(-1, markup.COUNT, 2)
         near = dict(zip(every, near_others(shapes, self._config.occlusion), strict=True))
         return {face_id: face for face_id, face in moved.items() if not near[face_id]}
 
-    def _follow(self, frame: Picture, tracks: Sequence[Track], seconds: float) -> dict[int, Seen]:
+    def _follow(self, frame: Picture, tracks: Sequence[Track], seconds: float) -> dict[int, Estimate]:
         """Move faces by their motion since the last frame, by id, except where it is not seen well.
 
         Those that ask for the network are not marked as carried.
@@ -148,15 +152,15 @@ class LandmarkSource:
         paces = [(seconds - track.last_seconds) / track.plan.seconds for track in chosen]
         points = np.array([face.points for face in last])
         moved = carried_views(frame, views, points, before, paces)
-        seen = {}
+        estimates = {}
         for track, face, (view, displacements) in zip(chosen, last, moved, strict=True):
             if _share(displacements.valid) >= self.schedule.config.min_valid:
                 asks = self.schedule.watches and self._asks(track.plan, view, displacements, face.points)
                 landmarks = _moved(face, displacements)
                 appearance = None if asks else track.last_appearance
                 followed = Followed(view, displacements)
-                seen[track.face_id] = Seen(landmarks, followed, not asks, appearance)
-        return seen
+                estimates[track.face_id] = Estimate(landmarks, followed, not asks, appearance)
+        return estimates
 
     def _may_follow(self, track: Track, seconds: float) -> bool:
         """Whether the last frame shows a face well enough, and lately enough, to follow it without a run."""

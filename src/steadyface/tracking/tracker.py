@@ -16,7 +16,7 @@ from steadyface.identity import IdentityEncoder
 from steadyface.landmarker import Landmarker, LandmarkModel
 from steadyface.picture import Picture, as_picture
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
-from steadyface.tracking.appearance import Observation, Seen, observe, points_of
+from steadyface.tracking.appearance import Estimate, Observation, observe, points_of
 from steadyface.tracking.carrying import LandmarkSource
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.detection import FaceSearch, LeftOut, predict_new_faces
@@ -152,8 +152,8 @@ class Tracker:
         transition = self._cuts.step(picture)
         self._begin_shot(picture, transition)
         steady = transition is Transition.NONE
-        seen = self._source.see(picture, self._tracks, seconds, steady)
-        observations = observe(picture, seen, self.config)
+        estimates = self._source.estimate(picture, self._tracks, seconds, steady)
+        observations = observe(picture, estimates, self.config)
         if transition is Transition.DISSOLVE:
             observations = self._keep_themselves(observations)
         elif transition is Transition.POSSIBLE_CUT:
@@ -295,7 +295,7 @@ class Tracker:
         known = [observation for _, observation in matches]
         landmarks, left_out = predict_new_faces(frame, boxes, self.landmarker, points_of(known), self.config)
         self.left_out = self.left_out.worst(left_out)
-        found = observe(frame, [Seen(each) for each in landmarks], self.config, known)
+        found = observe(frame, [Estimate(each) for each in landmarks], self.config, known)
         return self._identify(matches, found, seconds) if found else matches
 
     def _update(self, frame: Picture, matches: list[Match], seconds: float) -> list[TrackedFace]:
