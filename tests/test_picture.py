@@ -167,7 +167,7 @@ def test_grey_is_the_brightness(levels: str, turn: str) -> None:
     for region in regions(of_rgb):
         grey, to_crop = of_planes.crop_grey(region, 64)
         expected, expected_map = crop_region(brightness, region, 64)
-        assert differ(grey, expected) < 1.0  # as above
+        assert differ(grey, expected) < 1.1  # as above
         np.testing.assert_array_equal(to_crop.matrix, expected_map.matrix)
     coarse, expected = (
         cv2.resize(each.grey_samples(96, 72), (12, 9), interpolation=cv2.INTER_AREA)

@@ -311,6 +311,8 @@ def warp(
         outside: level of all channels outside the image, where the border is constant.
     """
     block = int(1 / to_crop.scale + _EXACT)
+    if block > 3:
+        block -= block % 2  # OpenCV averages pairs in an eighth of the time
     if block >= 2:
         corners = to_crop.inverse(np.array([[0.0, 0.0], [size, 0.0], [size, size], [0.0, size]]) - 0.5)
         image, to_blocks = _average_blocks(image, corners, block, border, outside)
@@ -354,8 +356,21 @@ def _average_blocks(
     below, beside = rows * block - window.shape[0], columns * block - window.shape[1]
     if below or beside:
         window = cv2.copyMakeBorder(window, 0, below, 0, beside, border, value=[outside] * 4)
-    small = cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA)
-    return small, Affine.translation(-x0, -y0).then(Affine.scaling(1.0 / block))
+    for factor in _factors(block):
+        size = window.shape[1] // factor, window.shape[0] // factor
+        window = cv2.resize(window, size, interpolation=cv2.INTER_AREA)
+    return window, Affine.translation(-x0, -y0).then(Affine.scaling(1.0 / block))
+
+
+def _factors(block: int) -> list[int]:
+    """Factors of a block's side, twos first, and what is left of it last.
+
+    >>> _factors(12)
+    [2, 2, 3]
+    """
+    if block % 2 or block == 2:
+        return [block]
+    return [2, *_factors(block // 2)]
 
 
 def resize_to(image: Frame, side: int) -> tuple[UInt8[np.ndarray, "rows columns 3"], Affine]:
