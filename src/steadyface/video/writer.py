@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from steadyface.arrays import Frame
 from steadyface.errors import ConfigError, VideoError
@@ -64,6 +65,7 @@ class VideoWriter:
         self.width, self.height = int(positive("width", width)), int(positive("height", height))
         self.fps, self._pts, self._last = float(positive("fps", fps)), -1, -math.inf
         self._part = self.path.with_suffix(".part.mp4")
+        self._reformatter = VideoReformatter()  # kept: to set one up takes a third of the time
         self._audio: _Audio | None = None
         with _as_video_error(self.path, "cannot be written"):
             self._container: Any = av.open(f"file:{self._part}", "w", format="mp4")
@@ -100,7 +102,7 @@ class VideoWriter:
         if seconds < self.begin or not self._last < seconds < math.inf:
             allowed = f"finite, ≥ {self.begin:g} and later than {self._last} s"
             raise ConfigError(f"frame at {seconds} s; it must be {allowed}")
-        frame = _as_yuv(image)
+        frame = _as_yuv(image, self._reformatter)
         frame.pts, frame.time_base = max(round((seconds - self.begin) / _TICK), self._pts + 1), _TICK
         frame.duration = round(1 / (self.fps * _TICK))
         with _as_video_error(self.path, "cannot be written", self.frame_count):
@@ -131,7 +133,7 @@ class VideoWriter:
                 "libx264",
                 rate=Fraction(self.fps).limit_denominator(10_000),
                 # No B-frames: with a variable frame rate, reordered frames give an mp4 a wrong length.
-                options={"crf": "20", "preset": _preset(self.width * self.height), "bf": "0"},
+                options={"crf": "23", "preset": "superfast", "bf": "0"},  # or encoding is the slowest stage
                 width=self.width + self.width % 2,
                 height=self.height + self.height % 2,
                 time_base=_TICK,
@@ -154,18 +156,13 @@ class VideoWriter:
             self._part.unlink()
 
 
-def _preset(pixels: int) -> str:
-    """Preset of the encoder: beyond full HD a faster one, or encoding would be the slowest stage."""
-    return "veryfast" if pixels <= 1920 * 1080 else "superfast"
-
-
-def _as_yuv(image: Frame) -> Any:
+def _as_yuv(image: Frame, reformatter: VideoReformatter) -> Any:
     """Convert an image to the codec's colour space, BT.709, and pad it to even size."""
     height, width = image.shape[:2]
     if height % 2 or width % 2:
         image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), "rgb24")
-    return frame.reformat(format="yuv420p", dst_colorspace="ITU709")
+    return reformatter.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709)
 
 
 class _Audio:
