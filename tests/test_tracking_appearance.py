@@ -12,12 +12,12 @@ import pytest
 from steadyface.detector import FaceFinder
 from steadyface.geometry import bounding_box
 from steadyface.landmarker import Landmarker, Landmarks
-from steadyface.motion import Displacements
+from steadyface.motion import Displacements, face_region
 from steadyface.picture import RgbPicture
 from steadyface.tracking import TrackedFace, TrackerConfig
 from steadyface.tracking.appearance import Appearance, Estimate, Observation, describe, observe
 from steadyface.tracking.network_thread import NetworkThread
-from steadyface.tracking.roi import face_region, predict_region, smooth_region
+from steadyface.tracking.roi import predict_region, smooth_region
 from steadyface.tracking.schedule import Plan
 from steadyface.tracking.track import Track
 from steadyface.tracking.verifier import FaceVerifier, is_face

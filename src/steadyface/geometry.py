@@ -296,6 +296,19 @@ class Region:
         cos, sin = math.cos(self.roll), math.sin(self.roll)
         return (unit * self.side) @ np.array([[cos, sin], [-sin, cos]]) + [self.x, self.y]
 
+    def turn_to(self, other: Region) -> float:
+        """Angle by which this square turns to have the roll of another, radians, from -π to π."""
+        return math.remainder(other.roll - self.roll, 2 * math.pi)
+
+    def change_to(self, other: Region) -> float:
+        """Sum of the shift to another square in its sides, the change of ln(side) and the turn in radians.
+
+        >>> Region(0.0, 0.0, 10.0).change_to(Region(3.0, 4.0, 10.0, roll=0.5))
+        1.0
+        """
+        shift = math.hypot(other.x - self.x, other.y - self.y) / other.side
+        return shift + abs(math.log(other.side / self.side)) + abs(self.turn_to(other))
+
     def to_crop(self, size: int) -> Affine:
         """Map from image px to px of a `size` × `size` crop of this square.
 
@@ -323,6 +336,16 @@ def face_size(
     low, high = _extremes(points)
     span = high - low
     return np.sqrt(span[..., 0] * span[..., 1])
+
+
+def box_size(box: Box) -> float:
+    """`face_size` of the points in one box, px.
+
+    >>> box_size(np.array([0.0, 0.0, 8.0, 2.0]))
+    4.0
+    """
+    x0, y0, x1, y1 = box.tolist()
+    return math.sqrt((x1 - x0) * (y1 - y0))
 
 
 def _extremes(points: PointBatch) -> tuple[Float[np.ndarray, "*batch 2"], Float[np.ndarray, "*batch 2"]]:

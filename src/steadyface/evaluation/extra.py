@@ -22,6 +22,7 @@ from steadyface.evaluation.readings import image_prediction, in_found_box
 from steadyface.evaluation.results import Benchmark, Column, Headline, Results, Row, Scope, percent
 from steadyface.evaluation.text import number
 from steadyface.geometry import bounding_box
+from steadyface.landmarker import Landmarks
 from steadyface.measures import eye_openness
 from steadyface.metrics import mean_known, scale_groups
 from steadyface.tracking.config import TrackerConfig
@@ -363,7 +364,8 @@ def _is_taken(points: FacePoints, scores: Scores) -> bool:
     """Whether a tracker would take the face as a new one; a face that was not found is none."""
     config = TrackerConfig()
     found = not np.isnan(points).any()
-    return found and is_certain(points, scores, config.accept, config.verifier.min_size)
+    face = Landmarks.of_points(points, scores)
+    return found and is_certain(face, config.accept, config.verifier.min_size)
 
 
 def _quantile(values: Float[np.ndarray, "faces"], level: float) -> float:

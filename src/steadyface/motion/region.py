@@ -11,7 +11,7 @@ from jaxtyping import Complex, Float
 
 from steadyface import markup
 from steadyface.arrays import Points, PointStack
-from steadyface.geometry import Affine, Region, face_size, map_each
+from steadyface.geometry import CROP_MARGIN, Affine, Region, face_size, map_each
 
 ComplexPoints = Complex[np.ndarray, "*batch landmarks"]
 ComplexEach = Complex[np.ndarray, "*batch 1"]
@@ -109,19 +109,25 @@ def follow_regions(
     followed = []
     for region, motion, rest, anew in zip(regions, motions, rests, _around(expected), strict=True):
         moved = region if rest else _moved(region, motion)
-        followed.append(anew if _apart(moved, anew) > _ASTRAY else moved)
+        followed.append(anew if moved.change_to(anew) > _ASTRAY else moved)
     return followed, expected
 
 
-def face_region(points: Points) -> Region:
-    """The square around a face's landmarks (image px), turned with the line of its eyes."""
-    return _around(points[None])[0]
+def face_region(points: Points, margin: float = CROP_MARGIN) -> Region:
+    """Square around a face's landmarks, turned with the line through its eyes.
+
+    Args:
+        points: (68, 2) image px.
+        margin: side of the square over the larger side of the points' turned box.
+    """
+    return _around(points[None], margin)[0]
 
 
-def _around(points: PointStack) -> list[Region]:
+def _around(points: PointStack, margin: float = CROP_MARGIN) -> list[Region]:
     """Square around each face's landmarks, as `face_region` gives it."""
     eyes = points[:, markup.OUTER_EYE_CORNERS].tolist()
-    return Region.around_faces(points, [math.atan2(ly - ry, lx - rx) for (rx, ry), (lx, ly) in eyes])
+    rolls = [math.atan2(ly - ry, lx - rx) for (rx, ry), (lx, ly) in eyes]
+    return Region.around_faces(points, rolls, margin)
 
 
 def _moved(region: Region, motion: Affine) -> Region:
@@ -129,9 +135,3 @@ def _moved(region: Region, motion: Affine) -> Region:
     turn = complex(a, c)
     x, y = a * region.x + b * region.y + x, c * region.x + d * region.y + y
     return Region(x, y, region.side * abs(turn), region.roll + cmath.phase(turn))
-
-
-def _apart(one: Region, other: Region) -> float:
-    shift = math.hypot(one.x - other.x, one.y - other.y) / other.side
-    turn = math.remainder(one.roll - other.roll, 2 * math.pi)
-    return shift + abs(math.log(one.side / other.side)) + abs(turn)

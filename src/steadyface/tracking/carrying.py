@@ -19,7 +19,6 @@ from steadyface.tracking.matching import near_others
 from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.patches import take_patches
 from steadyface.tracking.prefetch import LandmarkPrefetcher, Regions
-from steadyface.tracking.roi import region_change
 from steadyface.tracking.schedule import Plan, Schedule
 from steadyface.tracking.skin import FaceView, Followed, carried_views
 from steadyface.tracking.track import Track, TrackedFace
@@ -191,7 +190,7 @@ class LandmarkSource:
         regions = predicted_regions(due, seconds, self._config)
         earlier = predicted_regions(certain, seconds, self._config)
         same = list(regions) == list(earlier) and all(
-            region_change(earlier[face_id], region) < self._config.roi.prefetch_tolerance
+            earlier[face_id].change_to(region) < self._config.roi.prefetch_tolerance
             for face_id, region in regions.items()
         )
         return earlier if same else regions

@@ -13,11 +13,11 @@ from steadyface.arrays import Boxes, FaceStack
 from steadyface.detector import Detector, FaceFinder
 from steadyface.geometry import Region, as_boxes, bounding_box, iou
 from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks, predict_faces
+from steadyface.motion import face_region
 from steadyface.picture import Picture, for_model
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.matching import same_face
 from steadyface.tracking.network_thread import NetworkThread, Pending
-from steadyface.tracking.roi import face_region
 from steadyface.tracking.verifier import face_score, is_face
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface.arrays import Box, FacePoints
-from steadyface.geometry import Region, bounding_box, centroid, face_size
-from steadyface.motion import Displacements
+from steadyface.geometry import Region, bounding_box, box_size, centroid, face_size
+from steadyface.motion import Displacements, face_region
 from steadyface.picture import Picture
 from steadyface.tracking.appearance import (
     Appearance,
@@ -23,7 +23,7 @@ from steadyface.tracking.appearance import (
 )
 from steadyface.tracking.config import AppearanceConfig, MotionConfig, TrackerConfig
 from steadyface.tracking.network_thread import Pending
-from steadyface.tracking.roi import face_region, predict_region, smooth_region
+from steadyface.tracking.roi import predict_region, smooth_region
 from steadyface.tracking.schedule import Plan
 from steadyface.tracking.skin import FaceView
 
@@ -133,7 +133,7 @@ class Track:
         return cls(
             face_id=face_id,
             centre=_centre(observation.landmarks.box),
-            size=_size(observation.landmarks.box),
+            size=box_size(observation.landmarks.box),
             centre_velocity=np.zeros(2),
             located_seconds=seconds,
             appearance=observation.appearance,
@@ -185,7 +185,7 @@ class Track:
             config: the tolerances, which grow with the time since the face was located.
         """
         elapsed = max(seconds - self.located_seconds, 0.0)
-        size, uncertain = _size(box), min(elapsed, config.max_noise_seconds)
+        size, uncertain = box_size(box), min(elapsed, config.max_noise_seconds)
         position_noise = max(self.size, size) * (config.position_noise + config.process_noise * uncertain)
         deviation = self._distance_from_path(_centre(box), elapsed, config) / position_noise
         growth = abs(math.log(max(size, 1e-3) / max(self.size, 1e-3)))
@@ -264,7 +264,7 @@ class Track:
         return replace(
             self,
             centre=centre,
-            size=_size(box),
+            size=box_size(box),
             centre_velocity=velocity,
             located_seconds=seconds,
         )
@@ -337,9 +337,3 @@ Match = tuple[Track, Observation]
 
 def _centre(box: Box) -> Float[np.ndarray, "2"]:
     return (box[:2] + box[2:]) / 2
-
-
-def _size(box: Box) -> float:
-    """`face_size` of the points in a box."""
-    x0, y0, x1, y1 = box.tolist()
-    return math.sqrt((x1 - x0) * (y1 - y0))

@@ -12,11 +12,11 @@ from steadyface.arrays import Box, Crop, FacePoints, Scores
 from steadyface.detector import FaceFinder, confidence_at
 from steadyface.geometry import bounding_box
 from steadyface.landmarker import Landmarks
+from steadyface.motion import face_region
 from steadyface.picture import Picture
 from steadyface.tracking.appearance import Observation
 from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.network_thread import NetworkThread, Pending
-from steadyface.tracking.roi import face_region
 from steadyface.tracking.track import Track
 
 
@@ -118,13 +118,13 @@ def is_face(frame: Picture, landmarks: Landmarks, min_score: float, min_size: fl
     """
     x0, y0, x1, y1 = landmarks.box.tolist()
     inside = 0 <= x0 + x1 < 2 * frame.width and 0 <= y0 + y1 < 2 * frame.height
-    return inside and min(x1 - x0, y1 - y0) > min_size and face_score(landmarks.scores) >= min_score
+    return inside and is_certain(landmarks, min_score, min_size)
 
 
-def is_certain(points: FacePoints, scores: Scores, min_score: float, min_size: float) -> bool:
+def is_certain(landmarks: Landmarks, min_score: float, min_size: float) -> bool:
     """Whether the network is sure of a face that is large enough; arguments as of `is_face`."""
-    x0, y0, x1, y1 = bounding_box(points).tolist()
-    return min(x1 - x0, y1 - y0) > min_size and face_score(scores) >= min_score
+    x0, y0, x1, y1 = landmarks.box.tolist()
+    return min(x1 - x0, y1 - y0) > min_size and face_score(landmarks.scores) >= min_score
 
 
 def face_score(scores: Scores) -> float:
