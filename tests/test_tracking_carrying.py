@@ -344,7 +344,7 @@ class TestSchedule:
 
     def test_drift_adds_up_until_the_next_run(self) -> None:
         schedule = Schedule(4, True, self.config)
-        plan = replace(Plan(ahead=4), runs=5)
+        plan = replace(Plan(frames_left=4), runs=5)
         for _ in range(2):
             plan = schedule.after_carrying(plan, 0.04, 0.02)
         assert plan.drift == pytest.approx(0.04)

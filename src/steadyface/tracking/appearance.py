@@ -25,19 +25,21 @@ Appearance = Float[np.ndarray, "descriptor"]
 """Descriptor of a face: cells × cells RGB averages without their mean, of unit length (zero if flat)."""
 
 _CORNERS = np.array([*markup.OUTER_EYE_CORNERS, *markup.corners("outer_lips")])
-_TRIANGLE = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]])  # both eyes, mouth
+_TRIANGLE = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]])
+"""Weights of `_CORNERS` that give the outer corners of both eyes and the middle of the mouth."""
 _ANCHORS = np.array([[0.1, 0.3], [0.9, 0.3], [0.5, 0.85]]) - 0.5
 """Positions of outer eye corners and mouth in the descriptor's patch, fractions of its side from (-½, -½)."""
 
 
 class Estimate(NamedTuple):
-    """Landmarks of one face in a frame, as the network predicts them or as they are carried there.
+    """Landmarks of one face in a frame, predicted by the network or carried there by measured motion.
 
     Args:
         landmarks: image px.
-        followed: what the picture shows of its motion, where that was measured before the network was asked.
+        followed: view and motion of the face, if its motion was measured before the network ran; else None.
         carried: whether that motion carried the landmarks here.
-        appearance: descriptor that still holds for a carried face; None if it is to be described.
+        appearance: descriptor from the last frame, which a carried face keeps; None if `observe` is to
+            compute it.
     """
 
     landmarks: Landmarks
@@ -52,10 +54,11 @@ class Observation:
 
     Args:
         landmarks: its points and scores, image px.
-        appearance: descriptor of the face there, or of a carried one in the frame that it was carried from.
+        appearance: descriptor of the face there; that of a carried face comes from an earlier frame.
         unoccluded: whether neither another head nor the border of the frame hides a part of it.
-        followed: what the picture shows of its motion, where that was measured before the network was asked.
-        carried: whether its points stem from that motion, and the network did not see the face in this frame.
+        followed: view and motion of the face, if its motion was measured before the network ran; else None.
+        carried: whether measured motion carried its points here, and the network did not run on it in this
+            frame.
     """
 
     landmarks: Landmarks
@@ -84,11 +87,13 @@ def observe(
     landmarks = [face.landmarks for face in faces]
     unoccluded = _unoccluded(frame, [*landmarks, *(other.landmarks for other in others)], config)
     observations = []
-    for face, whole in zip(faces, unoccluded, strict=False):
+    for face, is_unoccluded in zip(faces, unoccluded, strict=False):  # the others come after the faces
         appearance = face.appearance
         if appearance is None:
             appearance = describe(frame, face.landmarks.points, config.appearance)
-        observations.append(Observation(face.landmarks, appearance, whole, face.followed, face.carried))
+        observations.append(
+            Observation(face.landmarks, appearance, is_unoccluded, face.followed, face.carried)
+        )
     return observations
 
 
@@ -109,15 +114,18 @@ def describe(frame: Picture, points: FacePoints, config: AppearanceConfig) -> Ap
         config: number of cells and samples.
     """
     cells, side = config.cells, config.cells * config.samples
-    to_frame = Affine((_of_corners(side) @ points[_CORNERS]).T)
+    to_frame = Affine((_corners_to_map(side) @ points[_CORNERS]).T)
     patch = frame.sample(to_frame, side, cv2.BORDER_REPLICATE)
     descriptor = cv2.resize(patch, (cells, cells), interpolation=cv2.INTER_AREA).astype(float).ravel()
     return _normalised(descriptor)
 
 
 @lru_cache
-def _of_corners(side: int) -> Float[np.ndarray, "3 4"]:
-    """Take the corners of eyes and mouth to the transposed map that brings the anchors of a patch there."""
+def _corners_to_map(side: int) -> Float[np.ndarray, "3 4"]:
+    """Matrix that turns the points of `_CORNERS` into a map from a patch to the frame, transposed.
+
+    The map brings the anchors of the patch to the eyes and the mouth.
+    """
     anchors = np.column_stack([change_grid(_ANCHORS, side), np.ones(3)])
     return np.linalg.solve(anchors, _TRIANGLE)
 
@@ -128,9 +136,9 @@ def appearance_distance(one: Appearance, other: Appearance) -> float:
 
 
 def quarter_distance(one: Appearance, other: Appearance) -> float:
-    """Smallest distance of the quarters of two descriptors, each without its own mean.
+    """Smallest distance between corresponding quarters of two descriptors, each without its own mean.
 
-    Something that covers a part of the face leaves a quarter as it is; another face leaves none.
+    An object that covers part of a face leaves at least a quarter unchanged; another face changes all four.
     """
     return min(
         appearance_distance(_normalised(quarter), _normalised(other_quarter))

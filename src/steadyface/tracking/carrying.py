@@ -27,7 +27,7 @@ from steadyface.video import VideoFrame
 
 
 class LandmarkSource:
-    """Gives the landmarks of the tracked faces of each frame, by a schedule.
+    """Predicts or carries the landmarks of the tracked faces of each frame, as a schedule says.
 
     Args:
         landmarker: the network.
@@ -48,11 +48,11 @@ class LandmarkSource:
         self._earlier_tracks: Sequence[Track] = ()
 
     def begin(self, tracks: Sequence[Track], next_frame: VideoFrame) -> None:
-        """Begin with the network on the frame after the one to be seen, on the tracks that are certain.
+        """Begin the network on the next frame, for the tracks whose run there is already certain.
 
         Args:
             tracks: as of the last frame.
-            next_frame: the frame after the one to be seen.
+            next_frame: the frame after the one that `estimate` gets now.
         """
         certain = [track for track in tracks if self.schedule.due_after_next(track.plan)]
         regions = predicted_regions(certain, next_frame.seconds, self._config)
@@ -60,33 +60,39 @@ class LandmarkSource:
             self._prefetcher.begin(next_frame.picture, regions)
 
     def estimate(
-        self, frame: Picture, tracks: Sequence[Track], seconds: float, steady: bool
+        self, frame: Picture, tracks: Sequence[Track], seconds: float, continuous: bool
     ) -> list[Estimate]:
-        """Predict or carry the landmarks of every track, the former in its predicted region.
+        """Carry the landmarks of every track, or predict them in its predicted region.
 
         Args:
             frame: the picture.
             tracks: as of the last frame.
             seconds: time of the frame.
-            steady: whether the frame goes on from the last one, without any cut; else the network runs.
+            continuous: whether the frame continues the last one, without a cut; else nothing is carried.
+
+        Returns:
+            One estimate per track, in their order.
         """
         regions, self._earlier_tracks = self._planned(tracks, seconds), tracks
         others = [track for track in tracks if track.face_id not in regions]
-        moved = self._follow(frame, others, seconds) if steady else {}  # while the network may still run
+        # The network may be at work on this frame meanwhile, in its own thread.
+        moved = self._follow(frame, others, seconds) if continuous else {}
         predicted = self._prefetcher.predict(frame, regions)
-        estimates = {face_id: Estimate(each) for face_id, each in zip(regions, predicted, strict=True)}
+        estimates = {
+            face_id: Estimate(landmarks) for face_id, landmarks in zip(regions, predicted, strict=True)
+        }
         moved = self._without_hidden(moved, estimates)
         estimates |= {face_id: face for face_id, face in moved.items() if face.carried}
         missing = predicted_regions(
             [track for track in others if track.face_id not in estimates], seconds, self._config
         )
-        asked = predict_faces(self._landmarker, frame, list(missing.values()))
-        for face_id, landmarks in zip(missing, asked, strict=True):
+        predicted = predict_faces(self._landmarker, frame, list(missing.values()))
+        for face_id, landmarks in zip(missing, predicted, strict=True):
             estimates[face_id] = Estimate(landmarks, moved[face_id].followed if face_id in moved else None)
         return self._without_neighbours([estimates[track.face_id] for track in tracks])
 
     def _without_neighbours(self, estimates: list[Estimate]) -> list[Estimate]:
-        """Forget the motion of faces that another one may hide, and whose observations may be exchanged."""
+        """Drop the motion of faces near another one, whose observations matching may exchange."""
         if all(face.carried or face.followed is None for face in estimates):
             return estimates
         near = near_others(np.array([face.landmarks.points for face in estimates]), self._config.occlusion)
@@ -98,14 +104,14 @@ class LandmarkSource:
     def plan(
         self, track: Track, observation: Observation, seconds: float, points: FacePoints, followed: Followed
     ) -> Plan:
-        """Plan after a frame.
+        """Plan the network's next run on a face, after a frame.
 
         Args:
             track: before the frame.
             observation: in the frame.
             seconds: time of the frame.
             points: (68, 2) stabilised, image px.
-            followed: view and displacements, as the stabiliser got them.
+            followed: view and displacements, as given to the stabiliser.
         """
         schedule, (view, displacements) = self.schedule, followed
         elapsed = 0.0 if track.last is None else seconds - track.last_seconds
@@ -115,16 +121,16 @@ class LandmarkSource:
             return schedule.after_run(track.plan, elapsed)
         unsettled = False
         if displacements is not None and track.last is not None:
-            away = observation.points - track.last.raw_points - displacements.displacement
-            distance = 100 * float(np.hypot(*away.T).sum()) / (len(away) * float(face_size(points)))
-            limits = schedule.config
-            unsettled = distance > limits.max_surprise or _share(displacements.valid) < limits.min_valid
+            surprise = observation.points - track.last.raw_points - displacements.displacement
+            distance = 100 * float(np.hypot(*surprise.T).sum()) / (len(surprise) * float(face_size(points)))
+            limits, valid = schedule.config, _fraction(displacements.valid)
+            unsettled = distance > limits.max_surprise or valid < limits.min_valid
         return schedule.after_run(track.plan, elapsed, take_patches(view.crop, points), unsettled)
 
     def _without_hidden(
         self, moved: dict[int, Estimate], estimates: Mapping[int, Estimate]
     ) -> dict[int, Estimate]:
-        """Leave out the moved faces that another one, moved or seen by the network, may hide."""
+        """Leave out the moved faces that another face, moved or predicted, may hide."""
         if not moved:
             return moved
         every = moved | dict(estimates)
@@ -133,9 +139,10 @@ class LandmarkSource:
         return {face_id: face for face_id, face in moved.items() if not near[face_id]}
 
     def _follow(self, frame: Picture, tracks: Sequence[Track], seconds: float) -> dict[int, Estimate]:
-        """Move faces by their motion since the last frame, by id, except where it is not seen well.
+        """Move faces by their motion since the last frame, as far as the picture shows it well.
 
-        Those that ask for the network are not marked as carried.
+        Returns:
+            Estimates by face id. Those of faces that ask for the network are not marked as carried.
         """
         faces = [
             (track, track.view, track.last, track.last.displacements)
@@ -153,7 +160,7 @@ class LandmarkSource:
         moved = carried_views(frame, views, points, before, paces)
         estimates = {}
         for track, face, (view, displacements) in zip(chosen, last, moved, strict=True):
-            if _share(displacements.valid) >= self.schedule.config.min_valid:
+            if _fraction(displacements.valid) >= self.schedule.config.min_valid:
                 asks = self.schedule.watches and self._asks(track.plan, view, displacements, face.points)
                 landmarks = _moved(face, displacements)
                 appearance = None if asks else track.last_appearance
@@ -162,7 +169,7 @@ class LandmarkSource:
         return estimates
 
     def _may_follow(self, track: Track, seconds: float) -> bool:
-        """Whether the last frame shows a face well enough, and lately enough, to follow it without a run."""
+        """Whether a track's last frame is recent and certain enough to carry the face from it."""
         late = seconds - track.last_seconds > self.schedule.config.max_seconds
         return not (track.miss_count or late or (self.schedule.watches and self._is_doubtful(track)))
 
@@ -179,11 +186,11 @@ class LandmarkSource:
         return plan.watch is None or plan.watch.change(patches, limits) > 1
 
     def _planned(self, tracks: Sequence[Track], seconds: float) -> Regions:
-        """Regions of the tracks for which a run was planned, as they were known before the last frame.
+        """Regions of the tracks whose run was planned, as predicted from the frame before the last.
 
-        So the network can work ahead. If one differs by the tolerance or more from what is known by now, or
-        the faces do, those of now. The network need not really have worked ahead: the same frames give the
-        same points either way.
+        In these regions the network may have worked ahead. If the tracks now predict other faces, or a region
+        that differs by the tolerance or more, the new regions are taken. Whether the network did work ahead
+        makes no difference, so the same frames always give the same points.
         """
         due = [track for track in tracks if track.plan.due]
         certain = [track for track in self._earlier_tracks if self.schedule.due_after_next(track.plan)]
@@ -202,12 +209,13 @@ def predicted_regions(tracks: Sequence[Track], seconds: float, config: TrackerCo
 
 
 def _moved(last: TrackedFace, displacements: Displacements) -> Landmarks:
-    """Landmarks of the last frame, moved on; what is not known of the motion adds to their error."""
+    """Landmarks of the last frame, moved on; the uncertainty of the motion adds to their covariances."""
     points = last.raw_points + displacements.displacement
     return Landmarks(points, last.scores, last.covariances + displacements.covariance, last.visible)
 
 
-def _share(valid: Bool[np.ndarray, "landmarks"]) -> float:
+def _fraction(valid: Bool[np.ndarray, "landmarks"]) -> float:
+    """Fraction of the landmarks that are valid; `np.mean` takes several times as long."""
     return float(np.count_nonzero(valid)) / len(valid)
 
 

@@ -21,7 +21,7 @@ class MotionConfig:
         prediction_seconds: longest time over which the motion is extrapolated to place the region, s.
             Increasing it keeps the region on fast faces at low frame rates, but overshoots where they stop.
         stopping_seconds: time constant with which an unseen face is assumed to slow down, s. Increasing it
-            finds faces further along their path, but also accepts strangers there.
+            finds faces further along their path, but also accepts other people there.
         position_noise: distance from the predicted path that costs 1 in matching, face sizes. Increasing it
             keeps the ids of jerky faces, but tells neighbours apart less well.
         process_noise: growth of `position_noise` per second unseen, face sizes/s. Increasing it keeps ids
@@ -96,7 +96,7 @@ class MatchingConfig:
             beside tracked ones, but spends time on detections of tracked faces.
         max_cost: matching cost from which on an observation is not a lost face's. The cost is a sum of three
             terms (position, size, appearance), each about 1 at its tolerance. Increasing it gives returning
-            faces their ids back more often, but also gives them to strangers.
+            faces their ids back more often, but also gives them to other people.
         switch_penalty: cost added to a change of a tracked face's id. Increasing it switches less between
             faces that meet, but corrects fewer wrong ids afterwards.
     """
@@ -224,16 +224,17 @@ class VerifierConfig:
 
     Args:
         interval_seconds: time between two checks of a face by the finder, s. Increasing it saves time, but
-            keeps tracks on what is no face for longer.
+            keeps false tracks for longer.
         max_misses: failed checks in successive frames that end a track. Increasing it survives brief
-            occlusions, but keeps tracks on what is no face for longer.
-        min_size: larger than this must be both sides of a face's box, px. Increasing it drops faces that
-            are too small for good landmarks, but also finds fewer.
+            occlusions, but keeps false tracks for longer.
+        min_size: length that both sides of a face's box must exceed, px. Increasing it drops faces that are
+            too small for good landmarks, but also finds fewer.
         margin: side of the square that the finder sees, sizes of the face. Increasing it shows more of the
             surroundings, but makes the face smaller.
-        side: side of that square as the finder sees it, px. Increasing it shows finer detail, but costs time.
-        samples: px of the frame sampled per px of it and axis. Increasing it averages out noise, but costs
-            time.
+        side: side of the crop into which that square is resized, px. Increasing it shows finer detail, but
+            costs time.
+        samples: px of the frame sampled per px of the crop and axis. Increasing it averages out noise, but
+            costs time.
     """
 
     interval_seconds: float = 0.2
@@ -269,21 +270,23 @@ class CarryingConfig:
     """Frames in which measured motion carries a face's points, and the landmark network does not run.
 
     Args:
-        settling: runs in successive frames with which a face begins, and begins again in `auto` when
-            something covered it. Increasing it starts from steadier points, but later.
-        longest: frames from one run to the next, at most, where the face itself says when the network is to
-            run (`auto`). Increasing it saves time, but points that drift are found later.
-        min_valid: least share of the landmarks whose skin is seen to move with the face; below it the network
-            runs at once. Increasing it runs more often where something covers the face.
-        max_seconds: longest time between two frames over which points are carried, s.
-        max_eye_change: change of the picture at an eye since the last run, as a share of the face's contrast,
-            noise apart, from which on `auto` runs the network. Increasing it saves time, but blinks are
-            followed later.
+        settling: successive frames in which the network runs on a new face, and in `auto` on one that
+            something has covered. Increasing it starts from steadier points, but carries later.
+        longest: most frames from one run to the next in `auto`. Increasing it saves time, but finds points
+            that drift later.
+        min_valid: least fraction of the landmarks whose skin is seen to move with the face; below it the
+            network runs at once. Increasing it runs more often where something covers the face.
+        max_seconds: longest time between two frames over which points are carried, s. Increasing it carries
+            at lower frame rates, but over larger motion.
+        max_eye_change: change of the picture at an eye since the last run, in units of the face's contrast
+            and beyond noise, from which on `auto` runs the network. Increasing it saves time, but follows
+            blinks later.
         max_mouth_change: the same at the mouth, for words.
-        max_drift: standard deviation that carried points may gain, percent of face size, in `auto`; same
+        max_drift: standard deviation that carried points may gain in `auto`, percent of face size; same
             effect for a moving head.
-        max_surprise: mean distance of the network's points from the carried ones, percent of face size, from
-            which on a face has to settle again in `auto`.
+        max_surprise: mean distance of the network's points from the carried ones above which a face has to
+            settle again in `auto`, percent of face size. Increasing it saves time, but trusts carried points
+            that disagree with the network.
     """
 
     settling: int = 20
@@ -301,16 +304,16 @@ class TrackerConfig:
     """Settings of a `Tracker`.
 
     Args:
-        max_faces: most faces at a time. Of those found at once the largest are taken; a tracked face keeps
-            its place when a larger one appears. Increasing it tracks more people, but costs time for each,
-            and for searching until all places are taken.
+        max_faces: most faces at a time. Of those found at once the largest are taken; a tracked face stays
+            when a larger one appears. Increasing it tracks more people, but costs time for each, and for
+            searching while there are fewer.
         accept: least score of a newly found face, 0 to 1: the mean of the better half of its points, since
             the other half cannot be seen from the side. Increasing it gives fewer false faces, but misses
             hard ones.
-        keep: least score of a tracked face, of the same kind. Increasing it ends tracks on what is no face
-            sooner, but also loses turned and covered faces.
+        keep: least score of a tracked face, of the same kind. Increasing it ends false tracks sooner, but
+            also loses turned and covered faces.
         confirm: least confidence of the face finder in a tracked face, 0 to 1; 0 switches verification off.
-            Increasing it ends tracks on what is no face sooner, but also loses turned and covered faces.
+            Increasing it ends false tracks sooner, but also loses turned and covered faces.
         redetect_seconds: time between two searches for new faces while there is room for one, s. Increasing
             it saves time, but finds new faces later.
         retry_seconds: the same while a face was lost less than `memory_seconds` ago, s.

@@ -110,7 +110,7 @@ class FaceSearch:
 
     Args:
         detector: any callable image → boxes; only a `FaceFinder` itself works beside the rest.
-        thread: in which it does.
+        thread: in which it does so.
     """
 
     def __init__(self, detector: Detector, thread: NetworkThread) -> None:
@@ -129,7 +129,7 @@ class FaceSearch:
             frame: the picture.
             seconds: time of the frame.
             interval: time after the last search from which on another begins, s.
-            at_once: whether that one's boxes are needed in this frame.
+            at_once: whether the boxes of a search that begins now are needed in this frame.
         """
         begun, self._begun = self._begun, None
         if seconds - self._seconds >= interval:

@@ -1,4 +1,4 @@
-"""A second thread, in which networks run beside the rest of the work."""
+"""Second thread, in which networks run beside the rest of the work."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Arguments = ParamSpec("Arguments")
 
 
 class Pending(Generic[Result]):
-    """Result of a network that may still be running; it pickles once it is there.
+    """Result of a network that may still be running; pickling waits for it.
 
     Args:
-        compute: gives the result, or waits for it.
+        compute: waits for the result, or computes it.
     """
 
     def __init__(self, compute: Callable[[], Result]) -> None:
@@ -30,7 +30,7 @@ class Pending(Generic[Result]):
         return self._compute()
 
     def then(self, work: Callable[[Result], Other]) -> Pending[Other]:
-        """Result of some more work, which is done when it is asked for."""
+        """Result of further work on this one, which is done when that result is asked for."""
         return Pending(lambda: work(self.result))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -44,8 +44,8 @@ def _same(result: Result) -> Result:
 class NetworkThread:
     """Runs networks in a thread, one after the other.
 
-    The thread runs networks and nothing else. It would have to wait for Python's lock at every other step,
-    and the caller for it: cutting the faces out there takes more time than it saves.
+    The thread runs networks and nothing else: any other work there competes with the caller for Python's
+    lock. Cutting the faces out in the thread, for instance, takes more time than it saves.
 
     Args:
         threaded: whether there is a thread; else a network runs when its result is asked for.
@@ -57,20 +57,20 @@ class NetworkThread:
 
     @classmethod
     def beside(cls, landmarker: LandmarkModel) -> NetworkThread:
-        """Thread beside a landmarker: only a `Landmarker` itself, of more than one thread, has one.
+        """Thread beside a landmarker; only a `Landmarker` itself, with more than one thread, gets one.
 
-        Another model need not bear calls from two threads.
+        Another model may not be safe to call from two threads.
         """
         return cls(type(landmarker) is Landmarker and landmarker.threads != 1)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without the thread and what it works at."""
+        """Pickle without the thread and its work."""
         return type(self), (self.threaded,)
 
     def begin(
         self, run: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Pending[Result]:
-        """Begin to run a network, behind those begun before."""
+        """Begin to run a network, after those begun before."""
         if self._pool is None:
             return Pending(partial(run, *args, **kwargs))
         return Pending(self._pool.submit(run, *args, **kwargs).result)

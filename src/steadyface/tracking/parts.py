@@ -34,7 +34,7 @@ class FaceFilter(Protocol):
         Args:
             state: as the last call returned it; None in a face's first frame.
             points: (68, 2) raw, image px; NaN in a frame in which the network did not run (only a filter that
-                uses motion meets such frames).
+                uses motion gets such frames).
             dt: seconds since the last frame with the face; None in its first frame.
             scores: (68,) in [0, 1].
             motion: displacements measured in the picture, if the filter's `uses_motion` is true; else None.
@@ -48,7 +48,7 @@ def check_parts(landmarker: object, detector: object, stabilizer: object) -> Non
     """Check that the parts of a tracker have the methods that it calls.
 
     Raises:
-        ConfigError: one has not.
+        ConfigError: one of them lacks its method.
     """
     if not isinstance(landmarker, LandmarkModel):
         raise ConfigError(f"landmarker must have a method predict_regions, got {_kind(landmarker)}")

@@ -16,47 +16,49 @@ Patches = Float32[np.ndarray, "pixels"]
 """Grey levels of the right eye, the left eye and the mouth, less the crop's mean and over its contrast."""
 
 _CORNERS = np.array([36, 39, 42, 45, 48, 54])
-"""Corners of eyes and mouth, in pairs."""
+"""Corners of eyes and mouth: the right and the left one of each patch."""
 
-_HIGH, _WIDE = (6, 6, 11), 12  # px of the patches
-_FINE = 3  # samples per px and axis, against noise
-_BESIDE = 0.25  # distances between the corners by which a patch reaches beyond them
+_HEIGHTS, _WIDTH = (6, 6, 11), 12  # px of the patches of right eye, left eye and mouth
+_SAMPLES = 3  # per px and axis, against noise
+_REACH = 0.25  # of the distance between its corners: how far a patch reaches beyond each of them
 _LEAST_CONTRAST = 4.0  # grey levels
-_SPREAD = 1.5  # of noise over its least of late
-_NOISIER = 1.02  # growth of the noise's variance that is possible from run to run
+_NOISE_FACTOR = 1.5  # a frame's noise may exceed the least of recent frames by this much
+_NOISE_GROWTH = 1.02  # of that least noise from run to run, so that it can rise again
 
-_SIZES = np.array(_HIGH) * _WIDE
+_SIZES = np.array(_HEIGHTS) * _WIDTH
 _STARTS = np.cumsum(_SIZES) - _SIZES
-_PATCH = np.repeat(np.arange(len(_HIGH)), np.array(_HIGH) * _FINE)  # of each row of samples
-_ACROSS = ((np.arange(_WIDE * _FINE) + 0.5) / _FINE - _WIDE / 2).astype(np.float32)
-_DOWN = np.concatenate([(np.arange(high * _FINE) + 0.5) / _FINE - high / 2 for high in _HIGH])
+_PATCH = np.repeat(np.arange(len(_HEIGHTS)), np.array(_HEIGHTS) * _SAMPLES)  # of each row of samples
+_ACROSS = ((np.arange(_WIDTH * _SAMPLES) + 0.5) / _SAMPLES - _WIDTH / 2).astype(np.float32)
+_DOWN = np.concatenate([(np.arange(rows * _SAMPLES) + 0.5) / _SAMPLES - rows / 2 for rows in _HEIGHTS])
 _DOWN = _DOWN.astype(np.float32)[:, None]
+"""Position of each sample in its patch, px from the middle: of a column across, of a row down."""
 
 
 def take_patches(crop: FaceCrop, points: FacePoints) -> Patches:
-    """Cut eyes and mouth out of a face's crop, upright and of one size.
+    """Cut eyes and mouth out of a face's crop, upright and in a fixed size.
 
     Args:
         crop: of the face.
-        points: (68, 2) of the frame, image px.
+        points: (68, 2) in the crop's frame, image px.
     """
     mean, spread = crop.light
     right, left = crop.to_crop(points[_CORNERS]).astype(np.float32).reshape(-1, 2, 2).swapaxes(0, 1)
     middle_x, middle_y = ((right + left) / 2).T[:, _PATCH, None]
-    across_x, across_y = ((left - right) * ((1 + 2 * _BESIDE) / _WIDE)).T[:, _PATCH, None]
+    across_x, across_y = ((left - right) * ((1 + 2 * _REACH) / _WIDTH)).T[:, _PATCH, None]
     x = middle_x - across_y * _DOWN + across_x * _ACROSS
     y = middle_y + across_x * _DOWN + across_y * _ACROSS
     sampled = cv2.remap(crop.grey, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    kept = cv2.resize(sampled, (_WIDE, sum(_HIGH)), interpolation=cv2.INTER_AREA)
-    return (kept.ravel().astype(np.float32) - mean) / max(spread, _LEAST_CONTRAST)
+    averaged = cv2.resize(sampled, (_WIDTH, sum(_HEIGHTS)), interpolation=cv2.INTER_AREA)
+    return (averaged.ravel().astype(np.float32) - mean) / max(spread, _LEAST_CONTRAST)
 
 
 class Watch(NamedTuple):
-    """Eyes and mouth when the network last ran on a face, and what the picture's noise changes of them.
+    """Eyes and mouth in the frame of the network's last run on a face, to notice when they change.
 
     Args:
-        patches: eyes and mouth.
-        noise: (3,) mean squared change of each patch by noise alone: the least of late.
+        patches: eyes and mouth in that frame.
+        noise: (3,) mean squared change of each patch by the picture's noise alone: the least between recent
+            runs.
     """
 
     patches: Patches
@@ -64,23 +66,22 @@ class Watch(NamedTuple):
 
     @classmethod
     def begin(cls, patches: Patches) -> Watch:
-        """Begin with the first run; as yet all change may be noise."""
-        return cls(patches, np.full(len(_HIGH), np.inf))
+        """Begin with the first run, when any change may be noise."""
+        return cls(patches, np.full(len(_HEIGHTS), np.inf))
 
     def change(self, patches: Patches, config: CarryingConfig) -> float:
-        """Change since the run over what asks for another, the largest of the three.
+        """Largest change of the three patches since the run, over their limits; above 1 the network is to run.
 
-        Equation: the root of a patch's mean squared difference, less that of noise, over its limit. A lid
-        that moves changes few px much, noise and misfit change all px a little: the mean absolute difference
-        tells them apart less well.
+        Equation: √max(0, mean squared difference - noise) / limit. A moving lid changes few px much, noise
+        and misfit change all px a little; the mean absolute difference would tell them apart less well.
         """
         limits = [config.max_eye_change, config.max_eye_change, config.max_mouth_change]
-        beyond = np.maximum(self._squared(patches) - _SPREAD * self.noise, 0.0)
-        return float((np.sqrt(beyond) / limits).max())
+        beyond_noise = np.maximum(self._squared(patches) - _NOISE_FACTOR * self.noise, 0.0)
+        return float((np.sqrt(beyond_noise) / limits).max())
 
     def after_run(self, patches: Patches) -> Watch:
-        """Watch from the next run on."""
-        noise = np.minimum(self._squared(patches), _NOISIER * self.noise)
+        """Watch the patches of a new run instead, and update the noise by what changed since the last."""
+        noise = np.minimum(self._squared(patches), _NOISE_GROWTH * self.noise)
         return Watch(patches, noise)
 
     def _squared(self, patches: Patches) -> Float[np.ndarray, "3"]:

@@ -139,9 +139,9 @@ class Evidence:
 class Namer:
     """Name tracked faces by the people that they are most like.
 
-    An identity is described when it is first seen whole and again at growing intervals; the mean is compared
-    with the photographs. Of the faces of a frame no two get the same name (assignment of greatest
-    similarity), and one that is not `min_similarity` like anybody is `unknown`.
+    An identity is described when it is first seen unoccluded and again at growing intervals; the mean of its
+    descriptors is compared with the photographs. No two faces of a frame get the same name (assignment of
+    greatest similarity), and a face that is less than `min_similarity` like everybody is `unknown`.
 
     Args:
         people: reference photographs.
@@ -207,21 +207,23 @@ class Namer:
         return named
 
     def names(self) -> Mapping[int, tuple[str, float]]:
-        """Name each identity by all that was seen of it, with the similarity.
+        """Name each identity by all its descriptors, with the similarity.
 
-        Identities that were never seen together may be one person; of those that were, the one that is most
-        like the person gets the name.
+        Identities that were never seen together may be one person; of those that were, the one most like the
+        person gets the name.
         """
         ids = list(self._evidence)
         table = self._similarities(ids)
         named = {face_id: (UNKNOWN, float(row.max())) for face_id, row in zip(ids, table, strict=True)}
-        for place in np.argsort(-table, axis=None, kind="stable").tolist():
-            row, column = divmod(place, table.shape[1])
+        for cell in np.argsort(-table, axis=None, kind="stable").tolist():
+            row, column = divmod(cell, table.shape[1])
             face_id, person = ids[row], self.people.persons[column]
             if table[row, column] < self.config.min_similarity:
                 break
-            rivals = [other for other, (name, _) in named.items() if name == person]
-            if named[face_id][0] == UNKNOWN and not any(self._have_met(face_id, rival) for rival in rivals):
+            namesakes = [other for other, (name, _) in named.items() if name == person]
+            if named[face_id][0] == UNKNOWN and not any(
+                self._have_met(face_id, other) for other in namesakes
+            ):
                 named[face_id] = person, float(table[row, column])
         return named
 

@@ -31,11 +31,11 @@ class LandmarkPrefetcher:
         self._begun: tuple[_Prefetched, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without the thread and what it works at."""
+        """Pickle without the thread and its work."""
         return type(self), (self._landmarker, self._thread)
 
     def begin(self, frame: Picture, regions: Regions) -> None:
-        """Begin to predict a frame's landmarks, behind those of the frame that was begun before.
+        """Begin to predict a frame's landmarks, after those of the frame that was begun before.
 
         Args:
             frame: the picture.

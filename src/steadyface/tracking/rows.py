@@ -11,8 +11,15 @@ from steadyface.video import VideoFrame
 def add_rows(
     rows: TracksBuilder, frame: VideoFrame, faces: list[TrackedFace], namer: Namer | None = None
 ) -> None:
-    """Append a frame and its faces to a table; `namer` is what names them."""
-    places = {name: place for place, name in enumerate(namer.people.persons if namer else [])}
+    """Append a frame and its faces to a table.
+
+    Args:
+        rows: the table.
+        frame: the frame.
+        faces: tracked in it.
+        namer: gave the faces their names; None if nobody is named.
+    """
+    persons = {name: number for number, name in enumerate(namer.people.persons if namer else [])}
     size = frame.picture.width, frame.picture.height
     rows.add_frame(frame.index, frame.seconds, size, frame.file)
     for face in faces:
@@ -27,7 +34,7 @@ def add_rows(
             held=face.held,
             visible=face.visible,
             covariances=face.covariances,
-            person=places.get(face.name or "", -1),
+            person=persons.get(face.name or "", -1),
             similarity=face.similarity,
             carried=face.carried,
         )

@@ -10,7 +10,7 @@ from steadyface.tracking.config import CarryingConfig
 from steadyface.tracking.patches import Patches, Watch
 
 AUTO = "auto"
-"""Schedule in which the face itself says when the network is to run."""
+"""Schedule that runs the network when the picture shows that a face has changed or drifted."""
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,15 @@ class Plan:
     """Position of one face in a schedule.
 
     Args:
-        ahead: frames until the run that is planned; 1 is the next frame.
+        frames_left: frames until the planned run; 1 is the next frame.
         runs: of the network on this face since it last had to settle.
         seconds: time between its last two frames; 0 before the second.
         drift: variance that its points have gained since the last run, (percent of face size)².
         watch: eyes and mouth when the network last ran, if the schedule watches them.
-        alert: whether they had changed then, since the run before.
+        alert: whether eyes or mouth had changed between the last two runs.
     """
 
-    ahead: int = 1
+    frames_left: int = 1
     runs: int = 0
     seconds: float = 0.0
     drift: float = 0.0
@@ -36,15 +36,15 @@ class Plan:
     @property
     def due(self) -> bool:
         """Whether the network is to run in the next frame."""
-        return self.ahead == 1
+        return self.frames_left == 1
 
 
 @dataclass(frozen=True)
 class Schedule:
     """Schedule of the network: a run in every n-th frame, or when a face asks for one.
 
-    A run that is planned for the next frame stays planned whatever happens before, since it may have begun in
-    another thread: so the points do not depend on whether it had.
+    A run that is planned for the next frame takes place whatever happens until then, since another thread may
+    have begun it; so the points do not depend on whether one has.
 
     Args:
         every: frames from one run to the next, at most.
@@ -73,9 +73,9 @@ class Schedule:
     ) -> Plan:
         """Plan after a frame in which the network ran.
 
-        Where eyes or mouth are changing it runs in each frame, until they have been calm for two: a single
-        frame carried in the midst of a word shakes the points more than ten while the mouth rests. The second
-        is planned early, so that the network can begin with it in another thread.
+        While eyes or mouth change the network runs in every frame, until they have been calm for two: a
+        single frame carried in the middle of a word shakes the points more than ten while the mouth rests.
+        The run after an alert is planned a frame early, so that another thread can begin it.
 
         Args:
             plan: before the frame.
@@ -88,17 +88,17 @@ class Schedule:
         if patches is not None:
             alert = plan.watch is None or plan.watch.change(patches, self.config) > 1
             watch = Watch.begin(patches) if plan.watch is None else plan.watch.after_run(patches)
-        soon = plan.ahead == 2 or plan.alert or alert or runs < self.config.settling
+        soon = plan.frames_left == 2 or plan.alert or alert or runs < self.config.settling
         return Plan(1 if soon else self.every, runs, seconds, 0.0, watch, alert)
 
     def after_carrying(self, plan: Plan, seconds: float, gained: float) -> Plan:
         """Plan after a frame without a run, in which the points gained some variance."""
-        return replace(plan, ahead=plan.ahead - 1, seconds=seconds, drift=plan.drift + gained)
+        return replace(plan, frames_left=plan.frames_left - 1, seconds=seconds, drift=plan.drift + gained)
 
     def due_after_next(self, plan: Plan) -> bool:
         """Whether a run is certain in the frame after the next one."""
         soon = plan.alert or self.every == 1 or plan.runs + 1 < self.config.settling
-        return plan.ahead == 2 or (plan.due and soon)
+        return plan.frames_left == 2 or (plan.due and soon)
 
 
 def check_network_every(network_every: int | str, measures_motion: bool) -> None:

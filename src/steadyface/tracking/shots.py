@@ -17,7 +17,7 @@ Thumbnail = Float[np.ndarray, "rows columns"]
 """Grey levels of a small, blurred copy of a frame."""
 
 _WINDOWS = (4, 8, 16, 32, 64)
-"""Lengths in frames of the dissolves that are looked for; longer and shorter ones are seen in part."""
+"""Lengths in frames of the dissolves that are looked for; others are found by a part of them."""
 
 _MOST_PAUSES = 1  # frames that a dissolve may stand still, as it does where frames are repeated
 
@@ -104,11 +104,11 @@ class CutDetector:
 class DissolveDetector:
     """Detects dissolves: pictures that change much, and all the time in one direction.
 
-    A blend (1 - a)·A + a·B of two shots moves on a straight line from A to B as a grows, while those of
-    a moving camera or object turn: after they have moved by the size of their details, their changes have
-    nothing in common. A window of frames is a dissolve if its two ends differ, the polyline through its
-    quarters is hardly longer than the line between the ends, and no quarter stands still, as beside a cut.
-    A dissolve lasts while the pictures go on along that line.
+    A blend (1 - a)·A + a·B of two shots moves along a straight line from A to B as a grows. The pictures of a
+    moving camera or object follow a curve: once they have moved by the size of their details, their further
+    change has another direction. A window of frames is a dissolve if its two ends differ, the polyline
+    through its quarters is hardly longer than the line between the ends, and no quarter stands still, as it
+    does beside a cut. A dissolve lasts while the pictures go on along that line.
 
     Args:
         config: the limits.

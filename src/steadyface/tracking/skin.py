@@ -1,4 +1,4 @@
-"""Displacements of a tracked face's landmarks, frame by frame: crops that follow it, and what they show."""
+"""Displacements of a tracked face's landmarks, measured frame by frame in crops that follow the face."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ class FaceView(NamedTuple):
 
     Args:
         region: square of the frame, image px.
-        crop: grey crop of it.
-        trust: (68,) share of the last frames in which each landmark moved with the face, 0 to 1, the latest
-            counting most. What covers the face comes over it bit by bit; so it cannot outvote the face.
+        crop: grey crop of that square.
+        trust: (68,) fraction of the recent frames in which each landmark moved with the face, 0 to 1, the
+            latest counting most. An object covers a face bit by bit, so the landmarks under it lose their
+            trust before they can outvote the others.
     """
 
     region: Region
@@ -46,17 +47,22 @@ def cut_face(frame: Picture, region: Region) -> FaceCrop:
 
 
 def first_view(frame: Picture, raw_points: FacePoints) -> FaceView:
-    """View a face that has just been found; raw points in image px."""
+    """View a face that has just been found.
+
+    Args:
+        frame: the picture.
+        raw_points: (68, 2) of the network, image px.
+    """
     region = face_region(raw_points)
     return FaceView(region, cut_face(frame, region), np.ones(len(raw_points)))
 
 
 class Followed(NamedTuple):
-    """A face in a frame, as the next frame is compared with it.
+    """View of a face in a frame, with the motion since the last frame.
 
     Args:
-        view: of the frame; None if motion is not measured.
-        displacements: of its landmarks since the last frame; None in its first.
+        view: the next frame is compared with it; None if motion is not measured.
+        displacements: of the landmarks since the last frame; None in the face's first.
     """
 
     view: FaceView | None = None
@@ -72,8 +78,8 @@ def next_views(
         frame: the next frame.
         before: views in the last frame.
         points: (faces, 68, 2) stabilised in the last frame, image px; their displacements are measured.
-        last_raw, raw: (faces, 68, 2) of the network in the last and in this frame, image px. They say roughly
-            how the faces moved.
+        last_raw, raw: (faces, 68, 2) of the network in the last and in the next frame, image px, from which
+            the search for the displacements begins.
     """
     return _follow(frame, before, points, robust_similarities(last_raw, raw), raw - last_raw)
 
@@ -85,15 +91,15 @@ def carried_views(
     last: Sequence[Displacements],
     paces: Sequence[float],
 ) -> list[tuple[FaceView, Displacements]]:
-    """View some faces in the next frame as `next_views` does, where the network did not see it.
+    """View some faces in the next frame as `next_views` does, without points of the network in it.
 
-    A face is expected to move on as it did; a crop that rests where the face moves would leave much of the
-    displacement unseen.
+    Each face is expected to go on at its last velocity. A crop that stayed behind a moving face would leave
+    a large displacement to be measured, and lose much of it.
 
     Args:
-        frame, before, points: as there.
+        frame, before, points: as for `next_views`.
         last: displacements that led to `points`.
-        paces: time since the last frame over the time before, of each face.
+        paces: of each face, time since the last frame over the time between the two frames before.
     """
     earlier = points - np.array([each.displacement for each in last])
     motions = [

@@ -16,19 +16,29 @@ from steadyface.tracking.track import Match
 
 
 def follow_faces(frame: Picture, matches: Sequence[Match]) -> list[Followed]:
-    """View the faces, and compare with the views before; a face that was followed already stays as it is."""
+    """Measure the motion of the matched faces since their last views.
+
+    A face whose motion has been measured already keeps it; a new one gets its first view and no motion.
+
+    Args:
+        frame: the picture.
+        matches: tracks before the frame, and observations in it.
+
+    Returns:
+        View and motion of each face, in the order of the matches.
+    """
     followed = [observation.followed for _, observation in matches]
-    before = [
+    unmeasured = [
         (i, track.view, track.last, observation.points)
         for i, (track, observation) in enumerate(matches)
         if followed[i] is None and track.view is not None and track.last is not None
     ]
-    if before:
-        places, views, last, raw = zip(*before, strict=True)
+    if unmeasured:
+        indices, views, last, raw = zip(*unmeasured, strict=True)
         points = np.array([face.points for face in last])
         last_raw = np.array([face.raw_points for face in last])
         moved = next_views(frame, views, points, last_raw, np.array(raw))
-        for i, each in zip(places, moved, strict=True):
+        for i, each in zip(indices, moved, strict=True):
             followed[i] = Followed(*each)
     return [
         each or Followed(first_view(frame, observation.points))
@@ -39,7 +49,7 @@ def follow_faces(frame: Picture, matches: Sequence[Match]) -> list[Followed]:
 def steady_faces(
     stabilizer: FaceFilter, matches: Sequence[Match], followed: Sequence[Followed], seconds: float
 ) -> list[tuple[Any, FacePoints]]:
-    """State of the stabiliser and stabilised points of each face after a frame.
+    """Stabilise the points of the matched faces.
 
     Several faces go through a `CausalFilter` at once, unless it has a `step` of its own.
 
@@ -48,6 +58,9 @@ def steady_faces(
         matches: tracks before the frame, and observations in it.
         followed: displacements since the last frame.
         seconds: time of the frame.
+
+    Returns:
+        The stabiliser's state and the stabilised points (68, 2), image px, of each face.
     """
     states = [track.stabilizer_state for track, _ in matches]
     points = [

@@ -91,7 +91,7 @@ class Track:
             in through the border of the frame does not yet.
 
         roi: smoothed region of the last frame with it, image px.
-        last: what was shown of it in that frame; None before its first.
+        last: the face as that frame showed it; None before its first.
         last_seconds: time of that frame.
         velocity: (2,) running mean of its points' velocity, px/s.
         last_appearance: its last unoccluded descriptor.
@@ -142,7 +142,7 @@ class Track:
         )
 
     def resume(self, observation: Observation, seconds: float) -> Track:
-        """Start anew at an observation, under the same id and appearance; the motion meanwhile is unknown."""
+        """Restart a lost track at an observation; it keeps id and appearance, and begins without motion."""
         track = Track.start(self.face_id, observation, seconds)
         return replace(track, appearance=self.appearance, appearance_known=self.appearance_known)
 
@@ -235,9 +235,9 @@ class Track:
             quarter_distance(self.last_appearance, appearance) < config.identical
         )
 
-    def shows_itself(self, appearance: Appearance, config: AppearanceConfig) -> bool:
-        """Whether a descriptor is much as the face's own on the average."""
-        return self.appearance_known and (appearance_distance(self.appearance, appearance) < config.unchanged)
+    def resembles_mean(self, appearance: Appearance, config: AppearanceConfig) -> bool:
+        """Whether a descriptor is almost the mean of the face's own."""
+        return self.appearance_known and appearance_distance(self.appearance, appearance) < config.unchanged
 
     def learn(self, observation: Observation, seconds: float, config: TrackerConfig) -> Track:
         """Update the state for recognition with an observation that no other face can hide.
@@ -297,11 +297,11 @@ class Track:
             points: (68, 2) stabilised, image px.
             state: of the stabiliser after it.
             view: crop of the frame.
-            displacements: since the last frame; dropped if the track was another face's in it.
+            displacements: since the last frame; dropped if the track had another face's id there.
             plan: of the network's next run.
             config: gains of velocity and region.
         """
-        raw_points, seen = observation.points, observation.landmarks
+        raw_points, landmarks = observation.points, observation.landmarks
         velocity = self.velocity
         same_face = self.last is not None and self.last.face_id == self.face_id
         if self.last is not None:
@@ -315,10 +315,10 @@ class Track:
                 self.face_id,
                 points,
                 raw_points,
-                seen.scores,
+                landmarks.scores,
                 bounding_box(points),
-                visible=seen.visible,
-                covariances=seen.covariances,
+                visible=landmarks.visible,
+                covariances=landmarks.covariances,
                 displacements=displacements if same_face else None,
                 carried=observation.carried,
             ),

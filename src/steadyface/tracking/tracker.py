@@ -151,13 +151,13 @@ class Tracker:
             self._source.begin(self._tracks, next_frame)
         transition = self._cuts.step(picture)
         self._begin_shot(picture, transition)
-        steady = transition is Transition.NONE
-        estimates = self._source.estimate(picture, self._tracks, seconds, steady)
+        continuous = transition is Transition.NONE
+        estimates = self._source.estimate(picture, self._tracks, seconds, continuous)
         observations = observe(picture, estimates, self.config)
         if transition is Transition.DISSOLVE:
-            observations = self._keep_themselves(observations)
+            observations = self._end_dissolved(observations)
         elif transition is Transition.POSSIBLE_CUT:
-            observations = self._keep_identical(picture, observations)
+            observations = self._end_replaced(picture, observations)
         matches = self._match(observations, seconds)
         matches = self._verify(picture, matches, seconds)
         matches = self._detect(picture, matches, seconds)
@@ -169,8 +169,8 @@ class Tracker:
     def _begin_shot(self, frame: Picture, transition: Transition) -> None:
         """Forget the tracks that a cut ends, and in each frame of a dissolve those that began in it.
 
-        So no point of a dissolve's last frame, which shows the new shot alone, depends on the others. The new
-        faces have the same ids in all frames of a dissolve.
+        So the points in a dissolve's last frame, which shows the new shot alone, do not depend on its other
+        frames. The new faces have the same ids in all frames of a dissolve.
         """
         if transition is Transition.CUT:
             limits = self.config.appearance
@@ -183,22 +183,30 @@ class Tracker:
             self._next_id = self._dissolve_id
             self._restart([track for track in self._tracks if track.face_id < self._next_id])
 
-    def _keep_themselves(self, observations: list[Observation]) -> list[Observation]:
-        """In a dissolve, forget the tracks whose faces are no longer as they were on the average."""
+    def _end_dissolved(self, observations: list[Observation]) -> list[Observation]:
+        """In a dissolve, forget the tracks whose faces no longer look as they did on average.
+
+        Returns:
+            The observations of the other tracks.
+        """
         limits = self.config.appearance
         pairs = [
             (track, observation)
             for track, observation in zip(self._tracks, observations, strict=True)
-            if track.shows_itself(observation.appearance, limits)
+            if track.resembles_mean(observation.appearance, limits)
         ]
         if len(pairs) < len(observations):
             self._restart([track for track, _ in pairs])
         return [observation for _, observation in pairs]
 
-    def _keep_identical(self, frame: Picture, observations: list[Observation]) -> list[Observation]:
-        """At a possible cut, forget the tracks in whose regions another face is.
+    def _end_replaced(self, frame: Picture, observations: list[Observation]) -> list[Observation]:
+        """At a possible cut, forget the tracks whose regions now show another face.
 
-        A region without a face tells nothing, nor does a track whose face was never seen whole.
+        A track stays if its region shows no face, or if its own face was never unoccluded: neither tells
+        whether the face was replaced.
+
+        Returns:
+            The observations of the other tracks.
         """
         limits = self.config.appearance
         pairs = [
@@ -216,7 +224,8 @@ class Tracker:
     def _advance(self, seconds: float | None, by_reader: bool) -> float:
         """Set the time, and forget the tracks lost more than `memory_seconds` ago.
 
-        Slides, whose times a reader knows, may stand for long; times of a caller so far apart are in ms.
+        A `VideoReader` knows its frames' times, and slides may be far apart; if a caller's own times are as
+        far apart again and again, they must be milliseconds.
         """
         before = self._seconds
         if seconds is None:
@@ -248,7 +257,7 @@ class Tracker:
         scores = np.array([observation.landmarks.scores.mean() for observation in observations])
         kept = suppress_duplicates(points, scores, self.config.matching)
         own = same_face(points, points[kept], self.config.matching)
-        # Whoever is visible is in front, so the appearance counts in full, though another face is near.
+        # A face that is visible is in front, so its appearance counts in full, though another face is near.
         in_front = [replace(observations[i], unoccluded=True) for i in kept]
         costs = self._costs(self._tracks, in_front, seconds)
         pairs = assign(costs - self.config.matching.switch_penalty * own, max_cost=math.inf)
@@ -273,7 +282,7 @@ class Tracker:
         return verified
 
     def _search_interval(self, matches: list[Match]) -> float:
-        """Time from one search for faces to the next, s; none if no face is left, or one was just lost.
+        """Time from one search for faces to the next, s; 0 if no face is left, or one was just lost.
 
         Without room for another face, the search only counts those that are left out.
         """
@@ -302,14 +311,15 @@ class Tracker:
         """Update the tracks; recognition only learns from faces that no other one can hide."""
         occluders = {track.occluder for track in self._lost}
         near = near_others(points_of([observation for _, observation in matches]), self.config.occlusion)
-        nothing = [Followed()] * len(matches)
-        followed = follow_faces(frame, matches) if self.measures_motion else nothing
-        steady = [(None, observation.points) for _, observation in matches]
+        followed = [Followed()] * len(matches)
+        if self.measures_motion:
+            followed = follow_faces(frame, matches)
+        stabilised = [(None, observation.points) for _, observation in matches]
         if self.stabilizer is not None:
-            steady = steady_faces(self.stabilizer, matches, followed, seconds)
+            stabilised = steady_faces(self.stabilizer, matches, followed, seconds)
         tracks = []
         for (track, observation), may_be_hidden, moved, (state, points) in zip(
-            matches, near, followed, steady, strict=True
+            matches, near, followed, stabilised, strict=True
         ):
             if not may_be_hidden and track.face_id not in occluders:
                 track = track.learn(observation, seconds, self.config)

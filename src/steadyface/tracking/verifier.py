@@ -46,11 +46,11 @@ class FaceVerifier:
     ) -> Track:
         """Update the track's `miss_count`; at `max_misses` the observation is not its face.
 
-        A jump counts as `max_misses` at once. A descriptor counts as a miss if it is another face's and came
+        A jump counts as `max_misses`. A descriptor counts as a miss if it is another face's and came
         suddenly, since a face turns and grimaces bit by bit. The finder is asked if the track is due and its
-        last check old enough; its answer counts in the face's next frame, by when it is there. After a miss
-        it is asked in every frame, at once: so a track on what is no face ends as soon as if all answers came
-        at once.
+        last check is old enough; its answer counts in the face's next frame, when it has had time to finish.
+        After a miss the finder is asked in every frame and its answer counts at once, so the late first
+        answer does not keep a false track longer.
 
         Args:
             frame: the picture.
