@@ -1,4 +1,4 @@
-"""Two crops of a face and its landmarks → how far each landmark moved, and how certain that is."""
+"""Displacement of each landmark between two crops of a face, with its covariance."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Displacements(NamedTuple):
 
     Args:
         displacement: image px.
-        covariance: image px²; along an edge it is long.
+        covariance: image px²; that of a landmark on an edge is long along the edge.
         valid: whether the picture at the landmark itself was used; elsewhere (covered, out of the crop) the
-            displacement is that of the face as a whole, and the covariance says so.
+            displacement is that of the face as a whole, with a larger covariance.
     """
 
     displacement: Points
@@ -40,14 +40,14 @@ def measure_displacements(
 ) -> Displacements:
     """Measure the displacement of one face's landmarks between two frames.
 
-    Optical flow at each landmark (`flow.measure_flow`), then each in the light of all the others
-    (`coherence.combine`). A visible point of a crop of 224 px comes out within a few hundredths of a crop px;
-    `tests/test_motion_displacement.py` holds the error under shift, roll, zoom, exposure, blur and noise.
+    Optical flow at each landmark (`flow.measure_flow`), then each combined with all others of the face
+    (`coherence.combine`). A visible point of a crop of 224 px is measured within a few hundredths of a crop
+    px; `tests/test_motion_displacement.py` tests the error under shift, roll, zoom, exposure, blur and noise.
 
     Args:
         before, after: grey crops of the two frames, of one size, each around the face in its own frame.
-        points: (68, 2) landmarks in the first frame, image px; need not be exact: what is measured is how far
-            the skin there moves.
+        points: (68, 2) landmarks in the first frame, image px. They need not be exact: the motion of the skin
+            under them is measured.
         expected: (68, 2) where they are expected in the second, image px, within a tenth of the crop.
         flow, coherence: settings; None takes the defaults.
         step, trust: as for `coherence.combine`.
@@ -74,7 +74,7 @@ def measure_faces(
     step: PointStack | None = None,
     trust: Float[np.ndarray, "faces landmarks"] | None = None,
 ) -> list[Displacements]:
-    """Measure the displacements of each of some faces, as `measure_displacements` does, at once.
+    """Measure the displacements of several faces at once, as `measure_displacements` does of one.
 
     Args: as there, one of each for every face. All crops have one size.
     """

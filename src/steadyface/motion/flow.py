@@ -1,4 +1,4 @@
-"""Optical flow at landmarks between two crops of each face, with a covariance for each."""
+"""Optical flow at the landmarks between two crops of each face, with a covariance for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AnyGrey = UInt8[np.ndarray, "_ _"]
 _SLOPE = 4.0  # sum of the differences along both diagonals of three by three px, over the slope
 _FLAT = 1.0  # grey levels: a crop with less spread than that shows nothing to compare
 _MEAN_OF_NORMAL = 1.2533  # standard deviation over mean absolute value
-_ACROSS = np.arange(-2, 3)  # places of the gradients in a window, in fourths of its side
+_ACROSS = np.arange(-2, 3)  # positions of the gradients in a window, in fourths of its side
 _FINE = slice(markup.GROUPS["right_eye"][0], markup.COUNT)  # eyes and lips
 _COARSE = slice(0, _FINE.start)
 
@@ -40,9 +40,9 @@ class FaceCrop:
     to_crop: Affine
 
     def level(self, index: int) -> AnyGrey:
-        """Grey levels on a level of the pyramid: 0 is the crop, and each further one has half the side.
+        """Grey levels on a level of the pyramid: 0 is the crop, and each further level has half the side.
 
-        They are kept: a crop is compared with that of the frame before and with that of the frame after.
+        Levels are kept, since a crop is compared twice: with the frame before it and with the frame after.
         """
         while len(self._pyramid) <= index:
             self._pyramid.append(cv2.pyrDown(self._pyramid[-1]))
@@ -64,22 +64,21 @@ class FlowConfig:
     """Settings of the optical flow, in px of the crop.
 
     Args:
-        window: side of the square that is compared around a landmark, odd. Increasing it lowers the noise
-            and the cost rises with its square, but where the skin bends or an edge of something else is near,
-            the error grows.
-        fine_window: the same at the eyes and lips, whose surroundings move in other ways, and on
-            the way back.
+        window: side of the square that is compared around a landmark, odd. Increasing it lowers the noise,
+            but costs time with its square, and errs more where the skin bends or another object is near.
+        fine_window: the same at the eyes and lips, whose surroundings move in other ways, and in the search
+            backwards.
         start_window: the same on the levels above the crop itself, in their px, for all landmarks.
         levels: pyramid levels above the crop itself. Increasing it follows larger displacements, but
             finds wrong ones more often.
-        iterations, precision: where the search of a level stops. More iterations, or a smaller step, cost
-            time.
-        noise_gain: factor of the covariance of the least squares: pixels of a resampled crop are not
-            independent. Increasing it trusts the picture less.
-        gap_gain: factor of the forward-backward gap's square in the covariance. Increasing it trusts
-            displacements less that do not lead back.
-        floor: standard deviation that the best displacement has, px.
-        slip: the same per px of displacement: what moves also bends, turns and is resampled.
+        iterations, precision: iterations on a level at most, and the step in px below which they stop. More
+            iterations, or a smaller step, cost time.
+        noise_gain: factor of the covariance of the least squares, since the pixels of a resampled crop are
+            not independent. Increasing it trusts the picture less.
+        gap_gain: factor of the squared forward-backward gap in the covariance. Increasing it trusts
+            displacements that do not lead back less.
+        floor: standard deviation of the best displacement, px. Increasing it trusts the picture less.
+        slip: the same per px of displacement, since a moving face also bends, turns and is resampled.
     """
 
     window: int = 21
@@ -95,7 +94,7 @@ class FlowConfig:
 
     @cached_property
     def windows(self) -> Int[np.ndarray, "68"]:
-        """Of each landmark."""
+        """Window of each landmark in the search forwards on the crop itself."""
         return np.where(np.arange(markup.COUNT) < _FINE.start, self.window, self.fine_window)
 
 
@@ -103,7 +102,7 @@ _CONFIG = FlowConfig()
 
 
 class Flow(NamedTuple):
-    """Displacements as the optical flow gives them, each by itself; of one face, or of several.
+    """Displacements as the optical flow gives them, each landmark alone; of one face, or of several.
 
     Args:
         displacement: image px.
@@ -122,11 +121,11 @@ def measure_flow(
     """Measure how far the picture at each landmark moves from one frame to the next.
 
     Equation: d minimises Σ(J(p + d) - I(p))² over the window, on a pyramid, from coarse to fine. Its
-    covariance is g·s²·(Σ∇I∇Iᵀ)⁻¹ + k·bbᵀ + f²: s is the deviation of what is left of the difference, so that
-    an edge gives an ellipse along itself; b is the gap between the landmark and where the flow leads back to.
+    covariance is g·s²·(Σ∇I∇Iᵀ)⁻¹ + k·bbᵀ + f²; s is the deviation of the remaining difference and b the gap
+    between the landmark and the end of the flow back from p + d. Along an edge the covariance is long.
     Source: Lucas and Kanade 1981; Bouguet 2000, in OpenCV; Simoncelli et al. 1991 (covariance); Kalal et al.
-    2010 (gap). Differs from them in: each frame has a crop that turns and scales with the face, so
-    that a rotation or an approach is no deformation of the window.
+    2010 (gap). Differs from them in: each frame has a crop that turns and scales with the face, so that a
+    rotating or approaching face does not deform the window.
 
     Args:
         before, after: crops of the two frames, of one size. Crops of the same region show a resting face
@@ -146,14 +145,14 @@ def measure_flows(
     expected: PointStack,
     config: FlowConfig | None = None,
 ) -> Flow:
-    """Measure the flow of each of some faces, as `measure_flow` does it; all at once but the search."""
+    """Measure the flow of several faces, as `measure_flow` does of one; all but the search is done at once."""
     config = config or _CONFIG
     start = map_each([crop.to_crop for crop in before], points).astype(np.float32)
     guess = map_each([crop.to_crop for crop in after], expected).astype(np.float32)
     found = [_follow(*face, config) for face in zip(before, after, start, guess, strict=True)]
-    end, reached, left, back = (np.array(each) for each in zip(*found, strict=True))
+    end, reached, residual, back = (np.array(each) for each in zip(*found, strict=True))
     covariance = inverse(_structure_tensors([crop.grey for crop in before], start, config.windows))
-    covariance *= config.noise_gain * (_MEAN_OF_NORMAL * left) ** 2
+    covariance *= config.noise_gain * (_MEAN_OF_NORMAL * residual) ** 2
     to_image = [crop.to_crop.inverse for crop in after]
     displacement = map_each(to_image, end.astype(float)) - points
     scale = np.array([crop.to_crop.scale for crop in after])[:, None]
@@ -165,18 +164,18 @@ def measure_flows(
 
 
 class _Found(NamedTuple):
-    """Landmarks of a face in the second crop, px of the crops.
+    """Landmarks of a face found by a search forwards and back, px of the crops.
 
     Args:
-        end: where the search led.
-        reached: whether it was found, there and back.
-        left: mean absolute difference that is left, grey levels.
-        back: where the search from there led in the first crop.
+        end: position in the second crop.
+        reached: whether it was found, forwards and back.
+        residual: mean absolute difference between the windows at start and end, grey levels.
+        back: position in the first crop to which the search from `end` led.
     """
 
     end: Float[np.ndarray, "n 2"]
     reached: Bool[np.ndarray, "n"]
-    left: Float[np.ndarray, "n"]
+    residual: Float[np.ndarray, "n"]
     back: Float[np.ndarray, "n 2"]
 
 
@@ -198,17 +197,17 @@ def _follow(
         _search(first, second, start[part], near[part], window, config)
         for part, window in ((_COARSE, config.window), (_FINE, config.fine_window))
     ]
-    end, there, left = (np.concatenate(each) for each in zip(*parts, strict=True))
-    back, returned, _ = _search(second, first, end, end + start - guess, config.fine_window, config)
-    return _Found(end, there & returned, left, back)
+    end, found, residual = (np.concatenate(each) for each in zip(*parts, strict=True))
+    back, found_back, _ = _search(second, first, end, end + start - guess, config.fine_window, config)
+    return _Found(end, found & found_back, residual, back)
 
 
 class _Ends(NamedTuple):
-    """Ends of a search on one level, whether each was found, and the mean difference that is left."""
+    """Ends of a search on one level, whether each was found, and the mean absolute difference there."""
 
     end: Float[np.ndarray, "n 2"]
     reached: Bool[np.ndarray, "n"]
-    left: Float[np.ndarray, "n"]
+    residual: Float[np.ndarray, "n"]
 
 
 def _search(
@@ -221,9 +220,9 @@ def _search(
 ) -> _Ends:
     """Search on one level of the pyramid, in its px.
 
-    OpenCV leaves anything in what it has not found; here that is the guess.
+    OpenCV gives arbitrary ends where it finds none; here the guess takes their place.
     """
-    end, found, left = cv2.calcOpticalFlowPyrLK(
+    end, found, residual = cv2.calcOpticalFlowPyrLK(
         first,
         second,
         start,
@@ -234,13 +233,13 @@ def _search(
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
     reached = found == 1
-    return _Ends(np.where(reached, end, guess), reached[:, 0], np.where(reached, left, 0)[:, 0])
+    return _Ends(np.where(reached, end, guess), reached[:, 0], np.where(reached, residual, 0)[:, 0])
 
 
 def _pyramid(before: FaceCrop, after: FaceCrop, levels: int) -> list[tuple[AnyGrey, AnyGrey]]:
-    """Both crops on each level, from the finest on; the second with the mean and contrast of the first.
+    """Both crops on each level, the finest first; the second gets the mean and contrast of the first.
 
-    The flow takes brightness for constant.
+    Optical flow assumes that brightness does not change.
     """
     (wanted, contrast), (mean, spread) = before.light, after.light
     gain = contrast / spread if min(spread, contrast) >= _FLAT else 1.0
@@ -256,22 +255,22 @@ def _structure_tensors(
 ) -> Symmetric:
     """Σ∇I∇Iᵀ over the window around each point, (grey levels per px)²; never singular.
 
-    From 25 gradients that are spread over the window: their neighbours say nearly the same. Each is the sum
-    and the difference of the slopes along both diagonals.
+    It is estimated from 25 gradients spread over the window, since neighbouring ones are nearly the same.
+    Each is measured by the slopes along both diagonals, whose sum and difference it is.
     """
     width = len(greys[0])
     across = np.rint(coordinates(points)).astype(int)[..., None] + (windows // 4)[:, None] * _ACROSS
     x, y = np.minimum(np.maximum(across, 1), width - 2)
-    places = (width * y[..., None] + x[..., None, :]).reshape(*points.shape[:2], -1)
+    pixels = (width * y[..., None] + x[..., None, :]).reshape(*points.shape[:2], -1)
     corners = np.array([-width - 1, 1 - width, width - 1, width + 1])[:, None, None]
-    values = np.array([grey.take(each + corners) for grey, each in zip(greys, places, strict=True)])
-    above_left, above_right, left, right = values.astype(np.float32).swapaxes(0, 1)
-    falling, rising = right - above_left, above_right - left
+    values = np.array([grey.take(each + corners) for grey, each in zip(greys, pixels, strict=True)])
+    above_left, above_right, below_left, below_right = values.astype(np.float32).swapaxes(0, 1)
+    falling, rising = below_right - above_left, above_right - below_left
     one, other, both = (
         np.add.reduce(first * second, axis=-1)
         for first, second in ((falling, falling), (rising, rising), (falling, rising))
     )
     sums = np.array([one + other + 2 * both, one - other, one + other - 2 * both])
-    tensors = sums * (windows**2 / (_SLOPE**2 * places.shape[-1]))
+    tensors = sums * (windows**2 / (_SLOPE**2 * pixels.shape[-1]))
     tensors[::2] += 1
     return tensors

@@ -1,4 +1,4 @@
-"""Regions of the crops of two frames, chosen so that a face moves as little as possible between them."""
+"""Regions of a face's crops in two frames, in which the face moves as little as possible."""
 
 from __future__ import annotations
 
@@ -17,15 +17,13 @@ ComplexPoints = Complex[np.ndarray, "*batch landmarks"]
 ComplexEach = Complex[np.ndarray, "*batch 1"]
 
 _ROUNDS = 2  # of reweighting
-_OWN = 0.004  # of face size: how far a landmark may be off the common motion and still count much
-_REST = 0.006  # sides: if no landmark moves by more, the crop stays
-_ASTRAY = (
-    0.08  # shift in sides, ln of growth and turn, in sum, between the crop and a new one around the face
-)
+_OWN = 0.004  # face sizes off the common motion at which a landmark's weight is halved
+_REST = 0.006  # sides: if no landmark moves by more, the region stays
+_ASTRAY = 0.08  # `Region.change_to` from a followed region to a new one above which the new one is taken
 
 
 def robust_similarity(points: Points, moved: Points) -> Affine:
-    """The shift, turn and scale that take most landmarks to where they moved.
+    """Similarity (shift, turn and scale) by which most of the landmarks moved.
 
     Equation: least squares, reweighted by 1/(1 + (r/s)²), s = 0.4 % of face size.
 
@@ -42,15 +40,15 @@ def robust_similarity(points: Points, moved: Points) -> Affine:
 
 
 def robust_similarities(points: PointStack, moved: PointStack) -> list[Affine]:
-    """Similarity of each of some faces, as `robust_similarity` gives it; image px."""
-    place, target = as_complex(points), as_complex(moved)
+    """Similarity of each of several faces, as `robust_similarity` gives it; image px."""
+    source, target = as_complex(points), as_complex(moved)
     variance = (_OWN * np.asarray(face_size(points))[:, None]) ** 2
-    weights = np.ones(place.shape)
+    weights = np.ones(source.shape)
     for _ in range(_ROUNDS):
-        turn, shift = _similarity(place, target, weights)
-        rest = turn * place + shift - target
-        weights = 1 / (variance + (rest.real**2 + rest.imag**2))
-    turn, shift = _similarity(place, target, weights)
+        turn, shift = _similarity(source, target, weights)
+        residual = turn * source + shift - target
+        weights = 1 / (variance + (residual.real**2 + residual.imag**2))
+    turn, shift = _similarity(source, target, weights)
     numbers = zip(turn[:, 0].tolist(), shift[:, 0].tolist(), strict=True)
     return [Affine(np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])) for a, b in numbers]
 
@@ -61,35 +59,36 @@ def as_complex(points: Float[np.ndarray, "*batch 2"]) -> Complex[np.ndarray, "*b
 
 
 def _similarity(
-    place: ComplexPoints, target: ComplexPoints, weights: Float[np.ndarray, "*batch landmarks"]
+    source: ComplexPoints, target: ComplexPoints, weights: Float[np.ndarray, "*batch landmarks"]
 ) -> tuple[ComplexEach, ComplexEach]:
-    """The a and b of least weighted squares of a·z + b.
+    """The a and b with the least Σ w·|a·z + b - target|², z the source.
 
     Source: Umeyama 1991, in two dimensions.
     """
     weights = weights / np.add.reduce(weights, axis=-1, keepdims=True)
-    middle = np.add.reduce(weights * place, axis=-1, keepdims=True)
-    goal = np.add.reduce(weights * target, axis=-1, keepdims=True)
-    centred = place - middle
+    source_mean = np.add.reduce(weights * source, axis=-1, keepdims=True)
+    target_mean = np.add.reduce(weights * target, axis=-1, keepdims=True)
+    centred = source - source_mean
     weighted = weights * centred.conj()
     turn = np.add.reduce(weighted * target, axis=-1, keepdims=True)
     turn = turn / np.add.reduce(weighted * centred, axis=-1, keepdims=True).real
-    return turn, goal - turn * middle
+    return turn, target_mean - turn * source_mean
 
 
 def follow_region(region: Region, points: Points, motion: Affine) -> tuple[Region, Points]:
-    """Choose the crop of the next frame, and say where in it the landmarks are to be expected.
+    """Choose the region of a face's crop in the next frame, and predict its landmarks there.
 
-    It moves with the face, and stays exactly where it is while the face rests: then both frames are resampled
-    alike, and no noise comes from that. Where it has strayed from the face, it is placed anew.
+    The region moves with the face. While the face rests it stays exactly where it is: both frames are then
+    resampled alike, which makes no noise. A region that has strayed from the face is replaced by a new one.
 
     Args:
-        region: of the crop before.
-        points: landmarks in the frame before, image px.
-        motion: the face's from that frame to this one, say `robust_similarity` of the network's points.
+        region: of the crop in the last frame, image px.
+        points: (68, 2) landmarks in the last frame, image px.
+        motion: of the face from the last frame to the next, such as `robust_similarity` of the network's
+            points.
 
     Returns:
-        The region, and the landmarks' expected places, image px.
+        The region, and the landmarks' expected positions (68, 2), both in px of the next frame.
     """
     (region,), (expected,) = follow_regions([region], points[None], [motion])
     return region, expected
@@ -98,18 +97,18 @@ def follow_region(region: Region, points: Points, motion: Affine) -> tuple[Regio
 def follow_regions(
     regions: Sequence[Region], points: PointStack, motions: Sequence[Affine]
 ) -> tuple[list[Region], PointStack]:
-    """Crops and expected places of some faces, as `follow_region` gives them for each."""
+    """Regions and expected positions of several faces, as `follow_region` gives them for each."""
     expected = map_each(motions, points)
-    ways = np.abs(expected - points).reshape(len(points), -1)
-    farthest = np.maximum.reduce(ways, axis=1).tolist()
-    rests = [way < _REST * region.side for way, region in zip(farthest, regions, strict=True)]
+    distances = np.abs(expected - points).reshape(len(points), -1)
+    farthest = np.maximum.reduce(distances, axis=1).tolist()
+    rests = [distance < _REST * region.side for distance, region in zip(farthest, regions, strict=True)]
     for i, rest in enumerate(rests):
         if rest:
             expected[i] = points[i]
     followed = []
-    for region, motion, rest, anew in zip(regions, motions, rests, _around(expected), strict=True):
+    for region, motion, rest, new in zip(regions, motions, rests, _around(expected), strict=True):
         moved = region if rest else _moved(region, motion)
-        followed.append(anew if moved.change_to(anew) > _ASTRAY else moved)
+        followed.append(new if moved.change_to(new) > _ASTRAY else moved)
     return followed, expected
 
 
@@ -131,6 +130,7 @@ def _around(points: PointStack, margin: float = CROP_MARGIN) -> list[Region]:
 
 
 def _moved(region: Region, motion: Affine) -> Region:
+    """Move, turn and scale a region by a similarity."""
     (a, b, x), (c, d, y) = motion.matrix.tolist()
     turn = complex(a, c)
     x, y = a * region.x + b * region.y + x, c * region.x + d * region.y + y

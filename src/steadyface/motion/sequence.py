@@ -1,4 +1,4 @@
-"""Displacements over a sequence, as arrays that can be kept in a file and filtered again."""
+"""Displacements over a sequence of frames, as arrays that a file can store."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PREFIX = "motion_"
 
 @runtime_checkable
 class Motion(Protocol):
-    """Displacements to each frame of one face from the frame before, by number; None where there are none.
+    """Displacements of one face by frame number, each from the frame before; None where there are none.
 
-    A list is one, and what reads them from a file when they are asked for.
+    A list of `Displacements | None` is one, and so is a `MotionSequence`.
     """
 
     def __len__(self) -> int: ...
@@ -29,7 +29,7 @@ class Motion(Protocol):
 
 @dataclass(frozen=True)
 class SelectedMotion:
-    """Some frames of a motion, which stay where they are until they are asked for.
+    """Some frames of a motion, which are read from it when they are asked for.
 
     Args:
         motion: of all frames.
@@ -63,13 +63,13 @@ class MotionSequence:
     measured: Bool[np.ndarray, "frames"]
 
     @classmethod
-    def pack(cls, each: Iterable[Displacements | None], landmarks: int = COUNT) -> MotionSequence:
+    def pack(cls, motion: Iterable[Displacements | None], landmarks: int = COUNT) -> MotionSequence:
         """Pack the displacements of successive frames, None where there are none."""
-        each = list(each)
-        displacement = np.zeros((len(each), landmarks, 2), np.float32)
-        covariance = np.zeros((len(each), landmarks, 3), np.float32)
-        valid, measured = np.zeros((len(each), landmarks), bool), np.zeros(len(each), bool)
-        for t, now in enumerate(each):
+        motion = list(motion)
+        displacement = np.zeros((len(motion), landmarks, 2), np.float32)
+        covariance = np.zeros((len(motion), landmarks, 3), np.float32)
+        valid, measured = np.zeros((len(motion), landmarks), bool), np.zeros(len(motion), bool)
+        for t, now in enumerate(motion):
             if now is not None:
                 displacement[t], valid[t], measured[t] = now.displacement, now.valid, True
                 covariance[t] = now.covariance.reshape(-1, 4)[:, [0, 1, 3]]
@@ -89,7 +89,7 @@ class MotionSequence:
         return len(self.measured)
 
     def as_arrays(self) -> dict[str, np.ndarray]:
-        """Arrays to keep, under names that begin with `motion_`."""
+        """Arrays for a file, under names that begin with `motion_`."""
         return {f"{_PREFIX}{each.name}": getattr(self, each.name) for each in fields(self)}
 
     @staticmethod

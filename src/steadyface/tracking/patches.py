@@ -70,7 +70,7 @@ class Watch(NamedTuple):
         return cls(patches, np.full(len(_HEIGHTS), np.inf))
 
     def change(self, patches: Patches, config: CarryingConfig) -> float:
-        """Largest change of the three patches since the run, over their limits; above 1 the network is to run.
+        """Largest change of the three patches since the run, over its limit; above 1 the network is to run.
 
         Equation: √max(0, mean squared difference - noise) / limit. A moving lid changes few px much, noise
         and misfit change all px a little; the mean absolute difference would tell them apart less well.
