@@ -145,7 +145,7 @@ def measure_flows(
     expected: PointStack,
     config: FlowConfig | None = None,
 ) -> Flow:
-    """Measure the flow of several faces, as `measure_flow` does of one; all but the search is done at once."""
+    """Measure the flow of several faces as `measure_flow` does; only their searches run one by one."""
     config = config or _CONFIG
     start = map_each([crop.to_crop for crop in before], points).astype(np.float32)
     guess = map_each([crop.to_crop for crop in after], expected).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Several faces filtered at once: their memories as one, with an axis for the faces before the last."""
+"""Filter several faces at once: their memories are joined, with an axis for faces before the last."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ def advance_abreast(
     memories: Sequence[Memory],
     measurements: Sequence[Measurement],
 ) -> list[tuple[After, PointBatch]]:
-    """Advance some faces, those of a kind at once: NumPy's calls cost more than their arithmetic.
+    """Advance several faces, those of one kind at once, since NumPy's calls cost more than the arithmetic.
 
     Args:
-        advance: as `CausalFilter.advance`; its arrays may have an axis for faces before the last, that of
+        advance: as `CausalFilter.advance`, but arrays may have an axis for faces before the last axis, and
             points before the last two.
-        memories: named tuples of arrays, of numbers that faces of a kind share, and of such tuples.
-        measurements: of the frame, of one face each.
+        memories: one per face: named tuples of arrays, of numbers that faces of one kind share, and of such
+            tuples.
+        measurements: one per face, of the same frame.
+
+    Returns:
+        Memory and output of each face.
     """
     if len(memories) == 1:
         return [advance(memories[0], measurements[0])]
@@ -67,13 +71,14 @@ def apart(faces: Any, count: int) -> list[Any]:
 
 
 def _kind(memory: Any) -> Hashable:
-    """Structure of a memory, and the numbers in it."""
+    """Structure of a memory and the numbers in it; faces that share both are of one kind."""
     if isinstance(memory, np.ndarray):
         return np.ndarray
     return tuple(map(_kind, memory)) if isinstance(memory, tuple) else memory
 
 
 def _measured_together(faces: Sequence[Measurement]) -> Measurement:
+    """Join the measurements of faces of one kind."""
     points, units, frames, scores, displacements = zip(*faces, strict=True)
     return Measurement(
         np.array(points),

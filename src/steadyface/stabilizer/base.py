@@ -64,7 +64,7 @@ class State(NamedTuple):
 
 
 Step = Callable[[State | None, int], State | None]
-"""State after a frame, from that after the frame before (None at the start) and the frame's place."""
+"""Function (state after frame t - 1 or None at the start, t) → state after frame t."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Stabilizer(ABC):
 
     Args:
         fps: frame rate at which parameters per frame hold.
-        fitted: how the parameters came about, for people.
+        fitted: a note for people on how the parameters were fitted.
 
     Raises:
         ConfigError: fps is not positive.
@@ -129,7 +129,7 @@ class CausalFilter(Stabilizer):
     def advance_all(
         self, memories: Sequence[Any], measurements: Sequence[Measurement]
     ) -> list[tuple[Any, PointBatch]]:
-        """Advance several faces that are apart; a method may do it at once (`abreast`)."""
+        """Advance several faces, each with its own memory; a method may do it at once (`abreast`)."""
         return list(map(self.advance, memories, measurements))
 
     def coast(
@@ -255,9 +255,9 @@ class CausalFilter(Stabilizer):
         scores: ScoreSequence | None = None,
         motion: Motion | None = None,
     ) -> Step:
-        """Function that gives the state after frame t of a sequence, from that after the frame before and t.
+        """Function that computes the state after each frame of a sequence from the state before it.
 
-        It takes no memory that grows with the sequence, which may be float32.
+        It makes no copy of the whole sequence, which may be float32.
 
         Args: as for `filter`.
 
@@ -308,8 +308,9 @@ class CausalFilter(Stabilizer):
         scores: Sequence[Scores | None] | Float[np.ndarray, "faces landmarks"],
         motions: Sequence[Displacements | None],
     ) -> list[State | None]:
+        """State of each face after a frame; a face restarts, coasts, or advances together with the others."""
         after: list[State | None] = [None] * len(states)
-        places, memories, measurements = [], [], []  # of those that advance
+        advancing, memories, measurements = [], [], []
         for i, (state, frame, motion) in enumerate(zip(states, screened, motions, strict=True)):
             if frame is None:
                 continue
@@ -319,12 +320,12 @@ class CausalFilter(Stabilizer):
                 memory, output = self.coast(state.memory, state.points, frame, motion)
                 after[i] = State(output, memory, frame)
             else:
-                places.append((i, frame))
+                advancing.append((i, frame))
                 memories.append(state.memory)
                 unit = frame.size / 100
                 measurements.append(Measurement(frame.points, unit, frame.elapsed, scores[i], motion))
         advanced = self.advance_all(memories, measurements)
-        for (i, frame), (memory, output) in zip(places, advanced, strict=True):
+        for (i, frame), (memory, output) in zip(advancing, advanced, strict=True):
             after[i] = State(output, memory, frame)
         return after
 
@@ -374,7 +375,7 @@ class Smoother(Stabilizer):
 
 
 def require_smoother(stabilizer: Stabilizer, lag: int | None = None) -> Smoother:
-    """Check that a stabiliser can smooth with a lag, and give it back.
+    """Check that a stabiliser can smooth with a lag, and return it as a `Smoother`.
 
     Raises:
         ConfigError: it cannot.
@@ -386,6 +387,7 @@ def require_smoother(stabilizer: Stabilizer, lag: int | None = None) -> Smoother
 
 
 def _plain(value: object) -> object:
+    """Convert an array to lists of numbers with seven digits; leave other values as they are."""
     if not isinstance(value, np.ndarray):
         return value
     return np.vectorize(lambda number: float(f"{number:.7g}"), otypes=[float])(value).tolist()

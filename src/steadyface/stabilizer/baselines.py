@@ -26,9 +26,7 @@ from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
 from steadyface.stabilizer.outliers import repeat_over_rejected, screen_sequence, unbroken_runs
 
 _RATIO, _AMOUNT, _POSITIVE = (0.0, 1.0), (0.0, 1e9), (1e-9, 1e9)  # ranges of parameters
-_FIRST_SPEED = (
-    1.0  # (percent of face size per frame)²: variance of the velocity of a face that was just found
-)
+_FIRST_SPEED = 1.0  # (percent of face size per frame)²: variance of the velocity of a new face
 
 
 @dataclass(frozen=True, eq=False)

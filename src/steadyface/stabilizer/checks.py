@@ -1,4 +1,4 @@
-"""Checks of what is given to a stabiliser, and scores as it takes them."""
+"""Checks of a stabiliser's input, and scores lowered for it."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def checked_points(points: PointBatch, scores: np.ndarray | None, landmarks: int
     Args:
         points: (…, landmarks, 2) image px.
         scores: (…, landmarks), or None.
-        landmarks: how many there have to be; None takes any number.
+        landmarks: required number; None takes any number.
 
     Raises:
-        ConfigError: another shape, no image is as large, or scores are outside [0, 1].
+        ConfigError: another shape, points further out than any image is large, or scores outside [0, 1].
     """
     points = np.asarray(points, float)
     shape = points.shape
@@ -76,8 +76,8 @@ def lowered_where_hidden(
 ) -> Float[np.ndarray, "*batch landmarks"]:
     """Lower the scores of landmarks that are more likely hidden than not, for a stabiliser.
 
-    Equation: s·min(2v, 1), v the probability that the landmark is visible. The network guesses what is
-    hidden, at times with a high score.
+    Equation: s·min(2v, 1), v the probability that the landmark is visible. The network guesses hidden
+    landmarks, at times with a high score.
 
     Args:
         scores: in [0, 1].

@@ -1,4 +1,4 @@
-"""Choice of a stabiliser by name, file or object, and of the time at which it runs."""
+"""Choice of a stabiliser by name, file or object, and of whether it runs while or after tracking."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ STABILIZERS = (*KINDS, "sta-offline", "none")
 
 @dataclass(frozen=True)
 class Choice:
-    """A stabiliser and the time at which it runs.
+    """A stabiliser, and whether it runs while or after tracking.
 
     Args:
-        name: as it was asked for.
+        name: as the caller gave it; the kind of a `Stabilizer`.
         causal: runs frame by frame while tracking; None leaves the raw points.
         offline: runs after tracking and sees later frames; None where `causal` is all.
         lag: how many later frames each point may depend on; None means all.
@@ -35,7 +35,7 @@ class Choice:
 
         Args:
             motion: measure displacements in the picture. They are measured from the outputs of the filter
-                that uses them, also where its smoother runs afterwards.
+                that uses them, so that filter runs first even if its smoother runs afterwards.
         """
         offline = self.offline
         if motion and isinstance(offline, CausalFilter) and offline.uses_motion:

@@ -1,4 +1,4 @@
-"""Motion of a face along directions, each for itself: a Kalman filter with a mixture of process noises.
+"""Motion of a face along directions, each filtered alone by a Kalman filter with a mixture of process noises.
 
 A direction is one coordinate of a face in a basis in which neither its motion nor the network's errors
 correlate. All functions take and give positions along the directions, px, and carry any batch axes.
@@ -19,7 +19,7 @@ from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
 
 Flat = Float[np.ndarray, "*batch D"]
 
-_FIRST_FRAMES = 4.0  # frames' worth of pushes: the variance of the velocity of a face that was just found
+_FIRST_FRAMES = 4.0  # frames whose pushes make up the variance of a new face's velocity
 
 _sum = np.add.reduce
 

@@ -20,8 +20,8 @@ class Memory(NamedTuple):
 
     Args:
         belief: about the motion along the directions.
-        skin: the step that led to the landmarks' own belief, once a picture has been seen.
-        late: whether an earlier frame since the cut has only the directions, since no picture led from it.
+        skin: step of the landmarks' own belief to this frame; None before the first frame with a picture.
+        late: whether the picture came late: an earlier frame since the cut has only the directions.
     """
 
     belief: Belief
@@ -30,11 +30,11 @@ class Memory(NamedTuple):
 
 
 class Last(NamedTuple):
-    """Of the memory after the last frame, what the next step asks for; of one face or of several.
+    """Part of the memory after the last frame that the next step needs; of one face or of several.
 
     Args:
         mean, covariance: of the belief about the motion along the directions.
-        skin: the landmarks' own belief, once a picture has been seen.
+        skin: the landmarks' own belief; None before the first frame with a picture.
         late: as in `Memory`.
     """
 
@@ -45,13 +45,13 @@ class Last(NamedTuple):
 
 
 def last_of(memory: Memory) -> Last:
-    """Take what the next step asks for."""
+    """Select the part of a memory that the next step needs."""
     belief, skin = memory.belief, memory.skin
     return Last(belief.mean, belief.covariance, None if skin is None else skin.after, memory.late)
 
 
 def shots(states: Iterable[State | None]) -> Iterator[Iterator[State]]:
-    """Split states where they restart, without the None that stand before the first."""
+    """Split states where they restart; None, which come before the first state, are left out."""
     shot = 0
 
     def number(state: State) -> int:
@@ -59,12 +59,12 @@ def shots(states: Iterable[State | None]) -> Iterator[Iterator[State]]:
         shot += state.screened.restarts
         return shot
 
-    seen = (state for state in states if state is not None)
-    return (part for _, part in groupby(seen, key=number))
+    complete = (state for state in states if state is not None)
+    return (part for _, part in groupby(complete, key=number))
 
 
 def distinct_memories(states: Iterable[State]) -> Iterator[tuple[Memory, int]]:
-    """Memories that differ, each with the number of states that have it: unusable frames leave it alone."""
+    """Successive distinct memories, each with the number of states that share it: unusable frames keep it."""
     last, count = None, 0
     for state in states:
         if last is not None and state.memory is not last:

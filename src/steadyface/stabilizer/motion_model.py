@@ -1,4 +1,4 @@
-"""Damped motion of position and velocity over any time: the Kalman prediction that the filters share.
+"""Damped motion of position and velocity over any time: the Kalman prediction shared by the filters.
 
 A mean is stacked as (x, v) along its first axis, a covariance as (xx, xv, vv): the variances of position and
 velocity with their covariance between them.
@@ -15,7 +15,7 @@ from scipy.special import exprel
 ROWS, COLUMNS = np.array([0, 0, 1]), np.array([0, 1, 1])
 """Of the entries xx, xv and vv: `a[ROWS] * b[COLUMNS]` is the stacked outer product of two (x, v)."""
 
-_SLOW = 5e-3  # decay below which the closed form of G_xx loses digits and five terms of its series do not
+_SLOW = 5e-3  # decay below which five terms of the series of G_xx are more exact than its closed form
 
 
 class Passage(NamedTuple):

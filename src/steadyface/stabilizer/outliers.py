@@ -1,8 +1,8 @@
 """Outlier rejection: missing landmarks, landmarks thrown off, unusable frames and cuts, before any filter.
 
-The filters model small errors only. Here a landmark may leave the others at the pace of lids and lips and no
-faster; one that is thrown off moves with the others until it has stayed where it is for some frames; a frame
-with many outliers is rejected; and after a cut everything starts anew.
+The filters model small errors only. Here a landmark may leave the others at the pace of lids and lips, and
+no faster; one that is thrown off moves with the others until it has kept its new position for some frames;
+a frame with many outliers is rejected; and a cut restarts everything.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class OutlierConfig:
     time they grow with its square root, up to `longest_frames`.
 
     Args:
-        cut: common displacement of all landmarks that is another shot or another face. Increasing it keeps
-            fast heads, but takes short jumps between faces for motion.
+        cut: common displacement of all landmarks above which the frame shows another shot or another face.
+            Increasing it keeps fast heads, but takes short jumps between faces for motion.
         outlier: distance from the others' displacement at which a landmark is an outlier. Increasing it
             follows sudden single landmarks sooner, but lets more errors through.
         pace: the most by which an inlier leaves the others in a frame. Increasing it follows faster lids and
@@ -62,11 +62,11 @@ class Screened(NamedTuple):
         points: (landmarks, 2) image px, complete and plausible; the last accepted ones if `rejected`.
         size: `geometry.face_size` of `points`, px, at least 1.
         raw: (landmarks, 2) image px, as they came; a missing landmark moves with the others.
-        outlier_frames: (landmarks,) for how many frames each has been an outlier that stays where it is; None
-            if there is no outlier.
-        restarts: the frame shows another shot or face, so that nothing remembered holds.
+        outlier_frames: (landmarks,) number of frames for which each has been an outlier that stays where it
+            is; None if there is no outlier.
+        restarts: the frame shows another shot or face, so the filter's memory does not apply to it.
         rejected: the frame is unusable.
-        missing: it is so since no landmark is there.
+        missing: the frame is unusable because it has no landmark at all.
         elapsed: frames since the last frame that was not rejected.
     """
 
@@ -133,7 +133,7 @@ def screen_frame(last: Screened | None, points: Points, frames: float = 1.0) -> 
 def screen_sequence(
     points: PointSequence, frames: float | Float[np.ndarray, "frames"] = 1.0
 ) -> Iterator[Screened | None]:
-    """Screen each frame of a sequence; equals `screen_frame` on one frame after the other, but faster.
+    """Screen each frame of a sequence; equals `screen_frame` on each frame in turn, but faster.
 
     Args:
         points: image px; NaN or infinite where a landmark is missing.

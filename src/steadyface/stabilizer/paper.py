@@ -3,7 +3,8 @@
 See `base` for units. All variances are in (percent of face size)².
 
 Source: Tai et al. 2019, Eq. (5)-(10). Differs from it in: the basis has eigenvectors as columns (the printed
-VᵀΓV is right only for rows); the argmax of a mixture, which has no closed form, is read in one of three ways.
+VᵀΓV is right only for rows); the argmax of a mixture, which has no closed form, is replaced by one of three
+`READINGS`.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class PaperSTA(CausalFilter):
         noise: (D,) Γ_n, variance of the network's error along each basis vector.
         walks: (K, D) Γ_k, fixed variance of component k along each basis vector.
         basis: (D, D) U, orthonormal columns; D = 2·68, coordinates in order x₀, y₀, x₁, …
-        reading: of the posterior mixture: its `mean`, the mean of its `heaviest` component, or its highest
-            mode (`map`), found from every component's mean.
+        reading: point of the posterior mixture that is taken: its `mean`, the mean of its `heaviest`
+            component, or its highest mode (`map`), found from every component's mean.
         full: keep the whole of C instead of its diagonal in U's basis; D³ operations a frame.
     """
 
@@ -168,14 +169,15 @@ def _read(logs: np.ndarray, means: np.ndarray, spreads: np.ndarray, reading: str
 
 
 def _highest_mode(logs: np.ndarray, means: np.ndarray, precisions: np.ndarray) -> Flat:
-    """The highest of the modes to which the means climb: x ← (Σ r_k V_k⁻¹)⁻¹ Σ r_k V_k⁻¹ m_k.
+    """Highest of the modes that the fixed-point iteration reaches from the components' means.
 
-    Every mode lies on this ridge. Source: Carreira-Perpiñán 2000.
+    Equation: x ← (Σ r_k V_k⁻¹)⁻¹ Σ r_k V_k⁻¹ m_k, r_k the components' posterior probabilities at x.
+    Source: Carreira-Perpiñán 2000.
     """
     heights = logs + 0.5 * np.linalg.slogdet(precisions)[1]
     pulls = (precisions @ means[..., None])[..., 0]
 
-    def density(x: Flat) -> np.ndarray:
+    def log_densities(x: Flat) -> np.ndarray:
         away = x - means
         return heights - 0.5 * (away * (precisions @ away[..., None])[..., 0]).sum(axis=-1)
 
@@ -183,14 +185,14 @@ def _highest_mode(logs: np.ndarray, means: np.ndarray, precisions: np.ndarray) -
     for start in means:
         x = start
         for _ in range(_MODE_STEPS):
-            weights = _softmax(density(x))[..., None]
+            weights = _softmax(log_densities(x))[..., None]
             newer = np.linalg.solve(
                 (weights[..., None] * precisions).sum(0), (weights * pulls).sum(0)[..., None]
             )
             moved, x = np.abs(newer[..., 0] - x).max(), newer[..., 0]
             if moved < 1e-10:
                 break
-        found = np.logaddexp.reduce(density(x), axis=0)
+        found = np.logaddexp.reduce(log_densities(x), axis=0)
         better = found > level
         best, level = np.where(better[..., None], x, best), np.where(better, found, level)
     return best

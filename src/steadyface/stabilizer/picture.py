@@ -1,7 +1,7 @@
-"""Points that stick to the skin: displacements measured in the picture, filtered with the network's points.
+"""Points that stick to the skin: a filter of displacements measured in the picture and the network's points.
 
-The network's points are right on average and shake; the picture's displacements hardly shake and add up to a
-drift. Each landmark has a Gaussian belief of its own about where it is. All functions take one face or, with
+The network's points are right on average, but shake; displacements hardly shake, but their errors add up to a
+drift. Each landmark has a Gaussian belief of its own about its position. All functions take one face or, with
 an axis before that of the landmarks, several.
 """
 
@@ -39,22 +39,23 @@ class PictureModel:
     """Parameters of the filter; lengths are standard deviations in percent of face size.
 
     Args:
-        slip: how far a point comes off the skin in a frame. Increasing it pulls points to the network's
-            sooner, which shakes more.
+        slip: distance by which a point slips on the skin in a frame. Increasing it pulls points to the
+            network's sooner, but shakes more.
         anchor: error of the network's points. Increasing it holds on to the skin longer, also where
             points have come off it.
-        step: error of the change of the points as filtered without a picture. Increasing it relies on the
-            picture alone, also where that is covered.
-        step_lips, step_lids: the same there.
-        wrong: probability that a displacement that the picture gives is wrong all the same. Increasing it
-            follows sudden steps of the points sooner, among them wrong ones.
-        wrong_lips, wrong_lids: the same there.
-        wrong_by: how far it is off then.
-        loose: probability that a point has come off the skin. Increasing it brings points back sooner
-            that were dragged along, and lets the network drag them along sooner.
-        loose_by: how far it is off then.
-        hidden: by how many anchors' variances the network's error grows as the face is covered: a network
-            that sees half a face shifts the other half too. Increasing it follows the picture alone then.
+        step: error of the step between frames of the points filtered without a picture. Increasing it relies
+            on the picture alone, also where the face is covered.
+        step_lips, step_lids: the same for lips and lids.
+        wrong: probability that a measured displacement is wrong beyond its covariance. Increasing it follows
+            sudden steps of the points sooner, among them wrong ones.
+        wrong_lips, wrong_lids: the same for lips and lids.
+        wrong_by: error of a wrong displacement. Increasing it gives wrong displacements less weight.
+        loose: probability that a point has come off the skin. Increasing it brings points that were dragged
+            along back sooner, and lets the network drag them along sooner.
+        loose_by: distance of such a point from the skin. Increasing it brings points back faster.
+        hidden: growth of the variance of the network's error as the face is covered, in units of the usual
+            variance, since a network that sees half a face shifts the other half too. Increasing it relies
+            more on the picture then.
     """
 
     slip: float = 0.01
@@ -72,21 +73,21 @@ class PictureModel:
 
     def __post_init__(self) -> None:
         lengths = self.anchor, self.step, self.step_lips, self.step_lids, self.wrong_by, self.loose_by
-        shares = self.wrong, self.wrong_lips, self.wrong_lids, self.loose
-        fits = min(lengths) > 0 and min(shares) > 0 and max(shares) < 1 and min(self.slip, self.hidden) >= 0
-        if not fits:
+        chances = self.wrong, self.wrong_lips, self.wrong_lids, self.loose
+        in_range = min(lengths) > 0 and min(self.slip, self.hidden) >= 0
+        if not (in_range and min(chances) > 0 and max(chances) < 1):
             raise ConfigError("picture: lengths must be positive, and probabilities above 0 and below 1")
 
 
 class Skin(NamedTuple):
-    """Belief about where each landmark is; vectors and matrices as in `motion.matrices`.
+    """Belief about the position of each landmark; vectors and matrices as in `motion.matrices`.
 
     Args:
         points: image px.
         covariance: image px².
-        coasted: whether the newest frame had no usable points, and the picture alone moved these.
-        carried: how far the picture alone moved the points since the last frame that had any, if no frame
-            between had unusable ones; image px.
+        coasted: whether the newest frame had no usable points, so the picture alone moved the belief.
+        carried: motion by the picture alone since the last frame with points, image px; 0 if a frame since
+            then had unusable points.
         off: probability that the point came off the skin in the newest frame.
     """
 
@@ -98,12 +99,12 @@ class Skin(NamedTuple):
 
 
 def _resting(points: Vectors, covariance: Symmetric, coasted: bool = False) -> Skin:
-    """Skin to which nothing has been carried, and from which nothing has come off."""
+    """Skin that the picture alone has not moved, and that no point has come off."""
     return Skin(points, covariance, coasted, np.zeros(points.shape), np.zeros(points.shape[1:]))
 
 
 def begin_skin(model: PictureModel, points: PointBatch, noise: Each, unit: PerFace) -> Skin:
-    """Begin at points that are as uncertain as the network's.
+    """Begin at points with the uncertainty of the network's points.
 
     Args:
         model: parameters.
@@ -125,17 +126,17 @@ def move_skin(
 ) -> Skin:
     """Move the points on to the next frame.
 
-    Equation: the displacement d has a prior from the picture, N(m, E), or with probability ε, N(m, E + w²):
-    skin that folds, as lids do, shows no displacement. The points' own step s = d + N(0, D) decides. The
-    mean and the covariance of that mixture are taken for a Gaussian, and are added to the point's.
-    Exact but for this; the step's error is taken to be independent of that of the points (it is not:
-    both are the network's, so the step counts little).
+    Equation: the displacement d has a prior from the picture, N(m, E), or with probability ε, N(m, E + w²),
+    since folding skin, such as that of lids, shows a wrong displacement. The points' own step s = d + N(0, D)
+    tells which of the two holds. The posterior mixture is replaced by a Gaussian of the same mean and
+    covariance, which are added to those of the point. Otherwise exact if the errors of the step and of the
+    points are independent; both come from the network, so the step's error is set large.
 
     Args:
         model: parameters.
         skin: belief after the last frame.
-        displacements: as measured in the picture; None where there is none, and the step is all.
-        step: (2, …, landmarks) change of the points as filtered without a picture, px; None if not known.
+        displacements: as measured in the picture; None without a picture, when the step alone moves points.
+        step: (2, …, landmarks) step of the points filtered without a picture, px; None if not known.
         noise: each landmark's variance over the usual one.
         unit: px per percent of face size.
         frames: time since the last frame, in frames.
@@ -167,13 +168,13 @@ def anchor_skin(
     """Condition on the network's points.
 
     Equation: z = x + N(0, R); with probability ε the point has come off the skin and its prior is wider.
-    The mean and the covariance of the mixture are kept.
+    The mean and the covariance of the posterior mixture are kept.
 
     Args:
         model: parameters.
-        skin: belief before they are known.
+        skin: belief before these points.
         points: (…, landmarks, 2) z, image px.
-        valid: of the displacements.
+        valid: `Displacements.valid` of the frame; None without a picture.
         noise: each landmark's variance over the usual one.
         unit: px per percent of face size.
     """
@@ -186,21 +187,22 @@ def anchor_skin(
 
 
 def _mixture(
-    prior: Symmetric, noise: Each, surprise: Vectors, share: Each | float, wider: PerFace
+    prior: Symmetric, noise: Each, surprise: Vectors, chance: Each | float, wider: PerFace
 ) -> tuple[Vectors, Symmetric, Each]:
-    """Mean and covariance, given a measurement, of a zero-mean mixture of N(0, P) and N(0, P + w²).
+    """Condition a mixture of N(0, P) and N(0, P + w²) on a measurement.
 
-    The third value is the wider component's weight.
-
-    Equation: with G = (P + R)⁻¹, each component has the mean s - R·G·s, the covariance R - R²·G and the
-    evidence -½(ln|P + R| + sᵀGs).
+    Equation: with G = (P + R)⁻¹, P that of the component, each component has the mean s - R·G·s, the
+    covariance R - R²·G and the log-evidence -½(ln|P + R| + sᵀGs).
 
     Args:
         prior: P.
         noise: variance R of the measurement along both axes.
         surprise: s, the measurement.
-        share: probability of the wider component.
+        chance: prior probability of the wider component.
         wider: w.
+
+    Returns:
+        Mean and covariance of the posterior mixture, and the wider component's posterior probability.
     """
     total = prior[:, None].repeat(2, axis=1)
     total[::2, 1] += wider**2
@@ -208,7 +210,7 @@ def _mixture(
     precision = inverse(total)
     x, y = pull = apply(precision, surprise[:, None])
     misfit = surprise[0] * x + surprise[1] * y + np.log(determinant(total))
-    odds = (1 - share) / share * np.exp(np.minimum((misfit[1] - misfit[0]) / 2, 50.0))
+    odds = (1 - chance) / chance * np.exp(np.minimum((misfit[1] - misfit[0]) / 2, 50.0))
     weight = 1 / (1 + odds)
     apart = pull[:, 1] - pull[:, 0]
     mean = surprise - noise * (pull[:, 0] + weight * apart)
@@ -225,7 +227,7 @@ class _Groups(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _groups(model: PictureModel, count: int) -> _Groups:
-    """Each landmark's parameters; those of the jaw for all in another markup than that of 68."""
+    """Parameters of each landmark; with another number than 68, all have those of the jaw."""
     step, wrong = np.full(count, model.step), np.full(count, model.wrong)
     if count == markup.COUNT:
         lids = [i for eye in ("right_eye", "left_eye") for side in markup.facing(eye) for i in side]
@@ -236,5 +238,6 @@ def _groups(model: PictureModel, count: int) -> _Groups:
 
 
 def _hidden(model: PictureModel, valid: Bool[np.ndarray, "*faces landmarks"]) -> PerFace:
+    """Factor of the network's variance, which grows with the fraction of the face that is not seen."""
     seen = np.add.reduce(valid, axis=-1, keepdims=True, dtype=float)
     return 1 + model.hidden * (1 - seen / valid.shape[-1])

@@ -1,7 +1,7 @@
-"""Backward passes, from the last frame to the first, over what a filter believed after each.
+"""Backward passes over a filter's beliefs, from the last frame to the first.
 
-A filter's belief about a frame is large, so that those of a long clip are never kept at once: `rewound` gives
-them in blocks, the last block first.
+A belief is large, so those of a long clip are never kept at once: `rewound` gives them in blocks, the last
+block first.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ T = TypeVar("T")
 def rewound(step: Callable[[S | None, int], S | None], count: int) -> Iterator[tuple[int, list[S | None]]]:
     """Run a filter to the end, and yield its states in blocks of `BLOCK` frames, the last block first.
 
-    One state a block is kept from the run; the block's others are computed once more at its turn.
+    The run keeps one state of each block; the others are computed again when the block's turn comes.
 
     Args:
-        step: gives the state after frame t, from that after the frame before (None for the first) and t.
-        count: of all frames.
+        step: (state after frame t - 1 or None at the start, t) → state after frame t.
+        count: number of frames.
 
     Yields:
-        Number of the block's first frame, and the states after its frames and after the next block's first.
+        Number of the block's first frame, and the states after each of its frames and after the first frame
+        of the next block.
     """
     state: S | None = None
     before: list[S | None] = []
@@ -62,13 +63,13 @@ def windows(items: Iterable[T], ahead: int) -> Iterator[list[T]]:
 
 
 class Ahead(NamedTuple):
-    """A frame given later ones, for the backward passes over the frames before.
+    """Smoothed means at a frame, from which the backward passes over the frames before it begin.
 
-    None begins with what is believed after that frame.
+    None begins a pass from the filter's own belief after that frame.
 
     Args:
         skin: x and y of each landmark, px.
-        directions: position and velocity along each direction.
+        directions: position, px, and velocity, px per frame, along each direction.
     """
 
     skin: Pair | None = None
@@ -80,12 +81,12 @@ NEWEST = Ahead()
 
 
 class _Passages(NamedTuple):
-    """Ways from each of some frames to the next.
+    """Predictions from each frame to the next, with the gains of the way back.
 
     Args:
         means: at each frame, two values of each direction or landmark.
-        expected: predicted from it for the next frame.
-        gains: J.
+        expected: prediction for the next frame.
+        gains: J of `smooth_directions` or `smooth_skin`.
     """
 
     means: Pairs
@@ -94,7 +95,7 @@ class _Passages(NamedTuple):
 
 
 def smooth_directions(beliefs: Sequence[Belief], lag: int | None, newest: Pair | None = None) -> Pairs:
-    """Position and velocity along each direction at each of some successive frames, given later ones.
+    """Position and velocity along each direction at successive frames, given later ones.
 
     Equation: x(t | t+n) = x(t) + J(t)(x(t+1 | t+n) - x⁻(t+1)), J(t) = C(t)Φᵀ·P(t+1)⁻¹, where x⁻ is the
     predicted mean and P the mixture's predicted covariance under the posterior weights.
@@ -103,7 +104,7 @@ def smooth_directions(beliefs: Sequence[Belief], lag: int | None, newest: Pair |
     Args:
         beliefs: after each frame.
         lag: how many later frames each may depend on; None means all.
-        newest: of the last frame, given frames after it; None means what is believed after it.
+        newest: smoothed mean of the last frame, given frames after it; None takes the belief's own mean.
     """
     newest = beliefs[-1].mean if newest is None else newest
     if len(beliefs) == 1:
@@ -123,13 +124,13 @@ def smooth_directions(beliefs: Sequence[Belief], lag: int | None, newest: Pair |
 
 
 class SkinStep(NamedTuple):
-    """Passage of the skin from a frame to the next.
+    """Step of the skin from a frame to the next.
 
     Args:
         before: belief after the last frame.
-        moved: belief before the network's points of this frame were known.
+        moved: belief moved on to this frame, before conditioning on the network's points.
         after: belief after this frame.
-        looseness: standard deviation, px, by which a point that comes off the skin is off; (1,) where the
+        looseness: standard deviation of a point's distance from the skin that it came off, px; (1,) where the
             face was filtered among others.
     """
 
@@ -140,19 +141,20 @@ class SkinStep(NamedTuple):
 
 
 def smooth_skin(steps: Sequence[SkinStep], lag: int | None, newest: Pair) -> Pairs:
-    """Points (x and y apart) at each of some successive frames, given later ones; `steps` lead between them.
+    """Points, as rows of x and of y, at successive frames, given later ones.
 
     Equation: x(t | t+n) = x(t) + J(t)(x(t+1 | t+n) - x⁻(t+1)), J(t) = C(t)·((1-ω)P⁻¹ + ω(P + w²)⁻¹), where x⁻
     and P are the predicted mean and covariance of frame t+1, ω the probability that the point came off the
-    skin in it and w the looseness. So the displacement from t to t+1 serves both ways, but not over a frame
-    in which a point came off.
-    Source: Rauch, Tung and Striebel 1965; Kim 1994 for mixtures: J is the mean of the components' gains. That
-    of the mixture's covariance would forget within a few frames, since w² is a thousand times P's growth.
+    skin in it and w the looseness. So the displacement from t to t+1 counts backwards too, except over a
+    frame in which the point came off.
+    Source: Rauch, Tung and Striebel 1965; Kim 1994 for mixtures: J is the mean of the components' gains. The
+    gain of the mixture's covariance would forget within a few frames, since w² is a thousand times P's
+    growth.
 
     Args:
-        steps: none for one frame.
+        steps: from each frame to the next; empty for a single frame.
         lag: as for `smooth_directions`.
-        newest: points of the last frame, given all that is known of it.
+        newest: smoothed points of the last frame.
     """
     if not steps:
         return newest[None]
@@ -168,7 +170,7 @@ def smooth_skin(steps: Sequence[SkinStep], lag: int | None, newest: Pair) -> Pai
 
 
 def _backward(passages: _Passages, newest: Pair, lag: int | None) -> Pairs:
-    """Means of n pairs of values, given `lag` later frames; `newest` are the last frame's."""
+    """Smoothed means of n pairs of values at each frame, given `lag` later ones, from those of the last."""
     means, expected, gains = passages
     means = np.concatenate([means, newest[None]])
     smoothed = means.copy()

@@ -1,9 +1,9 @@
 """STA with velocity: the default stabiliser.
 
-It adds two things to the paper's form (`paper`). The prior's mean carries a velocity, so that steady motion
-costs no delay; and the basis makes the network's errors uncorrelated as well as the face's motion, so that
-the two are told apart where they differ most. The step is the paper's otherwise: a Gaussian-mixture prior
-from the past outputs, a Gaussian likelihood of the new points, the posterior's mean as output, O(1) a frame.
+It adds two things to the paper's form (`paper`). The prior's mean moves on with a velocity, so that steady
+motion causes no delay; and in the basis both the face's motion and the network's errors are uncorrelated, so
+that the filter can tell them apart. Otherwise the step is the paper's: a Gaussian-mixture prior from the past
+outputs, a Gaussian likelihood of the new points, the posterior's mean as output, O(1) a frame.
 
 Source: Tai et al. 2019, Eq. (5)-(10). Differs from it in: the mean moves on by a damped velocity; the prior's
 covariance is that of the last posterior, moved on, in place of the scatter of past outputs; each direction
@@ -52,6 +52,7 @@ from steadyface.stabilizer.smoothing import (
 )
 
 Doubts = Float[np.ndarray, "*batch landmarks"]
+"""Factor of each landmark's error variance, 1 at its usual score."""
 
 _LEAST_DOUBT = 1e-3  # added to 1 - score: the doubt that is left when the network has none
 _ABREAST = 32  # sequences filtered side by side; more of them differ too much in length
@@ -59,7 +60,7 @@ _ABREAST = 32  # sequences filtered side by side; more of them differ too much i
 
 @dataclass(frozen=True, eq=False)
 class STA(CausalFilter, Smoother):
-    """Θ of the default stabiliser, and its step. All variances are in (percent of face size)².
+    """Default stabiliser: its parameters Θ and its step. All variances are in (percent of face size)².
 
     Args:
         damping: (D,) ratio of the velocity along each direction that is left after a frame, in (0, 1).
@@ -70,7 +71,7 @@ class STA(CausalFilter, Smoother):
             D = 2·68, coordinates in order x₀, y₀, x₁, …
         doubts: (D / 2,) each landmark's usual 1 - score (geometric mean).
         trust: κ ≥ 0: a landmark's variance grows as (1 - score)^κ; 0 ignores scores.
-        picture: how displacements measured in the picture are taken in, where there are any.
+        picture: parameters of the filter of displacements measured in the picture.
     """
 
     kind: ClassVar[str] = "sta"
@@ -114,7 +115,7 @@ class STA(CausalFilter, Smoother):
         return Memory(begin(self._directions, flatten(points) @ self.basis))
 
     def advance(self, memory: Memory, measurement: Measurement) -> tuple[Memory, PointBatch]:
-        """Predict and condition along each direction (`directions`); with a picture, stick to the skin."""
+        """Predict and condition along each direction (`directions`); with a picture, also on the skin."""
         return self._advance(last_of(memory), measurement)
 
     def advance_all(
@@ -146,10 +147,10 @@ class STA(CausalFilter, Smoother):
         return Memory(memory.belief, step, memory.late), points_of(moved.points)
 
     def _stick(self, last: Last, belief: Belief, measurement: Measurement, doubts: Doubts | None) -> SkinStep:
-        """Points on the skin: the picture's displacements, anchored by the network's points.
+        """Move the skin by the picture's displacements, and condition it on the network's points.
 
-        The step of the points without a picture, less what the picture alone has moved since, carries what
-        the picture leaves open.
+        Where the picture leaves the motion open, the step of the points filtered without a picture decides;
+        motion that the picture has already carried since the last points is subtracted from it.
         """
         model, unit, displacements = self.picture, measurement.unit, measurement.displacements
         noise = self._relative_noise
@@ -170,7 +171,7 @@ class STA(CausalFilter, Smoother):
         scores: ScoreSequence | None = None,
         motion: Motion | None = None,
     ) -> PointSequence:
-        """`CausalFilter.filter`; without a picture all frames go to the directions and back at once."""
+        """`CausalFilter.filter`; without a picture, all frames are mapped to directions and back at once."""
         if motion is not None:
             return super().filter(points, seconds, scores, motion)
         screened = list(self._screen(points, seconds, scores))
@@ -204,10 +205,13 @@ class STA(CausalFilter, Smoother):
         return outputs
 
     def look_back(self, states: list[State]) -> Points:
-        """Smooth the first of some successive states by the later ones, for a live fixed lag.
+        """Smooth the first of successive states by the later ones, for a live fixed lag.
 
-        For a lag of n frames keep the last n + 1 states that `step` gave, and ask at each frame. States
-        before the newest cut or new face say nothing about later frames, and stay as they are.
+        For a lag of n frames keep the last n + 1 states that `step` gave, and call this at each frame. States
+        after a cut or on another face do not count for those before it.
+
+        Args:
+            states: the oldest first.
 
         Returns:
             (landmarks, 2) image px.
@@ -228,7 +232,7 @@ class STA(CausalFilter, Smoother):
             newest, later = later, NEWEST
             for shot in reversed([list(shot) for shot in shots(states)]):
                 first, last = end - len(shot), min(end, after)
-                if first < after:  # else it is the next block's
+                if first < after:  # a shot that begins at `after` belongs to the next block
                     memories, counts = zip(*distinct_memories(shot), strict=True)
                     points, later = self._look_back(memories, newest=newest)
                     outputs[first:last] = points.repeat(counts, axis=0)[: last - first]
@@ -237,47 +241,47 @@ class STA(CausalFilter, Smoother):
     def _smooth_by_few(self, outputs: PointSequence, states: Iterable[State | None], lag: int) -> None:
         """Smooth each frame by `lag` later ones, in place."""
         complete = np.flatnonzero(np.isfinite(outputs).all(axis=(1, 2)))
-        place = complete[0] if len(complete) else 0  # of the first state
+        row = complete[0] if len(complete) else 0  # of the first state
         for shot in shots(states):
             for window in windows(distinct_memories(shot), lag):
                 memories, counts = zip(*window, strict=True)
                 points, _ = self._look_back(memories, lag)
                 points = points[:BLOCK].repeat(counts[:BLOCK], axis=0)
-                outputs[place : place + len(points)] = points
-                place += len(points)
+                outputs[row : row + len(points)] = points
+                row += len(points)
 
     def _look_back(
         self, memories: Sequence[Memory], lag: int | None = None, newest: Ahead = NEWEST
     ) -> tuple[PointSequence, Ahead]:
-        """Points after each of some memories without a cut between, given up to `lag` later ones.
+        """Points at successive memories of one shot, given up to `lag` later ones.
 
-        The skin's belief goes back to the frame before the first picture; earlier frames have the directions
-        alone.
+        The belief about the skin reaches back to the frame before the first picture; earlier frames have only
+        the directions.
 
         Args:
-            memories: that differ from each other.
+            memories: distinct ones, the oldest first.
             lag: None means all.
-            newest: about the last of them, as this function gives it of the first of those that follow.
+            newest: smoothed means at the last of them, as this function returns them of the first.
 
         Returns:
-            (memories, landmarks, 2) image px; and the first one's, given the later ones.
+            (memories, landmarks, 2) image px; and the smoothed means at the first of them.
         """
         steps = [memory.skin for memory in memories[1:] if memory.skin is not None]
-        last, skin, along = memories[-1].skin, None, None
+        last, skin, directions = memories[-1].skin, None, None
         if last is not None:
             skin = smooth_skin(steps, lag, last.after.points if newest.skin is None else newest.skin)
         if last is None or memories[-1].late:
             pairs = zip(memories[1:], memories, strict=False)
             beliefs = [memory.belief for memory, before in pairs if memory.belief is not before.belief]
-            along = smooth_directions([memories[0].belief, *beliefs], lag, newest.directions)
-        alone = len(memories) - (0 if skin is None else len(skin))  # that have the directions alone
-        parts = [] if along is None else [self._points_at(along[:alone, 0])]
+            directions = smooth_directions([memories[0].belief, *beliefs], lag, newest.directions)
+        without_skin = len(memories) - (0 if skin is None else len(skin))
+        parts = [] if directions is None else [self._points_at(directions[:without_skin, 0])]
         points = np.concatenate([*parts, *([] if skin is None else [skin.mT])])
         first = skin[0] if skin is not None and memories[0].skin is not None else None
-        return points, Ahead(first, None if along is None else along[0])
+        return points, Ahead(first, None if directions is None else directions[0])
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
-        """`CausalFilter.filter_all`, some sequences of about one length side by side."""
+        """`CausalFilter.filter_all`, with sequences of similar length side by side."""
         outputs = [np.array(points, float) for points in sequences]
         screened = [list(screen_sequence(points)) for points in outputs]
         for points, frames in zip(outputs, screened, strict=True):
@@ -296,7 +300,11 @@ class STA(CausalFilter, Smoother):
         return outputs
 
     def _filter_abreast(self, runs: list[tuple[OneOfMany, list[int]]]) -> None:
-        """Filter some frames of each of some sequences, in place; shorter ones repeat their last frame."""
+        """Filter runs of frames of several sequences at once, in place; shorter runs repeat their last frame.
+
+        Args:
+            runs: sequences with the indices of the frames of a run without a cut.
+        """
         longest = max(len(run) for _, run in runs)
         times = np.stack([np.pad(run, (0, longest - len(run)), mode="edge") for _, run in runs], axis=1)
         frames = np.maximum(np.diff(times, axis=0), 1).astype(float)
@@ -314,18 +322,18 @@ class STA(CausalFilter, Smoother):
     def _beliefs(
         self, screened: list[Screened | None], scores: ScoreSequence | None
     ) -> Iterator[Belief | None]:
-        """Belief after each frame; that before it if the frame is rejected."""
+        """Belief after each frame; a rejected frame keeps the belief before it."""
         missing = np.zeros((len(self.doubts), 2))
         points = np.array([missing if frame is None else frame.points for frame in screened])
         observed = points.reshape(-1, len(self.noise)) @ self.basis
         noises = np.broadcast_to(self._noise_of(self._doubts_of(scores)), observed.shape)
         belief = None
-        for frame, along, noise in zip(screened, observed, noises, strict=True):
+        for frame, position, noise in zip(screened, observed, noises, strict=True):
             if frame is not None and (belief is None or frame.restarts):
-                belief = begin(self._directions, along)
+                belief = begin(self._directions, position)
             elif frame is not None and belief is not None and not frame.rejected:
                 prediction = predict(self._directions, round(frame.elapsed, 6))
-                belief = condition(*belief[:2], along, noise, frame.size / 100, prediction)
+                belief = condition(*belief[:2], position, noise, frame.size / 100, prediction)
             yield belief
 
     def _points_at(self, positions: Flat) -> PointBatch:
@@ -333,11 +341,11 @@ class STA(CausalFilter, Smoother):
         return (positions @ self._back).reshape(*positions.shape[:-1], len(self.doubts), 2)
 
     def _doubts_of(self, scores: Float[np.ndarray, "*batch landmarks"] | None) -> Doubts | None:
-        """Factor of each landmark's variance for these scores; None where they do not count."""
+        """Factor of each landmark's variance for these scores; None where scores are ignored."""
         return None if scores is None or not self.trust else (doubt(scores) / self.doubts) ** self.trust
 
     def _noise_of(self, doubts: Doubts | None) -> Float[np.ndarray, "... D"]:
-        """Γ for landmarks of these factors: along each direction the mean of those that make it up."""
+        """Γ for these factors: along each direction, the weighted mean over the landmarks that make it up."""
         return self.noise if doubts is None else doubts @ self._noise_of_landmarks
 
     @cached_property
@@ -346,7 +354,7 @@ class STA(CausalFilter, Smoother):
 
     @cached_property
     def _back(self) -> Float[np.ndarray, "D D"]:
-        """From coordinates along the directions to points: the directions themselves are its rows."""
+        """Matrix from coordinates along the directions to points; its rows are the directions."""
         return np.linalg.inv(self.basis)
 
     @cached_property
@@ -364,5 +372,5 @@ class STA(CausalFilter, Smoother):
 
 
 def doubt(scores: Float[np.ndarray, "*batch landmarks"]) -> Float[np.ndarray, "*batch landmarks"]:
-    """1 - score, and a little more: none is certain."""
+    """1 - score, plus a small constant, since no score is certain."""
     return 1 + _LEAST_DOUBT - scores

@@ -52,13 +52,13 @@ KINDS: dict[str, type[Stabilizer]] = {
 def stabilizer_path(name: str, network: str | None = None) -> Path:
     """Path of a bundled stabiliser's parameters.
 
-    Each network errs in its own way, so some stabilisers are fitted once more, to the errors of one network:
-    `sta-tiny` is `sta` for `tiny`, in whatever precision.
+    Each network errs in its own way, so some stabilisers are also fitted to the errors of one network:
+    `sta-tiny` is `sta` for `tiny`, in any precision.
 
     Args:
         name: a key of `KINDS`.
-        network: name of the network whose points are to be filtered, as of `Landmarker.name`. Of one without
-            parameters of its own, and of None, those for all are taken.
+        network: name of the network whose points are to be filtered, as of `Landmarker.name`. A network
+            without parameters of its own, and None, take those for all networks.
 
     Raises:
         ConfigError: no stabiliser of this name.
@@ -96,7 +96,7 @@ def load_stabilizer(
 @overload
 def load_stabilizer(name: str | Path, network: str | None = ...) -> Stabilizer: ...
 def load_stabilizer(name: str | Path = DEFAULT_STABILIZER, network: str | None = None) -> Stabilizer:
-    """Load a bundled stabiliser by name (a key of `KINDS`), or that of a `.json` file.
+    """Load a bundled stabiliser by name (a key of `KINDS`), or the one in a `.json` file.
 
     Args:
         name: of a bundled one, or path of a file.
@@ -141,7 +141,7 @@ def _read(path: Path) -> Stabilizer:
 
 
 def _check_numbers(value: object) -> None:
-    """Refuse numbers with which nothing can be computed.
+    """Refuse numbers that are not finite or too large to compute with.
 
     Raises:
         ValueError: one is not finite, or larger than any parameter.

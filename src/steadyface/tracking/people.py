@@ -221,9 +221,8 @@ class Namer:
             if table[row, column] < self.config.min_similarity:
                 break
             namesakes = [other for other, (name, _) in named.items() if name == person]
-            if named[face_id][0] == UNKNOWN and not any(
-                self._have_met(face_id, other) for other in namesakes
-            ):
+            is_another_person = any(self._have_met(face_id, other) for other in namesakes)
+            if named[face_id][0] == UNKNOWN and not is_another_person:
                 named[face_id] = person, float(table[row, column])
         return named
 
