@@ -35,7 +35,7 @@ def claimed_pixels(data: bytes) -> int:
 
 def too_many(pixels: int, most: int) -> str:
     """Words for a picture that is too large."""
-    return f"a picture of {pixels / 1e6:.0f} megapixels, and the most is {most / 1e6:g}: see --max-pixels"
+    return f"a picture of {pixels:,} pixels, and the most is {most:,}: see --max-pixels"
 
 
 def _of_png(data: bytes) -> int:
