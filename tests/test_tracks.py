@@ -227,6 +227,9 @@ def test_jitter_of_raw_points_is_the_networks() -> None:
     seen = [metrics.jitter(tracks.raw_points[rows]) for rows in (slice(10), slice(50, 60))]
     assert tracks.jitter("raw_points") == pytest.approx(np.mean(seen))
     assert np.isnan(replace(tracks, carried=np.ones(60, bool)).jitter("raw_points"))
+    ran = tracks.without_carried()
+    assert ran.frame.tolist() == [*range(10), *range(50, 60)]
+    assert ran.jitter("raw_points") == tracks.jitter("raw_points")
     (face,) = figures_of(tracks)
     assert np.flatnonzero(np.isfinite(face.shaking_raw[:, 0])).tolist() == [*range(1, 9), *range(51, 59)]
 

@@ -19,8 +19,8 @@ class ClipSummary:
         source: the input.
         frames, frames_with_face, faces: counts; a face that is only held counts for no frame.
         seconds: wall time.
-        jitter_raw, jitter: `metrics.jitter` of raw and stabilised points, % of inter-ocular distance; NaN
-            where none moves, and of photographs.
+        jitter_raw, jitter: `metrics.jitter` of raw and stabilised points in the frames in which the network
+            ran, % of inter-ocular distance; NaN where none moves, and of photographs.
         delay: frames by which the stabilised points lag the raw ones; NaN likewise.
         files: the files written, or found whole.
         problems: one line each: an interrupt, a damaged video, no face at all, a file that cannot be written.

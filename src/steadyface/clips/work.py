@@ -299,10 +299,14 @@ class _Work:
 
 
 def _steadiness(tracks: Tracks, independent: bool) -> tuple[float, float, float]:
-    """Jitter of stabilised and of raw points, and delay; NaN of photographs, between which nothing moves."""
+    """Jitter of stabilised and of raw points, and delay; NaN of photographs, between which nothing moves.
+
+    Both jitters are of the frames in which the network ran: it runs where a face moves more than on average.
+    """
     if independent:
         return math.nan, math.nan, math.nan
-    return tracks.jitter("points"), tracks.jitter("raw_points"), tracks.delay()
+    seen = tracks.without_carried()
+    return seen.jitter("points"), seen.jitter("raw_points"), tracks.delay()
 
 
 def _problems(

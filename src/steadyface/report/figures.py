@@ -65,8 +65,8 @@ class FaceFigures:
 
     @cached_property
     def jitter(self) -> float:
-        """`metrics.jitter` of the stabilised points, %."""
-        return self.tracks.jitter("points")
+        """`metrics.jitter` of the stabilised points in the same frames, %."""
+        return self.tracks.without_carried().jitter("points")
 
     @cached_property
     def delay(self) -> float:

@@ -238,7 +238,8 @@ def summary_sentence(tracks: Tracks, faces: Sequence[FaceFigures]) -> str:
     amount = "all" if seen == frames else f"{seen:,}"
     identities = counted(len(faces), "identity", "identities")
     text = f"{counted(frames, 'frame')}{beside}, {amount} with a face: {identities}."
-    raw, steady = tracks.jitter("raw_points"), tracks.jitter("points")
+    ran = tracks.without_carried()
+    raw, steady = ran.jitter("raw_points"), ran.jitter("points")
     if not math.isnan(raw):
         text += f" Jitter: {raw:.3f} % of the inter-ocular distance raw, {steady:.3f} % stabilised."
     return text
@@ -247,7 +248,8 @@ def summary_sentence(tracks: Tracks, faces: Sequence[FaceFigures]) -> str:
 def _tiles(tracks: Tracks, faces: Sequence[FaceFigures], summary: ClipSummary | None) -> list[Tile]:
     frames, seen = _frame_counts(tracks)
     most = int(np.bincount(tracks.without_held().frame).max(initial=0))
-    raw = tracks.jitter("raw_points")
+    ran = tracks.without_carried()
+    raw = ran.jitter("raw_points")
     tiles = [
         Tile(
             "Frames with a face",
@@ -257,7 +259,7 @@ def _tiles(tracks: Tracks, faces: Sequence[FaceFigures], summary: ClipSummary | 
         Tile("Identities", str(len(faces)), f"at most {most} at a time"),
         Tile(
             "Jitter, stabilised",
-            _number(tracks.jitter(), 3, " %"),
+            _number(ran.jitter(), 3, " %"),
             "needs three successive frames"
             if math.isnan(raw)
             else f"raw {raw:.3f} %; of the inter-ocular distance",

@@ -186,6 +186,10 @@ class Tracks:
         """Select the rows in which the face was seen."""
         return self._at(np.flatnonzero(~self.held))
 
+    def without_carried(self) -> Tracks:
+        """Select the rows in which the network ran, in which raw and stabilised points can be compared."""
+        return self._at(np.flatnonzero(~self.carried))
+
     def held_only(self) -> Tracks:
         """Select the rows in which the face is lost and its last shape held."""
         return self._at(np.flatnonzero(self.held))
