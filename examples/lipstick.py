@@ -9,6 +9,7 @@ stabilised points keep the edge from crawling; held faces, whose shape is a gues
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -34,6 +35,8 @@ def paint(frame: Frame, points: np.ndarray, colour: np.ndarray) -> Frame:
 
 
 def main(clip: str, out: str, colour: str = "b01030") -> None:
+    if Path(out).resolve() == Path(clip).resolve():
+        sys.exit(f"{out} is the clip itself: name another file")
     tint = np.array([int(colour[i : i + 2], 16) for i in (0, 2, 4)], np.float32)
     tracker = steadyface.Tracker()
     with VideoReader(clip) as frames, VideoWriter(out, frames.width, frames.height, frames.fps) as writer:

@@ -54,6 +54,13 @@ def test_lipstick_colours_the_lips_alone(clip: Path, tracks: Tracks, tmp_path: P
     assert np.abs(after[y, x] - before[y, x]).max() < 12  # what compression changes
 
 
+def test_lipstick_does_not_paint_over_its_clip(clip: Path) -> None:
+    before = clip.read_bytes()
+    with pytest.raises(SystemExit, match="is the clip itself"):
+        example("lipstick").main(str(clip), str(clip.parent / ".." / clip.parent.name / clip.name))
+    assert clip.read_bytes() == before
+
+
 def test_blink_rate_counts_what_was_put_in(
     tracks: Tracks, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
