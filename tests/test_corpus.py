@@ -427,6 +427,23 @@ def test_the_command_goes_on_where_it_was_stopped(
     assert all(len(Tracks.load(out / entry.output)) == entry.frames == 8 for entry in done)
 
 
+def test_no_worker_is_started_without_a_video(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray starts as many processes as it is told, which for a hundred thousand takes for ever."""
+    asked = []
+
+    def connect(address: str | None, workers: int | None) -> None:
+        asked.append(workers)
+        raise SteadyfaceError("not today")
+
+    monkeypatch.setattr("steadyface.corpus.run.connect", connect)
+    for workers in (100_000, None):
+        with pytest.raises(SteadyfaceError, match="not today"):
+            track_corpus([str(clip)], tmp_path, TINY, workers=workers)
+    assert asked == [1, None]
+
+
 def test_cores_are_shared_among_the_workers(session: None) -> None:
     assert share_out(100, 1, 1, "cpu") == Share(1, 1)
     assert share_out(1, 2, None, "cpu").workers == 1

@@ -20,7 +20,7 @@ from steadyface.checkpoint import build_from
 from steadyface.cli import main
 from steadyface.demo import portrait
 from steadyface.detector import FaceFinder
-from steadyface.errors import ConfigError, DataError, ExportError
+from steadyface.errors import ConfigError, DataError, ExportError, WeightsError
 from steadyface.export import Deviation, Form, check, export_model
 from steadyface.export.network import export_onnx
 from steadyface.export.packing import pack_weights, unpack_weights
@@ -307,3 +307,9 @@ def test_the_command_says_how_far_the_file_is(tmp_path: Path, capsys: pytest.Cap
     assert left.value.code == 0
     assert "mine.onnx: float32, 7.1 MB, points within 0.0" in capsys.readouterr().out
     assert Landmarker(out, device="cpu").name == "mine"
+
+
+def test_a_network_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"^identity: neither a landmark network nor a finder exported"):
+        export_model("identity", tmp_path / "i.onnx", form=Form())
+    assert not list(tmp_path.iterdir())

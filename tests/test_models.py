@@ -70,7 +70,9 @@ def test_eight_bits_lose_nothing(network: str) -> None:
 
 def test_an_unknown_model_is_named() -> None:
     with pytest.raises(
-        WeightsError, match="nothing: neither a file nor a bundled model; bundled are: compact"
+        WeightsError,
+        match=r"^nothing: neither a file nor a bundled model; bundled are: compact, nano, tiny "
+        r"\(each also as -int8 and -float32\), finder and identity$",
     ):
         model_path("nothing")
 
@@ -127,10 +129,15 @@ class TestOpenModel:
         with pytest.raises(WeightsError, match=r"other\.onnx: not a finder model exported by steadyface"):
             open_model(path, "finder")
 
+    @pytest.mark.parametrize("threads", [0, -1, 1025])
+    def test_the_number_of_threads_is_limited(self, threads: int) -> None:
+        with pytest.raises(ConfigError, match=f"^threads must be from 1 to 1,024, got {threads}$"):
+            open_model(FINDER, "finder", threads=threads)
+
     def test_one_kind_is_not_taken_for_another(self) -> None:
-        with pytest.raises(WeightsError, match=r"finder\.onnx: not a landmarks model"):
+        with pytest.raises(WeightsError, match=r"^finder: not a landmarks model"):
             Landmarker(FINDER)
-        with pytest.raises(WeightsError, match=rf"{DEFAULT_MODEL}-int8\.onnx: not a finder model"):
+        with pytest.raises(WeightsError, match=rf"^{DEFAULT_MODEL}: not a finder model"):
             FaceFinder(DEFAULT_MODEL)
 
     @pytest.mark.parametrize("content", [b"", b"no", b"\0" * 64, "half", "unknown operator"])

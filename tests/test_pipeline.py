@@ -245,6 +245,15 @@ class TestImagesInMemory:
         ({"bogus": 2}, "unknown option 'bogus'; the options are: stabilizer, lag"),
         ({"max_faces": "2"}, "max_faces must be a whole number, got '2'"),
         ({"max_faces": 2.5}, r"max_faces must be a whole number, got 2\.5"),
+        ({"max_faces": True}, "max_faces must be a whole number, got True"),
+        ({"max_faces": None}, "max_faces must be a whole number, got None"),
+        ({"start": None}, "start must be a number, got None"),
+        ({"fps": None}, "fps must be a number, got None"),
+        ({"fps": np.inf}, "fps must be positive and finite, got inf"),
+        ({"motion": "no"}, "motion must be True or False, got 'no'"),
+        ({"weights": None}, "weights must be a name or a path, got None"),
+        ({"device": 0}, "device must be a name or a path, got 0"),
+        ({"threads": 1025}, "threads must be from 1 to 1,024, got 1025"),
         ({"fps": "25"}, "fps must be a number, got '25'"),
         ({"stabilizer": 5}, "stabilizer must be a name, or have a method step, got int"),
         ({"detector": 5}, "detector must be a callable"),
@@ -254,6 +263,11 @@ class TestImagesInMemory:
 def test_wrong_options_are_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}[^\n]*$"):
         track(scenes.empty(1), **options)
+
+
+def test_what_may_be_left_out_may_be_none() -> None:
+    left_out = dict.fromkeys(("lag", "min_face", "end", "threads", "decoder", "detector", "people", "camera"))
+    assert TrackingOptions(**left_out) == TrackingOptions()
 
 
 def test_parts_of_the_callers_own() -> None:

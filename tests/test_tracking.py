@@ -188,6 +188,12 @@ def test_the_frame_size_may_change() -> None:
     assert tracker.step(scenes.frames(1)[0])
 
 
+@pytest.mark.usefixtures("unannotated")
+def test_a_config_of_another_kind_is_named() -> None:
+    with pytest.raises(ConfigError, match="config must be a TrackerConfig, got dict"):
+        Tracker(config={"max_faces": 1})  # type: ignore[arg-type]
+
+
 def test_bad_arguments() -> None:
     with pytest.raises(ConfigError, match=r"sta, .*none, FILE"):
         Tracker(stabilizer="kalman")

@@ -11,7 +11,7 @@ from typing import Any
 import onnxruntime
 
 from steadyface.devices import CPU, CUDA, CudaError, wants_cuda
-from steadyface.errors import WeightsError
+from steadyface.errors import ConfigError, WeightsError
 
 DEFAULT_MODEL = "compact"
 FINDER = "finder"
@@ -21,6 +21,7 @@ _NOT_LANDMARKS = (FINDER, IDENTITY)
 _WEIGHTS = Path(str(files("steadyface") / "weights"))
 _CARDS = "cards.json"
 _KIND = "steadyface."
+_MOST_THREADS = 1_024
 _WORTH_SPLITTING = 0.5  # GFLOP: below this, splitting a network among threads costs more than it saves
 
 onnxruntime.disable_telemetry_events()  # for programs that have imported onnxruntime before steadyface
@@ -143,12 +144,15 @@ def model_path(weights: str | Path, precision: str = "int8") -> Path:
     Raises:
         WeightsError: neither a name nor a file.
     """
-    known = [*bundled_models(), *_NOT_LANDMARKS]
+    landmarks = bundled_models()
+    known = [*landmarks, *_NOT_LANDMARKS]
     for name in (str(weights), f"{weights}-{precision}"):
         if name in known:
             return _WEIGHTS / f"{name}.onnx"
     if not Path(weights).is_file():
-        raise WeightsError(f"{weights}: neither a file nor a bundled model; bundled are: {', '.join(known)}")
+        bare = [name.removesuffix("-int8") for name in landmarks if name.endswith("-int8")]
+        listed = f"{', '.join(bare)} (each also as -int8 and -float32), {' and '.join(_NOT_LANDMARKS)}"
+        raise WeightsError(f"{weights}: neither a file nor a bundled model; bundled are: {listed}")
     return Path(weights)
 
 
@@ -166,8 +170,9 @@ def open_model(
 
     Raises:
         WeightsError: no such file, or not a model of that kind.
-        ConfigError: unknown device, or one that is not there.
+        ConfigError: unknown device, or one that is not there; `threads` as of `check_threads`.
     """
+    check_threads(threads)
     cuda = wants_cuda(device)
     path = model_path(weights, "float32" if cuda else "int8")
     try:
@@ -178,8 +183,18 @@ def open_model(
         return open_model(weights, kind, "cpu", threads)
     metadata = session.get_modelmeta().custom_metadata_map
     if metadata.get("kind") != _KIND + kind:
-        raise WeightsError(f"{path}: not a {kind} model exported by steadyface")
+        raise WeightsError(f"{weights}: not a {kind} model exported by steadyface")
     return path, session, metadata
+
+
+def check_threads(threads: int | None) -> None:
+    """Check a number of CPU threads; each takes memory, so that very many end the process.
+
+    Raises:
+        ConfigError: not from 1 to 1,024.
+    """
+    if threads is not None and not 1 <= threads <= _MOST_THREADS:
+        raise ConfigError(f"threads must be from 1 to {_MOST_THREADS:,}, got {threads}")
 
 
 def model_kind(weights: str | Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -12,16 +13,15 @@ from typing import TypedDict
 from steadyface.camera import check_camera
 from steadyface.errors import ConfigError
 from steadyface.image_size import MOST_PIXELS
-from steadyface.models import DEFAULT_MODEL
+from steadyface.models import DEFAULT_MODEL, check_threads
 from steadyface.stabilizer import DEFAULT_STABILIZER
 from steadyface.tracking import TrackerConfig
 from steadyface.tracking.schedule import AUTO, check_network_every
 from steadyface.video import DEFAULT_FPS, SQUARE, check_hwaccel, check_pixels, check_span
 
-_NUMBERS: dict[str, type] = {
-    **dict.fromkeys(("lag", "max_faces", "threads", "max_pixels"), Integral),
-    **dict.fromkeys(("min_face", "min_score", "min_detection", "fps", "start", "end", "focal"), Real),
-}
+_WHOLE = ("lag", "max_faces", "threads", "max_pixels")
+_REAL = ("min_face", "min_score", "min_detection", "fps", "start", "end", "focal")
+_SWITCHES = ("motion", "independent", "frontal")
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ class TrackingOptions:
             calibration writes it, in place of the focal length.
 
     Raises:
-        ConfigError: `fps`, `focal` or `threads` is not positive, a score is not between 0 and 1, `end` is not
-            after `start`, `focal` and `camera` are both given, or FFmpeg has no such hardware.
+        ConfigError: an option is of another kind, `fps`, `focal` or `threads` is not positive, a score is not
+            between 0 and 1, `end` is not after `start`, `focal` and `camera` are both given, or FFmpeg has no
+            such hardware.
     """
 
     stabilizer: str = DEFAULT_STABILIZER
@@ -105,14 +106,11 @@ class TrackingOptions:
     camera: str | Path | None = None
 
     def __post_init__(self) -> None:
-        for name, kind in _NUMBERS.items():
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, kind):
-                raise ConfigError(f"{name} must be a {'whole ' * (kind is Integral)}number, got {value!r}")
-        if not self.fps > 0:
-            raise ConfigError(f"fps must be positive, got {self.fps}")
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"threads must be at least 1, got {self.threads}")
+        for field in fields(self):
+            _check_kind(field.name, getattr(self, field.name), field.default)
+        if not 0 < self.fps < math.inf:
+            raise ConfigError(f"fps must be positive and finite, got {self.fps}")
+        check_threads(self.threads)
         if self.max_pixels < 1:
             raise ConfigError(f"max_pixels must be at least 1, got {self.max_pixels}")
         for name in ("min_score", "min_detection"):
@@ -124,6 +122,26 @@ class TrackingOptions:
         check_span(self.start, self.end)
         check_pixels(self.pixels)
         check_hwaccel(self.hwaccel)
+
+
+def _check_kind(name: str, value: object, default: object) -> None:
+    """Refuse an option of another kind, such as None where the default is a number.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if name in _SWITCHES:
+        fits, kind = isinstance(value, bool), "True or False"
+    elif name in _WHOLE:
+        fits, kind = isinstance(value, Integral) and not isinstance(value, bool), "a whole number"
+    elif name in _REAL:
+        fits, kind = isinstance(value, Real) and not isinstance(value, bool), "a number"
+    elif name == "network_every":  # has a check of its own
+        return
+    else:
+        fits, kind = isinstance(value, str | Path), "a name or a path"
+    if not fits and not (value is None and default is None):
+        raise ConfigError(f"{name} must be {kind}, got {value!r}")
 
 
 class TrackingKeywords(TypedDict, total=False):

@@ -99,6 +99,7 @@ def track_corpus(
         frames, interrupted, began = 0, False, time.monotonic()
         try:
             if todo:
+                workers = workers and min(workers, len(todo))  # Ray starts a process for each
                 with connect(address, workers), scratch_folder(SCRATCH) as scratch:
                     share = share_out(len(todo), workers, options.threads, options.device)
                     entries = track_all(todo, share, options, out, scratch, crops)

@@ -58,8 +58,8 @@ def open_graph(model: str | Path, name: str | None = None) -> Source:
         ConfigError: its weights are not float32 any more.
     """
     path = model_path(model, "float32")
-    if model_kind(path) is None:
-        raise WeightsError(f"{path}: not a model exported by steadyface")
+    if model_kind(path) not in ("landmarks", "finder"):
+        raise WeightsError(f"{model}: neither a landmark network nor a finder exported by steadyface")
     graph = onnx.load(path)
     run = runner(graph)
     facts = {entry.key: entry.value for entry in graph.metadata_props}

@@ -80,6 +80,8 @@ class Tracker:
     ) -> None:
         if not 0 < fps < math.inf:
             raise ConfigError(f"fps must be positive, got {fps}")
+        if not isinstance(config, TrackerConfig | None):
+            raise ConfigError(f"config must be a TrackerConfig, got {type(config).__name__}")
         self.landmarker: LandmarkModel = Landmarker() if landmarker is None else landmarker
         ours = self.landmarker if isinstance(self.landmarker, Landmarker) else None
         device, threads = (ours.device, ours.threads) if ours else ("auto", None)
