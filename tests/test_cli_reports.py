@@ -140,3 +140,17 @@ def test_one_input_that_fails_does_not_cost_the_others(
     assert code == 1
     assert "broken.npz" in err[0]
     assert printed.strip() == str(tmp_path / "portrait.report.html")
+
+
+def test_options_of_tracking_count_though_there_are_tracks(
+    clip: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(out, tmp_path / "out")
+    for _ in range(2):  # the second time its tracks are there
+        code, printed, err = run(capsys, "report", clip, "--out", folder, "--end", "0.1")
+        assert (code, printed, err) == (0, f"{folder / 'portrait-2.report.html'}\n", [])
+    assert len(Tracks.load(folder / "portrait-2.npz")) == 3
+    code, printed, _ = run(capsys, "report", clip, "--out", folder)
+    assert (code, printed) == (0, f"{folder / 'portrait.report.html'}\n")
+    assert len(Tracks.load(folder / "portrait.npz")) == 8
+    assert not (folder / "portrait-3.npz").exists()

@@ -139,6 +139,13 @@ class TestList:
         with pytest.raises(ConfigError, match=f"face {face} is not seen in frame {frame}"):
             correct_points(tracks, [Correction(frame, face, 30, 1.0, 2.0)], clip)
 
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize("name", ["frame", "face", "point"])
+    def test_a_name_is_no_number(self, name: str) -> None:
+        numbers = {"frame": 3, "face": 0, "point": 36, name: "right_eye_0"}
+        with pytest.raises(ConfigError, match=f"^{name} must be a whole number, got 'right_eye_0'$"):
+            Correction(**numbers, x=1.0, y=2.0)  # type: ignore[arg-type]
+
     def test_another_clip_is_refused(self, tracks: Tracks, tmp_path: Path) -> None:
         other = tmp_path / "portrait.mp4"
         with VideoWriter(other, SCENE.width, SCENE.height, SCENE.fps) as writer:

@@ -130,6 +130,12 @@ class TestNames:
             "b-clip-2": 4,
         }
 
+    def test_an_input_that_is_named_twice_counts_once(self) -> None:
+        here = Path.cwd() / "clip.mp4"
+        named = choose_names(["clip.mp4", "./clip.mp4", str(here), here.as_uri(), "a/clip.mp4", "clip.mp4"])
+        assert named == {"clip.mp4": f"{here.parent.name}-clip", "a/clip.mp4": "a-clip"}
+        assert choose_names(["clip.mp4", "clip.mp4"]) == {"clip.mp4": "clip"}
+
     def test_cameras_and_pipes_keep_their_names(self) -> None:
         assert list(choose_names(["0", "-", "0"]).values()) == ["camera0", "stdin"]
 

@@ -125,7 +125,11 @@ def correct(
     from steadyface.correction.corrections import merged
     from steadyface.editor.session import Editor
     from steadyface.tracks import Tracks
+    from steadyface.tracks.formats import check_readable
 
+    check_readable(tracks if out is None else out)
+    if undo and clear:
+        raise ConfigError("--undo and --clear exclude each other")
     added = given.read()
     if not (added or undo or clear):
         page.serve(Editor(tracks, clip, out, fps))

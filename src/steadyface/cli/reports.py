@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from steadyface.cli.terminal import complain, import_extra
+from steadyface.cli.terminal import complain, import_extra, say
 from steadyface.errors import ConfigError, DataError, SteadyfaceError
 from steadyface.pipeline import TrackingOptions
 from steadyface.progress import show_progress
@@ -26,8 +26,8 @@ def report(
 ) -> int:
     """Make an HTML page of each clip: trajectories, jitter, blinks and worst moments.
 
-    A clip is tracked as by `steadyface track` unless OUT holds its tracks, NAME.npz. Its page is
-    OUT/NAME.report.html.
+    A clip is tracked as by `steadyface track` unless OUT holds its tracks, NAME.npz; where options of
+    tracking are given, unless it holds tracks by the same ones. Its page is OUT/NAME.report.html.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def evaluate_report(
             raise ConfigError(f"{path} holds predictions without figures: run steadyface score {path}")
     writing = import_extra("steadyface.evaluation.report", "plots")
     loaded = [load_results(path / _RESULTS if path.is_dir() else path) for path in results]
-    print(writing.write_report(loaded, out))
+    say(writing.write_report(loaded, out))
     return 0
 
 
@@ -121,7 +121,7 @@ def _report_clips(
         except SteadyfaceError as error:
             problems.append(str(error))
             continue
-        print(page)
+        say(page)
         problems += summary.problems if summary else ()
         if summary and summary.interrupted:
             break

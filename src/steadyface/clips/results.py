@@ -32,10 +32,15 @@ _WORK = ("source", "input", "weights", "options", "fps", "start", "end", "pixels
 def choose_names(sources: Iterable[str]) -> dict[str, str]:
     """Choose names of results: a file's without suffix; where several have it, with their folders' names.
 
+    An input that is named twice is left out the second time.
+
     >>> choose_names(["a/clip.mp4", "b/clip.mp4", "talk.mov"]).values()
     dict_values(['a-clip', 'b-clip', 'talk'])
     """
-    names = {source: source_name(source) for source in sources}
+    once: dict[str, str] = {}
+    for source in sources:
+        once.setdefault(_place_of(source), source)
+    names = {source: source_name(source) for source in once.values()}
     counts = Counter(names.values())
     return {
         source: name if counts[name] == 1 or is_live(source) else f"{_folder_of(source)}-{name}"
@@ -111,6 +116,12 @@ def record(base: Path, meta: Meta, written: Sequence[Path], whole: bool) -> Path
     return files.write_text(_meta_path(base), json.dumps(content, indent=1))
 
 
+def _place_of(source: str) -> str:
+    """Path of a file without detours; any other input as it is."""
+    where = local(source)
+    return source if is_live(source) or is_url(where) else str(Path(where).absolute())
+
+
 def _folder_of(source: str) -> str:
     """Name of the folder that holds a file, also of a URL's path."""
     if is_url(source):
@@ -160,11 +171,11 @@ def _is_same_work(recorded: Meta, meta: Meta) -> bool:
     return now["input"] is not None and now == {key: recorded.get(key) for key in _WORK}
 
 
-def check_clip(tracks: Tracks, frames: Frames, name: str) -> None:
+def check_clip(tracks: Tracks, frames: Frames, name: str, advice: str = "") -> None:
     """Refuse tracks of another clip; those of early versions are told by name, size and number of frames.
 
     Raises:
-        DataError: they are; the message begins with `name`.
+        DataError: they are; the message begins with `name` and ends with the advice.
     """
     meta = tracks.meta
     source, size, count = meta.get("source"), meta.get("size"), meta.get("frames")
@@ -176,6 +187,4 @@ def check_clip(tracks: Tracks, frames: Frames, name: str) -> None:
             same &= count <= frames.frame_count + 1  # an estimate
     if not same:
         other = f"another {source}" if source == frames.path.name else source
-        raise DataError(
-            name, f"holds tracks of {other}, not of {frames.path}: name another --clip or another --out"
-        )
+        raise DataError(name, f"holds tracks of {other}, not of {frames.path}{advice}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class Correction:
         x, y: image px.
 
     Raises:
-        ConfigError: no such landmark, or a place that is not finite.
+        ConfigError: no whole number, no such landmark, or a place that is not finite.
     """
 
     frame: int
@@ -36,6 +37,9 @@ class Correction:
     y: float
 
     def __post_init__(self) -> None:
+        for name in ("frame", "face", "point"):
+            if not isinstance(getattr(self, name), Integral):
+                raise ConfigError(f"{name} must be a whole number, got {getattr(self, name)!r}")
         if not 0 <= self.point < markup.COUNT:
             raise ConfigError(f"point must be 0 to {markup.COUNT - 1}, got {self.point}")
         if not (math.isfinite(self.x) and math.isfinite(self.y)):

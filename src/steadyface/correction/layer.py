@@ -73,7 +73,7 @@ def correct_points(
     span = tracks.meta.get("start") or 0.0, tracks.meta.get("end")
     pixels = tracks.meta.get("pixels", SQUARE)
     with open_frames(clip, fps, *span, pixels) as frames:
-        check_clip(tracks, frames, str(tracks.meta.get("source", "the table")))
+        check_clip(tracks, frames, "the table")
     first = max(span[0], min(float(tracks.seconds[rows[0]]) for rows in stretches) - _EARLY)
     with open_frames(clip, fps, first, span[1], pixels) as frames:
         crops = _cut(tracks, stretches, frames, progress)

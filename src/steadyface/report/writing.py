@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from steadyface.clips import ClipSummary, check_clip, find_results, track_clip
@@ -14,7 +15,7 @@ from steadyface.report.figures import figures_of, last_frame
 from steadyface.report.moments import Moment, pictures, portrait, worst_moments
 from steadyface.report.sections import contents
 from steadyface.tracks import Tracks
-from steadyface.video import open_frames, source_name
+from steadyface.video import DEFAULT_FPS, SQUARE, open_frames, source_name
 
 PAGE = ".report.html"
 """Suffix of a page's name, after the clip's."""
@@ -60,8 +61,8 @@ def report_tracks(
     images: dict[Moment, str] = {}
     if clip is not None:
         start, end = tracks.meta.get("start", 0.0), tracks.meta.get("end")
-        with open_frames(clip, fps, start, end) as frames:
-            check_clip(tracks, frames, name)
+        with open_frames(clip, fps, start, end, tracks.meta.get("pixels", SQUARE)) as frames:
+            check_clip(tracks, frames, name, ": name another --clip or another --out")
             images = pictures(moments, shown, frames, progress) if moments else {}
     name = str(tracks.meta.get("source") or name)
     values = contents(name, tracks, faces, shown, moments, images, summary)
@@ -77,10 +78,12 @@ def report_clip(
 ) -> tuple[Path, ClipSummary | None]:
     """Track a clip, unless `out` already holds its tracks, and write its report beside them.
 
+    With options of its own, only tracks by the same ones are taken.
+
     Args:
         clip: a video, an image, or a folder of images.
         out: folder for NAME.npz and NAME.report.html; NAME is the clip's `source_name`.
-        options: of tracking, unless the tracks are there already.
+        options: of tracking; as they are by default, they take any tracks of the clip that are there.
         progress: called after every frame, tracked or read again for pictures.
 
     Returns:
@@ -93,8 +96,9 @@ def report_clip(
     clip, folder = Path(clip), Path(out)
     summary = None
     saved = find_results(folder, clip, ".npz") or folder / f"{source_name(clip)}.npz"
-    if not saved.exists():
-        summary = track_clip(clip, folder, build(options), overlay=False, progress=progress)
+    asked = replace(options, fps=DEFAULT_FPS) != TrackingOptions()
+    if asked or not saved.exists():
+        summary = track_clip(clip, folder, build(options), overlay=False, resume=asked, progress=progress)
         if not summary.files:
             raise DataError(saved, f"cannot be shown: {'; '.join(summary.problems)}")
         saved = summary.files[0]

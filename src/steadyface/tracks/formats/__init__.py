@@ -120,11 +120,24 @@ def read(path: Path) -> Table:
         MissingExtraError: `.parquet` without pyarrow.
         DataError: the file is missing, or not one of tracks.
     """
+    return _reader(path)(path)
+
+
+def check_readable(path: Path) -> None:
+    """Refuse the name of a file that could not be read again.
+
+    Raises:
+        ConfigError: unknown suffix, or one that is only written.
+    """
+    _reader(path)
+
+
+def _reader(path: Path) -> Callable[[Path], Table]:
     format = _FORMATS.get(_suffix(path))
     if format is None or format.read is None:
         readable = [name for name, format in _FORMATS.items() if format.read is not None]
         raise ConfigError.choice("format to load", _suffix(path), readable)
-    return format.read(path)
+    return format.read
 
 
 def _named(name: str) -> Format:
