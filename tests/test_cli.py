@@ -199,7 +199,8 @@ def test_a_truncated_video_keeps_what_was_decoded(tmp_path: Path, capsys: pytest
         (["--weights", "magic"], "compact"),
         (["--max-faces", "0"], "at least 1"),
         (["--fps", "0"], "positive"),
-        (["--threads", "0"], "at least 1"),
+        (["--threads", "0"], "from 1 to 1,024"),
+        (["--threads", "100000"], "from 1 to 1,024"),
     ],
 )
 def test_bad_options_list_the_good_ones(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import get_args
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, ArgumentCollection, CycloptsError, UnusedCliTokensError
 
 from steadyface._version import __version__
 from steadyface.cli.terminal import complain
@@ -26,12 +27,23 @@ steadyface demo
 ```
 """
 
+
+def _refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse 2.5 as a whole number, which cyclopts would round."""
+    for argument in arguments:
+        if argument.hint is int or int in get_args(argument.hint):
+            for token in argument.tokens:
+                if "." in token.value:
+                    raise CycloptsError(msg=f"{argument.name} must be a whole number, got {token.value}")
+
+
 app = App(
     name="steadyface",
     version=__version__,
     help="68 facial landmarks in high-resolution video: accurate below a pixel, steady, without lag.",
     help_epilogue=_EXAMPLES,
     suppress_keyboard_interrupt=False,
+    config=_refuse_fractions,
 )
 
 _COMMANDS = (

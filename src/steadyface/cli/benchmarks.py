@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from steadyface.cli.terminal import say
 from steadyface.progress import show_progress
 
 
@@ -46,7 +47,7 @@ def predict(
         folder = run(
             protocol, data, out, weights=weights, device=device, detector=detector, progress=progress
         )
-    print(f"{folder.root}: {len(folder.names())} predicted, {len(folder.skipped())} left out")
+    say(f"{folder.root}: {len(folder.names())} predicted, {len(folder.skipped())} left out")
     return 0
 
 
@@ -62,7 +63,7 @@ def score(predictions: Path) -> int:
 
     results = compute(predictions)
     results.save(predictions / "results.json")
-    print(results.as_text())
+    say(results.as_text())
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from steadyface.cli.terminal import complain, import_extra, interrupted_once
+from steadyface.cli.terminal import complain, import_extra, interrupted_once, say
 from steadyface.errors import ConfigError
 from steadyface.pipeline import TrackingOptions
 from steadyface.progress import show_progress
@@ -59,7 +59,7 @@ def corpus(
             inputs, out, options, workers=workers, address=address, crops=crops, progress=progress
         )
     if not quiet:
-        print(summary, f"  {out / module.JOURNAL}", sep="\n")
+        say(summary, f"  {out / module.JOURNAL}")
     if summary.interrupted:
         left = summary.videos - summary.done - len(summary.failed)
         complain(f"interrupted: {left} of {counted(summary.videos, 'video')} left; the same command goes on")

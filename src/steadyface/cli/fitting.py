@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from steadyface.cli.terminal import say
 from steadyface.errors import ConfigError
 from steadyface.wording import counted
 
@@ -163,7 +164,7 @@ def fit_stabilizer(
         evaluations=evaluations,
         polish=polish,
         checkpoint=out.with_name(f"{out.name}.part"),
-        report=lambda line: print(line, flush=True),
+        report=say,
         fitted=f"{_described(kept)}, {loss}",
     )
     if isinstance(stabilizer, STA):
@@ -171,8 +172,8 @@ def fit_stabilizer(
     save_stabilizer(stabilizer, out)
     if others:
         value = np.exp(score(stabilizer, cut(others, fps, CLIP), loss.weights))
-        print(f"{form.kind}: loss {value:.4f} on the sequences held out")
-    print(out)
+        say(f"{form.kind}: loss {value:.4f} on the sequences held out")
+    say(out)
     return 0
 
 
@@ -220,15 +221,15 @@ def fit_picture(
         clip=CLIP,
         evaluations=evaluations,
         checkpoint=out.with_name(f"{out.name}.part"),
-        report=lambda line: print(line, flush=True),
+        report=say,
     )
     save_stabilizer(after, out)
     for name, pairs in (("fitted on", kept), ("held out", others)):
         if pairs:
             measured = with_motion(pairs, CLIP)
             values = [np.exp(score_picture(each, measured, loss.weights, CLIP)) for each in (before, after)]
-            print(f"loss {values[0]:.4f} before, {values[1]:.4f} after on the sequences {name}")
-    print(out)
+            say(f"loss {values[0]:.4f} before, {values[1]:.4f} after on the sequences {name}")
+    say(out)
     return 0
 
 

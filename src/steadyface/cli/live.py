@@ -17,6 +17,7 @@ def live(
     people: Path | None = None,
     device: str = "auto",
     weights: str = "compact",
+    network_every: int | str = "auto",
 ) -> int:
     """Serve a page that tracks the faces of a webcam or a video while you watch.
 
@@ -43,6 +44,9 @@ def live(
         auto, cpu or cuda.
     weights
         Name of a bundled landmark network, or an exported .onnx file.
+    network_every
+        Frames of a face from one run of the landmark network to the next, or auto, as of `steadyface track`;
+        1 with a stabiliser that takes no measured motion.
     """
     from steadyface.live import server
     from steadyface.live.session import Networks, Session
@@ -55,6 +59,7 @@ def live(
         people=people,
         device=device,
         weights=weights,
+        network_every=network_every,
     )
     networks = Networks(options)
     Session(networks).close()  # refuses options before the page is there

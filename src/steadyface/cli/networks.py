@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from steadyface.cli.terminal import import_extra, print_table
+from steadyface.cli.terminal import import_extra, print_table, say
 from steadyface.errors import ConfigError
 from steadyface.wording import counted
 
@@ -29,19 +28,19 @@ def models() -> int:
             for card in model_cards()
         ],
     )
-    print(f"default: {DEFAULT_MODEL}; a bare name is its int8 form on a CPU, float32 on CUDA")
-    print("to use another: steadyface track clip.mp4 --weights NAME")
+    say(f"default: {DEFAULT_MODEL}; a bare name is its int8 form on a CPU, float32 on CUDA")
+    say("to use another: steadyface track clip.mp4 --weights NAME")
     finder = finder_card()
     cost = _cost(finder.parameters, finder.gflop, finder.megabytes)
     found = (f"{finder.recall:.2f} %", f"{finder.false_per_photo:.3f}")
-    print()
+    say()
     print_table(
         ("name", "side, px", *size, "faces found", "false boxes/photo", "licence"),
         [(FINDER, f"{finder.side}", *cost, *found, finder.licence)],
     )
     who = identity_card()
     parameters, _, megabytes = _cost(who.parameters, 0.0, who.megabytes)
-    print()
+    say()
     print_table(
         ("name", "side, px", "parameters", "MB", "asked by", "licence"),
         [(IDENTITY, f"{who.side}", parameters, megabytes, "--people", who.licence)],
@@ -107,9 +106,9 @@ def train(
         skip_bad=skip_bad,
         devices=devices,
         resume=resume,
-        report=lambda line: print(line, flush=True),
+        report=say,
     )
-    print(best)
+    say(best)
     return 0
 
 
@@ -129,8 +128,7 @@ def fit_uncertainty(checkpoint: Path, *, data: Path, out: Path) -> int:
         The .safetensors file.
     """
     uncertainty = import_extra("steadyface.training.uncertainty", "train")
-    report = partial(print, flush=True)
-    print(uncertainty.fit_uncertainty(checkpoint, data, out, report=report))
+    say(uncertainty.fit_uncertainty(checkpoint, data, out, report=say))
     return 0
 
 
@@ -161,7 +159,7 @@ def label(
     tracker = build(TrackingOptions(weights=weights, stabilizer="none")).tracker
     for source in inputs:
         kept, seen = write_labels(source, out, tracker, every)
-        print(f"{source.name}: {kept} of {counted(seen, 'face')} labelled")
+        say(f"{source.name}: {kept} of {counted(seen, 'face')} labelled")
     return 0
 
 
@@ -208,7 +206,7 @@ def export(
         import_extra("steadyface.checkpoint", "train")
     form = exporting.Form("int8" if int8 else "float16" if fp16 else "float32", opset, calibration)
     found = exporting.export_model(model, out, name=name, method=decoder, form=form)
-    print(
+    say(
         f"{out}: {form.precision}, {out.stat().st_size / 1e6:.1f} MB, points within {found.worst:.4f} px "
         f"of the source's, {found.mean:.4f} px on average"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from steadyface.errors import MissingExtraError
+from steadyface.errors import DataError, MissingExtraError
 from steadyface.interrupts import SIGNALS, handled_by
 
 _ONE_LINE = 1_000  # characters, more than a row has
@@ -27,15 +28,37 @@ def complain(problem: str) -> None:
 
 
 def say(*lines: object) -> None:
-    """Print lines at once; bytes of a file's name that are no text are escaped."""
+    """Print lines at once; bytes of a file's name that are no text are escaped.
+
+    Raises:
+        DataError: standard output takes nothing more: its reader has ended, or the disk is full.
+    """
     text = "\n".join(map(str, lines))
-    print(text.encode(errors="backslashreplace").decode(), flush=True)
+    with _to_output():
+        print(text.encode(errors="backslashreplace").decode(), flush=True)
+
+
+@contextmanager
+def _to_output() -> Iterator[None]:
+    """Turn a failure of standard output into one line.
+
+    Raises:
+        DataError: as of `say`.
+    """
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python fails again at its end
+        raise DataError("standard output", error.strerror or str(error)) from error
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table, numbers to the right.
 
     On a terminal heads and texts are broken between words to fit the width; elsewhere a row is one line.
+
+    Raises:
+        DataError: as of `say`.
     """
     console = Console()
     if not console.is_terminal:
@@ -54,7 +77,8 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     console.width = max(console.width, least)
-    console.print(table)
+    with _to_output():
+        console.print(table)
 
 
 def import_extra(module: str, extra: str):  # type: ignore[no-untyped-def]

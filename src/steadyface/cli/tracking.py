@@ -183,8 +183,8 @@ def demo(*, out: Path = Path("steadyface-demo")) -> int:
     from steadyface.demo import run_demo
 
     result = run_demo(out)
-    print(result.summary, *(f"  {file}" for file in result.summary.files), sep="\n")
-    print()
+    say(result.summary, *(f"  {file}" for file in result.summary.files))
+    say()
     print_table(
         ("against the known motion", "error %", "stability %", "delay, frames"),
         [
@@ -192,5 +192,5 @@ def demo(*, out: Path = Path("steadyface-demo")) -> int:
             for name, value in (("raw", result.raw), ("stabilised", result.stabilised))
         ],
     )
-    print("(% of the inter-ocular distance; the network's constant error does not show here)")
+    say("(% of the inter-ocular distance; the network's constant error does not show here)")
     return 0

@@ -30,8 +30,15 @@ class Pipe:
     """
 
     def __init__(self) -> None:
+        if sys.stdin is None:
+            raise VideoError("stdin", "standard input is closed")
         self._handle = sys.stdin.fileno()
         self._stopped = self.interrupted = False
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody types there."""
+        return os.isatty(self._handle)
 
     def read(self, size: int) -> bytes:
         """Read what is available, up to `size` bytes; nothing at the end or once stopped."""
@@ -111,7 +118,7 @@ def open_pipe(pipe: Pipe) -> InputContainer:
         VideoError: no pipe, or not a video that can be read forward.
         KeyboardInterrupt: Ctrl-C during the first reads.
     """
-    if os.isatty(sys.stdin.fileno()):
+    if pipe.is_terminal:
         raise VideoError("stdin", "no pipe; try: ffmpeg -i FILE -f matroska - | steadyface track -")
     try:
         return av.open(pipe, "r", metadata_errors="replace")

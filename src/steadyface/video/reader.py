@@ -361,6 +361,8 @@ def open_frames(
         ConfigError: `fps` is not positive, `end` is not after `start`, another kind of pixels, or unknown
             hardware.
     """
+    if source == "":  # would be the current folder
+        raise VideoError("''", "an empty name is no input; the current folder is .")
     source = local(source)
     images = not is_url(source) and (Path(source).is_dir() or is_image(Path(source)))
     frames = (
