@@ -31,6 +31,7 @@ from steadyface.report.timeline import presence
 from steadyface.report.trajectories import CHOSEN, stretches
 from steadyface.tracks import Tracks
 from steadyface.tracks.timeline import ClipTimeline
+from steadyface.video import VideoReader, open_frames
 
 FPS = 25.0
 
@@ -268,7 +269,7 @@ class TestMoments:
 
 
 class TestClip:
-    def test_it_is_tracked_once(self, tmp_path: Path) -> None:
+    def test_it_is_tracked_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         clip = scenes.write_clip(tmp_path / "talk.mp4", scenes.frames(12))
         out = tmp_path / "out"
         page, summary = report_clip(clip, out)
@@ -277,10 +278,25 @@ class TestClip:
         assert figures["Speed, frames/s"] == f"{summary.frames_per_second:.1f}"
         assert figures["Jitter, stabilised"] == f"{Tracks.load(out / 'talk.npz').jitter():.3f} %"
         written = (out / "talk.npz").stat().st_mtime_ns
-        page, summary = report_clip(clip, out, TrackingOptions(weights="none"))  # no network is opened
+        monkeypatch.setattr("steadyface.report.writing.build", None)  # no network is opened
+        page, summary = report_clip(clip, out, TrackingOptions(fps=30.0))  # of folders of images
         assert summary is None
         assert (out / "talk.npz").stat().st_mtime_ns == written
         assert "Speed" not in page.read_text(encoding="utf-8")
+
+    def test_pictures_are_of_the_kind_of_pixels_that_was_tracked(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clip, kinds = scenes.write_clip(tmp_path / "talk.mp4", scenes.frames(12)), []
+        report_clip(clip, tmp_path, TrackingOptions(pixels="coded"))
+
+        def opened(path: Path, fps: float, start: float, end: float | None, pixels: str) -> VideoReader:
+            kinds.append(pixels)
+            return open_frames(path, fps, start, end, pixels)
+
+        monkeypatch.setattr("steadyface.report.writing.open_frames", opened)
+        report_clip(clip, tmp_path)
+        assert kinds == ["coded"]
 
     def test_tracks_of_another_clip_are_not_taken_for_its_own(self, tmp_path: Path) -> None:
         clip = scenes.write_clip(tmp_path / "talk.mp4", scenes.frames(3))
