@@ -342,3 +342,17 @@ def test_a_real_face_that_is_gone_is_dropped(data_dir: Path) -> None:
     # Frame 72 is white, and in frame 73 another shot begins.
     assert tracks.frame[~tracks.held].tolist() == list(range(72))
     assert tracks.frame[tracks.held].tolist() == [72]
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize(
+    "result", [None, np.zeros((68, 2)), (None, np.zeros((5, 2))), (None, np.zeros((68, 2)), 1)]
+)
+def test_a_filter_that_gives_something_else_is_named(result: object) -> None:
+    class Odd:
+        def step(self, state, points, dt=None, scores=None, motion=None):  # type: ignore[no-untyped-def]
+            return result
+
+    message = r"^Odd\.step must return its state and points \(68, 2\), as FaceFilter says$"
+    with pytest.raises(ConfigError, match=message):
+        track(scenes.frames(1), weights="tiny", stabilizer=Odd())

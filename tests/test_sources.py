@@ -14,7 +14,7 @@ import av
 import pytest
 from numbered_clips import HEIGHT, WIDTH, make_clip, numbers
 
-from steadyface.errors import VideoError
+from steadyface.errors import ConfigError, VideoError
 from steadyface.video import VideoReader, is_live, open_frames, read_ahead, source_name
 from steadyface.video import container as sources
 
@@ -178,3 +178,10 @@ def test_a_pipe_through_the_command(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"stdin.npz", "stdin.meta.json", "stdin.overlay.mp4"}
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize("source", [None, 0, [], b"clip.mp4"])
+def test_what_names_no_source_is_told(source: object) -> None:
+    with pytest.raises(ConfigError, match=rf"^source must be a path or a URL, got {type(source).__name__}$"):
+        open_frames(source)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from steadyface.arrays import FacePoints
+from steadyface.errors import ConfigError
 from steadyface.picture import Picture
 from steadyface.stabilizer import CausalFilter, lowered_where_hidden
 from steadyface.tracking.parts import FaceFilter
@@ -61,6 +62,9 @@ def steady_faces(
 
     Returns:
         The stabiliser's state and the stabilised points (68, 2), image px, of each face.
+
+    Raises:
+        ConfigError: a filter of the caller's own gives something else.
     """
     states = [track.stabilizer_state for track, _ in matches]
     points = [
@@ -82,4 +86,20 @@ def steady_faces(
         and type(stabilizer).step is CausalFilter.step
     ):
         return stabilizer.step_all(states, np.array(points), elapsed, np.array(scores), motions)
-    return list(map(stabilizer.step, states, points, elapsed, scores, motions))
+    return [
+        _step(stabilizer, *arguments)
+        for arguments in zip(states, points, elapsed, scores, motions, strict=True)
+    ]
+
+
+def _step(stabilizer: FaceFilter, state: Any, points: FacePoints, *rest: Any) -> tuple[Any, FacePoints]:
+    """Filter one face.
+
+    Raises:
+        ConfigError: the filter, a caller's own, gives something else than a state and points.
+    """
+    found = stabilizer.step(state, points, *rest)
+    if not isinstance(found, tuple) or len(found) != 2 or np.shape(found[1]) != points.shape:
+        name = type(stabilizer).__name__
+        raise ConfigError(f"{name}.step must return its state and points {points.shape}, as FaceFilter says")
+    return found

@@ -12,7 +12,7 @@ from typing import Any
 import av
 
 from steadyface.arrays import Frame
-from steadyface.errors import SteadyfaceError, VideoError
+from steadyface.errors import ConfigError, SteadyfaceError, VideoError
 from steadyface.image_size import MOST_PIXELS, too_many
 from steadyface.picture import Picture
 from steadyface.video.clock import Clock
@@ -358,9 +358,11 @@ def open_frames(
 
     Raises:
         VideoError, DataError: the source cannot be opened, is too large, or holds no frame in that part.
-        ConfigError: `fps` is not positive, `end` is not after `start`, another kind of pixels, or unknown
-            hardware.
+        ConfigError: `source` is no text and no path, `fps` is not positive, `end` is not after `start`,
+            another kind of pixels, or unknown hardware.
     """
+    if not isinstance(source, str | Path):
+        raise ConfigError(f"source must be a path or a URL, got {type(source).__name__}")
     if source == "":  # would be the current folder
         raise VideoError("''", "an empty name is no input; the current folder is .")
     source = local(source)
