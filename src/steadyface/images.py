@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -18,6 +16,7 @@ from steadyface.arrays import Frame
 from steadyface.errors import ConfigError, DataError, MissingExtraError
 from steadyface.files import read_bytes, reading, write_bytes
 from steadyface.geometry import Affine, Region
+from steadyface.image_parts import HEAD, JPEG, PNG, boxes_in, is_avif_data, is_heif_data, undamaged_png
 from steadyface.image_size import MOST_PIXELS, claimed_pixels, too_many
 from steadyface.quiet import quiet_libjpeg, quiet_opencv
 
@@ -31,11 +30,7 @@ SUFFIXES = HEIF_SUFFIXES | {
 Pixels = UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 3"]
 """RGB of 8 or 16 bits."""
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8"
-_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
-_HEAD = 64  # bytes in which a file's kind shows
-_ROWS = 3
+_ROWS = 3  # least rows of a large image that are read for each row of a small one
 _EXACT = 1e-9  # of a block: rounding errors of a scale that is exact
 _TAILS = 0.001  # of the pixels, at each end, that `Levels.of` lets become black or white
 _NARROW = 0.5  # of the range of 16 bits: a picture that uses less of it is stretched
@@ -120,7 +115,7 @@ def read_image(
     Args:
         path: of the image. HEIC and HEIF need the `heif` extra.
         levels: range of a 16-bit image that becomes 0 to 255; None takes `Levels.of` the image.
-        warnings: gets the lines of a decoder that goes on past damage.
+        warnings: gets the messages of a decoder that reads on past damage.
         max_pixels: number of pixels of the largest picture that is decoded.
 
     Raises:
@@ -140,26 +135,26 @@ def read_levels(path: str | Path, warnings: list[str] | None = None, max_pixels:
     """
     data = read_bytes(path)
     check_size(path, data, max_pixels)
-    if _is_heif(data):
+    if is_heif_data(data):
         return _decode_heif(path, data)
-    if data.startswith(_PNG):
-        data = _sound_png(path, data)
+    if data.startswith(PNG):
+        data = undamaged_png(path, data)
     watched: AbstractContextManager[list[str]]
-    watched = quiet_libjpeg() if data.startswith(_JPEG) else nullcontext([])
-    with quiet_opencv(), watched as told:
+    watched = quiet_libjpeg() if data.startswith(JPEG) else nullcontext([])
+    with quiet_opencv(), watched as messages:
         try:
             flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
         except cv2.error as error:
             raise DataError(path, f"not an image that can be read: {error.err}") from error
     if warnings is not None:
-        warnings += told
+        warnings += messages
     if image is None or not image.size:
         raise DataError(path, "not an image that can be read")
     if image.dtype not in (np.uint8, np.uint16):
         raise DataError(path, f"its pixels are {image.dtype}; whole numbers of 8 or 16 bits can be read")
     image = rgb_of_bgr(image)
-    return _as_avif_says(image, data) if _is_avif(data) else image
+    return _upright_avif(image, data) if is_avif_data(data) else image
 
 
 def check_size(path: str | Path, data: bytes, max_pixels: int) -> None:
@@ -183,19 +178,9 @@ def is_heif(path: Path) -> bool:
     """Whether a file holds a HEIF still by its first bytes, whatever its name."""
     try:
         with path.open("rb") as file:
-            return _is_heif(file.read(_HEAD))
+            return is_heif_data(file.read(HEAD))
     except OSError:  # said by the reader
         return False
-
-
-def _is_heif(head: bytes) -> bool:
-    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS and not _is_avif(head)
-
-
-def _is_avif(head: bytes) -> bool:
-    """Whether a file's brands name AVIF, of which HEIF's own brand mif1 may come first."""
-    brands = head[8 : min(int.from_bytes(head[:4], "big"), _HEAD)]
-    return head[4:8] == b"ftyp" and b"avif" in brands
 
 
 def has_heif() -> bool:
@@ -213,44 +198,14 @@ def _decode_heif(path: str | Path, data: bytes) -> Frame:
         return as_rgb(np.asarray(pillow_heif.open_heif(data, convert_hdr_to_8bit=True)))
 
 
-def _sound_png(path: str | Path, data: bytes) -> bytes:
-    """Parts of a PNG without damage; libpng would print about others to the error stream."""
-    parts, start, kind = [_PNG], len(_PNG), b""
-    while kind != b"IEND":
-        size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
-        end = start + 8 + size
-        if end + 4 > len(data):
-            raise DataError(path, "not an image that can be read: its end is missing")
-        if zlib.crc32(data[start + 4 : end]) == int.from_bytes(data[end : end + 4], "big"):
-            parts.append(data[start : end + 4])
-        elif kind[:1].isupper():  # lower case: a part that is not needed for the picture
-            part = kind.decode("latin-1")
-            raise DataError(path, f"not an image that can be read: its part {part!a} is damaged")
-        start = end + 4
-    return b"".join(parts)
-
-
-def _as_avif_says(image: Any, data: bytes) -> Any:
+def _upright_avif(image: Any, data: bytes) -> Any:
     """Turn and mirror an AVIF image by its properties irot and imir, which OpenCV leaves out."""
-    for kind, content in _boxes(data, b"meta", b"iprp", b"ipco"):
+    for kind, content in boxes_in(data, b"meta", b"iprp", b"ipco"):
         if kind == b"irot":
             image = np.rot90(image, content[0] & 3)
         elif kind == b"imir":
             image = image[:, ::-1] if content[0] & 1 else image[::-1]
     return np.ascontiguousarray(image)
-
-
-def _boxes(data: bytes, *path: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and content of the boxes (ISO/IEC 14496-12) inside of nested ones."""
-    start = 0
-    while start + 8 <= len(data):
-        size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
-        content = data[start + 8 : start + size if size else len(data)]
-        if not path:
-            yield kind, content
-        elif kind == path[0]:
-            yield from _boxes(content[4:] if kind == b"meta" else content, *path[1:])
-        start += max(size, 8) if size else len(data)
 
 
 def write_image(path: str | Path, image: Frame) -> None:
@@ -262,9 +217,8 @@ def write_image(path: str | Path, image: Frame) -> None:
     try:
         coded, data = cv2.imencode(Path(path).suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     except cv2.error as error:
-        raise DataError(
-            path, f"cannot be written as {Path(path).suffix or 'an image without suffix'}"
-        ) from error
+        kind = Path(path).suffix or "an image without suffix"
+        raise DataError(path, f"cannot be written as {kind}") from error
     if not coded:
         raise DataError(path, "cannot be encoded")
     write_bytes(path, data.tobytes())
@@ -345,7 +299,11 @@ def _average_blocks(
     border: int,
     outside: int,
 ) -> tuple[UInt8[np.ndarray, "rows columns *channels"], Affine]:
-    """Average the part of the image between corners over block × block px; also the map to its px."""
+    """Average the part of the image between corners over block × block px.
+
+    Returns:
+        The averages, and the map from image px to their px.
+    """
     height, width = image.shape[:2]
     low = np.floor(corners.min(axis=0)).astype(int) - 2 * block
     high = np.ceil(corners.max(axis=0)).astype(int) + 2 * block
@@ -363,7 +321,7 @@ def _average_blocks(
 
 
 def _factors(block: int) -> list[int]:
-    """Factors of a block's side, twos first, and what is left of it last.
+    """Factors of a block's side: all twos, then the rest.
 
     >>> _factors(12)
     [2, 2, 3]
