@@ -25,10 +25,10 @@ class Camera:
     """Intrinsics of a camera, as OpenCV calibrates it.
 
     Args:
-        matrix: (3, 3) focal lengths on the diagonal and the axis' place in the last column, px.
+        matrix: (3, 3) focal lengths on the diagonal and the axis's image position in the last column, px.
         distortion: 0, 4, 5, 8, 12 or 14 coefficients of the lens, k1 k2 p1 p2 k3 and so on.
         size: width and height of the pictures that it was calibrated with, px; None if not known. Frames of
-            another size but the same shape are taken for scaled ones.
+            another size but the same aspect ratio are taken as scaled.
 
     Raises:
         ConfigError: numbers that are not finite, a focal length that is not positive, or another number of
@@ -98,7 +98,7 @@ class Camera:
 
 
 def check_camera(focal: float | None, camera: object | None) -> None:
-    """Refuse a focal length that is none, and one beside a camera.
+    """Refuse a focal length that is not positive, and one given together with a camera.
 
     Raises:
         ConfigError: it is not positive, or both are given.
@@ -113,12 +113,12 @@ def camera_for(values: Mapping[str, Any] | None, width: float, height: float) ->
     """Camera of pictures of one size.
 
     Args:
-        values: `Camera.values`; or `focal`, px; None takes the usual view of `Camera.of_focal`.
+        values: of `Camera.values`, or only `focal`, px; None takes the usual view of `Camera.of_focal`.
         width, height: of the pictures, px.
 
     Raises:
         ConfigError: the camera was calibrated with pictures of another shape.
-        KeyError, TypeError, ValueError: the values are none of a camera.
+        KeyError, TypeError, ValueError: the values do not describe a camera.
     """
     if values is None:
         return Camera.of_focal(None, width, height)

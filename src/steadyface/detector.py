@@ -26,11 +26,11 @@ Candidates = tuple[Boxes, Float[np.ndarray, "faces"]]
 SIDE = 320
 THRESHOLD = 0.5
 
-_SURE = 16.0  # px of a face in the resized frame above which a larger one is not found more reliably
+_SURE = 16.0  # px of a face in the resized frame from which on its size does not matter
 _FINER = 3.0  # largest ratio between levels of the pyramid
 _SAME_FACE = 0.45  # IoU above which boxes of two levels are one face
 _LEAST_INSIDE = 0.4  # fraction of a box inside the frame; training has no faces below
-_AT_PLACE = 0.3  # IoU with a known box above which a found box confirms it
+_SAME_PLACE = 0.3  # IoU with a known box above which a found box confirms it
 _ANY = np.array(0.05, np.float32)  # lowest score that `confidence` considers
 _CROWD = 32  # boxes, half of those that the network returns at most, above which it may have left some out
 _PART_OF = 0.7  # fraction of a finer box inside a coarser one above which it is part of that face
@@ -43,12 +43,12 @@ _YUNET_LEAST = 64  # px a side; YuNet reads past the end of smaller frames
 
 
 class Level(NamedTuple):
-    """Picture as it is searched.
+    """Picture resized for a search.
 
     Args:
-        image: RGB uint8 (h, w, 3).
-        to_image: from px of the picture to px of it.
-        least: larger side of the smallest face that is taken, px of it.
+        image: RGB uint8 (h, w, 3), the resized picture.
+        to_image: map from px of the picture to px of `image`.
+        least: larger side of the smallest face that is taken, px of `image`.
     """
 
     image: Frame
@@ -141,12 +141,12 @@ class FaceFinder:
             box: around the face's landmarks, image px.
 
         Returns:
-            The best score of the faces whose boxes overlap that one; 0 if there is none.
+            The best score of the found faces whose boxes overlap `box`; 0 if there is none.
         """
         return confidence_at(box, self.candidates(image))
 
     def candidates(self, image: np.ndarray) -> Candidates:
-        """Boxes and scores of all that might be a face, for `confidence_at`.
+        """Find boxes and scores of everything that might be a face, for `confidence_at`.
 
         Args:
             image: as for `confidence`.
@@ -179,17 +179,17 @@ class FaceFinder:
         threshold = np.array(self.threshold, np.float32)
         outputs = self._session.run(["boxes", "scores"], {"image": image, "threshold": threshold})
         boxes, scores = (values.astype(float) for values in outputs)
-        axis = int(image.shape[1] >= image.shape[0])  # of the frame: 1 cuts its width
+        wide = image.shape[1] >= image.shape[0]
         overlap = math.ceil((boxes[:, 2:] - boxes[:, :2]).max(initial=0))
-        length = image.shape[axis]
+        length = max(image.shape[:2])  # of the side that is cut
         if len(boxes) <= _CROWD or length // 2 + overlap > 0.75 * length:
             return boxes, scores
-        x = 1 - axis  # index of the cut coordinate
+        low, high = (0, 2) if wide else (1, 3)  # columns of a box along that side
         for first, last in ((0, length // 2 + overlap), (length // 2 - overlap, length)):
-            half, their_scores = self._run(image[:, first:last] if axis else image[first:last])
-            whole = (half[:, x] > 0) | (first == 0)
-            whole &= (half[:, x + 2] < last - first - 1) | (last == length)
-            half[:, [x, x + 2]] += first
+            half, their_scores = self._run(image[:, first:last] if wide else image[first:last])
+            whole = (half[:, low] > 0) | (first == 0)
+            whole &= (half[:, high] < last - first - 1) | (last == length)
+            half[:, [low, high]] += first
             whole &= ~(iou(half, boxes) > _SAME_FACE).any(axis=1)
             boxes = np.concatenate([boxes, half[whole]])
             scores = np.concatenate([scores, their_scores[whole]])
@@ -197,15 +197,15 @@ class FaceFinder:
 
 
 def confidence_at(box: Box, candidates: Candidates) -> float:
-    """Best score of the faces whose boxes overlap a known one; 0 if there is none.
+    """Best score of the candidates whose boxes overlap a known one; 0 if there is none.
 
     Args:
         box: around the face's landmarks, image px.
         candidates: of `FaceFinder.candidates`.
     """
     boxes, scores = candidates
-    there = iou(box[None], boxes.astype(float))[0] > _AT_PLACE
-    return float(scores[there].max(initial=0.0))
+    confirming = iou(box[None], boxes.astype(float))[0] > _SAME_PLACE
+    return float(scores[confirming].max(initial=0.0))
 
 
 def choose_detector(
@@ -245,7 +245,7 @@ def choose_detector(
 
 
 class YuNetDetector:
-    """YuNet (Wu et al. 2023) by OpenCV, from a file of the user's.
+    """YuNet (Wu et al. 2023) by OpenCV, from a file that the user has.
 
     Args:
         path: of `face_detection_yunet_*.onnx`.

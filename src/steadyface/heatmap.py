@@ -2,8 +2,8 @@
 
 `encode` draws a Gaussian at the *unrounded* position of each point. `decode` reads it back: the brightest
 cell, then a closed-form step to a fraction of that cell. `decode_logits` does the same for maps of logarithms
-(the output of a network trained with softmax and cross-entropy). Numpy arrays and torch tensors, on any
-device, go through the same code by way of the array-API standard; a batch needs no loop.
+(the output of a network trained with softmax and cross-entropy). The same code serves numpy arrays and torch
+tensors on any device, by the array-API standard; a batch needs no loop.
 
 Source: Tai et al. 2019, Eq. (1)-(4). Frame throughout: px ("cells") of the heatmap, centres at integers.
 """
@@ -24,10 +24,10 @@ METHODS = ("argmax", "quarter", "fhr", "fhr_symmetric", "least_squares", "dark")
 DEFAULT_METHOD = "dark"
 
 _LOWEST = -1e30  # stands for the logarithm of 0; finite, so that differences stay finite
-_BEYOND = -1e9  # the same for cells of a patch that are not there
-_CELL = 0.5  # half a side: a three-point step stays within the brightest cell
-_NEIGHBOURHOOD = 1.5  # noise can raise a neighbour of the true peak; a wider fit may correct that
-_LEAST = 1e-20  # mass of a map near its peak
+_BEYOND = -1e9  # the same for cells of a patch that lie outside the map
+_CELL = 0.5  # cells: a three-point step stays within the brightest cell
+_NEIGHBOURHOOD = 1.5  # cells: noise can raise a neighbour of the true peak, which a wider fit may correct
+_LEAST = 1e-20  # mass of a map near its peak that is not divided by
 _LEAST_CURVED = 1e-3  # determinant of 1 - C/σ² from which on a blurred map has a peak
 _VARIANCE_RANGE = (0.05, 100.0)  # cells²; range in which the curvature of a peak is trusted
 
@@ -163,7 +163,7 @@ class _Peak:
     y: Any
     height: Any  # (…) value of that cell
     patch: Any  # (…, 2r+1, 2r+1) values around it
-    beyond: Any  # (…, 2r+1, 2r+1) 0 for a cell of the map, `_BEYOND` or less for one that is not there
+    beyond: Any  # (…, 2r+1, 2r+1) 0 for a cell of the map, `_BEYOND` or less for one outside it
     evident: Any  # (…) whether any cell exceeds another
 
     @property
@@ -173,7 +173,7 @@ class _Peak:
 
 def _find_peak(xp: Any, maps: Any, radius: int) -> _Peak:
     *batch, height, width = maps.shape
-    y = xp.argmax(xp.max(maps, axis=-1), axis=-1)  # the row first: a third of the time of one search
+    y = xp.argmax(xp.max(maps, axis=-1), axis=-1)  # finding the row first takes a third of the time
     flat = xp.reshape(maps, (*batch, height * width))
     across = xp.arange(width, dtype=y.dtype, device=y.device)
     x = xp.argmax(_gather(xp, flat, y[..., None] * width + across), axis=-1)
@@ -198,19 +198,19 @@ def _find_peak(xp: Any, maps: Any, radius: int) -> _Peak:
 
 
 def _gather(xp: Any, flat: Any, cells: Any) -> Any:
-    """`take_along_axis` on the last axis; that of torch would fix an exported graph's batch."""
+    """`take_along_axis` on the last axis; torch's own would fix the batch size of an exported graph."""
     if hasattr(xp, "gather"):
         return xp.gather(flat, -1, cells)
     return xp.take_along_axis(flat, cells, axis=-1)
 
 
 def _mass_near_peak(xp: Any, maps: Any, peak: _Peak, logs: Any, around: int) -> Any:
+    """Fraction of the softmax's mass within `around` cells of the peak."""
     x, y = _offsets(peak.radius)
     window = np.where(np.maximum(abs(x), abs(y)) <= around, 1.0, 0.0)
     near = _weigh(xp, xp.exp(logs), window[:, None])[..., 0]
-    everything = xp.exp(maps - peak.height[..., None, None])
-    share = near / xp.sum(everything, axis=(-2, -1))
-    return xp.clip(share, 0, 1) * xp.astype(peak.evident, maps.dtype)
+    total = xp.sum(xp.exp(maps - peak.height[..., None, None]), axis=(-2, -1))
+    return xp.clip(near / total, 0, 1) * xp.astype(peak.evident, maps.dtype)
 
 
 def _offsets(radius: int) -> Float[np.ndarray, "2 cells"]:
@@ -220,7 +220,7 @@ def _offsets(radius: int) -> Float[np.ndarray, "2 cells"]:
 
 
 def _weigh(xp: Any, patch: Any, weights: Float[np.ndarray, "cells sums"]) -> Any:
-    """Sums over a patch's cells, each with weights of its own: one product, which a graph runs fast."""
+    """Weighted sums over a patch's cells, (…, sums), as one matrix product, which a graph runs fast."""
     flat = xp.reshape(patch, (*patch.shape[:-2], len(weights)))
     return xp.matmul(flat, xp.asarray(weights, dtype=patch.dtype, device=patch.device))
 
@@ -312,28 +312,29 @@ def _dark(xp: Any, logs: Any, sigma: float) -> Any:
     u, the gradient of the log of the blurred map is m/σ² and its Hessian (C - σ²)/σ⁴; hence the step
     (1 - C/σ²)⁻¹ m. A second step makes the result independent of which of two equal cells was the brightest.
 
-    All lengths inside are in units of σ. A window on u is one on the brightest cell times exp(u·c) at the
-    offset c, up to a factor that the mean and the covariance do not see.
+    All lengths inside are in units of σ. The window on u is the window on the brightest cell times exp(u·c)
+    at the offset c, up to a factor that changes neither the mean nor the covariance.
     """
     x, y = _offsets(logs.shape[-1] // 2) / sigma
     window = (x**2 + y**2) / -2
     powers = np.stack([x, y, x, x, y, y, x * x, y * y, x * y, np.ones_like(x)], axis=-1)
     values = xp.exp(logs)
     start = xp.zeros(2, dtype=logs.dtype, device=logs.device)
-    place = _newton_step(xp, _weigh(xp, values, np.exp(window)[:, None] * powers), start, sigma)
+    position = _newton_step(xp, _weigh(xp, values, np.exp(window)[:, None] * powers), start, sigma)
     tilt, window = (
         xp.asarray(each, dtype=logs.dtype, device=logs.device) for each in (np.stack([x, y]), window)
     )
-    tilted = xp.reshape(xp.exp(xp.matmul(place, tilt) + window), logs.shape) * values
-    return sigma * _newton_step(xp, _weigh(xp, tilted, powers), place, sigma)
+    tilted = xp.reshape(xp.exp(xp.matmul(position, tilt) + window), logs.shape) * values
+    return sigma * _newton_step(xp, _weigh(xp, tilted, powers), position, sigma)
 
 
-def _newton_step(xp: Any, moments: Any, place: Any, sigma: float) -> Any:
-    """Place after a step (1 - C)⁻¹ m, or the same where the blurred map is not curved like a peak.
+def _newton_step(xp: Any, moments: Any, position: Any, sigma: float) -> Any:
+    """Move a position by (1 - C)⁻¹ m; it stays where the blurred map is not curved like a peak.
 
     Args:
-        moments: (…, 10) under the window: x, y, x, x, y, y, x², y², xy and 1.
-        place: (…, 2) x, y before.
+        moments: (…, 10) sums under the window: x, y, x, x, y, y, x², y², xy and 1.
+        position: (…, 2) x, y before the step, in units of σ from the brightest cell.
+        sigma: cells.
     """
     moments = moments[..., :9] / xp.clip(moments[..., 9:], _LEAST, None)
     first, second, squares = moments[..., 0:3], moments[..., 3:6], moments[..., 6:9]
@@ -341,27 +342,27 @@ def _newton_step(xp: Any, moments: Any, place: Any, sigma: float) -> Any:
     xx, yy, xy = bend[..., 0:1], bend[..., 1:2], bend[..., 2:3]
     determinant = xx * yy - xy * xy
     peaked = (xx > 0) & (determinant > _LEAST_CURVED)
-    turned = first[..., 1:] - xp.flip(place, axis=-1)  # y, x
-    step = (first[..., :2] - place) * xp.concat([yy, xx], axis=-1) - xy * turned
+    swapped = first[..., 1:] - xp.flip(position, axis=-1)  # y, x
+    step = (first[..., :2] - position) * xp.concat([yy, xx], axis=-1) - xy * swapped
     step = step / xp.clip(determinant, _LEAST_CURVED, None)
     bound = _NEIGHBOURHOOD / sigma
-    return xp.clip(place + xp.where(peaked, step, 0.0), -bound, bound)
+    return xp.clip(position + xp.where(peaked, step, 0.0), -bound, bound)
 
 
 def _covariance(xp: Any, logs: Any, usable: Any, evident: Any) -> Any:
     """(-Hessian of the log-map)⁻¹ at the peak's cell, its variances held inside `_VARIANCE_RANGE`."""
     x, y = _offsets(logs.shape[-1] // 2)
-    second = [(y == 0) * (3 * abs(x) - 2), (x == 0) * (3 * abs(y) - 2), x * y / 4]  # differences
-    bends = np.stack(second, axis=-1) * (np.maximum(abs(x), abs(y)) <= 1)[:, None]
+    kernels = [(y == 0) * (3 * abs(x) - 2), (x == 0) * (3 * abs(y) - 2), x * y / 4]  # second differences
+    differences = np.stack(kernels, axis=-1) * (np.maximum(abs(x), abs(y)) <= 1)[:, None]
     low, high = _VARIANCE_RANGE
-    lost = _weigh(xp, xp.astype(~usable, logs.dtype), abs(bends))
+    unusable = _weigh(xp, xp.astype(~usable, logs.dtype), abs(differences))
     flat = xp.asarray((1 / high, 1 / high, 0.0), dtype=logs.dtype, device=logs.device)
-    bent = xp.where((lost == 0) & evident[..., None], _weigh(xp, logs, -bends), flat)
-    along = xp.clip(bent[..., :2], 1 / high, 1 / low)
-    xx, yy = along[..., 0:1], along[..., 1:2]
+    curvature = xp.where((unusable == 0) & evident[..., None], _weigh(xp, logs, -differences), flat)
+    along_axes = xp.clip(curvature[..., :2], 1 / high, 1 / low)
+    xx, yy = along_axes[..., 0:1], along_axes[..., 1:2]
     product = xx * yy
     bound = 0.9 * xp.sqrt(product)
-    xy = xp.minimum(xp.maximum(bent[..., 2:], -bound), bound)
+    xy = xp.minimum(xp.maximum(curvature[..., 2:], -bound), bound)
     inverse = xp.concat([yy, -xy, -xy, xx], axis=-1) / (product - xy * xy)
     return xp.reshape(inverse, (*inverse.shape[:-1], 2, 2))
 

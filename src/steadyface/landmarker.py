@@ -94,8 +94,8 @@ class LandmarkModel(Protocol):
             regions: one square per face, image px; `Region.to_crop` maps the image to the network's crop.
 
         Returns:
-            points (N, 68, 2) in the iBUG markup, image px, and scores (N, 68) in [0, 1], of which a face has
-            .9 or more in the mean; `Landmarks.of_points` makes them of a model that tells no more.
+            points (N, 68, 2) in the iBUG markup, image px, and scores (N, 68) in [0, 1], whose mean is 0.9 or
+            more on a face. A model that gives only these returns `Landmarks.of_points(points, scores)`.
         """
 
 
@@ -130,7 +130,7 @@ class Landmarker:
 
     Attributes:
         tells_visibility: whether the network tells which points are visible, and covariances of their error.
-        takes_pictures: it takes pictures too.
+        takes_pictures: whether `predict_regions` takes a `Picture` in place of an image.
 
     Raises:
         WeightsError: no such model, or not a landmark model of this package.
@@ -184,7 +184,7 @@ class Landmarker:
             points (N, 68, 2), scores (N, 68), covariances (N, 68, 2, 2), visible (N, 68), in image px.
 
         Raises:
-            ConfigError: the image is not RGB uint8, or a region is none.
+            ConfigError: the image is not RGB uint8, or a region is not a `Region`.
         """
         picture = as_picture(image)
         for region in regions:
@@ -217,9 +217,9 @@ class Landmarker:
         Yields:
             Crops for `predict_crops`, and for `to_image` the map from image px to crop px of each.
         """
-        for at in range(0, len(pairs), _TOGETHER):
-            taken = pairs[at : at + _TOGETHER]
-            cut = (as_picture(image).crop(region, self.input_size) for image, region in taken)
+        for start in range(0, len(pairs), _TOGETHER):
+            batch = pairs[start : start + _TOGETHER]
+            cut = (as_picture(image).crop(region, self.input_size) for image, region in batch)
             crops, to_crops = zip(*cut, strict=True)
             yield np.stack(crops), to_crops
 
@@ -235,15 +235,17 @@ class Landmarker:
         if crops.dtype != np.uint8 or crops.shape[1:] != (self.input_size, self.input_size, 3):
             wanted = f"(N, {self.input_size}, {self.input_size}, 3)"
             raise ConfigError(f"crops must be RGB uint8 {wanted}, got {crops.dtype} {crops.shape}")
-        told = ["covariances", "visible"] if self.tells_visibility else ["covariances"]
+        others = ["covariances", "visible"] if self.tells_visibility else ["covariances"]
         if self._decodes_inside:
-            points, scores, *uncertainty = self._session.run(["points", "scores", *told], {"crops": crops})
+            points, scores, covariances, *visible = self._session.run(
+                ["points", "scores", *others], {"crops": crops}
+            )
         else:
-            logits, *uncertainty = self._session.run(["logits", *told], {"crops": crops})
-            read = heatmap.decode_logits(logits, sigma=self.sigma, method=self.decoder)
-            points, scores = change_grid(read.points, self.input_size / logits.shape[-1]), read.scores
-        visible = uncertainty[1] if self.tells_visibility else np.full_like(scores, np.nan)
-        return Landmarks(points, scores, uncertainty[0], visible)
+            logits, covariances, *visible = self._session.run(["logits", *others], {"crops": crops})
+            decoded = heatmap.decode_logits(logits, sigma=self.sigma, method=self.decoder)
+            points = change_grid(decoded.points, self.input_size / logits.shape[-1])
+            scores = decoded.scores
+        return Landmarks(points, scores, covariances, visible[0] if visible else np.full_like(scores, np.nan))
 
     def predict_logits(self, crops: Crops) -> Float[np.ndarray, "faces landmarks h w"]:
         """Predict the log-heatmaps of ready crops, without decoding."""

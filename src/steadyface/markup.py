@@ -115,7 +115,7 @@ points are spaced differently, lie beside their namesake (the tip of the nose by
 
 
 def corners(group: str) -> tuple[int, int]:
-    """Two ends of a closed contour (one of `CLOSED_GROUPS`), that on the subject's right first.
+    """Two ends of a closed contour (one of `CLOSED_GROUPS`), the one on the subject's right first.
 
     >>> corners("right_eye")
     (36, 39)
@@ -137,10 +137,10 @@ def facing(group: str) -> tuple[Int[np.ndarray, "pairs"], Int[np.ndarray, "pairs
     return points[1:half], points[:half:-1]
 
 
-def _per_point(shares: dict[str, tuple[float, ...]]) -> np.ndarray:
+def _per_point(by_group: dict[str, tuple[float, ...]]) -> np.ndarray:
     """(68,): values of some groups' points, in drawing order; 0 for all others."""
     values = np.zeros(COUNT)
-    for group, of_group in shares.items():
+    for group, of_group in by_group.items():
         values[GROUPS[group]] = of_group
     return values
 

@@ -52,13 +52,13 @@ MEAN_FACE = _mean_face()
 """(68, 3) mm: an average adult's points, symmetric, around their mean. x to the subject's left, which is an
 unmirrored image's right, y down, z back.
 
-Fitted to the annotations of 300-W's training faces by `tools/mean_face.py`, from a start by
-anthropometric averages (Farkas 1994); the eyes' centres are 63 mm apart (Dodgson 2004)."""
+`tools/mean_face.py` fits it to the annotations of 300-W's training faces, beginning with anthropometric
+averages (Farkas 1994); the eyes' centres are 63 mm apart (Dodgson 2004)."""
 
 RIGID = np.flatnonzero(np.abs(markup.JAW_DROP) <= 0.1)
 """Points that an opening mouth leaves in place."""
 
-_SMALLEST = 0.004  # root mean square angle of the points around their middle, radians, as of a face 10 m away
+_SMALLEST = 0.004  # radians: root mean square angle of the points around their middle, for a face 10 m away
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class HeadPose:
     """Position and rotation of heads in camera coordinates: x right, y down, z away from the camera.
 
     Args:
-        rotation: (…, 3) radians about x, y and z, R = Rx Ry Rz: a head that nods down, turns to the image's
-            left as the nose goes, and tilts clockwise has positive ones.
+        rotation: (…, 3) radians about x, y and z, R = Rx Ry Rz. They are positive for a head that nods down,
+            turns its nose to the image's left, and tilts clockwise.
         translation: (…, 3) mm from the camera to the mean of the head's points.
     """
 
@@ -78,7 +78,7 @@ class HeadPose:
     def of_matrix(
         cls, matrix: Float[np.ndarray, "*faces 3 3"], translation: Float[np.ndarray, "*faces 3"]
     ) -> HeadPose:
-        """Pose with the angles of rotation matrices."""
+        """Pose from rotation matrices."""
         about_x = np.arctan2(-matrix[..., 1, 2], matrix[..., 2, 2])
         about_y = np.arcsin(np.clip(matrix[..., 0, 2], -1, 1))
         about_z = np.arctan2(-matrix[..., 0, 1], matrix[..., 0, 0])
@@ -139,15 +139,18 @@ def _solve(points: FacePoints, camera: Camera) -> Float[np.ndarray, "4 3"]:
     chosen = points[RIGID]
     if not np.isfinite(chosen).all() or not np.ptp(chosen, axis=0).all():
         return np.full((4, 3), np.nan)
-    # OpenCV refuses faces that are very small or far; perspective does not matter there, and nearer ones do.
-    seen = camera.directions(points)[RIGID]
-    middle = seen.mean(axis=0)
-    nearer = max(1.0, _SMALLEST / float(np.sqrt(((seen - middle) ** 2).sum(axis=1).mean())))
-    seen = middle + nearer * (seen - middle)
-    _, turn, place = cv2.solvePnP(MEAN_FACE[RIGID], seen, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP)
-    rotation = cv2.Rodrigues(turn)[0]
+    # OpenCV refuses very small or far faces. Perspective does not matter there, so they are enlarged, and the
+    # translation is scaled back.
+    directions = camera.directions(points)[RIGID]
+    middle = directions.mean(axis=0)
+    enlarged = max(1.0, _SMALLEST / float(np.sqrt(((directions - middle) ** 2).sum(axis=1).mean())))
+    directions = middle + enlarged * (directions - middle)
+    _, rotation_vector, translation = cv2.solvePnP(
+        MEAN_FACE[RIGID], directions, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP
+    )
+    rotation = cv2.Rodrigues(rotation_vector)[0]
     offset = rotation @ MEAN_FACE[RIGID].mean(axis=0)
-    return np.vstack([rotation, nearer * (place[:, 0] + offset) - offset])
+    return np.vstack([rotation, enlarged * (translation[:, 0] + offset) - offset])
 
 
 def eye_aspect_ratio(points: FaceBatch, eye: str) -> Float[np.ndarray | np.floating, "*batch"]:
@@ -187,7 +190,7 @@ def mouth_aspect_ratio(points: FaceBatch) -> Float[np.ndarray | np.floating, "*b
 
 
 def _openness(points: FaceBatch, group: str) -> Float[np.ndarray | np.floating, "*batch"]:
-    """Mean distance of opposite points over that of the corners; NaN without width."""
+    """Mean distance of opposite points over the distance of the corners; NaN if that is 0."""
     upper, lower = markup.facing(group)
     right, left = markup.corners(group)
     height = np.linalg.norm(points[..., upper, :] - points[..., lower, :], axis=-1).mean(axis=-1)
@@ -201,9 +204,9 @@ def openness_in_sight(
     """Mean `eye_aspect_ratio` of the eyes that nothing hides; NaN where both are hidden.
 
     Args:
-        points: px, of the network: a stabiliser changes how far and when eyes close.
-        visible: probability that nothing hides the point; an eye is in sight if their mean is at least 0.5,
-            or unknown (NaN).
+        points: raw points, px in any frame; a stabiliser would change how far and when eyes close.
+        visible: probability that nothing hides the point. An eye counts as hidden if the mean of its points
+            is below 0.5; NaN, where the network does not tell, counts as visible.
     """
     ratios = np.stack([eye_aspect_ratio(points, eye) for eye in markup.EYES])
     hidden = [visible[:, list(markup.GROUPS[eye])].mean(axis=1) < _IN_SIGHT for eye in markup.EYES]
@@ -219,11 +222,11 @@ OPEN = 0.8
 """Fraction of the open level above which eyes count as open."""
 
 LONGEST = 0.8
-"""Longest blink, s from open to open; longer than that is a look down or closed eyes."""
+"""Longest blink, s from open to open; anything longer is a look down, or closed eyes."""
 
 _IN_SIGHT = 0.5
 _LEVEL = 3.0  # s: window of the median that is the open level
-_WIDE, _LEAST = 0.9, 0.4  # the open level is at least this fraction of this quantile of the openness
+_WIDE, _LEAST = 0.9, 0.4  # the open level is at least `_LEAST` of the `_WIDE` quantile of the openness
 _SMOOTHED = 0.035  # s before and after a frame over which its openness is smoothed
 
 
@@ -244,8 +247,9 @@ class Blink:
 def open_level(openness: Float[np.ndarray, "frames"], seconds: Times) -> Float[np.ndarray, "frames"]:
     """Usual openness of these eyes around each moment: the running median over 3 s.
 
-    It follows nods and turns of the head, which change the look of the eyes; a blink is too short to move it.
-    Eyes that stay closed do not become the usual: the level is at least 0.4 of the 90 % quantile.
+    The level follows nods and turns of the head, which change the openness that the image shows; a blink is
+    too short to change it. Eyes that stay closed do not lower it far: it is at least 0.4 of the openness's
+    90 % quantile.
     """
     if len(openness) < 3:
         return np.full(len(openness), np.median(openness) if len(openness) else np.nan)
@@ -258,20 +262,20 @@ def find_blinks(openness: Float[np.ndarray, "frames"], seconds: Times) -> list[B
     """Find blinks: from open (0.8 of the open level) to below 0.65 of it, and to open again within 0.8 s.
 
     Two thresholds instead of one keep noise around a threshold from counting as several blinks. Above 40
-    frames/s a parabola over ± 35 ms, which keeps the depth of blinks of 0.1 s, smooths the openness first
-    (Savitzky and Golay 1964); at lower rates a blink may be a single frame, and nothing is smoothed.
+    frames/s the openness is first smoothed by a parabola over ± 35 ms, which keeps the depth of blinks of
+    0.1 s (Savitzky and Golay 1964). At lower rates a blink may be a single frame, so nothing is smoothed.
 
     Args:
-        openness: of the eyes in successive frames, such as `openness_in_sight`; NaN is passed over.
+        openness: of the eyes in successive frames, such as `openness_in_sight`; frames with NaN are left out.
         seconds: of the frames.
     """
     known = ~np.isnan(openness)
     openness, seconds = openness[known], seconds[known]
-    share = _smoothed(openness, seconds) / open_level(openness, seconds)
-    opened = np.flatnonzero(share >= OPEN)
+    relative = _smoothed(openness, seconds) / open_level(openness, seconds)
+    opened = np.flatnonzero(relative >= OPEN)
     blinks = []
     for before, after in zip(opened[:-1].tolist(), opened[1:].tolist(), strict=True):
-        lowest = float(share[before : after + 1].min())
+        lowest = float(relative[before : after + 1].min())
         length = float(seconds[after] - seconds[before])
         if lowest < CLOSED and length <= LONGEST:
             blinks.append(Blink(float(seconds[before]), float(seconds[after]), 1 - lowest))

@@ -205,16 +205,16 @@ def motion_error(
 def turn_error(
     points: PointSequence,
     truth: PointSequence,
-    still: Float[np.ndarray, "frames"],
+    normaliser: Float[np.ndarray, "frames"],
 ) -> Float[np.ndarray, "landmarks"]:
     """Mean angle between the motion of each landmark and the true one, degrees; NaN if it never moves.
 
-    Source: Tai et al. 2019, Figure 3 (c). Differs from it in: frames in which a
-    landmark does not move, or truly moves by less than 0.2 % of `still`, are left out: no direction there.
+    Source: Tai et al. 2019, Figure 3 (c). Differs from it in: frames in which a landmark does not move, or
+    truly moves by less than 0.2 % of the normaliser, are left out, since they have no direction.
 
     Args:
         points, truth: image px.
-        still: inter-ocular distance per frame, px.
+        normaliser: inter-ocular distance in each frame, px.
 
     >>> truth = np.array([[[0.0, 0.0]], [[10.0, 0.0]]])
     >>> turn_error(np.array([[[0.0, 0.0]], [[0.0, 5.0]]]), truth, np.full(2, 100.0))
@@ -223,7 +223,7 @@ def turn_error(
     moved, true = np.diff(points, axis=0), np.diff(truth, axis=0)
     across = moved[..., 0] * true[..., 1] - moved[..., 1] * true[..., 0]
     angles = np.degrees(np.arctan2(np.abs(across), (moved * true).sum(axis=-1)))
-    directed = (np.linalg.norm(true, axis=-1) > _RESTING * still[1:, None]) & moved.any(axis=-1)
+    directed = (np.linalg.norm(true, axis=-1) > _RESTING * normaliser[1:, None]) & moved.any(axis=-1)
     return np.asarray(mean_known(np.where(directed, angles, np.nan)))
 
 
@@ -248,7 +248,7 @@ def jitter(points: FaceSequence) -> float:
 def delay(
     points: PointSequence,
     truth: PointSequence,
-    still: Float[np.ndarray, "frames"],
+    normaliser: Float[np.ndarray, "frames"],
 ) -> float:
     """Delay of the points behind the truth, in frames; NaN if the truth never moves.
 
@@ -259,19 +259,20 @@ def delay(
 
     Args:
         points, truth: image px.
-        still: inter-ocular distance per frame, px; below 0.2 % of it a frame, a landmark rests.
+        normaliser: inter-ocular distance in each frame, px; a landmark that moves by less than 0.2 % of it
+            in a frame rests.
     """
-    ahead, energy = _along_motion(points, truth, still)
+    ahead, energy = _along_motion(points, truth, normaliser)
     return -ahead / energy if energy else float("nan")
 
 
 def _along_motion(
-    points: PointSequence, truth: PointSequence, still: Float[np.ndarray, "frames"]
+    points: PointSequence, truth: PointSequence, normaliser: Float[np.ndarray, "frames"]
 ) -> tuple[float, float]:
     """Compute Σ v·(x - p) and Σ ‖v‖² of `delay`."""
     velocity = np.diff(truth, axis=0)
     error = (points - truth)[1:]
-    moving = (velocity**2).sum(axis=(-1, -2)) > truth.shape[1] * (_RESTING * still[1:]) ** 2
+    moving = (velocity**2).sum(axis=(-1, -2)) > truth.shape[1] * (_RESTING * normaliser[1:]) ** 2
     moving &= ~np.isnan(error).any(axis=(-1, -2))
     return float((velocity * error)[moving].sum()), float((velocity[moving] ** 2).sum())
 
@@ -279,16 +280,16 @@ def _along_motion(
 def lag(points: FaceSequence, raw: FaceSequence) -> float:
     """Delay of filtered points behind the raw ones, in frames; `delay` for an unknown truth.
 
-    Noise of the raw points would count as a lag of any filter that removes it. They are therefore smoothed
-    first, over two frames on either side, which adds no delay. NaN where no point moves faster than
+    Noise of the raw points would count as a lag of any filter that removes it. The raw points are therefore
+    smoothed first, over two frames on either side, which adds no delay. NaN where no point moves faster than
     0.2 % of the inter-ocular distance a frame, or for fewer than six frames.
     """
-    shares = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    kernel = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     ahead = energy = 0.0
-    for start in range(0, len(raw) - len(shares), _BLOCK):
-        block = slice(start, start + _BLOCK + len(shares))  # blocks share a frame of the path
-        windows = np.lib.stride_tricks.sliding_window_view(raw[block].astype(float), len(shares), axis=0)
-        path = windows @ shares
+    for start in range(0, len(raw) - len(kernel), _BLOCK):
+        block = slice(start, start + _BLOCK + len(kernel))  # blocks share a frame of the path
+        windows = np.lib.stride_tricks.sliding_window_view(raw[block].astype(float), len(kernel), axis=0)
+        path = windows @ kernel
         sums = _along_motion(points[block][2:-2].astype(float), path, np.asarray(interocular(path)))
         ahead, energy = ahead + sums[0], energy + sums[1]
     return -ahead / energy if energy else float("nan")
@@ -300,8 +301,8 @@ class Detections:
 
     Args:
         boxes, scores: of the detector, in any order.
-        truth: the faces.
-        counted: true for faces that must be found; finding another is neither right nor wrong.
+        truth: boxes of the faces.
+        counted: true for faces that must be found; finding one of the others is neither right nor wrong.
     """
 
     boxes: Float[np.ndarray, "found 4"]
@@ -360,13 +361,13 @@ def detection_curve(images: Sequence[Detections], least_overlap: float = 0.5) ->
 
 def _match(image: Detections, least_overlap: float) -> Int[np.ndarray, "found"]:
     """Mark each box: it finds a face, is false, or does not count."""
-    shares = iou(image.boxes, image.truth)
-    near = shares >= least_overlap
+    overlaps = iou(image.boxes, image.truth)
+    near = overlaps >= least_overlap
     marks = np.where((near & ~image.counted).any(axis=1), _NEITHER, _FALSE)
     free = image.counted.copy()
     for i in np.argsort(-image.scores, kind="stable"):
         candidates = np.flatnonzero(near[i] & free)
         if len(candidates):
-            free[candidates[shares[i, candidates].argmax()]] = False
+            free[candidates[overlaps[i, candidates].argmax()]] = False
             marks[i] = _FOUND
     return marks

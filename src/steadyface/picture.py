@@ -1,4 +1,4 @@
-"""Pictures: frames of which the parts that a tracker reads cost little, whatever form their pixels have.
+"""Pictures: frames from which a tracker reads the parts that it needs, at little cost.
 
 A tracker never needs a whole frame as RGB: it reads crops of the faces, a small copy for the finder and some
 pixels for the detection of cuts. `RgbPicture` reads them from an RGB image, `video.planes.YuvPicture` from
@@ -60,7 +60,7 @@ class Picture(ABC):
 
     @abstractmethod
     def grey_samples(self, columns: int, rows: int) -> Grey:
-        """Read evenly spaced pixels: where there are more than `columns` or `rows`, up to twice as many."""
+        """Read evenly spaced grey pixels, `columns` and `rows` to twice as many, if the picture has as many."""
 
 
 class RgbPicture(Picture):
@@ -100,7 +100,7 @@ class RgbPicture(Picture):
 
 
 def as_picture(image: Any) -> Picture:
-    """Return a picture as it is, and an image as one.
+    """Return a picture as it is, and an image as a picture.
 
     Args:
         image: a `Picture`, or as for `images.as_rgb`.
@@ -112,7 +112,7 @@ def as_picture(image: Any) -> Picture:
 
 
 def for_model(model: object, picture: Picture) -> Any:
-    """Return what a model takes: the picture if it `takes_pictures`, as our networks do, else its image."""
+    """Return the input of a model: the picture if the model `takes_pictures`, as ours do, else its image."""
     return picture if getattr(model, "takes_pictures", False) else picture.rgb()
 
 
@@ -132,7 +132,7 @@ def sample_plane(
     border: int,
     outside: int = 0,
 ) -> UInt8[np.ndarray, "side side *channels"]:
-    """`Picture.sample` of one array of levels, with those outside."""
+    """`Picture.sample` of one array; `outside` is the level of all channels outside it."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(
         image, to_image.matrix, (side, side), flags=flags, borderMode=border, borderValue=[outside] * 4
