@@ -60,7 +60,7 @@ class Picture(ABC):
 
     @abstractmethod
     def grey_samples(self, columns: int, rows: int) -> Grey:
-        """Read evenly spaced grey pixels, `columns` and `rows` to twice as many, if the picture has as many."""
+        """Read evenly spaced grey pixels, from `columns` × `rows` to twice that along each axis, or all."""
 
 
 class RgbPicture(Picture):

@@ -1,4 +1,4 @@
-"""Measured motion for any causal filter, to show what the motion alone gives."""
+"""Measured motion for any causal filter, to show how much the motion alone contributes."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class Memory(NamedTuple):
     Args:
         plain: of the filter on the points.
         points: its last output, image px.
-        rest: of the filter on the points less `path`.
-        path: (landmarks, 2) how far the skin has moved since the first frame, px.
+        residual: of the filter on the points less `path`.
+        path: (landmarks, 2) displacement of the skin since the first frame, px.
     """
 
     plain: Any
     points: PointBatch
-    rest: Any
+    residual: Any
     path: Points
 
 
 @dataclass(frozen=True, eq=False)
 class MotionCompensated(CausalFilter):
-    """A filter of what the picture leaves of the points' motion.
+    """Causal filter of the points less the measured path of the skin, to which the path is added again.
 
-    Equation: x(t) = q(t) + F(z - q)(t), where the path q adds up the displacements, and F is the filter. The
-    points z hold the path, so that its drift is filtered away with their constant part, and F may smooth as
-    much as it does at rest. Each displacement is taken as by the default stabiliser (`picture.move_skin`):
-    where it is uncertain, or skin folds, the step of the plain filter's points, F(z), decides. Where there is
-    none, the path stays, so that without displacements x is F(z).
+    Equation: x(t) = q(t) + F(z - q)(t), where the path q adds up the displacements, and F is the filter. F
+    filters what is left of the points z when the skin's motion is subtracted, so it may smooth a moving face
+    as much as a resting one; the drift of q is in both terms, and cancels. Each displacement is taken as by
+    the default stabiliser (`picture.move_skin`): where it is uncertain, or skin folds, the step of F(z)
+    decides. Without displacements the path stays where it is, and x is F(z).
 
     Args:
         filter_of_points: F.
@@ -57,14 +57,14 @@ class MotionCompensated(CausalFilter):
         return Memory(begun, points, begun, np.zeros_like(points))
 
     def advance(self, memory: Memory, measurement: Measurement) -> tuple[Memory, PointBatch]:
-        """Move the path on, and filter the rest."""
+        """Move the path on, and filter the residual."""
         plain, points = self.filter_of_points.advance(memory.plain, measurement)
         path = memory.path
         if measurement.displacements is not None:
             path = self._moved(path, measurement, measurement.displacements, points - memory.points)
         left = measurement._replace(points=measurement.points - path)
-        rest, filtered = self.filter_of_points.advance(memory.rest, left)
-        return Memory(plain, points, rest, path), path + filtered
+        residual, filtered = self.filter_of_points.advance(memory.residual, left)
+        return Memory(plain, points, residual, path), path + filtered
 
     def coast(
         self, memory: Memory, points: Points, screened: Screened, displacements: Displacements | None
@@ -77,6 +77,7 @@ class MotionCompensated(CausalFilter):
     def _moved(
         self, path: Points, measurement: Measurement, displacements: Displacements, step: Points
     ) -> Points:
+        """Path after the next frame; `step` is that of the plain filter's points, px."""
         unit, frames = float(measurement.unit), measurement.frames
         certain = begin_skin(self.picture, path, np.zeros(len(path)), unit)
         change = coordinates(step)

@@ -100,9 +100,8 @@ def predict(
 def score(predictions: str | Path) -> Results:
     """Compute the figures of a folder that `predict` wrote.
 
-    An item that was to be predicted and is not there, since the run was stopped, counts as missing. Where an
-    item's prediction, of an earlier version, has no displacements, that too is missing, and so are the rows
-    with measured motion.
+    An item that a stopped run has not predicted counts as missing. If a prediction of an earlier version has
+    no displacements, its measured motion counts as missing too, and no row with measured motion is computed.
 
     Raises:
         DataError: no run there, a broken prediction, or not one item.
@@ -113,19 +112,18 @@ def score(predictions: str | Path) -> Results:
     if run is None:
         raise DataError(predictions, "no predictions of steadyface predict")
     benchmark = find_benchmark(run.protocol)
-    there = [name for name in run.items if folder.has(name)]
-    skipped = {name: why for name, why in folder.skipped().items() if name in run.items}
-    left = [f"{name}, not predicted yet" for name in run.items if name not in {*there, *skipped}]
-    if not there:
-        reasons = "; ".join([*sorted(set(skipped.values())), *left][:3])
+    predicted = [name for name in run.items if folder.has(name)]
+    skipped = {name: reason for name, reason in folder.skipped().items() if name in run.items}
+    missing = [f"{name}, not predicted yet" for name in run.items if name not in {*predicted, *skipped}]
+    if not predicted:
+        reasons = "; ".join([*sorted(set(skipped.values())), *missing][:3])
         raise DataError(predictions, f"not one item to score: {reasons or 'none was asked for'}")
-    measured = [name for name in there if benchmark.measures_motion and folder.has_motion(name)]
-    without = [name for name in there if benchmark.measures_motion and name not in measured]
-    left += [f"{name}, measured motion" for name in without]
-    loaded = ((name, folder.read(name)) for name in there)
-    if without:  # rows over some of the items only would compare unlike things
+    unmeasured = [name for name in predicted if benchmark.measures_motion and not folder.has_motion(name)]
+    missing += [f"{name}, measured motion" for name in unmeasured]
+    loaded = ((name, folder.read(name)) for name in predicted)
+    if unmeasured:  # rows over only some of the items could not be compared with the others
         loaded = ((name, replace(prediction, motion=None)) for name, prediction in loaded)
-    scope = Scope(run=run.run, skipped=skipped, missing=[*run.missing, *left])
+    scope = Scope(run=run.run, skipped=skipped, missing=[*run.missing, *missing])
     return benchmark.score(loaded, scope)
 
 
@@ -147,8 +145,15 @@ def load_results(path: str | Path) -> Results:
 
 
 def _check_same(folder: PredictionFolder, run: Run) -> None:
+    """Refuse to add predictions to those of another run.
+
+    Raises:
+        ConfigError: the folder holds predictions of another run.
+    """
     before = folder.read_run()
+    if before is None:
+        return
     for key in ("protocol", "weights_sha256", "decoder", "version", "finder"):
-        old, new = getattr(before, key, None), getattr(run, key)
-        if before is not None and old != new:
+        old, new = getattr(before, key), getattr(run, key)
+        if old != new:
             raise ConfigError(f"{folder.root} holds predictions of another run: {key} {old}, not {new}")

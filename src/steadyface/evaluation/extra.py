@@ -1,4 +1,4 @@
-"""Benchmarks of faces that 300-W lacks: profiles, closed eyes, other ages, small faces; those held out."""
+"""Benchmarks of held-out faces of kinds that 300-W lacks: profiles, closed eyes, other ages, small faces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.verifier import is_certain
 
 LEAST_IOU = 0.5
-"""Intersection over union of a found box with the annotated one from which on it is that face's."""
+"""Least intersection over union with the annotated box at which a found box is that face's."""
 
 AGE_GROUPS = {"0 to 5": 0, "6 to 12": 6, "13 to 19": 13, "20 to 39": 20, "40 and older": 40}
 """Age groups by their names, with the least age of each in years."""
@@ -43,7 +43,7 @@ DARK = "darkest quarter"
 _BOXES = {Reading.FINDER: "finder's box", Reading.SECOND_LOOK: "second look"}
 
 Accepted = Annotated[float | None, Column("accepted, %", 1)]
-"""Share of all faces, %, that a tracker would take as new ones by the scores of the second look; or None."""
+"""Fraction of the faces, %, that a tracker would accept by the scores of the second look; None elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class PartialRow(ExtraRow):
 
     Args:
         error: mean over the faces, in the benchmark's unit.
-        error_q90: that of the face which nine tenths of the faces do not exceed.
+        error_q90: error that nine tenths of the faces do not exceed.
         accepted: see `Accepted`.
     """
 
@@ -179,9 +179,10 @@ class ExtraBenchmark(Benchmark, ABC):
         return Found([Item(sample.image_path.stem, sample, self._group(sample)) for sample in held_out], [])
 
     def predict(self, item: Item[ExtraSample | Sample], network: Network) -> Prediction:
-        """Read the points in the annotated box, in the finder's, and in that of those points.
+        """Predict the points in the annotated box, in the finder's box, and in the box of these points.
 
-        A face without annotation has the box that the network settles on from the whole picture.
+        For a face whose annotation gives no box, the box is the one on which the network settles when it
+        starts from the whole picture.
         """
         image, truth = item.source.load()
         landmarker = network.landmarker
@@ -215,10 +216,10 @@ class PartialBenchmark(ExtraBenchmark):
                 error_q90=_quantile(errors[chosen], 0.9),
                 accepted=faces.accepted(reading, chosen),
             )
-            for reading, errors in faces.errors.items()
+            for reading, errors in faces.figures.items()
             for group, chosen in self._groups(faces).items()
         ]
-        return PartialResults(**vars(scope), benchmark=self, rows=rows, errors=faces.errors_by_name())
+        return PartialResults(**vars(scope), benchmark=self, rows=rows, errors=faces.figures_by_name())
 
     def _group(self, sample: ExtraSample) -> str:
         if sample.age is None:
@@ -226,7 +227,7 @@ class PartialBenchmark(ExtraBenchmark):
         return [name for name, least in AGE_GROUPS.items() if sample.age >= least][-1]
 
     def _groups(self, faces: _Faces) -> dict[str, Bool[np.ndarray, "faces"]]:
-        """All faces, those of each age, and the darkest; of sets without ages all only."""
+        """All faces, those of each age, and the darkest; only all in a set without ages."""
         groups = {"": np.ones(len(faces.names), bool)}
         groups |= {name: faces.groups == name for name in AGE_GROUPS if (faces.groups == name).any()}
         if len(groups) > 1 and not np.isnan(faces.lightness).any():
@@ -266,9 +267,9 @@ class LidBenchmark(ExtraBenchmark):
             )
             for group in (CLOSED, OPEN)
             if (chosen := faces.groups == group).any()
-            for reading, openness in faces.errors.items()
+            for reading, openness in faces.figures.items()
         ]
-        return LidResults(**vars(scope), benchmark=self, rows=rows, errors=faces.errors_by_name())
+        return LidResults(**vars(scope), benchmark=self, rows=rows, errors=faces.figures_by_name())
 
     def _group(self, sample: ExtraSample) -> str:
         return CLOSED
@@ -304,18 +305,21 @@ SMALL = PartialBenchmark(
 
 @dataclass(frozen=True)
 class _Faces:
-    """Predictions of a set, one entry a face in each array; NaN for a face that was not found.
+    """Predictions of a set, one entry per face in each array; NaN for a face that was not found.
 
     Args:
-        errors: by reading, %.
-        certain: whether the second look is sure enough for a new face.
+        names, groups: of the faces.
+        truth: image px.
+        lightness: `Prediction.lightness`.
+        figures: by reading, %: the error of each face, or the openness of its eyes.
+        certain: whether a tracker would accept the face by its second look.
     """
 
     names: list[str]
     groups: np.ndarray
     truth: FaceStack
     lightness: Float[np.ndarray, "faces"]
-    errors: dict[Reading, Float[np.ndarray, "faces"]]
+    figures: dict[Reading, Float[np.ndarray, "faces"]]
     certain: Bool[np.ndarray, "faces"]
 
     @classmethod
@@ -324,7 +328,7 @@ class _Faces:
         predictions: Iterable[tuple[str, Prediction]],
         measure: Callable[[FaceStack, FaceStack], Float[np.ndarray, "faces"]],
     ) -> _Faces:
-        """Put predictions together; `measure` computes the errors of points, given the truth."""
+        """Put predictions together; `measure` computes the figures of points, given the truth."""
         named = dict(predictions)
         loaded = list(named.values())
         truth = np.concatenate([each.truth for each in loaded])
@@ -344,24 +348,24 @@ class _Faces:
 
     def counts(self, reading: Reading, chosen: Bool[np.ndarray, "faces"]) -> dict[str, int]:
         """`items`, `found` and `of` of the row of a reading of some faces."""
-        found = int(np.isfinite(self.errors[reading][chosen]).sum())
+        found = int(np.isfinite(self.figures[reading][chosen]).sum())
         return {"items": int(chosen.sum()), "found": found, "of": int(chosen.sum())}
 
     def accepted(self, reading: Reading, chosen: Bool[np.ndarray, "faces"]) -> float | None:
         """`ExtraRow.accepted` of some faces."""
         return 100 * float(self.certain[chosen].mean()) if reading is Reading.SECOND_LOOK else None
 
-    def errors_by_name(self) -> dict[str, dict[str, float]]:
+    def figures_by_name(self) -> dict[str, dict[str, float]]:
         """`Results.errors`; infinite where a face was not found."""
-        found = {reading.value: np.nan_to_num(errors, nan=np.inf) for reading, errors in self.errors.items()}
+        found = {reading.value: np.nan_to_num(each, nan=np.inf) for reading, each in self.figures.items()}
         return {
-            name: {reading: float(errors[i]) for reading, errors in found.items()}
+            name: {reading: float(figures[i]) for reading, figures in found.items()}
             for i, name in enumerate(self.names)
         }
 
 
 def _is_taken(points: FacePoints, scores: Scores) -> bool:
-    """Whether a tracker would take the face as a new one; a face that was not found is none."""
+    """Whether a tracker would accept the face as a new one; False for a face that was not found."""
     config = TrackerConfig()
     found = not np.isnan(points).any()
     face = Landmarks.of_points(points, scores)

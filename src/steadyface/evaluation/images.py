@@ -41,8 +41,7 @@ LIGHTNESS = ("darkest", "dark", "middling", "light", "lightest")
 """Fifths of the faces by the lightness of their skin in the picture."""
 
 LEAST_IOU = 0.3
-"""Intersection over union of a found box with the true one from which on it is the annotated face's."""
-
+"""Least intersection over union with the true box at which a found box is the annotated face's."""
 
 _AROUND = 7  # cells to each side of the peak that a mean heatmap shows
 
@@ -192,7 +191,7 @@ class ImageBenchmark(Benchmark):
         return Found(items, missing)
 
     def predict(self, item: Item[Sample], network: Network) -> Prediction:
-        """Read the points of the annotated face in every way."""
+        """Predict the points of the annotated face by every reading."""
         image, truth = item.source.load()
         landmarker = network.landmarker
         size = landmarker.input_size
@@ -230,8 +229,8 @@ class ImageBenchmark(Benchmark):
         for reading in loaded[0].rows:
             points = np.concatenate([prediction.points_by(reading) for prediction in loaded])
             scores = np.array([prediction.scores_by(reading).mean() for prediction in loaded])
-            own = _errors(points, truth)
-            for part, chosen in _members(parts):
+            face_errors = _errors(points, truth)
+            for part, chosen in _groups(parts):
                 row = _row(reading, part, points[chosen], truth[chosen], scores[chosen])
                 if not part:
                     row = replace(row, rmse_px_by_scale=_by_fifth(metrics.rmse(points, truth), scale))
@@ -239,10 +238,10 @@ class ImageBenchmark(Benchmark):
                     by_shade = _by_fifth(metrics.nrmse_interocular(points, truth), shade)
                     row = replace(row, nrmse_by_lightness=by_shade)
                 rows.append(row)
-            for name, error in zip(named, own, strict=True):
+            for name, error in zip(named, face_errors, strict=True):
                 errors[name][reading.value] = float(error)
             if reading is scope.run.decoder:
-                heatmaps = _mean_heatmaps(loaded, own)
+                heatmaps = _mean_heatmaps(loaded, face_errors)
         return ImageResults(
             **vars(scope),
             benchmark=self,
@@ -292,6 +291,7 @@ def _mean_heatmap(logits: Float[np.ndarray, "landmarks h w"]) -> Float[np.ndarra
 
 
 def _mean_heatmaps(loaded: Sequence[Prediction], errors: Float[np.ndarray, "n"]) -> MeanHeatmaps:
+    """Mean heatmaps of the quarters of the faces with the smallest and with the largest errors."""
     order, quarter = np.argsort(errors, kind="stable"), max(1, len(errors) // 4)
     easy, hard = (
         np.mean([loaded[i].heatmap for i in part], axis=0).round(5).tolist()
@@ -300,8 +300,8 @@ def _mean_heatmaps(loaded: Sequence[Prediction], errors: Float[np.ndarray, "n"])
     return MeanHeatmaps(easy, hard)
 
 
-def _members(parts: np.ndarray) -> Iterator[tuple[str, Bool[np.ndarray, "n"]]]:
-    """All faces, then those of each part where there are several."""
+def _groups(parts: np.ndarray) -> Iterator[tuple[str, Bool[np.ndarray, "n"]]]:
+    """Yield all faces, under an empty name, then those of each part where there are several."""
     yield "", np.ones(len(parts), bool)
     if len(names := sorted(set(parts.tolist()))) > 1:
         yield from ((name, parts == name) for name in names)

@@ -1,4 +1,4 @@
-"""Inputs of a benchmark: its items, the face boxes that the network is given, and the network."""
+"""Inputs of a benchmark: its items, the face boxes given to the network, and the network."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Item(Generic[Source]):
 
 @dataclass(frozen=True)
 class Found(Generic[Source]):
-    """The part of a benchmark's data that is there.
+    """Part of a benchmark's data that a folder holds.
 
     Args:
         items: to predict.

@@ -35,21 +35,20 @@ STILLS = 24
 RESTING_SPEED = 0.1
 """Speed below which a face rests, % of the inter-ocular distance a frame."""
 
-_TIP = 30  # landmark: the tip of the nose
 _BLINK = 10  # frames to each side of the moment when the eyes are most closed
 _LEAST_CLOSING = 0.35  # of the median openness: a smaller closing of the lids is no blink
 
 
 @dataclass(frozen=True, kw_only=True)
 class MotionRow(NrmseRow):
-    """Figures of one method; errors and delays are less each raw landmark's constant error in the clip.
+    """Figures of one method; errors and delays leave out each raw landmark's constant error in the clip.
 
     Args:
         method: decoder and stabiliser.
         stability_interocular_still: jitter over the frames in which the face rests.
         stability_interocular_moving: jitter over the others.
         delay_frames: lag behind the true motion.
-        blink_depth: how far the eyes close in blinks, over how far they truly do.
+        blink_depth: closing of the eyes in blinks over their true closing.
         blink_depth_of_raw: `blink_depth` over that of the raw points.
     """
 
@@ -117,7 +116,7 @@ class MotionBenchmark(SceneBenchmark):
                 clips.setdefault(method, []).append(clip)
                 errors[name][method.label] = clip.nrmse_interocular
             by_landmark.append(landmark_errors(prediction.truth, outputs))
-            path = path or excerpt(name, prediction, outputs, _TIP, _TIP)
+            path = path or excerpt(name, prediction, outputs, markup.NOSE_TIP, markup.NOSE_TIP)
         raw_depth = _mean([depth for clip in clips[RAW] for depth in clip.blink_depths])
         return MotionResults(
             **vars(scope),
@@ -143,7 +142,7 @@ class ClipFigures:
         jitter: error of each step, % of the inter-ocular distance.
         still: steps in which the face rests.
         delay_frames: lag.
-        blink_depths: of each true blink, how far the eyes close over how far they truly do.
+        blink_depths: of each true blink, closing of the eyes over their true closing.
     """
 
     nrmse_interocular: float
@@ -189,12 +188,12 @@ def _row(method: Method, clips: Sequence[ClipFigures], raw_depth: float) -> Moti
 
 
 def _mean(values: Sequence[float] | Float[np.ndarray, "n"]) -> float:
-    """Mean of what is not NaN; NaN without a value."""
+    """Mean of the values that are not NaN; NaN if there are none."""
     return float(metrics.mean_known(np.array(values, float)))
 
 
 def _blink_depths(points: FaceSequence, truth: FaceSequence) -> list[float]:
-    """Shown over true closing of the eyes, for each true blink."""
+    """Closing of the eyes in the points over that in the truth, for each true blink."""
     true, shown = _openness(truth), _openness(points)
     blinks, _ = find_peaks(-true, prominence=_LEAST_CLOSING * np.median(true))
     around = [slice(max(middle - _BLINK, 0), middle + _BLINK + 1) for middle in blinks]
@@ -204,7 +203,7 @@ def _blink_depths(points: FaceSequence, truth: FaceSequence) -> list[float]:
 def _openness(points: FaceSequence) -> Float[np.ndarray, "frames"]:
     """Distance of the lids over the inter-ocular distance, mean of both eyes."""
     gaps = []
-    for group in ("right_eye", "left_eye"):
-        upper, lower = markup.facing(group)
+    for eye in markup.EYES:
+        upper, lower = markup.facing(eye)
         gaps.append(np.linalg.norm(points[:, upper] - points[:, lower], axis=-1))
     return np.concatenate(gaps, axis=1).mean(axis=1) / metrics.interocular(points)

@@ -20,7 +20,7 @@ from steadyface.fitting.sequences import with_constant_bias
 from steadyface.synthetic.occluder import OccluderKind
 
 RECOVERY = 5
-"""Frames after the last covered one from which on points count as recovered."""
+"""Frames after the crossing that are left out before points count as recovered."""
 
 _QUANTILE = 0.99
 _STILLS = 4
@@ -37,7 +37,7 @@ class OcclusionRow(NrmseRow):
     Args:
         occluder: kind of object.
         method: decoder and stabiliser.
-        uncovered, uncovered_q99: mean and 99 % quantile for landmarks in sight during the crossing.
+        uncovered, uncovered_q99: mean and 99 % quantile for uncovered landmarks during the crossing.
         covered, covered_q99: for covered landmarks.
         after, after_q99: for all landmarks from `RECOVERY` frames after the crossing.
     """
@@ -145,10 +145,13 @@ def clip_distances(
     eyes = np.asarray(metrics.interocular(truth))[:, None]
     clips = {}
     for method, points in outputs.items():
-        off = 100 * np.linalg.norm(points - biased, axis=-1) / eyes
-        sight = during[:, None] & ~covered
+        distance = 100 * np.linalg.norm(points - biased, axis=-1) / eyes
         clips[method] = ClipDistances(
-            len(off), float(off.mean()), off[sight], off[covered], off[after].ravel()
+            frames=len(distance),
+            nrmse_interocular=float(distance.mean()),
+            uncovered=distance[during[:, None] & ~covered],
+            covered=distance[covered],
+            after=distance[after].ravel(),
         )
     return clips
 

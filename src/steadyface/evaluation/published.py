@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Accuracy on images; None was not published.
+    """Accuracy on images; None for a figure that was not published.
 
     Args:
         nrmse: mean over the faces, %.
@@ -43,6 +43,8 @@ class Steadiness:
 
 CHR, FHR, FHR_STA = "CHR (2016)", "FHR", "FHR+STA"
 
+SPIGA = "SPIGA (2022)"
+
 PAPER = "Tai et al., Towards Highly Accurate and Stable Face Alignment for High-Resolution Videos, AAAI 2019"
 
 TRAINING_FACES = 3148
@@ -71,7 +73,7 @@ PRIVATE_TEST: dict[str, Accuracy] = {
 
 PRIVATE_TEST_LATER: dict[str, Accuracy] = {
     "HRNet-W18": Accuracy(3.85),
-    "SPIGA (2022)": Accuracy(3.43, 57.2, 0.67),
+    SPIGA: Accuracy(3.43, 57.2, 0.67),
 }
 """300-W private test, by later methods.
 
@@ -79,7 +81,7 @@ Source: HRNet-W18 as later tables cite it; SPIGA as our metrics find it in the p
 published.
 """
 
-HELEN_TEST_LATER: dict[str, Accuracy] = {"SPIGA (2022)": Accuracy(2.519)}
+HELEN_TEST_LATER: dict[str, Accuracy] = {SPIGA: Accuracy(2.519)}
 """HELEN test alone. Source: our metrics on the predictions that SPIGA's authors published."""
 
 FACE_SCALES: dict[str, Scale] = {

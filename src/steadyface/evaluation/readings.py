@@ -13,9 +13,10 @@ from steadyface.evaluation.inputs import Network
 from steadyface.evaluation.predictions import Prediction, Reading
 from steadyface.geometry import bounding_box, iou
 from steadyface.landmarker import Landmarks
-from steadyface.markup import COUNT
+from steadyface.markup import COUNT, OUTER_EYE_CORNERS, corners
 
-_MID_FACE = [36, 45, 54, 48]  # outer eye corners and mouth corners: skin, hardly any hair or background
+_MID_FACE = [*OUTER_EYE_CORNERS, *reversed(corners("outer_lips"))]
+"""Corners of a part of the face that is mostly skin, hardly hair or background; clockwise."""
 
 
 def in_found_box(
@@ -74,13 +75,13 @@ def image_prediction(
 def skin_lightness(image: Frame, points: FacePoints) -> float:
     """Median lightness (CIELAB L*, 0 to 100) between the outer eye corners and the mouth's corners.
 
-    It tells dark skin and little light alike, not one from the other. NaN where a corner is not annotated or
-    nothing of it is in the picture.
+    It does not tell dark skin from little light. NaN where a corner is not annotated or none of that part of
+    the face is in the picture.
     """
-    corners = points[_MID_FACE]
-    if np.isnan(corners).any():
+    outline = points[_MID_FACE]
+    if np.isnan(outline).any():
         return float("nan")
-    mask = cv2.fillConvexPoly(np.zeros(image.shape[:2], np.uint8), corners.round().astype(np.int32), 1)
+    mask = cv2.fillConvexPoly(np.zeros(image.shape[:2], np.uint8), outline.round().astype(np.int32), 1)
     skin = image[mask.astype(bool)][None]
     if not skin.size:
         return float("nan")

@@ -9,6 +9,14 @@ import numpy as np
 
 from steadyface import metrics
 from steadyface.arrays import FaceStack
+from steadyface.evaluation.published import (
+    FHR,
+    HELEN_TEST_LATER,
+    PRIVATE_TEST,
+    PRIVATE_TEST_LATER,
+    SPIGA,
+    Accuracy,
+)
 from steadyface.files import read_arrays
 from steadyface.geometry import CROP_MARGIN, Affine, bounding_box
 
@@ -23,7 +31,7 @@ class Check:
     Args:
         name: of the model and the test set.
         nrmse, auc, failure: as computed here; %.
-        published: the same as published, None where nothing was.
+        published: the same figures as published.
         note: source of a difference, as far as it is known.
     """
 
@@ -31,7 +39,7 @@ class Check:
     nrmse: float
     auc: float
     failure: float
-    published: tuple[float | None, float | None, float | None]
+    published: Accuracy
     note: str = ""
 
 
@@ -51,20 +59,20 @@ def outside_checks(folder: str | Path) -> list[Check]:
     truth = private["truth"]
     shifted = private["fhr_crop256"] + np.array([-0.5, 0.5])
     return [
-        _check("SPIGA, 300-W private test", private["spiga"], truth, (3.43, 57.2, 0.67)),
-        _check("SPIGA, HELEN test", helen["spiga"], helen["truth"], (2.519, None, None)),
+        _check("SPIGA, 300-W private test", private["spiga"], truth, PRIVATE_TEST_LATER[SPIGA]),
+        _check("SPIGA, HELEN test", helen["spiga"], helen["truth"], HELEN_TEST_LATER[SPIGA]),
         _check(
             "FHR, 300-W private test",
             _from_crops(private["fhr_crop256"], truth),
             truth,
-            (3.80, 55.9, 1.33),
+            PRIVATE_TEST[FHR],
             "the authors' crops are not known exactly",
         ),
         _check(
             "FHR, the same half a crop px left and down",
             _from_crops(shifted, truth),
             truth,
-            (3.80, 55.9, 1.33),
+            PRIVATE_TEST[FHR],
             "chosen by the result: it shows the effect of a lost half pixel, and is no measurement",
         ),
     ]
@@ -74,7 +82,7 @@ def _check(
     name: str,
     points: FaceStack,
     truth: FaceStack,
-    published: tuple[float | None, float | None, float | None],
+    published: Accuracy,
     note: str = "",
 ) -> Check:
     errors = np.asarray(metrics.nrmse_interocular(points, truth))

@@ -72,8 +72,8 @@ class LandmarkErrors:
 
     Args:
         method: the points' own.
-        motion: size of wrong motion, % of the inter-ocular distance a frame.
-        turn: wrong direction of motion, degrees.
+        motion: `metrics.motion_error`, % of the inter-ocular distance a frame.
+        turn: `metrics.turn_error`, degrees.
     """
 
     method: Method
@@ -126,10 +126,10 @@ class MovingResults(Results):
 
 
 def trajectories(prediction: Prediction, run: Run) -> Iterator[tuple[Method, FaceSequence]]:
-    """Raw points by each decoder, then what each stabiliser makes of those of the network's own.
+    """Yield raw points by each decoder, then those of the network's own decoder by each stabiliser.
 
-    Where displacements were measured, some stabilisers follow that take them: the default, and those of
-    `_COMPENSATED` by `compensation`.
+    Where displacements were measured, stabilisers that use them follow: the default, and those of
+    `_COMPENSATED` by `MotionCompensated`.
     """
     for method, reading in ((RAW_CHR, CHR), (RAW_FHR, FHR), (RAW, run.decoder)):
         if reading in prediction.rows:
@@ -181,7 +181,7 @@ def _where_found(stabilise: Any, **sequences: Any) -> FaceSequence:
 
 
 def landmark_errors(truth: FaceSequence, outputs: Mapping[Method, FaceSequence]) -> dict[Method, np.ndarray]:
-    """Size and direction of wrong motion of each landmark, (2, 68), by method; NaN without a step."""
+    """`metrics.motion_error` and `turn_error` of each landmark, (2, 68), by method; NaN without a step."""
     eyes = np.asarray(metrics.interocular(truth))
     return {
         method: np.stack(

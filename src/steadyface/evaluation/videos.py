@@ -51,7 +51,7 @@ Chosen = Float[np.ndarray, "frames chosen 2"]
 _ARCHIVE = "300VW_Dataset_2015_12_14"  # the folder that 300-VW unpacks to
 _NAMED = 64  # all test videos of 300-VW
 _COUNTS = ("items", "found", "of")
-_TIP = 4  # place of the tip of the nose among the seven points
+_TIP = markup.SEVEN.tolist().index(markup.NOSE_TIP)  # index of the tip of the nose among the seven points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +171,7 @@ class VideoBenchmark(Benchmark):
 
     Args:
         points: the sets of points that are scored, 68 or 7.
-        true_seven: places in the truth of the points that `markup.SEVEN` are in ours.
+        true_seven: indices in the truth of the points that have the indices `markup.SEVEN` in our markup.
         search: data folder → items.
         scenarios: scenario of each video of 300-VW; empty for another data set.
     """
@@ -192,20 +192,21 @@ class VideoBenchmark(Benchmark):
     def predict(self, item: Item[AnnotatedVideo], network: Network) -> Prediction:
         """Track the face by three decoders in one pass, with the network one frame ahead.
 
-        Kept are raw points, and the displacements that the tracker with the network's own decoder measures.
+        The prediction holds the raw points, and the displacements measured by the tracker with the network's
+        own decoder.
         """
-        told = _ToldBox()
-        trackers = _trackers(network, network.finder if self.box is BoxSource.FINDER else told)
+        true_box = _GivenBoxes()
+        trackers = _trackers(network, network.finder if self.box is BoxSource.FINDER else true_box)
         rows, seconds, motion = [], [], []
-        for (frame, annotated), (upcoming, _) in pairwise(chain(item.source, [(None, None)])):
+        for (frame, annotated), (next_frame, _) in pairwise(chain(item.source, [(None, None)])):
             assert frame is not None
             truth = np.full((markup.COUNT, 2), np.nan) if annotated is None else annotated
-            told.boxes = np.zeros((0, 4)) if annotated is None else bounding_box(truth)[None]
+            true_box.boxes = np.zeros((0, 4)) if annotated is None else bounding_box(truth)[None]
             points = np.full((len(trackers), markup.COUNT, 2), np.nan)
             scores = np.full((len(trackers), markup.COUNT), np.nan)
             displacements = None
             for i, tracker in enumerate(trackers):
-                for face in tracker.step(frame.picture, frame.seconds, upcoming):
+                for face in tracker.step(frame.picture, frame.seconds, next_frame):
                     if not face.held:
                         points[i] = face.raw_points
                         scores[i] = lowered_where_hidden(face.scores, face.visible)
@@ -267,9 +268,9 @@ class VideoBenchmark(Benchmark):
 
 
 def _trackers(network: Network, detector: Detector) -> list[Tracker]:
-    """One per decoder; that with the network's own comes last, and alone measures displacements.
+    """Trackers, one per decoder; the last has the network's own, and alone measures displacements.
 
-    The network sees each frame: raw points that measured motion has carried would be no network's.
+    The network runs in each frame, so that motion carries no raw points.
     """
     *others, own = network.landmarkers
     plain = TrackingOptions(stabilizer="none", max_faces=1)
@@ -280,8 +281,8 @@ def _trackers(network: Network, detector: Detector) -> list[Tracker]:
 
 
 @dataclass
-class _ToldBox:
-    """A detector that finds the boxes it was last told, whatever the image shows."""
+class _GivenBoxes:
+    """A detector that returns the boxes it was last given, whatever the image shows."""
 
     boxes: Float[np.ndarray, "n 4"] = field(default_factory=lambda: np.zeros((0, 4)))
 

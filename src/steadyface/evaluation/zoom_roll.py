@@ -25,7 +25,7 @@ _STILLS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class ZoomRollRow(NrmseRow):
-    """Figures of one method; distances are less each raw landmark's constant error in the clip.
+    """Figures of one method; distances leave out each raw landmark's constant error in the clip.
 
     Args:
         method: decoder and stabiliser.
@@ -88,10 +88,13 @@ class ZoomRollBenchmark(SceneBenchmark):
             biased, eyes = with_constant_bias(truth, outputs[RAW]), np.asarray(metrics.interocular(truth))
             errors[name] = {}
             for method, points in outputs.items():
-                off = 100 * np.linalg.norm(points - biased, axis=-1) / eyes[:, None]
-                steady, late = metrics.stability(points, truth, eyes), metrics.delay(points, biased, eyes)
-                clips.setdefault(method, []).append(_Clip(off, steady, late))
-                errors[name][method.label] = float(off.mean())
+                clip = _Clip(
+                    distance=100 * np.linalg.norm(points - biased, axis=-1) / eyes[:, None],
+                    stability=metrics.stability(points, truth, eyes),
+                    delay=metrics.delay(points, biased, eyes),
+                )
+                clips.setdefault(method, []).append(clip)
+                errors[name][method.label] = float(clip.distance.mean())
         raw = _rms(clips[RAW])
         return ZoomRollResults(
             **vars(scope),
@@ -114,28 +117,29 @@ class _Clip:
     """Figures of one method on one clip.
 
     Args:
-        off: distance of each landmark in each frame, % of the inter-ocular distance.
+        distance: of each landmark in each frame, % of the inter-ocular distance.
         stability: jitter.
         delay: frames.
     """
 
-    off: Float[np.ndarray, "frames 68"]
+    distance: Float[np.ndarray, "frames 68"]
     stability: float
     delay: float
 
 
 def _rms(clips: Sequence[_Clip]) -> Float[np.ndarray, "68"]:
-    return np.asarray(np.sqrt((np.concatenate([clip.off for clip in clips]) ** 2).mean(axis=0)))
+    """Root mean square distance of each landmark over all frames."""
+    return np.asarray(np.sqrt((np.concatenate([clip.distance for clip in clips]) ** 2).mean(axis=0)))
 
 
 def _row(method: Method, clips: Sequence[_Clip], raw: Float[np.ndarray, "68"]) -> ZoomRollRow:
-    rms, frames = _rms(clips), sum(len(clip.off) for clip in clips)
+    rms, frames = _rms(clips), sum(len(clip.distance) for clip in clips)
     ratios = rms[raw > 0] / raw[raw > 0]
     return ZoomRollRow(
         items=len(clips),
         found=frames,
         of=frames,
-        nrmse_interocular=float(np.mean([clip.off.mean() for clip in clips])),
+        nrmse_interocular=float(np.mean([clip.distance.mean() for clip in clips])),
         method=method,
         rms=float(rms.mean()),
         rms_worst=float(rms.max()),
