@@ -18,7 +18,7 @@ from steadyface.evaluation.evaluate import score
 from steadyface.evaluation.known_motion import MotionResults
 from steadyface.evaluation.predictions import PlannedRun, Prediction, PredictionFolder, Reading, Run
 from steadyface.evaluation.trajectories import ONE_EURO, RAW, STA, STA_MOTION, Method, trajectories
-from steadyface.fitting.sequences import Followed, follow_known
+from steadyface.fitting.sequences import KnownTrack, follow_known
 from steadyface.geometry import bounding_box, face_size
 from steadyface.landmarker import Landmarker
 from steadyface.motion import Displacements, MotionSequence
@@ -117,7 +117,7 @@ def truth() -> Sequence:
 
 
 @cache
-def followed() -> Followed:
+def followed() -> KnownTrack:
     return follow_known(life(), truth()[0], Landmarker("tiny", threads=1))
 
 

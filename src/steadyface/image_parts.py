@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-
-from steadyface.errors import DataError
 
 PNG = b"\x89PNG\r\n\x1a\n"
 """First bytes of a PNG file."""
@@ -31,23 +28,23 @@ def is_avif_data(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and b"avif" in brands
 
 
-def undamaged_png(path: str | Path, data: bytes) -> bytes:
+def undamaged_png(data: bytes) -> bytes:
     """Keep the undamaged parts of a PNG; libpng would print about the others to the error stream.
 
     Raises:
-        DataError: a part that the picture needs is damaged, or the end is missing.
+        ValueError: a part that the picture needs is damaged, or the end is missing.
     """
     parts, start, kind = [PNG], len(PNG), b""
     while kind != b"IEND":
         size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
         end = start + 8 + size
         if end + 4 > len(data):
-            raise DataError(path, "not an image that can be read: its end is missing")
+            raise ValueError("its end is missing")
         if zlib.crc32(data[start + 4 : end]) == int.from_bytes(data[end : end + 4], "big"):
             parts.append(data[start : end + 4])
         elif kind[:1].isupper():  # lower case: a part that is not needed for the picture
             part = kind.decode("latin-1")
-            raise DataError(path, f"not an image that can be read: its part {part!a} is damaged")
+            raise ValueError(f"its part {part!a} is damaged")
         start = end + 4
     return b"".join(parts)
 

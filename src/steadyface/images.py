@@ -138,7 +138,10 @@ def read_levels(path: str | Path, warnings: list[str] | None = None, max_pixels:
     if is_heif_data(data):
         return _decode_heif(path, data)
     if data.startswith(PNG):
-        data = undamaged_png(path, data)
+        try:
+            data = undamaged_png(data)
+        except ValueError as error:
+            raise DataError(path, f"not an image that can be read: {error}") from error
     watched: AbstractContextManager[list[str]]
     watched = quiet_libjpeg() if data.startswith(JPEG) else nullcontext([])
     with quiet_opencv(), watched as messages:

@@ -1,7 +1,7 @@
 """Correct points by hand: measured motion carries a correction to the frames around it.
 
-`corrections` are what a person says, `carrying` follows a corrected place through crops of a face, `layer`
-adds the result to a table.
+`corrections` reads a person's corrections, `carrying` follows a corrected position through crops of a face,
+`layer` adds the result to a table.
 """
 
 from steadyface.correction.corrections import Correction, read_corrections

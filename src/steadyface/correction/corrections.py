@@ -1,4 +1,4 @@
-"""Corrections of points: where a person says that a point lies in one frame."""
+"""Corrections of points by hand: the position of a point in one frame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KIND = "a file of corrections"
 
 @dataclass(frozen=True)
 class Correction:
-    """Place of one point of a face in one frame.
+    """Position of one point of a face in one frame, as a person gives it.
 
     Args:
         frame: number of the frame.
@@ -27,7 +27,7 @@ class Correction:
         x, y: image px.
 
     Raises:
-        ConfigError: no whole number, no such landmark, or a place that is not finite.
+        ConfigError: not a whole number, no such landmark, or a position that is not finite.
     """
 
     frame: int
@@ -43,7 +43,7 @@ class Correction:
         if not 0 <= self.point < markup.COUNT:
             raise ConfigError(f"point must be 0 to {markup.COUNT - 1}, got {self.point}")
         if not (math.isfinite(self.x) and math.isfinite(self.y)):
-            raise ConfigError(f"a point's place must be finite, got {self.x}, {self.y}")
+            raise ConfigError(f"a point's position must be finite, got {self.x}, {self.y}")
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Correction:
@@ -79,7 +79,7 @@ def point_number(name: str) -> int:
 
 
 def merged(corrections: Iterable[Correction]) -> list[Correction]:
-    """Corrections in order, each but the last of a point in one frame left out."""
+    """Corrections in order; of several of one point in one frame only the last is kept."""
     last = {(each.frame, each.face, each.point): each for each in corrections}
     kept = set(last.values())
     return [each for each in dict.fromkeys(corrections) if each in kept]

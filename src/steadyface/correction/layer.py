@@ -1,4 +1,4 @@
-"""The layer of corrected points of a table."""
+"""Layer of corrected points of a table."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def correct_points(
 
     The skin's motion, measured in the clip, carries each correction forward and back until it fades or meets
     the next correction of that point. Points and raw points stay as they are, and `meta["corrections"]` keeps
-    the list: to undo one, call with a list without it. Of several corrections of a point in one frame the
-    last counts.
+    the list; to undo a correction, call again with a list that lacks it. Of several corrections of a point in
+    one frame the last counts.
 
     Args:
-        tracks: with or without that layer, which is made anew.
-        corrections: all of them; none removes the layer.
-        clip: that was tracked; read from the first frame that changes to the last.
+        tracks: a table; a layer that it already has is replaced.
+        corrections: all of them; an empty list removes the layer.
+        clip: the clip that was tracked; read from the first frame that changes to the last.
         fps: frame rate of a folder of images.
         config: how far corrections reach; None takes the defaults.
         progress: called with frames read and frames to read.
@@ -79,24 +79,24 @@ def correct_points(
         crops = _cut(tracks, stretches, frames, progress)
     for rows in stretches:
         frame = tracks.frame[rows].tolist()
-        places = {
+        positions = {
             (frame.index(each.frame), each.point): (each.x, each.y)
             for each in listed
             if each.face == tracks.face[rows[0]] and each.frame in frame
         }
         points = tracks.points[rows].astype(float)
-        corrected[rows] = carry(points, [crops[row] for row in rows.tolist()], places, config)
+        corrected[rows] = carry(points, [crops[row] for row in rows.tolist()], positions, config)
     meta[CORRECTIONS] = [each.values() for each in listed]
     return replace(tracks, corrected_points=corrected, meta=meta)
 
 
 def _stretches(tracks: Tracks, corrections: Sequence[Correction], reach: int) -> Iterator[Rows]:
-    """Rows of successive frames of a face that corrections can change, each stretch with one or more.
+    """Yield the rows of each stretch of successive frames of a face that corrections can change.
 
     Raises:
         ConfigError: a face is not seen in the frame of its correction.
     """
-    alone = bool(tracks.meta.get("options", {}).get("independent"))
+    independent = bool(tracks.meta.get("options", {}).get("independent"))
     for face in dict.fromkeys(each.face for each in corrections):
         rows = np.flatnonzero((tracks.face == face) & ~tracks.held)
         frames, changed = tracks.frame[rows], np.zeros(len(rows), bool)
@@ -108,10 +108,10 @@ def _stretches(tracks: Tracks, corrections: Sequence[Correction], reach: int) ->
             if not len(at):
                 raise ConfigError(f"face {face} is not seen in frame {each.frame}: nothing to correct there")
             run = next(run for run in runs if at[0] in run)
-            near = at if alone else run[np.abs(run - at[0]) <= reach]
+            near = at if independent else run[np.abs(run - at[0]) <= reach]
             changed[near] = True
         chosen = np.flatnonzero(changed)
-        for part in np.split(chosen, np.flatnonzero((np.diff(frames[chosen]) != 1) | alone) + 1):
+        for part in np.split(chosen, np.flatnonzero((np.diff(frames[chosen]) != 1) | independent) + 1):
             yield rows[part]
 
 

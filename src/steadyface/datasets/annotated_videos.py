@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from steadyface.arrays import Points
-from steadyface.datasets.broken_frames import BROKEN_FRAMES
+from steadyface.datasets.broken_frames import BROKEN_FRAMES, expand
 from steadyface.errors import ConfigError, DataError
 from steadyface.images import SUFFIXES
 from steadyface.markup import OUTER_EYE_CORNERS, SEVEN_TALKING_FACE
@@ -16,29 +16,28 @@ from steadyface.pts import read_face
 from steadyface.video import VideoFrame, open_frames
 
 
-def _expand(listed: str) -> tuple[str, ...]:
-    """Expand a list of numbers with ranges.
+def _names(listed: str) -> tuple[str, ...]:
+    """Expand a list of names of videos with ranges.
 
-    >>> _expand("007 505-507")
+    >>> _names("007 505-507")
     ('007', '505', '506', '507')
     """
-    ends = [(entry[:3], entry[-3:]) for entry in listed.split()]
-    return tuple(f"{number:03d}" for low, high in ends for number in range(int(low), int(high) + 1))
+    return tuple(f"{number:03d}" for number in expand(listed))
 
 
-TRAINING = _expand(
+TRAINING = _names(
     "001-004 007 009-011 013 015-020 022 025 027-029 031 033-035 037 039 041 043 044 046-049 053 057 059"
     " 112 113 115 119 120 123 138 143 144 160 204 205 223 225"
 )
 """The 50 training videos of 300-VW."""
 
-SCENARIO_1 = _expand("114 124-126 150 158 401 402 505-511 514 515 518-522 524 525 537 538 540 541 546-548")
+SCENARIO_1 = _names("114 124-126 150 158 401 402 505-511 514 515 518-522 524 525 537 538 540 541 546-548")
 """The 31 test videos in good light."""
 
-SCENARIO_2 = _expand("203 208 211-214 218 224 403-409 412 550 551 553")
+SCENARIO_2 = _names("203 208 211-214 218 224 403-409 412 550 551 553")
 """The 19 test videos in changing light."""
 
-SCENARIO_3 = _expand("410 411 516 517 526 528-531 533 557-559 562")
+SCENARIO_3 = _names("410 411 516 517 526 528-531 533 557-559 562")
 """The 14 test videos in arbitrary conditions."""
 
 SCENARIOS: dict[int | str, tuple[str, ...]] = {
@@ -83,18 +82,19 @@ class AnnotatedVideo:
     broken: frozenset[int] = frozenset()
 
     def __iter__(self) -> Iterator[tuple[VideoFrame, Points | None]]:
-        left = self._paths()
+        remaining = self._paths()
         count = 0
         with open_frames(self.source, self.fps) as frames:
             for frame in frames:
                 count = frame.index + 1
-                path = left.pop(frame.index, None)
+                path = remaining.pop(frame.index, None)
                 if path is not None and frames.damage:
                     raise DataError(path, f"its frame is uncertain: {frames.damage}")
                 yield frame, None if path is None else self._read(path)
-            if left:
+            if remaining:
                 problem = f"beyond the last frame: {self.source} ends after {count} frames"
-                raise DataError(left[min(left)], "; ".join(filter(None, [problem, frames.damage])))
+                first_path = remaining[min(remaining)]
+                raise DataError(first_path, "; ".join(filter(None, [problem, frames.damage])))
 
     def points(self) -> dict[int, Points]:
         """Read the points of the annotated frames, by index of the frame from 0; opens no video.
@@ -103,8 +103,8 @@ class AnnotatedVideo:
             (68, 2) each, 0-based image px.
 
         Raises:
-            DataError: a `.pts` file is broken, with path and line; or is not named as a frame's, twice of one
-                number or numbered before the first frame; or there is none.
+            DataError: a `.pts` file is broken (with path and line), has no frame's name, has the number of
+                another or one before the first frame; or there is none.
         """
         return {index: self._read(path) for index, path in self._paths().items()}
 

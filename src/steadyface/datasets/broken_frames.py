@@ -7,14 +7,14 @@ Source: the converter of open-mmlab/mmpose (pull request 2998). The test videos 
 from __future__ import annotations
 
 
-def _numbers(listed: str) -> frozenset[int]:
+def expand(listed: str) -> list[int]:
     """Expand a list of numbers with ranges.
 
-    >>> sorted(_numbers("7 10-12"))
+    >>> expand("7 10-12")
     [7, 10, 11, 12]
     """
-    ends = [entry.split("-") for entry in listed.split()]
-    return frozenset(number for end in ends for number in range(int(end[0]), int(end[-1]) + 1))
+    ranges = [entry.split("-") for entry in listed.split()]
+    return [number for ends in ranges for number in range(int(ends[0]), int(ends[-1]) + 1)]
 
 
 _LISTED = {
@@ -73,5 +73,5 @@ _LISTED = {
     ),
 }
 
-BROKEN_FRAMES = {video: _numbers(listed) for video, listed in _LISTED.items()}
+BROKEN_FRAMES = {video: frozenset(expand(listed)) for video, listed in _LISTED.items()}
 """Video → numbers of its broken frames."""

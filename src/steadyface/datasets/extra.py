@@ -1,4 +1,4 @@
-"""Faces that 300-W lacks: profiles, closed eyes, children, small faces; with a part of the points, or none.
+"""Partly annotated faces of kinds that 300-W lacks: profiles, closed eyes, children, small faces.
 
 Each set is a folder with `images/` and `points.npz`, which holds `names` (N), `points` (N, 68, 2) in 0-based
 image px, NaN where not annotated, and for some sets `person` (N), `age` (N) and `visibility` (N, 68).
@@ -24,7 +24,7 @@ from steadyface.measures import eye_openness
 PARTS = ("profiles", "closed_eyes", "fgnet", "aflw80", "helen256")
 """Names of the sets, which are those of their folders.
 
-- profiles: the visible half. The brow's ends, annotated a little off iBUG's, are left out.
+- profiles: the visible half. The brow's ends, annotated a little beside iBUG's positions, are left out.
 - closed_eyes: no point at all; both eyes are closed.
 - fgnet: children to old people, in another markup (`markup.FGNET_TO_IBUG`).
 - aflw80: small faces; points that the face itself hides are NaN.
@@ -32,12 +32,12 @@ PARTS = ("profiles", "closed_eyes", "fgnet", "aflw80", "helen256")
 """
 
 HELD_OUT_ONE_IN = 8
-"""People of a set, one of how many is held out."""
+"""One person of this many is held out of a set."""
 
 _BROW_ENDS = [17, 21, 22, 26]
 _INDEX = "points.npz"
-_VISIBLE = 2  # code of a point in sight; 0 is hidden by the face, 1 by an object, as the pictures show
-_LOOKS = 2  # at a picture that a face fills, until its box stands still
+_VISIBLE = 2  # code of a visible point; 0 is hidden by the face, 1 by an object, as the pictures show
+_PASSES = 2  # predictions on a picture that a face fills, after which its box hardly changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +48,9 @@ class ExtraSample:
         image_path: its image.
         points: image px, 0-based; NaN where not annotated.
         part: one of `PARTS`.
-        person: who it is, or else which photograph: validation splits by it.
+        person: name of the person, or else of the photograph; validation splits by it.
         box: (x0, y0, x1, y1) of the face, image px; None leaves that of the annotated points.
-        visible: 1 for a point in sight, 0 for one that the face or an object hides, NaN where nobody said.
+        visible: 1 for a visible point, 0 for one that the face or an object hides, NaN where unknown.
         age: in years; None where it is not known.
     """
 
@@ -64,7 +64,7 @@ class ExtraSample:
 
     @property
     def photo(self) -> str:
-        """Name of what is held out together: the person."""
+        """Name of the group that is held out together: the person."""
         return self.person
 
     @property
@@ -73,7 +73,7 @@ class ExtraSample:
         return self.image_path.parent.parent / _INDEX
 
     def load(self) -> tuple[Frame, FacePoints]:
-        """The image (RGB uint8) and its points.
+        """Load the image (RGB uint8) and its points.
 
         Raises:
             DataError: the image is missing or broken.
@@ -92,7 +92,7 @@ class ExtraSample:
 
 
 def find_extra(root: str | Path, part: str) -> list[ExtraSample]:
-    """The faces of a set in the order of its file; none if its folder is missing.
+    """Find the faces of a set, in the order of its file; none if its folder is missing.
 
     Args:
         root: folder of the sets.
@@ -114,8 +114,8 @@ def find_extra(root: str | Path, part: str) -> list[ExtraSample]:
     elif part == "helen256":
         people = [name.rsplit("_", 1)[0] for name in people]  # NAME_1 and NAME_2 are of one photograph
     samples = [
-        ExtraSample(folder / "images" / name, face, part, person, visible=seen, age=age)
-        for name, face, person, seen, age in zip(names, points, people, visible, ages, strict=True)
+        ExtraSample(folder / "images" / name, face, part, person, visible=is_visible, age=age)
+        for name, face, person, is_visible, age in zip(names, points, people, visible, ages, strict=True)
     ]
     if part == "closed_eyes":
         return samples
@@ -124,9 +124,15 @@ def find_extra(root: str | Path, part: str) -> list[ExtraSample]:
 
 
 def box_of(sample: ExtraSample, image: Frame, landmarker: Landmarker) -> Box:
-    """The box of a partly annotated face: its own, that of its points, or that of the points found.
+    """Box of a partly annotated face: its own, else that of its annotated points, else that of found points.
 
-    A face without any annotation fills its picture; the network looks at all of it, then at what it found.
+    A face without any annotation fills its picture: the network predicts its points in the whole picture, and
+    then in the box of these points.
+
+    Args:
+        sample: the face.
+        image: of the sample, RGB uint8.
+        landmarker: finds points where none are annotated.
     """
     if sample.box is not None:
         return np.array(sample.box)
@@ -134,7 +140,7 @@ def box_of(sample: ExtraSample, image: Frame, landmarker: Landmarker) -> Box:
     if known.any():
         return bounding_box(sample.points[known])
     box = box_of_pixels(0, 0, image.shape[1], image.shape[0])
-    for _ in range(_LOOKS):
+    for _ in range(_PASSES):
         box = bounding_box(landmarker.predict(image, box).points.astype(float))
     return box
 
@@ -142,8 +148,8 @@ def box_of(sample: ExtraSample, image: Frame, landmarker: Landmarker) -> Box:
 def face_errors(part: str, points: FaceStack, truth: FaceStack) -> Float[np.ndarray, "faces"]:
     """Measure the error of each face of a set in %, NaN where it was not found.
 
-    It is the mean distance of the annotated points over `normaliser`; of closed eyes, the openness of the
-    eyes over their width, ideally 0.
+    The error is the mean distance of the annotated points over `normaliser`; for closed eyes it is the
+    openness of the eyes over their width, ideally 0.
 
     Args:
         part: one of `PARTS`.
@@ -182,7 +188,7 @@ def set_error(part: str, points: FaceStack, truth: FaceStack) -> float:
 
 
 def _visibility(part: str, points: FaceStack, codes: np.ndarray) -> Float[np.ndarray, "n 68"]:
-    """Read `ExtraSample.visible`: from codes if there are any, else annotated points are in sight.
+    """`ExtraSample.visible` of each face: by the codes if there are any, else annotated points are visible.
 
     Of a profile, the points that mirror annotated ones are hidden by the head itself.
     """
@@ -194,7 +200,7 @@ def _visibility(part: str, points: FaceStack, codes: np.ndarray) -> Float[np.nda
 
 
 def _from_fgnet(sample: ExtraSample) -> ExtraSample:
-    """The same face with the points that agree with iBUG's, in iBUG's order, and the box of all."""
+    """The same face with the points that agree with iBUG's alone, in iBUG's order, and the box of all."""
     theirs, ours = (list(numbers) for numbers in zip(*markup.FGNET_TO_IBUG.items(), strict=True))
     agreeing = np.full_like(sample.points, np.nan)
     agreeing[ours] = sample.points[theirs]
@@ -203,9 +209,9 @@ def _from_fgnet(sample: ExtraSample) -> ExtraSample:
 
 
 def _read(path: Path) -> tuple[list[str], FaceStack, list[str], list[int | None], np.ndarray]:
-    """Names of the images, points (NaN where there are none), people (else the photographs), ages, codes.
+    """Read names of the images, points (NaN where there are none), people (else photographs), ages, codes.
 
-    The codes of visibility, (N, 68), are empty where the file has none.
+    The codes of visibility, (N, 68), are empty if the file has none.
     """
     arrays = read_arrays(path, "a file of annotated faces")
     with reading(path, "a file of annotated faces"):

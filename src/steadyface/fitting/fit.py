@@ -23,7 +23,7 @@ from steadyface.stabilizer.base import Stabilizer
 __all__ = ["WEIGHTS", "Clips", "LossWeights", "Pair", "cut", "fit", "score"]
 
 WEIGHTS = LossWeights(smooth=8.0)
-"""The loss that the bundled stabilisers were fitted by, all of them: λ1 = 8, λ2 = 10, λ3 = 1."""
+"""Loss to which all bundled stabilisers are fitted: λ1 = 8, λ2 = 10, λ3 = 1."""
 
 Report = Callable[[str], None]
 
@@ -66,14 +66,14 @@ def fit(
 ) -> Stabilizer:
     """Find the parameters with the least loss.
 
-    About ten numbers are searched by Nelder-Mead (Lagarias et al. 1998) from several starts, and the best is
-    polished along the gradient (L-BFGS). What is minimised is the mean over clips of log L, so that a clip
-    that is fast, or on which the network errs, counts as much as any other.
+    About ten numbers are searched by Nelder-Mead (Lagarias et al. 1998) from several starts, and the best
+    result is refined along the gradient (L-BFGS). The mean of log L over the clips is minimised, so that a
+    fast clip, or one on which the network errs, counts as much as any other.
 
     Args:
         kind: a key of `storage.KINDS`.
         pairs: sequences; each is scaled to percent of its own mean face size and cut into clips.
-        fps: at which parameters per frame shall hold.
+        fps: frame rate at which parameters per frame hold.
         weights: of the loss.
         components: K, of `sta` and `sta-paper`.
         basis: of `sta`: `joint`, in which motion and noise are uncorrelated; `motion`, the paper's U; or
@@ -81,11 +81,12 @@ def fit(
         raw_numbers: of `sta-paper`: search its 4 + 3·136 numbers themselves, from the paper's initial values,
             as the paper says; otherwise heights and slopes over the eigenvalues of the motion.
         clip: frames per clip; a shorter rest is left out.
-        evaluations: of the loss, in all, by Nelder-Mead.
+        evaluations: of the loss by Nelder-Mead, over all starts.
         polish: iterations of L-BFGS.
-        checkpoint: a file to go on from if it is there; it is removed at the end.
-        report: is given a line now and then.
-        fitted: kept in the parameters, for people.
+        checkpoint: file to which the search saves its state, and from which it goes on if the file is there;
+            removed at the end.
+        report: gets a line of progress now and then.
+        fitted: note for people, kept with the parameters.
 
     Raises:
         ConfigError: an unknown kind or basis, no components, or no sequence is as long as a clip.
@@ -95,29 +96,32 @@ def fit(
     if basis not in BASES:
         raise ConfigError.choice("basis", basis, BASES)
     clips = cut(pairs, fps, clip)
-    where = space(kind, clips, fps, fitted, components=components, basis=basis, raw_numbers=raw_numbers)
+    searched = space(kind, clips, fps, fitted, components=components, basis=basis, raw_numbers=raw_numbers)
 
     def objective(stabilizer: Stabilizer) -> float:
         return score(stabilizer, clips, weights)
 
-    build = where.build
+    build = searched.build
     if build is None:
-        best = min(where.candidates, key=objective)
+        best = min(searched.candidates, key=objective)
     else:
         search = Search(lambda free: objective(build(free)), checkpoint, report)
-        best = build(search.run(where.starts, evaluations, polish))
+        best = build(search.run(searched.starts, evaluations, polish))
     report(f"{kind}: loss {_raw_score(clips, weights):.4f} raw, {np.exp(objective(best)):.4f} stabilised")
     return best
 
 
 def score(stabilizer: Stabilizer, clips: Iterable[Clips], weights: LossWeights = WEIGHTS) -> float:
-    """The mean over all clips of log L."""
+    """Mean of log L over all clips."""
     losses = [loss(stabilizer.run(each.raw, each.scores, each.frames), each.truth, weights) for each in clips]
     return float(np.log(np.concatenate(losses)).mean())
 
 
 def cut(pairs: Iterable[Pair], fps: float, length: int) -> list[Clips]:
-    """All clips, those of one frame rate together.
+    """Cut sequences into clips of one length, scaled to percent of each sequence's mean face size.
+
+    Returns:
+        Clips grouped by frame rate, and by whether they have scores.
 
     Raises:
         ConfigError: no sequence is as long as a clip.
@@ -143,7 +147,14 @@ def cut(pairs: Iterable[Pair], fps: float, length: int) -> list[Clips]:
 
 
 class Search:
-    """Nelder-Mead from each start, then L-BFGS from the best; what was found is kept in a file meanwhile."""
+    """Search by Nelder-Mead from each start, then by L-BFGS from the best.
+
+    Args:
+        objective: function to be minimised.
+        checkpoint: file to which the best numbers are saved meanwhile, and from which a search goes on; None
+            saves nothing.
+        report: gets a line of progress now and then.
+    """
 
     def __init__(
         self,
@@ -156,6 +167,7 @@ class Search:
         self._count, self._best, self._value = 0, np.zeros(0), np.inf
 
     def run(self, starts: tuple[Vector, ...], evaluations: int, polish: int) -> Vector:
+        """Return the best numbers found; arguments as of `fit`."""
         resumed = self._resumed(len(starts[0]))
         starts = starts if resumed is None else (resumed,)
         for start in starts:

@@ -23,9 +23,9 @@ _RESTING = 0.2  # percent of face size per frame: below that a landmark's motion
 
 @dataclass(frozen=True)
 class LossWeights:
-    """λ1 (smoothness), λ2 (delay), λ3 (how far from the middle a point may lie between its neighbours).
+    """Weights λ1 (smoothness), λ2 (delay) and λ3 (of a point's distance from the middle of its neighbours).
 
-    The defaults are the paper's. It does not say in what unit; see `fit.WEIGHTS` for those used here.
+    The defaults are the paper's, which does not say their unit; `fit.WEIGHTS` are those used here.
     """
 
     smooth: float = 1.0
@@ -61,7 +61,7 @@ def distance_loss(outputs: Sequence, truth: Sequence) -> Losses:
 
 
 def delay_loss(outputs: Sequence, truth: Sequence) -> Losses:
-    """mean_t (v⁺(x - p))², v = p(t) - p(t-1): the squared ratio of the last move that is still missing.
+    """mean_t (v⁺(x - p))², v = p(t) - p(t-1): the squared fraction of the last move that is still missing.
 
     Source: Tai et al. 2019, Eq. (12), second term. Differs from it in: v⁺ = vᵀ/(‖v‖² + ε) with
     ε = M·(0.2 % of face size)², since the plain pseudo-inverse explodes where the face rests.

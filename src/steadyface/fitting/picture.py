@@ -1,4 +1,4 @@
-"""Fit how a stabiliser takes in displacements measured in the picture, all its other parameters given."""
+"""Fit a stabiliser's parameters for displacements measured in the picture; its others stay as they are."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def fit_picture(
     checkpoint: Path | None = None,
     report: Report = print,
 ) -> STA:
-    """Find the `PictureModel` with the least loss by Nelder-Mead, from that of the stabiliser.
+    """Find the `PictureModel` with the least loss by Nelder-Mead, starting from the stabiliser's own.
 
     Lengths are searched by their logarithms, probabilities by their logits. The loss is that of
     `score_picture`.
 
     Args:
         stabilizer: its other parameters stay as they are.
-        pairs: sequences; those without displacements tell nothing, and are left out.
+        pairs: sequences; those without displacements are left out.
         weights: of the loss.
         clip: frames per clip.
         evaluations: of the loss.
-        checkpoint: a file to go on from if it is there; it is removed at the end.
-        report: is given a line now and then.
+        checkpoint: as of `fit`.
+        report: gets a line of progress now and then.
 
     Raises:
         ConfigError: no sequence with displacements is as long as a clip.
@@ -63,9 +63,9 @@ def fit_picture(
 def score_picture(
     stabilizer: STA, pairs: Iterable[Pair], weights: LossWeights = WEIGHTS, clip: int = 100
 ) -> float:
-    """The mean over all clips of log L, of sequences with displacements, each filtered as a whole.
+    """Mean of log L over all clips of sequences with displacements, each sequence filtered as a whole.
 
-    The displacements stay as they were measured, from the outputs of the stabiliser of that time.
+    The displacements stay as they are, though they were measured from the outputs of another stabiliser.
     """
     losses = []
     for pair in pairs:
@@ -79,7 +79,7 @@ def score_picture(
 
 
 def with_motion(pairs: Iterable[Pair], clip: int) -> list[Pair]:
-    """The sequences that have displacements and are as long as a clip.
+    """Select the sequences that have displacements and are as long as a clip.
 
     Raises:
         ConfigError: there is none.
@@ -92,15 +92,17 @@ def with_motion(pairs: Iterable[Pair], clip: int) -> list[Pair]:
 
 def _free(model: PictureModel) -> Vector:
     values = {name: max(value, _LEAST) for name, value in asdict(model).items()}
-    return np.array([logit(value) if _is_share(name) else np.log(value) for name, value in values.items()])
+    return np.array(
+        [logit(value) if _is_probability(name) else np.log(value) for name, value in values.items()]
+    )
 
 
 def _model(free: Vector) -> PictureModel:
-    names = [each.name for each in fields(PictureModel)]
-    values = zip(names, np.clip(free, -_LIMIT, _LIMIT), strict=True)
-    return PictureModel(**{n: float(expit(value) if _is_share(n) else np.exp(value)) for n, value in values})
+    values: dict[str, float] = {}
+    for field, value in zip(fields(PictureModel), np.clip(free, -_LIMIT, _LIMIT), strict=True):
+        values[field.name] = float(expit(value) if _is_probability(field.name) else np.exp(value))
+    return PictureModel(**values)
 
 
-def _is_share(name: str) -> bool:
-    """Whether a parameter is a probability."""
+def _is_probability(name: str) -> bool:
     return name.startswith(("wrong", "loose")) and not name.endswith("_by")

@@ -1,14 +1,14 @@
-"""Sequences to fit a stabiliser on: what the tracker saw, and where the points really were.
+"""Sequences to fit a stabiliser on: the points that the tracker found, and the true ones.
 
 - Training stills that turn, blink and talk (`TalkingStill`), through the tracker: exact truth, the network's
-  own errors, motion as drawn. Half of them blink with one eye only, so that a wink is no motion of both.
-- The same stills under hardships, for the fit to displacements (`picture`): an object crosses the face, which
-  rolls and zooms far, in light that changes and under strong compression.
-- Real clips: their motion, as several views of each frame together with its neighbours give it, is taken as
-  exact, and gets the errors and scores that the network made on a still: real motion, real errors. (The
-  network's own points on a clip against such a truth would not do: both err alike, so that following the
-  errors would look right.)
-- 300-VW's training videos, where they are there: annotated truth.
+  own errors, motion as drawn. Half of them blink with one eye only, so that winks are learnt too.
+- The same stills under hard conditions, for the fit to displacements (`picture`): an object crosses the face,
+  which rolls and zooms far, in changing light and under strong compression.
+- Real clips: their motion, estimated from several views of each frame and its neighbours, is taken as the
+  truth, and the errors and scores of the network on a still are added: real motion, real errors. (The
+  network's own points on the clip would not do: their errors resemble those of the estimate, so that
+  following the errors would seem right.)
+- 300-VW's training videos, if they are there: annotated truth.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ CLIP = 100
 """Frames below which a run is dropped; `fit` cuts clips of this length."""
 
 _STILL_SECONDS, _STILL_FPS = 20 / 3, 30.0
-_STILL, _HARD = "still_", "hard_"  # begin the names of stills, and of those under hardships
+_STILL, _HARD = "still_", "hard_"  # prefixes of the names of stills, and of stills under hard conditions
 _BLINKING = (markup.EYES, markup.EYES, *((eye,) for eye in markup.EYES))  # each as often: half of them wink
-_CROSSING = 1.5, 1.0  # s: start and duration of the object's passage
-_RECOVERY = 0.2  # s: before and after it the points may be off all the same
-_JUMP = 0.15  # of face size a frame: a cut, or a track that went astray
-_WINDOW, _ORDER = 9, 3  # of the polynomial that makes a clip's motion smooth: it keeps a third of a second
+_CROSSING = 1.5, 1.0  # s: start and duration of the object's crossing
+_RECOVERY = 0.2  # s before and after the object covers a landmark in which points may still be off
+_JUMP = 0.15  # face sizes a frame from which on there is a cut, or a track that went astray
+_WINDOW, _ORDER = 9, 3  # frames and order of the polynomial that smooths a clip's motion
 
 Report = Callable[[str], None]
 
@@ -67,16 +67,16 @@ def write_sequences(
     hard: bool = False,
     report: Report = print,
 ) -> None:
-    """Write one `.npz` per sequence; what is there already is left as it is.
+    """Write one `.npz` per sequence; sequences that are there already are left as they are.
 
     Args:
         out: folder; made if missing.
         stills: annotated training faces; never those of a test set.
-        clips: videos; the stills, of this call or an earlier one, lend them their errors.
-        videos: annotated ones.
-        landmarker: whose errors are to be learnt.
-        hard: write each still under hardships too.
-        report: is given a line for each sequence.
+        clips: videos, which get the errors of the stills of this call or an earlier one.
+        videos: annotated videos.
+        landmarker: network whose errors the sequences show.
+        hard: write each still under hard conditions too.
+        report: gets a line for each sequence.
 
     Raises:
         ConfigError: clips, but no still's sequence in `out`.
@@ -99,7 +99,7 @@ def write_sequences(
 
 
 def save_pair(pair: Pair, path: Path) -> None:
-    """Write as `.npz`; a half-written file never bears the final name.
+    """Write as `.npz`; a half-written file never has the final name.
 
     Raises:
         DataError: it cannot be written.
@@ -128,19 +128,20 @@ def load_pair(path: Path) -> Pair:
         raw, truth, fps = values["raw"], values["truth"], float(values["fps"])
         scores = values["scores"].astype(float) if "scores" in values else None
         motion = MotionSequence.pop_from(values)
-        network = str(values.get("network", ""))  # files of earlier versions do not tell
-    moved = raw.shape[:2] if motion is None else motion.valid.shape
-    scored = raw.shape[:2] if scores is None else scores.shape
+        network = str(values.get("network", ""))  # files of earlier versions have none
+    motion_shape = raw.shape[:2] if motion is None else motion.valid.shape
+    scores_shape = raw.shape[:2] if scores is None else scores.shape
     expected = (markup.COUNT, 2), raw.shape, raw.shape[:2], raw.shape[:2]
-    if (raw.shape[1:], truth.shape, scored, moved) != expected:
-        raise DataError(path, f"not {kind}: shapes {raw.shape}, {truth.shape}, {scored}, {moved}")
+    if (raw.shape[1:], truth.shape, scores_shape, motion_shape) != expected:
+        shapes = f"{raw.shape}, {truth.shape}, {scores_shape}, {motion_shape}"
+        raise DataError(path, f"not {kind}: shapes {shapes}")
     return Pair(raw, truth, scores, fps, motion, network)
 
 
 def held_out(path: Path) -> bool:
-    """Whether a sequence is kept from fitting, to choose by: one in five, by its name.
+    """Whether a sequence is held out from fitting, for validation: one in five, by its name.
 
-    A still and the same still under hardships go together.
+    A still and the same still under hard conditions go together.
     """
     source = path.stem.rsplit("_", 1)[0]
     if is_hard(path):
@@ -149,7 +150,7 @@ def held_out(path: Path) -> bool:
 
 
 def is_hard(path: Path) -> bool:
-    """Whether a sequence is of a still under hardships."""
+    """Whether a sequence is of a still under hard conditions."""
     return path.name.startswith(_HARD)
 
 
@@ -167,12 +168,12 @@ def _write_missing(out: Path, name: str, make: Callable[[], Iterator[Pair]], rep
 
 
 def _of_still(sample: Sample, landmarker: Landmarker) -> Iterator[Pair]:
-    """A still in random light and motion; its seed is its name."""
+    """Sequence of a still in random motion, seeded by its name."""
     yield _followed(_scene(sample, np.random.default_rng(_seed(sample))), landmarker)
 
 
 def _of_hard_still(sample: Sample, landmarker: Landmarker) -> Iterator[Pair]:
-    """The same still under hardships."""
+    """Sequence of the same still under hard conditions."""
     rng = np.random.default_rng(_seed(sample))
     scene = replace(
         _scene(sample, rng),
@@ -190,6 +191,7 @@ def _seed(sample: Sample) -> int:
 
 
 def _scene(sample: Sample, rng: np.random.Generator) -> TalkingStill:
+    """Scene of a still with random size, noise, shutter, compression and blinking eyes."""
     still, points = sample.load()
     eyes = float(np.exp(rng.uniform(np.log(60), np.log(200))))
     side = 2 * round(2.25 * eyes)
@@ -210,7 +212,7 @@ def _scene(sample: Sample, rng: np.random.Generator) -> TalkingStill:
 
 
 def _followed(scene: TalkingStill, landmarker: Landmarker) -> Pair:
-    """Track a scene; each landmark's constant error is that of the frames without an object before it."""
+    """Track a scene; the truth gets each landmark's constant error in the frames without an object."""
     seconds = np.arange(len(scene)) / scene.fps
     truth = np.stack([scene.truth(float(time)) for time in seconds])
     raw, scores, motion = follow_known(scene, truth[0], landmarker)
@@ -219,12 +221,12 @@ def _followed(scene: TalkingStill, landmarker: Landmarker) -> Pair:
     return Pair(raw, with_constant_bias(truth, raw, clear), scores, scene.fps, motion, landmarker.name)
 
 
-class Followed(NamedTuple):
-    """A face as the tracker followed it.
+class KnownTrack(NamedTuple):
+    """Track of a face whose position in the first frame was known.
 
     Args:
         raw: (frames, 68, 2) raw points, image px.
-        scores: (frames, 68) in [0, 1], lowered where the network takes a landmark for hidden.
+        scores: (frames, 68) in [0, 1], lowered where the network considers a landmark hidden.
         motion: displacements measured in the picture, with the default stabiliser.
     """
 
@@ -233,11 +235,16 @@ class Followed(NamedTuple):
     motion: MotionSequence
 
 
-def follow_known(frames: Iterable[VideoFrame], first: FacePoints, landmarker: Landmarker) -> Followed:
-    """Track a face whose position in the first frame is known; the network sees it in every frame.
+def follow_known(frames: Iterable[VideoFrame], first: FacePoints, landmarker: Landmarker) -> KnownTrack:
+    """Track a face whose position in the first frame is known; the network runs in every frame.
+
+    Args:
+        frames: of the video.
+        first: (68, 2) true points in the first frame, image px.
+        landmarker: the network.
 
     Raises:
-        DataError: it loses the face.
+        DataError: the tracker loses the face.
     """
     box = bounding_box(first)[None]
     config = TrackerConfig(max_faces=1, accept=0.0, keep=0.0, confirm=0.0, grace_seconds=0.0)
@@ -250,15 +257,15 @@ def follow_known(frames: Iterable[VideoFrame], first: FacePoints, landmarker: La
         points.append(faces[0].raw_points)
         scores.append(lowered_where_hidden(faces[0].scores, faces[0].visible))
         displacements.append(faces[0].displacements)
-    return Followed(np.array(points, float), np.array(scores, float), MotionSequence.pack(displacements))
+    return KnownTrack(np.array(points, float), np.array(scores, float), MotionSequence.pack(displacements))
 
 
 def with_constant_bias(
     truth: FaceSequence, raw: FaceSequence, measured: Bool[np.ndarray, "frames"] | None = None
 ) -> FaceSequence:
-    """The truth moved by each raw landmark's own mean error, as it turns and grows with the head.
+    """Add each raw landmark's mean error to the truth; the error turns and grows with the head.
 
-    What a landmark is always off by in a face is no jitter, and nothing that a stabiliser could take away.
+    A constant error of a landmark in a face is no jitter, and no stabiliser can remove it.
 
     Equation: p′(t) = p(t) + L(t)·mean_τ L(τ)⁻¹(z(τ) - p(τ)), where L(t) is the rotation and scale, without
     the shift, of the similarity that brings p(0) closest to p(t) in the sense of least squares (Procrustes).
@@ -277,17 +284,17 @@ def with_constant_bias(
 
 
 def _of_clip(clip: Path, lenders: list[Pair], landmarker: Landmarker) -> Iterator[Pair]:
-    """The motions in a clip, in parts of `CLIP` frames, each with the errors of a still."""
+    """Sequences of `CLIP` frames with the motion of a clip's faces and the errors of stills."""
     rng = np.random.default_rng(zlib.crc32(clip.name.encode()))
     for motion, fps in _motions(clip, landmarker):
         for start in range(0, len(motion) - CLIP + 1, CLIP):
             lender = lenders[rng.integers(len(lenders))]
             first = int(rng.integers(len(lender.raw) - CLIP + 1))
-            part, lent = motion[start : start + CLIP], slice(first, first + CLIP)
-            grow = face_size(part).mean() / face_size(lender.truth).mean()
-            error = grow * (lender.raw - lender.truth)[lent]
+            truth, lent = motion[start : start + CLIP], slice(first, first + CLIP)
+            growth = face_size(truth).mean() / face_size(lender.truth).mean()
+            error = growth * (lender.raw - lender.truth)[lent]
             scores = None if lender.scores is None else lender.scores[lent]
-            yield Pair(part + error, part, scores, fps, network=lender.network)
+            yield Pair(truth + error, truth, scores, fps, network=lender.network)
 
 
 def _motions(clip: Path, landmarker: Landmarker) -> Iterator[tuple[FaceSequence, float]]:
@@ -314,7 +321,7 @@ def _motions(clip: Path, landmarker: Landmarker) -> Iterator[tuple[FaceSequence,
 
 
 def _of_video(video: AnnotatedVideo, landmarker: Landmarker) -> Iterator[Pair]:
-    """The annotated stretches of a video of 300-VW, with what the tracker makes of them."""
+    """Tracked sequences of the annotated stretches of a video of 300-VW."""
     with open_frames(video.source, video.fps) as frames:
         fps = frames.fps
     stretch: list[tuple[VideoFrame, np.ndarray]] = []

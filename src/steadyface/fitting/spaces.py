@@ -28,7 +28,7 @@ from steadyface.stabilizer.sta import STA
 BASES = ("joint", "motion", "identity")
 
 _LIMIT = 14.0  # of logits and logarithms: beyond it the loss is flat
-_LEAST_MOTION = 1e-6  # of the largest eigenvalue: what never moved in the sequences may still move a little
+_LEAST_MOTION = 1e-6  # of the largest eigenvalue: a direction without motion in the sequences may still move
 
 Vector = Float[np.ndarray, "N"]
 
@@ -95,7 +95,7 @@ def space(
 
 
 def _directions(found: Statistics, basis: str) -> tuple[np.ndarray, np.ndarray]:
-    """A basis, and the logarithm of how much the face moves along each direction, about its mean."""
+    """A basis, and the logarithm of the face's motion along each direction less its mean."""
     size = len(found.motion)
     if basis == "identity":
         return np.eye(size), np.zeros(size)
@@ -106,7 +106,11 @@ def _directions(found: Statistics, basis: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _velocity_space(found: Statistics, known: dict[str, Any], components: int, basis: str) -> Space:
-    """Damping, noise and pushes by height and slope over `_directions`, and the probabilities."""
+    """Space of `STA`: damping, noise and pushes are lines over the logarithms of `_directions`.
+
+    Free numbers: height and slope of the damping, the logits of all alphas but the first, height and slope of
+    the noise, and height and slope of each component's pushes.
+    """
     vectors, slopes = _directions(found, basis)
     level = 1.0 if basis == "joint" else float(np.diag(found.noise).mean())
 
@@ -125,16 +129,22 @@ def _velocity_space(found: Statistics, known: dict[str, Any], components: int, b
             **known,
         )
 
-    rest, usual = [-2.0] * (components - 1), [0.0, 0.0]
-    starts = [
-        [0.0, 0.5, *rest, *usual, *[x for k in range(components) for x in (low + 4.0 * k, 1.0)]]
-        for low in (-5.0, -3.0)
-    ]
+    damping, alphas, noise = [0.0, 0.5], [-2.0] * (components - 1), [0.0, 0.0]
+    starts = [[*damping, *alphas, *noise, *_lines(components, low)] for low in (-5.0, -3.0)]
     return Space(build, tuple(np.array(start) for start in starts))
 
 
+def _lines(components: int, low: float) -> list[float]:
+    """Heights from `low` on, 4 apart, and slopes of 1, of the components."""
+    return [number for k in range(components) for number in (low + 4.0 * k, 1.0)]
+
+
 def _paper_space(found: Statistics, known: dict[str, Any], components: int, basis: str) -> Space:
-    """γ, α, β, and noise and walks by height and slope over the eigenvalues of the motion."""
+    """Space of `PaperSTA`: noise and walks are lines over the logarithms of `_directions`.
+
+    Free numbers: the logits of γ, of all α but the first, and of β; height and slope of the noise, and height
+    and slope of each component's walk.
+    """
     vectors, slopes = _directions(found, "identity" if basis == "identity" else "motion")
     level = float(np.diag(found.noise).mean())
 
@@ -154,14 +164,13 @@ def _paper_space(found: Statistics, known: dict[str, Any], components: int, basi
 
     mixing = [0.0] * (2 * components - 1)
     starts = [
-        [gamma, *mixing, 0.0, 0.0, *[x for k in range(components) for x in (low + 4.0 * k, 1.0)]]
-        for gamma, low in ((0.0, -2.0), (-3.0, 0.0))
+        [gamma, *mixing, 0.0, 0.0, *_lines(components, low)] for gamma, low in ((0.0, -2.0), (-3.0, 0.0))
     ]
     return Space(build, tuple(np.array(start) for start in starts))
 
 
 def _raw_space(found: Statistics, known: dict[str, Any]) -> Space:
-    """The paper's 412 numbers from its initial values: γ = α = β = ½, Γ_n = ρI, Γ_1 = 0, Γ_2 = 10ρI."""
+    """Space of the paper's 412 numbers, from its start: γ = α = β = ½, Γ_n = ρI, Γ_1 = 0, Γ_2 = 10ρI."""
     vectors, _ = _directions(found, "motion")
     size, level = len(vectors), float(np.diag(found.noise).mean())
 

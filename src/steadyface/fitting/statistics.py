@@ -11,9 +11,9 @@ from scipy.optimize import minimize_scalar
 from steadyface import markup
 from steadyface.stabilizer.sta import doubt
 
-_GROSS = 4.0  # standard deviations of a clip's errors, beyond which they are cut
-_ALIKE = 1e-3  # deviation of the logarithm of doubts, below which scores tell nothing
-_LEAST_SHARE = 1e-3  # of the noise's mean variance, added to each: the network's errors are never singular
+_GROSS = 4.0  # standard deviations of a clip's errors at which larger ones are clipped
+_ALIKE = 1e-3  # standard deviation of the logarithm of doubts below which scores tell nothing
+_LEAST_SHARE = 1e-3  # of the mean variance, added to each variance so that the noise is never singular
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Statistics:
         motion: (D, D) S, covariance of p(t) - p(t-1), each clip counting alike: as it is, with the lids of
             one eye at rest, and with those of the other.
         doubts: (landmarks,) geometric mean of each landmark's doubt, 1 - score; 1 where no scores are known.
-        trust: κ, by whose power of the doubt a landmark's error variance grows most likely; 0 where scores
-            do not differ.
+        trust: κ of greatest likelihood, where a landmark's error variance grows as doubt^κ; 0 where scores do
+            not differ.
     """
 
     noise: Float[np.ndarray, "D D"]
@@ -52,9 +52,9 @@ class Statistics:
 
 
 def statistics(clips: list[Clips]) -> Statistics:
-    """Measure noise, motion, and what scores say of the noise.
+    """Measure the noise, the motion, and the relation of the noise to the scores.
 
-    Noise is what second differences show of the errors: a constant error is none.
+    Noise is measured by the second differences of the errors, which constant errors do not change.
     """
     known = [_log_doubts(each.scores) for each in clips if each.scores is not None]
     usual = np.concatenate(known).mean(axis=(0, 1)) if known else np.zeros(clips[0].raw.shape[-2])
@@ -82,12 +82,12 @@ def statistics(clips: list[Clips]) -> Statistics:
 def _log_doubts(
     scores: Float[np.ndarray, "frames clips landmarks"],
 ) -> Float[np.ndarray, "clips inner landmarks"]:
-    """Of the frames that have one before and one after them."""
+    """Logarithm of the doubts in all frames but the first and the last, (clips, frames - 2, landmarks)."""
     return np.log(doubt(np.moveaxis(scores, 1, 0)[:, 1:-1]))
 
 
 def _trust(error: np.ndarray, excess: np.ndarray) -> float:
-    """κ of the Gaussian likelihood in which a landmark's variance is its own mean times doubt^κ."""
+    """κ of greatest Gaussian likelihood, a landmark's variance being its own constant times doubt^κ."""
     if excess.std() < _ALIKE:
         return 0.0
     squared = (error**2).sum(axis=-1)
@@ -104,8 +104,8 @@ def _with_resting_lids(
 ) -> Float[np.ndarray, "clips frames landmarks 2"]:
     """The same motion, but the lids of one eye move only with its corners.
 
-    In nearly all sequences both eyes blink at once. Directions learnt from those alone move both lids by a
-    wink of one.
+    In nearly all sequences both eyes blink at once; directions learnt from these alone would let a wink of
+    one eye move the lids of the other.
     """
     resting = moves.copy()
     lids = [i for side in markup.facing(eye) for i in side]
@@ -114,7 +114,7 @@ def _with_resting_lids(
 
 
 def _shape_of(vectors: Float[np.ndarray, "clips frames landmarks 2"]) -> Float[np.ndarray, "D D"]:
-    """The mean over clips of their covariances about zero, each of trace D; so is the result."""
+    """Mean of the clips' covariances about zero, each scaled to trace D, which the result has too."""
     flat = vectors.reshape(*vectors.shape[:2], -1)
     covariances = flat.mT @ flat
     traces = np.trace(covariances, axis1=1, axis2=2)[:, None, None]

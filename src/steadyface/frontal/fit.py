@@ -16,10 +16,10 @@ Rotations = Float[np.ndarray, "frames 3 3"]
 Shapes = Float[np.ndarray, "frames 68 3"]
 Weights = Float[np.ndarray, "frames 68"]
 
-_ERROR = 0.7  # mm by which a point misses the model
-_CHIN_ERROR, _OUTLINE_ERROR = 2.0, 20.0  # mm, of the jaw's middle and ends
+_ERROR = 0.7  # mm: standard deviation of a point's distance from the model
+_CHIN_ERROR, _OUTLINE_ERROR = 2.0, 20.0  # mm: the same for the jaw's middle and its ends
 _FREEDOM = 4.0  # of Student's distribution of the errors
-_PERSON_FRAMES = 64  # from which a person's shape is fitted
+_PERSON_FRAMES = 64  # frames, at most, to which a person's shape is fitted
 _PERSON_ROUNDS, _ROUNDS = 8, 6
 _CHUNK = 256  # frames at a time: 10 MB of derivatives
 _POSE = 6  # unknowns of a pose
@@ -29,8 +29,8 @@ def _errors() -> Float[np.ndarray, "68"]:
     """Standard deviation of each point's error, mm."""
     errors = np.full(markup.COUNT, _ERROR)
     jaw = list(markup.GROUPS["jaw"])
-    aside = np.abs(np.sin(np.linspace(-np.pi / 2, np.pi / 2, len(jaw))))
-    errors[jaw] = _CHIN_ERROR + (_OUTLINE_ERROR - _CHIN_ERROR) * aside
+    sideways = np.abs(np.sin(np.linspace(-np.pi / 2, np.pi / 2, len(jaw))))
+    errors[jaw] = _CHIN_ERROR + (_OUTLINE_ERROR - _CHIN_ERROR) * sideways
     return errors
 
 
@@ -40,7 +40,7 @@ ERRORS = _errors()
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A face model laid on the points of a face.
+    """A face model fitted to the points of a face.
 
     Args:
         rotation: (T, 3, 3) of the face, in the camera's axes: x right, y down, z away.
@@ -60,14 +60,15 @@ class Fit:
 
     def directions(self, model: FaceShape) -> FaceSequence:
         """Directions x/z, y/z from the camera to the model's points."""
-        seen = self._shape(model.expression) @ self.rotation.swapaxes(1, 2) + self.translation[:, None]
-        return seen[..., :2] / seen[..., 2:]
+        in_camera = self._shape(model.expression) @ self.rotation.swapaxes(1, 2) + self.translation[:, None]
+        return in_camera[..., :2] / in_camera[..., 2:]
 
     def frontal(self, model: FaceShape) -> Shapes:
         """The mean face with each frame's expression, mm in its own axes."""
         return np.asarray(MEAN_FACE + np.tensordot(self.expression, model.expression, 1))
 
     def _shape(self, modes: Float[np.ndarray, "expressions 68 3"]) -> Shapes:
+        """The person's face with each frame's expression, mm in its own axes."""
         return MEAN_FACE + self.person + np.tensordot(self.expression, modes, 1)
 
 
@@ -98,10 +99,10 @@ def fit_faces(
     count = len(directions)
     nothing = np.zeros((count, len(model.expression)))
     fit = Fit(rotation, translation, np.zeros_like(MEAN_FACE), nothing)
-    some = np.unique(np.linspace(0, count - 1, min(count, _PERSON_FRAMES)).astype(int))
-    part = fit.at(some)
+    spread = np.unique(np.linspace(0, count - 1, min(count, _PERSON_FRAMES)).astype(int))
+    part = fit.at(spread)
     for _ in range(_PERSON_ROUNDS):
-        part = _improved(model, part, directions[some], weights[some], with_person=True)
+        part = _improved(model, part, directions[spread], weights[spread], with_person=True)
     fit = replace(fit, person=part.person)
     chunks = [slice(begin, begin + _CHUNK) for begin in range(0, count, _CHUNK)]
     parts = []
@@ -121,7 +122,11 @@ def fit_faces(
 def _improved(
     model: FaceShape, fit: Fit, directions: FaceSequence, weights: Weights, with_person: bool = False
 ) -> Fit:
-    """One step of Gauss and Newton."""
+    """Fit after one Gauss-Newton step, in which J is the matrix of derivatives and e the weighted error.
+
+    Each frame solves (JᵀJ + prior)·step = -(Jᵀe + prior·value) for its pose and expression; `normal` and
+    `pull` are the two sides.
+    """
     turned = fit._shape(model.expression) @ fit.rotation.swapaxes(1, 2)
     x, y, z = np.moveaxis(turned + fit.translation[:, None], -1, 0)
     error = np.stack([x / z, y / z], axis=-1) - directions
@@ -130,13 +135,13 @@ def _improved(
     length = (error**2).sum(axis=-1) * scale**2
     root = scale * np.sqrt(weights * np.minimum((_FREEDOM + 2) / (_FREEDOM + length), 1.0))
     error *= root[..., None]
-    none = np.zeros_like(z)
-    rows = np.stack([np.stack([1 / z, none, -x / z**2], -1), np.stack([none, 1 / z, -y / z**2], -1)], -2)
-    rows *= root[..., None, None]  # (T, 68, 2, 3): by the point in the camera's axes
-    by_turn = np.cross(turned[:, :, None], rows)  # rows·(ω × v) = ω·(v × rows)
-    by_shape = rows @ fit.rotation[:, None]
-    moves = model.expression.transpose(1, 2, 0)
-    frames = np.concatenate([by_turn, rows, by_shape @ moves], axis=-1)
+    zero = np.zeros_like(z)
+    by_point = np.stack([np.stack([1 / z, zero, -x / z**2], -1), np.stack([zero, 1 / z, -y / z**2], -1)], -2)
+    by_point *= root[..., None, None]  # (T, 68, 2, 3) derivatives by the point in the camera's axes
+    by_turn = np.cross(turned[:, :, None], by_point)  # by_point·(ω × v) = ω·(v × by_point)
+    by_shape = by_point @ fit.rotation[:, None]
+    by_expression = by_shape @ model.expression.transpose(1, 2, 0)
+    frames = np.concatenate([by_turn, by_point, by_expression], axis=-1)
     frames = frames.reshape(len(frames), 2 * markup.COUNT, -1)
     prior = np.concatenate([np.full(_POSE, 1e-9), np.ones(len(model.expression))])
     normal = frames.swapaxes(1, 2) @ frames
@@ -166,19 +171,23 @@ def _person_step(
     normal: Float[np.ndarray, "frames unknowns unknowns"],
     pull: Float[np.ndarray, "frames unknowns"],
 ) -> tuple[Float[np.ndarray, "68 3"], Float[np.ndarray, "frames unknowns 204"]]:
-    """Change of the person's shape, and by how much it takes from the frames' own unknowns."""
+    """Change of the person's shape by the Schur complement, in which the frames' unknowns are eliminated.
+
+    Returns:
+        The change, mm, and the coupling of each frame's unknowns with the person's.
+    """
     count, size = len(frames), 3 * markup.COUNT
-    split = frames.reshape(count, markup.COUNT, 2, -1)
-    coupling = np.einsum("tiku,tikc->tuic", split, by_shape).reshape(count, -1, size)
-    own = np.zeros((markup.COUNT, 3, markup.COUNT, 3))
-    own[range(markup.COUNT), :, range(markup.COUNT)] = np.einsum("tikc,tikd->icd", by_shape, by_shape)
-    whole = own.reshape(size, size) + model.person_precision
-    toward = -np.einsum("tikc,tik->ic", by_shape, error).ravel()
-    toward -= model.person_precision @ fit.person.ravel()
-    both = np.concatenate([coupling, pull[..., None]], axis=-1)
-    solved = np.linalg.solve(normal, both)
-    taken = np.tensordot(coupling, solved, ((0, 1), (0, 1)))
-    change = np.linalg.solve(whole - taken[:, :size], toward - taken[:, size])
+    by_frame = frames.reshape(count, markup.COUNT, 2, -1)
+    coupling = np.einsum("tiku,tikc->tuic", by_frame, by_shape).reshape(count, -1, size)
+    person_normal = np.zeros((markup.COUNT, 3, markup.COUNT, 3))
+    diagonal = range(markup.COUNT)
+    person_normal[diagonal, :, diagonal] = np.einsum("tikc,tikd->icd", by_shape, by_shape)
+    person_normal = person_normal.reshape(size, size) + model.person_precision
+    person_pull = -np.einsum("tikc,tik->ic", by_shape, error).ravel()
+    person_pull -= model.person_precision @ fit.person.ravel()
+    solved = np.linalg.solve(normal, np.concatenate([coupling, pull[..., None]], axis=-1))
+    eliminated = np.tensordot(coupling, solved, ((0, 1), (0, 1)))
+    change = np.linalg.solve(person_normal - eliminated[:, :size], person_pull - eliminated[:, size])
     return change.reshape(-1, 3), coupling
 
 
@@ -186,7 +195,7 @@ def _rotations(vectors: Float[np.ndarray, "frames 3"]) -> Rotations:
     """Rotation matrices of rotation vectors (Rodrigues)."""
     angle = np.linalg.norm(vectors, axis=-1)[:, None, None]
     x, y, z = vectors.T
-    none = np.zeros_like(x)
-    cross = np.stack([none, -z, y, z, none, -x, -y, x, none], axis=-1).reshape(-1, 3, 3)
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)
     safe = np.where(angle > 0, angle, 1.0)
     return np.eye(3) + np.sin(safe) / safe * cross + (1 - np.cos(safe)) / safe**2 * (cross @ cross)

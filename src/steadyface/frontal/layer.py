@@ -27,7 +27,7 @@ Rows = Int[np.ndarray, "rows"]
 
 @dataclass(frozen=True, eq=False)
 class FrontalFaces:
-    """Faces without their pose, one entry a row of a table; NaN where no face can be fitted.
+    """Faces without their pose, one entry per row of a table; NaN where no face can be fitted.
 
     Args:
         points: (N, 68, 2) mm in the axes of `measures.MEAN_FACE`: the mean face with the expression of the
@@ -47,7 +47,7 @@ def camera_values(focal: float | None = None, camera: str | Path | Camera | None
 
     Raises:
         ConfigError: both are given, or the focal length is not positive.
-        DataError: the file cannot be read, or is none of OpenCV's calibration.
+        DataError: the file cannot be read, or is not a calibration by OpenCV.
     """
     check_camera(focal, camera)
     if camera is not None:
@@ -109,22 +109,28 @@ def frontal_faces(tracks: Tracks, camera: Meta | None = None) -> FrontalFaces:
         found = HeadPose.of_matrix(fit.rotation, fit.translation)
         rotation[rows], translation[rows] = found.rotation, found.translation
         points[rows] = fit.frontal(model)[..., :2]
-        error[rows] = _error(model, fit, directions, person_camera)
+        error[rows] = _reprojection_error(model, fit, directions, person_camera)
     return FrontalFaces(points, HeadPose(rotation, translation), error)
 
 
 def _people(
     tracks: Tracks, size: Int[np.ndarray, "rows 2"], camera: Meta | None
 ) -> Iterator[tuple[Rows, Camera]]:
-    """Rows of each person with pictures of one size, and their camera; of photographs, each row."""
-    alone = bool(tracks.meta.get("options", {}).get("independent"))
-    person = np.arange(len(tracks)) if alone else tracks.face
-    for one in np.unique(person).tolist():
-        rows = np.flatnonzero(person == one)
+    """Yield the rows of each person in pictures of one size, and their camera.
+
+    In independent photographs each row is a person.
+    """
+    independent = bool(tracks.meta.get("options", {}).get("independent"))
+    persons = np.arange(len(tracks)) if independent else tracks.face
+    for person in np.unique(persons).tolist():
+        rows = np.flatnonzero(persons == person)
         for width, height in np.unique(size[rows], axis=0).tolist():
             yield rows[(size[rows] == (width, height)).all(axis=1)], camera_for(camera, width, height)
 
 
-def _error(model: FaceShape, fit: Fit, directions: FaceSequence, camera: Camera) -> Float[np.ndarray, "rows"]:
-    apart = (fit.directions(model) - directions)[:, _INNER] * camera.matrix[[0, 1], [0, 1]]
-    return np.asarray(np.sqrt((apart**2).sum(axis=-1).mean(axis=-1)))
+def _reprojection_error(
+    model: FaceShape, fit: Fit, directions: FaceSequence, camera: Camera
+) -> Float[np.ndarray, "rows"]:
+    """`FrontalFaces.error` of each row."""
+    difference = (fit.directions(model) - directions)[:, _INNER] * camera.matrix[[0, 1], [0, 1]]
+    return np.asarray(np.sqrt((difference**2).sum(axis=-1).mean(axis=-1)))

@@ -1,4 +1,4 @@
-"""Shape model of a face: how its 68 points differ between people, and how expressions move them."""
+"""Shape model of a face: modes by which its 68 points differ between people, and move with expressions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from steadyface.files import read_json, reading, write_text
 from steadyface.markup import COUNT
 
-_OWN = 1.5  # mm by which a person's points lie beside what the modes of identity can do
+_OWN = 1.5  # mm: standard deviation of a person's points from what the modes of identity can give
 _KIND = "a shape model of a face"
 _BUNDLED = "face_shape.json"
 
@@ -27,8 +27,8 @@ class FaceShape:
     of a person, ~ N(0, 1.5² mm²).
 
     Args:
-        identity: (k, 68, 3) mm per standard deviation; each mode says how people differ.
-        expression: (m, 68, 3) likewise; each says how a face changes.
+        identity: (k, 68, 3) mm per standard deviation: modes by which people differ.
+        expression: (m, 68, 3) mm per standard deviation: modes by which a face moves.
     """
 
     identity: Float[np.ndarray, "identities 68 3"]
