@@ -22,7 +22,7 @@ from steadyface.nets.uncertainty import UncertaintyHead
 from steadyface.pts import write_pts
 from steadyface.training.augmentation import Augmentation
 from steadyface.training.uncertainty import Fit, calibrate, fit_uncertainty, train_head, whiten
-from steadyface.training.views import Face, Views, see
+from steadyface.training.views import Face, Views, view_faces
 
 PLAIN = Augmentation(scale=0.0, shift=0.0, roll=0.0, flip=0.0, camera=0.0, occlusion=0.0, reflect=0.0)
 QUICK = Fit(width=8, passes=1, epochs=1, batch_size=4)
@@ -113,7 +113,7 @@ class TestViews:
         return CompactNet(CompactConfig(input_size=64, widths=(16, 16, 16, 16))).eval()
 
     def test_an_object_hides_points_and_changes_what_is_seen(self) -> None:
-        shown = see(self.net(), [self.face()] * 9, [self.face()], PLAIN, seed=0)
+        shown = view_faces(self.net(), [self.face()] * 9, [self.face()], PLAIN, seed=0)
         assert len(shown) == 9
         assert (shown.visible[:, 0] == 1).all()
         hidden = shown.visible[:, 1] == 0
@@ -128,7 +128,7 @@ class TestViews:
         points[:20] = np.nan
         visible[:10], visible[10:20] = 0.0, np.nan
         points[20] = [400.0, 120.0]
-        shown = see(self.net(), [replace(face, points=points, visible=visible)], [face], PLAIN, seed=0)
+        shown = view_faces(self.net(), [replace(face, points=points, visible=visible)], [face], PLAIN, seed=0)
         assert (shown.visible[0, :, :10] == 0).all()
         assert shown.visible[0, :, 10:21].isnan().all()  # the last one is outside the crop
         assert shown.errors[0, :, :21].isnan().all()
@@ -137,7 +137,9 @@ class TestViews:
     def test_errors_lead_from_the_point_found_to_the_true_one(self) -> None:
         face, step = self.face(), np.array([1.3, -2.6])  # 1 and -2 % of the region
         moved = replace(face, points=face.points + step)
-        one, other = (see(self.net(), [each], [face], PLAIN, seed=0).errors[:, 0] for each in (face, moved))
+        one, other = (
+            view_faces(self.net(), [each], [face], PLAIN, seed=0).errors[:, 0] for each in (face, moved)
+        )
         torch.testing.assert_close(
             other - one, torch.tensor([1.0, -2.0]).expand_as(one), atol=1e-4, rtol=1e-4
         )

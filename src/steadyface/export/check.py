@@ -15,10 +15,10 @@ from steadyface.geometry import Region
 from steadyface.images import crop_region
 
 TOLERANCE_PX = 0.05
-"""How far any point or box of a float32 graph may lie from its source's, in px of its input."""
+"""Largest distance of any point or box of a float32 graph from its source's, px of its input."""
 
 BATCHES = (1, 7)
-"""Crops at once, with each of which a graph is compared."""
+"""Sizes of the batches on which a graph is compared with its source."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Deviation:
 def limit(precision: str, side: int) -> Deviation:
     """Return the largest allowed deviation of points, in px of an input of `side` px.
 
-    A file of 16 bits is as good as the float32 one for any use. One of 8 bits moves points by a part of the
-    network's own error: 0.3 % of the side is a third of what 3 % of the inter-ocular distance come to.
+    A file of 16 bits is as good as the float32 one for any use. A file of 8 bits moves points by a fraction
+    of the network's own error: 0.3 % of the side is a third of 3 % of the inter-ocular distance.
     """
     return {
         "float32": Deviation(TOLERANCE_PX, TOLERANCE_PX),
@@ -72,7 +72,10 @@ def compare_points(run: Run, reference: Run, side: int) -> Deviation:
 
 
 def compare_boxes(run: Run, reference: Run) -> Deviation:
-    """Return the distances of the reference's best boxes' corners from the nearest box, image px."""
+    """Return the distance of each of the reference's best boxes from the nearest found box, image px.
+
+    The distance of two boxes is the largest difference of their coordinates.
+    """
     still = portrait().still
     distances = []
     for height, width in ((300, 320), (200, 317), (97, 400)):

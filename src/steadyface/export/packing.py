@@ -1,4 +1,4 @@
-"""Weights stored in 16 bits, which halves the file, and computed with in float32."""
+"""Weights stored in 16 bits, which halves the file; the computation stays in float32."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Conversion to 8 and 16 bits of the network between its first and last convolution.
 
-The normalisation, the first layer (three channels of 8 bits are all that it sees), the last one, whose
-log-heatmaps hold the fraction of a cell, and the decoder stay in float32.
+The normalisation, the first layer (whose input has only three channels), the last layer (whose log-heatmaps
+hold the fraction of a cell) and the decoder stay in float32.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from steadyface.images import crop_region
 
 CALIBRATION_FACES = 64
 
-
 _QUANTISED = ("Conv", "Add", "Clip", "Resize", "Concat")
 
 
@@ -36,10 +35,10 @@ class _Crops(CalibrationDataReader):
     """Iterator over crops in the form that the calibration reads."""
 
     def __init__(self, crops: Crops) -> None:
-        self._left = iter(crops)
+        self._remaining = iter(crops)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        crop = next(self._left, None)
+        crop = next(self._remaining, None)
         return None if crop is None else {"crops": crop[None]}
 
 
@@ -86,9 +85,9 @@ def to_int8(model: onnx.ModelProto, crops: Crops) -> onnx.ModelProto:
 def _weight_steps(graph: onnx.GraphProto, names: set[str]) -> dict[str, list[dict[str, object]]]:
     """Return the step of each output channel of the named convolutions, as the quantiser takes it.
 
-    CPUs without VNNI add the products of two neighbouring inputs in 16 bits, which two weights of 127 and
-    activations of 255 exceed. A step that keeps the sum of two neighbours' sizes below 128 makes that
-    impossible, and is finer than the usual 7 bits. Depthwise convolutions add in 32 bits.
+    CPUs without VNNI add the products of two neighbouring inputs in 16 bits, which overflows for two weights
+    of 127 and activations of 255. A step that keeps the sum of two neighbours' sizes below 128 prevents that,
+    and is finer than the usual 7 bits. Depthwise convolutions add in 32 bits.
     """
     stored = {weight.name: weight for weight in graph.initializer}
     steps = {}
@@ -125,7 +124,7 @@ def _inner_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 def _before(graph: onnx.GraphProto, values: Iterable[str]) -> list[onnx.NodeProto]:
     """Return the nodes on which some values depend, in the graph's order."""
     wanted, found = set(values), []
-    for node in reversed(graph.node):  # sorted: what a node needs stands before it
+    for node in reversed(graph.node):  # a node's inputs are computed by nodes before it
         if wanted & set(node.output):
             wanted |= set(node.input)
             found.append(node)

@@ -27,7 +27,7 @@ class Source:
         model: with weights as plain float32 numbers.
         facts: its metadata.
         run: the outputs to compare with.
-        by: what gave them.
+        by: name of their origin, for messages.
     """
 
     model: onnx.ModelProto
@@ -51,7 +51,7 @@ def open_graph(model: str | Path, name: str | None = None) -> Source:
 
     Args:
         model: float32.
-        name: to be kept in its metadata from now on; None leaves it.
+        name: new name in its metadata; None keeps the old one.
 
     Raises:
         WeightsError: no such model, or not one of this package.

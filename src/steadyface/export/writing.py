@@ -61,7 +61,7 @@ def write(source: Source, path: str | Path, form: Form) -> Deviation:
         ConfigError: a finder in another precision than float32.
         DataError: the calibration images cannot be used, or the file cannot be written.
     """
-    model = _shape(source, form)
+    model = _formed(source, form)
     if source.is_finder:
         found, side = compare_boxes(runner(model), source.run), 0
     else:
@@ -75,8 +75,8 @@ def write(source: Source, path: str | Path, form: Form) -> Deviation:
     return found
 
 
-def _shape(source: Source, form: Form) -> onnx.ModelProto:
-    """Return the model as it is written, without its metadata."""
+def _formed(source: Source, form: Form) -> onnx.ModelProto:
+    """Return the model in a form, without its metadata."""
     if source.is_finder and form.precision != "float32":
         raise ConfigError(f"{form.precision} is for landmark networks; a finder stays in float32")
     model = _convert(source.model, form.opset)

@@ -1,4 +1,4 @@
-"""Building blocks of the CPU networks: EfficientNet-Lite0's stages and the steps of a light decoder."""
+"""Building blocks of the networks for CPUs: EfficientNet-Lite0's stages and the steps of a light decoder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ LITE0_STAGES = (
     Stage(6, 5, 2, 192, 4),
     Stage(6, 3, 1, 320, 1),
 )
-"""Tan and Le 2019, behind a stem of `LITE0_STEM` channels at half the input's resolution."""
+"""Stages of EfficientNet-Lite0, after a stem of `LITE0_STEM` channels at half the input's resolution.
+
+Source: Tan and Le 2019."""
 
 LITE0_STEM = 32
 
@@ -47,6 +49,7 @@ def lite0_stages(stages: Sequence[Stage] = LITE0_STAGES) -> nn.ModuleList:
 def conv_bn(
     inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True
 ) -> nn.Module:
+    """Build a convolution that keeps the resolution but for its stride, batch normalisation and ReLU6."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01),
@@ -73,7 +76,7 @@ class InvertedResidual(nn.Module):
 
 
 def refine(width: int, count: int) -> nn.Sequential:
-    """Build residual blocks that start as the identity, so that they can be added to a trained network."""
+    """Build residual blocks that begin as the identity, so that they can be added to a trained network."""
     blocks = [InvertedResidual(width, width, expansion=2, kernel=5, stride=1) for _ in range(count)]
     for block in blocks:
         nn.init.zeros_(block.layers[-1][1].weight)

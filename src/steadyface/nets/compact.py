@@ -17,7 +17,7 @@ from steadyface.errors import ConfigError
 from steadyface.nets.blocks import LITE0_STAGES, Merge, conv_bn, lite0_stages, refine
 from steadyface.nets.uncertainty import UncertaintyHead
 
-_SKIPS = (1, 2, 4)  # the stages whose outputs, at strides 4, 8 and 16, the decoder meets again
+_SKIPS = (1, 2, 4)  # stages whose outputs, at strides 4, 8 and 16, the decoder takes too
 _SHALLOW = 5  # stages up to stride 16
 
 
@@ -31,8 +31,8 @@ class CompactConfig:
         landmarks: number of heatmaps.
         repeats: blocks in each of the encoder's stages: all 7, down to stride 32, or the first 5, down to
             stride 16.
-        widths: channels of the decoder at strides 4, 8, 16 and, where the encoder goes so far, 32.
-        blocks: residual blocks of the decoder at the same strides, where it can afford them.
+        widths: channels of the decoder at strides 4, 8, 16 and, if the encoder has it, 32.
+        blocks: residual blocks of the decoder at the same strides.
         uncertainty: width of the head for visibility and error; 0 means none.
     """
 

@@ -2,8 +2,8 @@
 
 One network finds faces of 12 px and faces that fill the frame. The heatmap is encoded and read like those of
 the landmarks: a Gaussian at the unrounded centre, a closed-form step from the brightest cell (Tai et al.
-2019, Eq. (1)-(4)). The encoder is the first stages of EfficientNet-Lite0 at half its usual resolution; its
-first convolution sees what that one would see of a frame averaged over 2 × 2 px.
+2019, Eq. (1)-(4)). The encoder is the first stages of EfficientNet-Lite0 at half its usual resolution: its
+first convolution gives what EfficientNet-Lite0's would give of a frame averaged over 2 × 2 px.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class FinderNet(nn.Module):
     """Network from frames of any size (padded to a multiple of 32) to maps at an eighth of it.
 
     Five maps: the logit of the heatmap of visible centres; ln(width / 8 px) and ln(height / 8 px) of the box;
-    from the visible part's centre to the whole box's, in widths and heights, which is 0 for a face that the
-    frame's border does not cut.
+    and the vector from the visible part's centre to the whole box's, in widths and heights, which is 0 unless
+    the frame's border cuts the face.
 
     >>> net = FinderNet(FinderConfig())
     >>> net(torch.zeros(1, 3, 100, 320)).shape
@@ -116,7 +116,7 @@ class FinderNet(nn.Module):
     def load_encoder(self, weights: Mapping[str, Tensor]) -> None:
         """Start the encoder from the weights of EfficientNet-Lite0, as of `imagenet_weights`.
 
-        The stem becomes that of a frame half as large.
+        The stem gets the weights repeated over 2 × 2 px, as for a frame averaged to half its size.
         """
         stem = weights["stem.0.weight"].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) / 4
         ours = self.state_dict()

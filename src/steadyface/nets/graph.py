@@ -1,4 +1,4 @@
-"""Networks with normalisation and decoding inside: pixels to points or boxes; exported and validated."""
+"""Networks from pixels to points or boxes, with normalisation and decoding; for export and validation."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MOST_BOXES = 64
 """Boxes that a finder's graph returns at most."""
 
 _SAME_FACE = 0.45  # IoU above which the lesser of two boxes is dropped
-_TIE = 1e-6  # by which the middle cell of a window is raised
-_REACH = 1  # cells around a peak that its decoder looks at, and in which it has to be the highest
+_TIE = 1e-6  # by which the middle cell of a window is raised, so that it wins among equal cells
+_REACH = 1  # cells to each side of a peak that its decoder reads, and among which it must be the highest
 
 
 class LandmarkGraph(nn.Module):
@@ -33,8 +33,9 @@ class LandmarkGraph(nn.Module):
     def __init__(self, net: LandmarkNet, method: str = heatmap.DEFAULT_METHOD) -> None:
         super().__init__()
         self.net, self.method = net, method
-        told = ("visible",) if isinstance(net, CompactNet) and net.uncertainty is not None else ()
-        self.outputs = ("points", "scores", "covariances", *told, "logits")
+        has_visibility = isinstance(net, CompactNet) and net.uncertainty is not None
+        visible = ("visible",) if has_visibility else ()
+        self.outputs = ("points", "scores", "covariances", *visible, "logits")
 
     def forward(self, crops: UInt8[Tensor, "batch size size 3"]) -> tuple[Tensor, ...]:
         images = crops.permute(0, 3, 1, 2).float()
@@ -65,8 +66,7 @@ class FinderGraph(nn.Module):
     x0, y0, x1, y1 in image px, tight around the landmarks, beyond the image's border where the face is, and
     `scores` (N,) in [0, 1], best first, N ≤ `MOST_BOXES`.
 
-    A score is the height of the Gaussian at its own centre, which does not depend on where between the cells
-    that lies.
+    A score is the height of the Gaussian at its centre, wherever between the cells that lies.
     """
 
     def __init__(self, net: FinderNet) -> None:
@@ -77,41 +77,52 @@ class FinderGraph(nn.Module):
         self, image: UInt8[Tensor, "height width 3"], threshold: Float[Tensor, ""]
     ) -> tuple[Float[Tensor, "faces 4"], Float[Tensor, "faces"]]:
         maps = self.net(image.permute(2, 0, 1)[None].float())
-        heat = maps[:, :1].sigmoid()
-        height, width = heat.shape[-2:]
-        span = 2 * _REACH + 1
-        highest = nn.functional.max_pool2d(heat, span, stride=1, padding=_REACH)
-        peaks = torch.where(heat == highest, heat, 0.0).flatten()
-        row, column = (torch.arange(n, device=heat.device) for n in (height, width))
-        spare = (0, MOST_BOXES)  # cells that do not exist, for maps with fewer than that
-        peaks, order = torch.topk(nn.functional.pad(peaks, spare, value=-1.0), MOST_BOXES)
-        rows = nn.functional.pad(row[:, None].expand(height, width).flatten(), spare)[order]
-        columns = nn.functional.pad(column[None].expand(height, width).flatten(), spare)[order]
-        padded = nn.functional.pad(heat[0, 0], (_REACH, _REACH, _REACH, _REACH))
-        reach = torch.arange(span, device=heat.device)
-        windows = padded[(rows[:, None] + reach)[:, :, None], (columns[:, None] + reach)[:, None, :]]
-        first = ((reach[:, None] == _REACH) & (reach == _REACH)) * _TIE  # of equal cells the middle one
-        sigma = self.net.config.sigma
-        read = heatmap.decode(windows + first, sigma=sigma, method="fhr_symmetric")
-        step = (read.points - _REACH).clamp(-1.0, 1.0)
-        values = maps[0][:, rows, columns]
+        heat, sigma = maps[:, :1].sigmoid(), self.net.config.sigma
+        peaks, rows, columns = _highest_peaks(heat)
+        step = _steps(heat, rows, columns, sigma)
         scores = peaks * torch.exp(step.square().sum(-1) / (2 * sigma**2))
+        values = maps[0][:, rows, columns]
         centre = change_grid(torch.stack([columns, rows], dim=-1) + step, STRIDE)
         size = STRIDE * values[1:3].T.clamp(-2.0, 6.0).exp()
         centre = centre + values[3:5].T * size
         boxes = torch.cat([centre - size / 2, centre + size / 2], dim=-1)
         scores, best = torch.topk(scores.clamp(max=1.0), MOST_BOXES)
         boxes = boxes[best]
-        kept = (scores >= threshold) & ~_outshone(boxes)
+        kept = (scores >= threshold) & ~_overlapped(boxes)
         return boxes[kept], scores[kept]
 
 
-def _outshone(boxes: Float[Tensor, "n 4"]) -> Tensor:
-    """Mark the boxes, best first, whose overlap with a better one exceeds `_SAME_FACE`."""
+def _highest_peaks(heat: Float[Tensor, "1 1 h w"]) -> tuple[Tensor, Tensor, Tensor]:
+    """Heights, rows and columns of the `MOST_BOXES` highest local maxima; -1 for one that does not exist."""
+    height, width = heat.shape[-2:]
+    highest = nn.functional.max_pool2d(heat, 2 * _REACH + 1, stride=1, padding=_REACH)
+    peaks = torch.where(heat == highest, heat, 0.0).flatten()
+    row, column = (torch.arange(n, device=heat.device) for n in (height, width))
+    spare = (0, MOST_BOXES)  # cells that do not exist, for maps with fewer cells than boxes
+    peaks, order = torch.topk(nn.functional.pad(peaks, spare, value=-1.0), MOST_BOXES)
+    rows = nn.functional.pad(row[:, None].expand(height, width).flatten(), spare)[order]
+    columns = nn.functional.pad(column[None].expand(height, width).flatten(), spare)[order]
+    return peaks, rows, columns
+
+
+def _steps(
+    heat: Float[Tensor, "1 1 h w"], rows: Tensor, columns: Tensor, sigma: float
+) -> Float[Tensor, "peaks 2"]:
+    """Steps x, y from each cell to its peak, cells."""
+    padded = nn.functional.pad(heat[0, 0], (_REACH, _REACH, _REACH, _REACH))
+    reach = torch.arange(2 * _REACH + 1, device=heat.device)
+    windows = padded[(rows[:, None] + reach)[:, :, None], (columns[:, None] + reach)[:, None, :]]
+    raised = ((reach[:, None] == _REACH) & (reach == _REACH)) * _TIE
+    decoded = heatmap.decode(windows + raised, sigma=sigma, method="fhr_symmetric")
+    return (decoded.points - _REACH).clamp(-1.0, 1.0)
+
+
+def _overlapped(boxes: Float[Tensor, "n 4"]) -> Tensor:
+    """Mark the boxes, best first, whose IoU with a better one exceeds `_SAME_FACE`."""
     low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     shared = (high - low).clamp(min=0).prod(-1)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
     same = shared > _SAME_FACE * (area[:, None] + area[None] - shared)
-    place = torch.arange(len(boxes), device=boxes.device)
-    return (same & (place[None] < place[:, None])).any(1)
+    rank = torch.arange(len(boxes), device=boxes.device)
+    return (same & (rank[None] < rank[:, None])).any(1)

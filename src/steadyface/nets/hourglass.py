@@ -1,7 +1,7 @@
 """The paper's network: stacked hourglasses that regress heatmaps at half the input's resolution.
 
-Every stack gives heatmaps of its own and takes the last stack's back in; all of them are trained. Fully
-convolutional: any input side that is a multiple of 2**(depth + 1) works.
+Every stack gives heatmaps, which the next stack takes as input; all of them are trained. Fully convolutional:
+any input side that is a multiple of 2**(depth + 1) works.
 
 Source: Tai et al. 2019, "Implementation details", and the authors' released code; Newell, Yang and Deng 2016.
 Differs from Newell's: no pooling before the first stack, hence heatmaps at stride 2 instead of 4.
@@ -22,7 +22,7 @@ from steadyface.errors import ConfigError
 UNITS = ("bottleneck", "wide")
 OUTPUTS = ("heatmaps", "logits")
 
-_LOWEST = 1e-6  # of a peak of 1: a Gaussian at 5.3σ; what a negative value counts as
+_LOWEST = 1e-6  # value that a negative one counts as: that of a Gaussian of peak 1 at 5.3σ
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class HourglassConfig:
         stacks: hourglasses one after the other.
         features: channels inside the hourglasses; a multiple of 4.
         depth: how often an hourglass halves the resolution.
-        modules: residual units in each place of an hourglass.
+        modules: residual units at each step of an hourglass.
         unit: "bottleneck" (1 × 1, 3 × 3, 1 × 1, a quarter as wide inside) or "wide" (two full 3 × 3).
         output: what it was trained to give: "heatmaps" (squared error against Gaussians of peak 1) or
             "logits" (softmax and cross-entropy).
@@ -127,7 +127,7 @@ class HourglassNet(nn.Module):
     def log_heatmaps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch maps h w"]:
         """Compute the last stack's log-heatmaps of RGB crops with values 0…255, for `heatmap.decode_logits`.
 
-        A negative value of a heatmap is no evidence: the authors' test code sets it to 0, here it is 1e-6.
+        A negative value of a heatmap is no evidence; the authors' test code sets it to 0, this one to 1e-6.
         """
         last = self(images)[-1]
         return last if self.config.output == "logits" else torch.log(last.clamp(min=_LOWEST))
@@ -151,7 +151,7 @@ class _Residual(nn.Module):
 
 
 class _Bottleneck(_Residual):
-    """Newell's pre-activated unit, inside a quarter as wide: 2.26 M parameters; his half gives 6.40 M."""
+    """Newell's pre-activated unit, but a quarter as wide inside: 2.26 M parameters; half gives 6.40 M."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         inside, layers = outputs // 4, list[nn.Module]()
@@ -162,7 +162,7 @@ class _Bottleneck(_Residual):
 
 
 class _Wide(_Residual):
-    """The unit that the authors released; one slope for all the channels of its PReLU."""
+    """Unit of the authors' released code; its PReLU has one slope for all channels."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         first = [nn.BatchNorm2d(inputs), nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs)]
@@ -171,7 +171,7 @@ class _Wide(_Residual):
 
 
 def _units(config: HourglassConfig, *widths: int) -> nn.Sequential:
-    """Build residual units from each width to the next; by default those of one place of an hourglass."""
+    """Build residual units from each width to the next; by default those of one step of an hourglass."""
     unit = _Wide if config.unit == "wide" else _Bottleneck
     steps = pairwise(widths or [config.features] * (config.modules + 1))
     return nn.Sequential(*(unit(inputs, outputs) for inputs, outputs in steps))

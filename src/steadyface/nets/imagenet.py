@@ -1,4 +1,4 @@
-"""ImageNet weights of EfficientNet-Lite0, from a package that holds them: training starts from these."""
+"""ImageNet weights of EfficientNet-Lite0 from a package that holds them, for the start of a training."""
 
 from __future__ import annotations
 

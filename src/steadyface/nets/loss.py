@@ -26,8 +26,8 @@ def cross_entropy(
     """Cross-entropy of softmax(logits) against the normalised Gaussian, plus the mean's distance.
 
     Equation: -Σ_c t(c)·log s(c) + w·‖Σ_c s(c)·c - p‖₁, averaged over maps. t is flat in a crop without a
-    face. A point that is NaN (not annotated) or outside the map counts for nothing; with a teacher, the map
-    of a point that is not annotated has the teacher's for its t, and counts by `fill_weight`.
+    face. A point that is NaN (not annotated) or outside the map does not count; with a teacher, the target t
+    of a point that is not annotated is the teacher's heatmap, and the map counts by `fill_weight`.
 
     Args:
         logits: of the network.
@@ -37,8 +37,8 @@ def cross_entropy(
         mean_weight: w.
         rounded: teach the nearest cell in place of the point, as conventional heatmap regression does.
         soft: a teacher's heatmaps, each of sum 1, of the student's size and width (`regrid`).
-        soft_weight: share of the teacher's heatmap in t where a point is annotated, in [0, 1].
-        fill_weight: weight of a map that only the teacher knows.
+        soft_weight: weight of the teacher's heatmap in t where a point is annotated, in [0, 1].
+        fill_weight: weight of a map whose target is the teacher's alone.
     """
     if rounded:
         points = torch.floor(points + 0.5)
@@ -55,9 +55,9 @@ def cross_entropy(
     target = torch.where(face[:, None, None], target, 1.0 / (height * width))
     weight = torch.where(face[:, None], weight, 1.0)
     entropy = -(target * logs).sum(-1)
-    share = logs.exp().unflatten(-1, (height, width))
-    rows, columns = (torch.arange(n, dtype=share.dtype, device=share.device) for n in (height, width))
-    mean = torch.stack([(share.sum(-2) * columns).sum(-1), (share.sum(-1) * rows).sum(-1)], dim=-1)
+    softmax = logs.exp().unflatten(-1, (height, width))
+    rows, columns = (torch.arange(n, dtype=softmax.dtype, device=softmax.device) for n in (height, width))
+    mean = torch.stack([(softmax.sum(-2) * columns).sum(-1), (softmax.sum(-1) * rows).sum(-1)], dim=-1)
     distance = (mean - points.nan_to_num()).abs().sum(-1) * (known & face[:, None])
     return ((entropy + mean_weight * distance) * weight).mean()
 
@@ -72,14 +72,14 @@ def squared_error(
 ) -> Float[Tensor, ""]:
     """Mean squared difference from Gaussians of peak 1, or from zero in a crop without a face.
 
-    Source: Tai et al. 2019, Eq. (2). Differs from it in: the map of a point that is NaN counts for nothing.
+    Source: Tai et al. 2019, Eq. (2). Differs from it in: the map of a point that is NaN does not count.
 
     Args:
         heatmaps: of the network.
         points: px of the heatmap; NaN where not annotated.
         face: whether the crop shows a face.
         sigma: width of the Gaussian, px of the heatmap.
-        rounded: draw the Gaussian at the rounded place, as conventional heatmap regression does.
+        rounded: draw the Gaussian at the rounded point, as conventional heatmap regression does.
     """
     known = ~points.isnan().any(-1)
     drawn = heatmap.encode(points.nan_to_num(), tuple(heatmaps.shape[-2:]), sigma, rounded=rounded)
@@ -92,8 +92,8 @@ def regrid(
 ) -> Float[Tensor, "batch maps m m"]:
     """Resample a teacher's softmax to the student's grid, widened to the student's σ: heatmaps of sum 1.
 
-    Equation: t = W s Wᵀ, where column j of W is the Gaussian of variance σ'² - (k·σ)² drawn at the place of
-    the teacher's cell j in the student's grid, k the ratio of the grids; a Gaussian peak stays one.
+    Equation: t = W s Wᵀ, where column j of W is the Gaussian of variance σ'² - (k·σ)² drawn at the position
+    of the teacher's cell j in the student's grid, k the ratio of the grids; a Gaussian peak stays one.
 
     Args:
         logits: the teacher's log-heatmaps.
@@ -103,13 +103,13 @@ def regrid(
     """
     cells = logits.shape[-1]
     scale = to_size / cells
-    share = logits.float().flatten(2).softmax(-1).unflatten(-1, (cells, cells))
+    softmax = logits.float().flatten(2).softmax(-1).unflatten(-1, (cells, cells))
     width = max(to_sigma**2 - (scale * sigma) ** 2, 0.2**2) ** 0.5
-    cell = torch.arange(cells, dtype=share.dtype, device=share.device)
-    places = change_grid(torch.stack([cell, cell], dim=-1), scale)
-    places[:, 1] = 0.0  # the line that `encode` draws on
-    spread = heatmap.encode(places, (1, to_size), width)[:, 0].T
-    blurred = spread @ share @ spread.T
+    cell = torch.arange(cells, dtype=softmax.dtype, device=softmax.device)
+    positions = change_grid(torch.stack([cell, cell], dim=-1), scale)
+    positions[:, 1] = 0.0  # `encode` draws on a single row
+    spread = heatmap.encode(positions, (1, to_size), width)[:, 0].T
+    blurred = spread @ softmax @ spread.T
     return blurred / blurred.sum((-2, -1), keepdim=True).clamp_min(1e-6)
 
 
@@ -130,7 +130,7 @@ def finder_loss(
     Args:
         maps: of `FinderNet`.
         boxes: x0, y0, x1, y1, px of the frame; NaN where there is no face.
-        wanted: which faces have to be found; inside the boxes of the others the heatmap counts for nothing.
+        wanted: which faces have to be found; inside the boxes of the others the heatmap does not count.
         sigma: width of the Gaussian, cells.
         box_weight: weight of the second term.
     """
@@ -151,7 +151,8 @@ def finder_loss(
     focal = (logits.sigmoid() - target).square() * entropy * ~(ignored & (target < 0.05))
     size = (high - low).clamp_min(1.0)
     truth = torch.cat([torch.log(size / STRIDE), ((low + high) / 2 - centre) / size], dim=-1)
-    here = truth.gather(1, owner.flatten(1)[..., None].expand(-1, -1, 4)).transpose(1, 2)
+    truth_of_cell = truth.gather(1, owner.flatten(1)[..., None].expand(-1, -1, 4)).transpose(1, 2)
     weight = (target * (target > 0.3)).flatten(1)
-    distance = ((maps[:, 1:].flatten(2) - here).abs().sum(1) * weight).sum() / weight.sum().clamp_min(1.0)
+    distance = (maps[:, 1:].flatten(2) - truth_of_cell).abs().sum(1)
+    distance = (distance * weight).sum() / weight.sum().clamp_min(1.0)
     return focal.sum() / wanted.sum().clamp_min(1) + box_weight * distance

@@ -1,4 +1,4 @@
-"""Head that tells, beside a network's heatmaps, which points are visible and how far off each may be."""
+"""Head on a network's features that estimates which points are visible, and the spread of their errors."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ STATISTICS = 4
 
 _LEAST_SCORE = 1e-4
 _LOG_RANGE = 3.5  # standard deviations stay within e^±3.5 % of the crop's side
-_OWN_SHARE = 0.2  # most by which a point's own features change the logarithm of its standard deviation
-_STEEP = 4.0  # slope of "covered" below a probability of 0.5: 1 from 0.25 on down
-_FEW = 0.1  # keeps the mean over the points in sight finite where there is none
-_PACE = 0.05  # of the running mean, per batch
+_OWN_SHARE = 0.2  # largest change of the logarithm of a standard deviation by the point's own features
+_STEEP = 4.0  # slope of "covered" below a probability of 0.5; at 0.25 and below it is 1
+_FEW = 0.1  # keeps the mean over the visible points finite if there are none
+_PACE = 0.05  # weight of a batch in the running mean
 
 _LEFT, _TO_RIGHT = [1.0, 0.0, 1.0, 0.0], [[-1.0, 1.0, -1.0, 1.0], [0.0] * 4]
 _ABOVE, _TO_BELOW = [1.0, 1.0, 0.0, 0.0], [[0.0] * 4, [-1.0, -1.0, 1.0, 1.0]]
@@ -38,9 +38,9 @@ class UncertaintyHead(nn.Module):
       covered point adds c (T_l h + (q, 0, 0)), c = 4 (½ − v) within 0 and 1;
     - covariance k² L Lᵀ with L = e^s ((e^d, 0), (t, e^−d)), in % of the crop's side.
 
-    What an object hides tells nothing about the others' errors, so that the face's share is taken from points
-    in sight alone, and a point's own features, which a neighbouring object changes, have little say. r, e, d,
-    R, S and T are each landmark's own; k, p and q are set after training (`training.uncertainty`).
+    A hidden point tells nothing about the errors of the others, so f is computed from visible points alone; a
+    point's own features, which a neighbouring object changes, have little influence. r, e, d, R, S and T are
+    each landmark's own; k, p and q are set after training (`training.uncertainty`).
 
     Args:
         channels: of the decoder's maps at half the heatmaps' resolution.
@@ -89,16 +89,16 @@ class UncertaintyHead(nn.Module):
         x = (features - self.feature_mean) * self.feature_scale
         g = (context - self.context_mean) * self.context_scale
         h = torch.relu(self.mix(torch.relu(self.local(x) + self.context(g)[:, None] + self.own)))
-        told = _read_out(h, self.readout) + self.offset
-        visible = told[..., :1].sigmoid().detach()  # errors teach nothing about visibility
+        outputs = _read_out(h, self.readout) + self.offset
+        visible = outputs[..., :1].sigmoid().detach()  # errors must not train visibility
         covered = (_STEEP * (0.5 - visible)).clamp(0, 1)
-        inner, more = self._in_sight(x, g, visible), covered * told[..., 1:]
+        inner, more = self._in_sight(x, g, visible), covered * outputs[..., 1:]
         size = (1 + self.power) * inner[..., :1] + more[..., :1] + self.veil * covered
         size = torch.exp(_LOG_RANGE * torch.tanh(size / _LOG_RANGE)) * self.spread
         narrow, tilt = inner[..., 1:2] + more[..., 1:2], inner[..., 2:] + more[..., 2:]
         ratio = torch.exp(torch.tanh(narrow))
         factor = size * torch.cat([ratio, 0 * tilt, tilt, 1 / ratio], dim=-1)
-        return told[..., 0], factor.unflatten(-1, (2, 2))
+        return outputs[..., 0], factor.unflatten(-1, (2, 2))
 
     def _in_sight(
         self,
@@ -113,13 +113,14 @@ class UncertaintyHead(nn.Module):
             with torch.no_grad():
                 self.usual.lerp_((weight * a).sum(0) / (weight.sum(0) + _FEW), _PACE)
         mean = (weight * (a - self.usual)).sum(1) / (weight.sum(1) + _FEW)
-        places = g.unflatten(1, (-1, 2 + STATISTICS))[..., :2].flatten(1)
-        f = torch.relu(self.face(torch.relu(self.pool(mean) + self.place(places))))
+        positions = g.unflatten(1, (-1, 2 + STATISTICS))[..., :2].flatten(1)
+        f = torch.relu(self.face(torch.relu(self.pool(mean) + self.place(positions))))
         own = _OWN_SHARE * torch.tanh(_read_out(a, self.sight_readout) / _OWN_SHARE)
         return self.face_readout(f).unflatten(-1, (-1, 3)) + own
 
 
 def _small(landmarks: int, width: int, outputs: int) -> Tensor:
+    """Small random matrices, one per landmark, to begin with."""
     return torch.randn(landmarks, width, outputs) * 0.1 / math.sqrt(width)
 
 
@@ -135,20 +136,21 @@ def gather(
 ) -> Float[Tensor, "batch landmarks features"]:
     """Sample maps bilinearly at every point, and append the description of the point's peak.
 
-    Beyond the border they are as on it. Channels go last and whole rows of them are taken: in ONNX Runtime a
-    third of the time of `grid_sample`.
+    Outside the maps their border is repeated. All channels of a cell are read at once, which in ONNX Runtime
+    takes a third of the time of `grid_sample`.
 
     Args:
         maps: of the decoder, over the whole crop at any resolution.
-        read: points in px of heatmaps of `cells` px a side.
+        read: decoded points, px of heatmaps of `cells` px a side.
+        cells: side of the heatmaps, px.
     """
     height, width = maps.shape[-2:]
     last = torch.tensor([width - 1, height - 1], dtype=maps.dtype, device=maps.device)
-    place = torch.minimum(((read.points + 0.5) * (width / cells) - 0.5).clamp(min=0), last)
-    corner = torch.minimum(place.floor(), last - 1)
-    beyond = place - corner
-    weights = (beyond @ beyond.new_tensor(_TO_RIGHT) + beyond.new_tensor(_LEFT)) * (
-        beyond @ beyond.new_tensor(_TO_BELOW) + beyond.new_tensor(_ABOVE)
+    position = torch.minimum(((read.points + 0.5) * (width / cells) - 0.5).clamp(min=0), last)
+    corner = torch.minimum(position.floor(), last - 1)
+    inside = position - corner
+    weights = (inside @ inside.new_tensor(_TO_RIGHT) + inside.new_tensor(_LEFT)) * (
+        inside @ inside.new_tensor(_TO_BELOW) + inside.new_tensor(_ABOVE)
     )
     start = torch.arange(maps.shape[0], device=maps.device) * (height * width)
     cell = (corner * corner.new_tensor([1.0, width])).sum(dim=-1).long() + start[:, None]

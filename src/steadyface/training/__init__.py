@@ -1,7 +1,7 @@
 """Train a network: `steadyface train RECIPE --data DIR --out DIR`.
 
 One loop trains landmark networks and the face finder. Weights are averaged (EMA); every epoch ends with a
-validation and a checkpoint, so a killed run loses one at most.
+validation and a checkpoint, so a killed run loses one epoch at most.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ def train(
     """Train a network and return the best weights' file.
 
     A landmark network learns from the 300-W training parts under `data`/300w and from the sets of partly
-    annotated faces under `data`/extra that are there, and is judged by the distances of points. The finder
-    learns from the photographs of `data`/faces, and is judged by the share of faces that it misses.
+    annotated faces under `data`/extra that are there, and is validated by the distances of points. The finder
+    learns from the photographs of `data`/faces, and is validated by the fraction of faces that it misses.
 
     Args:
         recipe: the run's numbers.
         data: folder with `300w`, for crops of no face and for the finder `faces`, and perhaps `extra`.
         out: folder for `last.pt` (to resume), `best.safetensors` and `log.csv`.
-        start: a `.safetensors` file to start from; else an encoder starts from ImageNet, where it can.
-        teacher: a `.safetensors` file of a network whose heatmaps are to be imitated too (distillation), or
-            alone where nothing is annotated.
+        start: a `.safetensors` file to start from; None starts the encoder from ImageNet, if it has one.
+        teacher: a `.safetensors` file of a network whose heatmaps are imitated (distillation), beside the
+            annotation or, where there is none, alone.
         extra: a folder of more training images with `.pts`, such as pseudo-labels.
         skip_bad: name bad annotations and images and leave them out; otherwise the first one ends the run.
         resume: go on from `out`/last.pt, exactly as if the run had not stopped.
         devices: GPUs to share the work (DDP), or processes where there is no GPU.
-        report: is given the data found, what was left out, and one line per epoch.
+        report: gets lines on the data found and left out, and one line per epoch.
 
     Raises:
         DataError: no training faces, or a bad one.
@@ -72,7 +72,11 @@ def train(
 
 
 def _refuse(**options: str | Path | None) -> None:
-    """Options that the finder has no use for."""
+    """Refuse options that are for landmark networks only.
+
+    Raises:
+        ConfigError: one of them is given.
+    """
     for name, value in options.items():
         if value is not None:
             raise ConfigError(f"{name} is for landmark networks, not for the finder: {value}")

@@ -1,4 +1,4 @@
-"""Random variation of training crops: one transform for image and points, then the camera's flaws."""
+"""Random variation of training crops: one transform of image and points, then the flaws of cameras."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Augmentation:
         camera: probability of each flaw (light, grey, blur, noise, JPEG, low resolution).
         occlusion: probability of a patch that hides a part of the face.
         level: probability of no rotation.
-        clip: where the deviations end, in standard deviations.
+        clip: limit of the normally distributed deviations, in standard deviations.
         reflect: probability of mirroring the image at its border; black otherwise.
     """
 
@@ -41,7 +41,7 @@ class Augmentation:
     reflect: float = 0.5
 
     def region(self, region: Region, rng: np.random.Generator) -> Region:
-        """A region near the given one."""
+        """Draw a region near the given one."""
         side = region.side * 2.0 ** self._normal(rng, self.scale)
         dx, dy = (self._normal(rng, self.shift) * region.side for _ in range(2))
         turn = 0.0 if rng.random() < self.level else self._normal(rng, self.roll)
@@ -58,7 +58,7 @@ class Augmentation:
         rng: np.random.Generator,
         region: Region | None = None,
     ) -> tuple[Crop, Points]:
-        """A varied crop of a face and its points in crop px.
+        """Draw a varied crop of a face, with its points in crop px.
 
         Args:
             image: RGB uint8.
@@ -76,7 +76,7 @@ class Augmentation:
         return self.degrade(crop, rng), points
 
     def degrade(self, crop: Crop, rng: np.random.Generator, soften: bool = True) -> Crop:
-        """The same crop as a worse camera, or with something in front, would have seen it.
+        """Give a crop random flaws of a worse camera, and perhaps a patch in front of the face.
 
         Args:
             crop: RGB.

@@ -1,4 +1,4 @@
-"""Faces with closed eyes in training: their lids brought together."""
+"""Annotation of the lids of faces with closed eyes, for training."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from steadyface.images import crop_region, read_image
 from steadyface.nets.graph import LandmarkGraph
 
 _PASSES = 3  # from the whole picture to the box of the points found in it
-_LOWER = 0.65  # how far down the upper lids meet the lower ones, as pictures of closed eyes show it
+_LOWER = 0.65  # position of closed lids between the teacher's upper (0) and lower ones (1), as pictures show
 
 
 def close_lids(
     samples: Sequence[ExtraSample], teacher: LandmarkGraph, device: torch.device | str = "cpu"
 ) -> list[ExtraSample]:
-    """Annotate the lids of faces with closed eyes: each upper point lies on the lower one that it faces.
+    """Annotate the lids of faces with closed eyes: each upper point lies on the lower one opposite it.
 
-    A teacher tells where, between its own upper and lower lids; the other points stay as they are. The faces
-    fill their pictures, so that the first crop is the whole picture's.
+    The common position is between the upper and the lower lids that a teacher finds; other points stay as
+    they are. The faces fill their pictures, so the first crop is of the whole picture.
 
     Args:
         samples: faces with closed eyes.
@@ -31,7 +31,7 @@ def close_lids(
         device: that the teacher is on.
 
     Returns:
-        The same faces with points on their lids, and the boxes in which the teacher sees them.
+        The same faces with points on their lids, and the boxes of the teacher's points.
 
     Raises:
         DataError: an image is missing or broken.
@@ -47,11 +47,11 @@ def _with_closed_lids(sample: ExtraSample, teacher: LandmarkGraph, device: torch
         crop, to_crop = crop_region(image, Region.around_box(box), teacher.net.config.input_size)
         with torch.inference_mode():
             found = teacher(torch.from_numpy(crop)[None].to(device))[0]
-        seen = to_crop.inverse(found[0].cpu().numpy().astype(float))
-        box = bounding_box(seen)
+        found_points = to_crop.inverse(found[0].cpu().numpy().astype(float))
+        box = bounding_box(found_points)
     points = sample.points.copy()
     for eye in markup.EYES:
         upper, lower = markup.facing(eye)
-        points[upper] = points[lower] = (1 - _LOWER) * seen[upper] + _LOWER * seen[lower]
+        points[upper] = points[lower] = (1 - _LOWER) * found_points[upper] + _LOWER * found_points[lower]
     x0, y0, x1, y1 = box.tolist()
     return replace(sample, points=points, box=(x0, y0, x1, y1))

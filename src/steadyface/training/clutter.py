@@ -72,7 +72,7 @@ def _sunglasses(canvas: Crop, shape: Points, rng: np.random.Generator) -> None:
 
 
 def passer(image: Crop, shape: Points, rng: np.random.Generator) -> tuple[Occluder, float]:
-    """Something that moves across a face, and a moment of its way.
+    """Make an object that crosses a face, and choose a moment of its crossing.
 
     Args:
         image: RGB uint8; a hand has the colour of the face in it.
@@ -112,11 +112,17 @@ def _cut(canvas: Crop, box: Box, rng: np.random.Generator) -> None:
 
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_PLAIN)
 _LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789&@?!%"))
-_SKIN = np.array([220, 150, 90])  # about; what is drawn in it has to be told from a face by its shape
+_SKIN = np.array([220, 150, 90])  # roughly; objects in it differ from a face by their shape alone
 
 
 def draw(canvas: Crop, boxes: Boxes, rng: np.random.Generator) -> None:
-    """Letters, discs and bars, outlined or not, many of them in the colours of skin, beside the faces."""
+    """Draw letters, discs and bars beside the faces, outlined or not, many of them in colours of skin.
+
+    Args:
+        canvas: RGB uint8, changed in place.
+        boxes: of the faces, px of the canvas.
+        rng: source of all randomness.
+    """
     size = len(canvas)
     for _ in range(int(rng.integers(1, 9))):
         height = math.exp(rng.uniform(math.log(6), math.log(size / 4)))
@@ -133,25 +139,23 @@ def draw(canvas: Crop, boxes: Boxes, rng: np.random.Generator) -> None:
         if iou(taken, boxes).any():
             continue
         fill, edge = _clipped(_colour(rng)), _clipped(_colour(rng))
-        place = int(x), int(y)
+        position = int(x), int(y)
         for colour, wide in ((edge, thickness + 2), (fill, thickness)):
             if kind < 0.7:
-                cv2.putText(canvas, text, place, font, scale, colour, wide, cv2.LINE_AA)
+                cv2.putText(canvas, text, position, font, scale, colour, wide, cv2.LINE_AA)
             elif kind < 0.85:
                 axes = round(height * rng.uniform(0.3, 0.6)) + wide, round(height * 0.5) + wide
-                cv2.ellipse(canvas, place, axes, rng.uniform(0, 180), 0, 360, colour, -1, cv2.LINE_AA)
+                cv2.ellipse(canvas, position, axes, rng.uniform(0, 180), 0, 360, colour, -1, cv2.LINE_AA)
             else:
                 far = int(x + rng.uniform(0, height)), int(y - rng.uniform(0, height))
-                cv2.rectangle(canvas, place, far, colour, wide if rng.random() < 0.5 else -1)
+                cv2.rectangle(canvas, position, far, colour, wide if rng.random() < 0.5 else -1)
 
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
-    """Any colour, or one of skin."""
-    return (
-        rng.integers(0, 256, 3)
-        if rng.random() < 0.5
-        else rng.uniform(0.4, 1.2) * _SKIN + rng.normal(0, 20, 3)
-    )
+    """Draw any colour, or one of skin."""
+    if rng.random() < 0.5:
+        return rng.integers(0, 256, 3)
+    return rng.uniform(0.4, 1.2) * _SKIN + rng.normal(0, 20, 3)
 
 
 def _clipped(colour: np.ndarray) -> tuple[int, ...]:
@@ -167,7 +171,7 @@ def _whole(point: np.ndarray) -> tuple[int, int]:
 
 
 def pattern(size: int, rng: np.random.Generator) -> Crop:
-    """A square full of stripes, checks, rings, dots or bricks in two colours, turned and of any period.
+    """Draw a square of stripes, checks, rings, dots or bricks in two colours, turned and of any period.
 
     Args:
         size: side, px.
@@ -191,5 +195,6 @@ def pattern(size: int, rng: np.random.Generator) -> Crop:
 
 
 def darken(canvas: Crop, rng: np.random.Generator) -> Crop:
+    """Make a frame almost black, with a slight tint."""
     dark = canvas * np.float32(rng.uniform(0.08, 0.4))
     return np.clip(dark + rng.normal(0, rng.uniform(0, 3), (1, 1, 3)), 0, 255).astype(np.uint8)

@@ -27,10 +27,10 @@ MOST_FACES = 48
 """Faces that a sample has room for."""
 
 SMALLEST_FACE = 10.0
-"""Larger side of the smallest box that the finder has to find, px; smaller ones count for nothing."""
+"""Larger side of the smallest box that the finder has to find, px; smaller ones do not count."""
 
-_LEAST_VISIBLE = 0.5  # share of a box inside the frame from which on it has to be found
-_GONE = 0.05  # … below which it is no face any more
+_LEAST_VISIBLE = 0.5  # visible fraction of a box from which on it has to be found
+_GONE = 0.05  # visible fraction of a box up to which it is no longer a face
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Collage:
         natural: probability of the whole photograph at about its own framing.
         empty: probability of a frame without a face.
         tiles: probabilities of one, two and four photographs in a frame.
-        faces: smallest and largest face, the one in px, the other as a share of its tile's side.
+        faces: smallest face, px, and largest, as a fraction of its tile's side.
         turned: probability of a rotation by up to `turn` degrees; a few degrees otherwise.
         turn: largest rotation, degrees.
         covered: probability that something hides a part of a face (`clutter.cover`).
@@ -140,7 +140,11 @@ class FacePhotos:
         rng: np.random.Generator,
         natural: bool,
     ) -> tuple[FaceStack, np.ndarray]:
-        """Paint a photograph into a tile of the canvas; its faces' points, and how much of each is seen."""
+        """Paint a photograph into a tile of the canvas.
+
+        Returns:
+            Points of its faces, px of the canvas, and the visible fraction of each face's box.
+        """
         photo = photo.flipped() if rng.random() < 0.5 else photo
         region = self._region(photo, tile, rng, natural)
         warped, to_canvas = crop_region(photo.image, region, self.size)
@@ -156,15 +160,15 @@ class FacePhotos:
             return np.zeros((0, markup.COUNT, 2)), np.zeros(0)
         shapes = to_canvas(photo.shapes)
         boxes = bounding_box(shapes)
-        seen = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-        seen[:2], seen[2:] = np.maximum(seen[:2], [x0, y0]), np.minimum(seen[2:], [x1 - 1, y1 - 1])
-        shown = np.clip(np.minimum(boxes[:, 2:], seen[2:]) - np.maximum(boxes[:, :2], seen[:2]), 0, None)
-        return shapes, shown.prod(axis=1) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+        low = np.maximum(corners.min(axis=0), [x0, y0])
+        high = np.minimum(corners.max(axis=0), [x1 - 1, y1 - 1])
+        visible = np.clip(np.minimum(boxes[:, 2:], high) - np.maximum(boxes[:, :2], low), 0, None)
+        return shapes, visible.prod(axis=1) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
 
     def _region(
         self, photo: Photo, tile: tuple[int, int, int, int], rng: np.random.Generator, natural: bool
     ) -> Region:
-        """The part of the photograph that the canvas shows."""
+        """Region of the photograph that the canvas shows: all of it, or one with a face of random size."""
         collage, size = self.collage, self.size
         turned = rng.random() < collage.turned
         roll = math.radians(rng.uniform(-collage.turn, collage.turn) if turned else rng.normal(0, 4))
@@ -179,9 +183,9 @@ class FacePhotos:
         least, most = collage.faces[0], collage.faces[1] * min(x1 - x0, y1 - y0)
         wanted = math.exp(rng.uniform(math.log(least), math.log(max(most, 2 * least))))
         side = size * face / min(wanted, 3 * face)
-        place = np.array([rng.uniform(x0, x1), rng.uniform(y0, y1)]) - (size - 1) / 2
+        from_middle = np.array([rng.uniform(x0, x1), rng.uniform(y0, y1)]) - (size - 1) / 2
         cos, sin = math.cos(roll), math.sin(roll)
-        x, y = (box[:2] + box[2:]) / 2 - np.array([[cos, -sin], [sin, cos]]) @ place * side / size
+        x, y = (box[:2] + box[2:]) / 2 - np.array([[cos, -sin], [sin, cos]]) @ from_middle * side / size
         return Region(float(x), float(y), side, roll)
 
     def _background(self, rng: np.random.Generator) -> Crop:
@@ -204,7 +208,7 @@ class FacePhotos:
 
 
 def _tiles(count: int, size: int, rng: np.random.Generator) -> list[tuple[int, int, int, int]]:
-    """The canvas cut into 1, 2 or 4 rectangles x0, y0, x1, y1."""
+    """Cut the canvas into 1, 2 or 4 rectangles x0, y0, x1, y1."""
     x, y = (int(value) for value in rng.uniform(0.3, 0.7, 2) * size)
     if count == 1:
         return [(0, 0, size, size)]

@@ -30,7 +30,7 @@ class Background:
     boxes: Boxes
 
     def crop(self, size: int, augmentation: Augmentation, rng: np.random.Generator) -> Crop | None:
-        """A random square that touches no face, or None if ten tries found none."""
+        """Draw a random square that touches no face; None if ten tries found none."""
         height, width = self.image.shape[:2]
         for _ in range(10):
             side = rng.uniform(0.15, 0.8) * min(width, height)
@@ -41,14 +41,14 @@ class Background:
 
 
 class FaceCrops:
-    """The crops of one epoch after another, all kept in memory; sample (epoch, i) is always the same.
+    """Crops of annotated faces, all kept in memory; sample (epoch, i) is always the same.
 
     Args:
         samples: the annotated faces; each is cropped around its `box`, or its points where it has none.
         size: side of the crops, px.
         augmentation: how crops vary; None gives the plain test crop.
         backgrounds: photographs for crops of no face.
-        background_share: share of samples that are crops of no face.
+        background_share: fraction of the samples that are crops of no face.
         seed: of all randomness.
         on_bad: as of `load_each`: is told why a sample cannot be used, which is then left out.
 
@@ -109,10 +109,10 @@ class Samples(Protocol[Sample]):
 
 
 class MixedSamples(Generic[Sample]):
-    """Samples of several sets, of each a fixed number an epoch; sample (epoch, i) is always the same.
+    """Samples of several sets, a fixed number of each per epoch; sample (epoch, i) is always the same.
 
-    Every set is gone through in one shuffled order after another, whatever the epochs' ends, so that all its
-    faces are shown equally often.
+    Every set is shown in one shuffled order after another, across the ends of epochs, so that all its faces
+    are shown equally often.
 
     Args:
         sets: the samples of each set and how many of them an epoch shows.
@@ -129,15 +129,15 @@ class MixedSamples(Generic[Sample]):
         epoch, i = key
         for number, (crops, count) in enumerate(self.sets):
             if i < count:
-                passes, place = divmod(epoch * count + i, len(crops))
+                passes, position = divmod(epoch * count + i, len(crops))
                 order = np.random.default_rng((self.seed, number, passes)).permutation(len(crops))
-                return crops[passes, int(order[place])]
+                return crops[passes, int(order[position])]
             i -= count
         raise IndexError(key)
 
 
 def load_backgrounds(folder: str | Path) -> list[Background]:
-    """The photographs of a folder with a `faces.json`, each with the boxes of all its faces.
+    """Load the photographs of a folder with a `faces.json`, each with the boxes of all its faces.
 
     Raises:
         DataError: `faces.json` is missing or of another form, or a photograph cannot be read.

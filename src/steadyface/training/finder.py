@@ -1,4 +1,4 @@
-"""Teach the face finder whole frames, put together from photographs."""
+"""Train the face finder on whole frames, put together from photographs."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ _LEAST_SCORE = 0.02  # of the boxes among which that threshold is sought
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A photograph to be judged by, brought down to the size that the finder is meant for.
+    """A photograph for validation, resized to the size that the finder is meant for.
 
     Args:
         image: RGB uint8.
         boxes: of all faces, px of `image`.
-        annotated: which faces have to be found; the others count neither way.
+        annotated: which faces have to be found; finding one of the others is neither right nor wrong.
     """
 
     image: Frame
@@ -56,18 +56,18 @@ class HeldOut:
 
 
 class FinderTask:
-    """Boxes in collages, judged by the faces missed; a `loop.Task`.
+    """Boxes in collages, validated by the faces missed; a `loop.Task`.
 
-    The error that chooses the best epoch is the share missed in whole photographs; with extra sets, half that
-    and half the mean share missed in those.
+    The best epoch has the smallest fraction of faces missed in whole photographs or, with extra sets, the
+    smallest mean of that and of the mean fraction missed in those sets.
 
     Args:
         recipe: the run's numbers.
         fabric: of the run.
         net: to be trained.
         samples: frames to learn from.
-        held_out: photographs to be judged by.
-        extra: pictures of the extra sets to be judged by, by name.
+        held_out: photographs for validation.
+        extra: pictures of each extra set for validation, by name.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class FinderTask:
         return finder_loss(maps, boxes, wanted, recipe.network.sigma, box_weight=recipe.box_weight)
 
     def validate(self, net: FinderNet) -> dict[str, float]:
-        """Annotated faces missed, in %, through the graph that is exported.
+        """Annotated faces missed, in %, by the graph that is exported.
 
-        `missed` is of whole photographs, at `FALSE_PER_PHOTO`; the others are of the extra sets, which show
-        next to nothing but faces, at the threshold of `detector.THRESHOLD`.
+        `missed` is for whole photographs, at `FALSE_PER_PHOTO`; the others are for the extra sets, which show
+        little but faces, at the threshold `detector.THRESHOLD`.
         """
         graph = FinderGraph(net).eval()
         missed = metrics.detection_curve(self._detect(graph, self.held_out, _LEAST_SCORE))
@@ -156,7 +156,7 @@ def prepare_finder(
 def _add_extra(
     recipe: FinderRecipe, photos: Sequence[Photo], root: Path, report: Report
 ) -> tuple[Samples[Any], dict[str, list[HeldOut]]]:
-    """Frames of the photographs and of the extra sets that are there, and the pictures that sets hold out."""
+    """Training frames of the photographs and of the extra sets, and the sets' held-out pictures by name."""
     size, collage, seed = recipe.frame_size, recipe.collage, recipe.seed
     found = {part: find_extra(root, part) for part in recipe.extra_shares}
     sets = {part: samples for part, samples in found.items() if samples}
@@ -180,7 +180,7 @@ def _held_out_extra(photo: Photo) -> HeldOut:
 
 
 def _readable(folder: Path, names: Iterable[str], report: Report) -> Iterator[str]:
-    """Those of the photographs that can be read; the others are named."""
+    """Yield the photographs that can be read; report the others."""
     for name in names:
         try:
             read_image(folder / name)
@@ -191,7 +191,7 @@ def _readable(folder: Path, names: Iterable[str], report: Report) -> Iterator[st
 
 
 def _load_held_out(path: Path, faces: Sequence[FaceBox], side: int) -> HeldOut:
-    """A photograph brought down to a longer side of at most `side` px."""
+    """Load a photograph, resized to a longer side of at most `side` px."""
     image = read_image(path)
     small, to_small = resize_to(image, min(side, max(image.shape[:2])))
     boxes = np.array([face.box for face in faces]).reshape(-1, 4)

@@ -1,7 +1,7 @@
-"""Teach a landmark network crops of faces.
+"""Train a landmark network on crops of faces.
 
-Two ways: log-heatmaps by softmax and cross-entropy against the normalised Gaussian, or heatmaps by their
-squared error, as the paper does; the network's configuration says which.
+The network's configuration chooses the loss: softmax and cross-entropy of log-heatmaps against the normalised
+Gaussian, or the squared error of heatmaps, as in the paper.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ from steadyface.training.turned import HEAD_MODEL, TurnedCrops
 
 
 class LandmarkTask:
-    """Heatmaps of crops, judged by the distance of points; a `loop.Task`.
+    """Heatmaps of crops, validated by the distance of points; a `loop.Task`.
 
-    The error that chooses the best epoch is the NRMSE on 300-W; with extra sets, half that and half the mean
-    error of those.
+    The best epoch has the smallest NRMSE on 300-W or, with extra sets, the smallest mean of that and of the
+    mean error on those sets.
 
     Args:
         recipe: the run's numbers.
         fabric: of the run.
         net: to be trained.
-        teacher: whose heatmaps are to be imitated too, or None.
+        teacher: network whose heatmaps are imitated too; None for none.
         samples: crops to learn from.
-        held_out: plain crops of 300-W to be judged by.
-        extra: plain crops of the extra sets to be judged by, by name.
+        held_out: plain crops of 300-W for validation.
+        extra: plain crops of each extra set for validation, by name.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class LandmarkTask:
         self.measure = "all" if extra else "nrmse"
 
     def loss(self, net: nn.Module, batch: Sequence[Tensor]) -> Float[Tensor, ""]:
-        """The loss of a batch of crops, points and flags, summed over the network's stacks."""
+        """Loss of a batch of crops, points and flags, summed over the network's stacks."""
         recipe, config = self.recipe, self.recipe.network
         crops, points, face = batch
         outputs = net(_images(crops, config.input_size))
@@ -105,24 +105,24 @@ class LandmarkTask:
         points: Float[Tensor, "batch maps 2"],
         face: Bool[Tensor, "batch"],
     ) -> Tensor | None:
-        """The teacher's heatmaps on the student's grid, of those crops for which they count."""
+        """Teacher's heatmaps on the student's grid; zeros for crops in which they do not count."""
         if self.teacher is None:
             return None
-        config, theirs, recipe = self.recipe.network, self.teacher.config, self.recipe
+        config, teacher_config, recipe = self.recipe.network, self.teacher.config, self.recipe
         wanted = face.clone()
         if not recipe.teacher_weight:
             wanted &= points.isnan().any(-1).any(-1)
         soft = torch.zeros(*points.shape[:2], config.map_size, config.map_size, device=points.device)
         if wanted.any():
             with torch.autocast(points.device.type, torch.bfloat16):
-                logits = self.teacher.log_heatmaps(_images(crops[wanted], theirs.input_size))
-            soft[wanted] = regrid(logits, theirs.sigma, config.map_size, config.sigma)
+                logits = self.teacher.log_heatmaps(_images(crops[wanted], teacher_config.input_size))
+            soft[wanted] = regrid(logits, teacher_config.sigma, config.map_size, config.sigma)
         return soft
 
     def validate(self, net: LandmarkNet) -> dict[str, float]:
-        """Errors in % on plain crops, through the graph that is exported.
+        """Errors in % on plain crops, by the graph that is exported.
 
-        `nrmse` and `openness`, the mean error of the eyes' openness, are of 300-W; the others are of the
+        `nrmse` and `openness`, the mean error of the eyes' openness, are for 300-W; the others are for the
         extra sets (`datasets.extra.set_error`).
         """
         graph = LandmarkGraph(net).eval()
@@ -137,7 +137,7 @@ class LandmarkTask:
 
     @torch.inference_mode()
     def _predict(self, graph: LandmarkGraph, crops: FaceCrops) -> tuple[FaceStack, FaceStack]:
-        """Points found and points annotated, px of the crops."""
+        """Found and annotated points, px of the crops."""
         found, truth = [], []
         for i in range(len(crops)):
             crop, annotated, _ = crops[0, i]
@@ -159,16 +159,16 @@ def prepare_landmarks(
     skip_bad: bool,
 ) -> LandmarkTask:
     """Read the faces under `data` and build the network; arguments and errors as of `train`."""
-    guide = _load_teacher(teacher) if teacher is not None else None
+    teacher_net = _load_teacher(teacher) if teacher is not None else None
     size = recipe.network.input_size
-    wide = size if guide is None else max(size, guide.config.input_size)
+    crop_size = size if teacher_net is None else max(size, teacher_net.config.input_size)
 
     def leave_out(error: DataError) -> None:
         report(f"left out: {error}")
 
     on_bad = leave_out if skip_bad else None
-    faces, held_out = _load_faces(recipe, wide, data, extra, on_bad, report)
-    sets = _find_extra(recipe, guide, data / "extra", fabric, report)
+    faces, held_out = _load_faces(recipe, crop_size, data, extra, on_bad, report)
+    sets = _find_extra(recipe, teacher_net, data / "extra", fabric, report)
     learned: list[tuple[Samples[tuple[Crop, Points, bool]], int]] = [(faces, len(faces))]
     judged: dict[str, FaceCrops] = {}
     share = 1 - sum(recipe.extra_shares[part] for part in sets) - recipe.turned_share
@@ -176,12 +176,12 @@ def prepare_landmarks(
         training, validation = hold_out(samples, HELD_OUT_ONE_IN)
         count = round(len(faces) * recipe.extra_shares[part] / share)
         learned.append(
-            (FaceCrops(training, wide, recipe.augmentation, seed=recipe.seed, on_bad=on_bad), count)
+            (FaceCrops(training, crop_size, recipe.augmentation, seed=recipe.seed, on_bad=on_bad), count)
         )
         judged[part] = FaceCrops(validation, size, on_bad=on_bad)
         report(f"{part}: {len(training)} faces to train on, {count} an epoch; {len(validation)} held out")
     if recipe.turned_share:
-        turned = _turned(recipe, wide, faces, data / "extra")
+        turned = _turned(recipe, crop_size, faces, data / "extra")
         learned.append((turned, round(len(faces) * recipe.turned_share / share)))
         report(f"turned faces: {learned[-1][1]} an epoch")
     net = build_network(recipe.network)
@@ -190,13 +190,13 @@ def prepare_landmarks(
     elif isinstance(net, CompactNet):
         net.load_encoder(imagenet_weights())
     crops_of_all = MixedSamples(learned, recipe.seed) if len(learned) > 1 else faces
-    return LandmarkTask(recipe, fabric, net, guide, crops_of_all, held_out, judged)
+    return LandmarkTask(recipe, fabric, net, teacher_net, crops_of_all, held_out, judged)
 
 
 def _find_extra(
     recipe: Recipe, teacher: LandmarkNet | None, root: Path, fabric: Fabric, report: Report
 ) -> dict[str, list[ExtraSample]]:
-    """The extra sets that the recipe uses and that are there; the others are named."""
+    """Find the extra sets that the recipe uses; those that are missing are reported and left out."""
     found = {part: find_extra(root, part) for part in recipe.extra_shares}
     if found:
         counts = ", ".join(f"{part} {len(samples) or 'missing'}" for part, samples in found.items())
@@ -212,7 +212,7 @@ def _find_extra(
 
 
 def _turned(recipe: Recipe, size: int, crops: FaceCrops, root: Path) -> TurnedCrops:
-    """The faces of 300-W, turned; by the head model under `root`."""
+    """Crops of the faces of 300-W, turned by the head model under `root`."""
     model = HeadModel.load(root / HEAD_MODEL)
     return TurnedCrops(crops.faces, model, size, recipe.turns, recipe.augmentation, recipe.seed)
 
@@ -225,7 +225,7 @@ def _load_teacher(path: str | Path) -> LandmarkNet:
 
 
 def _images(crops: UInt8[Tensor, "batch size size 3"], size: int) -> Float[Tensor, "batch 3 to to"]:
-    """Crops as a network of another input size would have been given them."""
+    """Crops as float images, resized to a network's input size."""
     images = crops.permute(0, 3, 1, 2).float()
     if images.shape[-1] == size:
         return images
@@ -235,13 +235,13 @@ def _images(crops: UInt8[Tensor, "batch size size 3"], size: int) -> Float[Tenso
 
 def _load_faces(
     recipe: Recipe,
-    wide: int,
+    crop_size: int,
     data: Path,
     extra: str | Path | None,
     on_bad: Callable[[DataError], object] | None,
     report: Report,
 ) -> tuple[FaceCrops, FaceCrops]:
-    """Faces of 300-W to learn from, `wide` px, and faces to be judged by."""
+    """Load faces of 300-W to learn from, as crops of `crop_size` px, and faces for validation."""
     samples = find_samples(data / "300w", TRAIN_PARTS)
     counts = count_parts(samples, TRAIN_PARTS)
     report("300-W: " + ", ".join(f"{part} {count or 'missing'}" for part, count in counts.items()))
@@ -252,7 +252,7 @@ def _load_faces(
         training += more
     backgrounds = load_backgrounds(data / "faces") if recipe.background_share else []
     share, seed = recipe.background_share, recipe.seed
-    faces = FaceCrops(training, wide, recipe.augmentation, backgrounds, share, seed, on_bad)
+    faces = FaceCrops(training, crop_size, recipe.augmentation, backgrounds, share, seed, on_bad)
     held_out = FaceCrops(validation, recipe.network.input_size, on_bad=on_bad)
     report(f"{len(faces)} faces to train on, {len(held_out)} held out")
     return faces, held_out

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Sampler
 from steadyface.checkpoint import Network, save_network
 from steadyface.errors import ConfigError
 from steadyface.files import atomic_write, make_folder, reading, writing
-from steadyface.training.recipes import Course
+from steadyface.training.recipes import BaseRecipe
 
 Report = Callable[[str], None]
 
@@ -33,7 +33,7 @@ class Task(Protocol):
     """Task of a training run: network, samples, loss and validation.
 
     Attributes:
-        measure: the error by which the best epoch is chosen, one of those that `validate` returns.
+        measure: name of the error by which the best epoch is chosen, one that `validate` returns.
         net: the network to be trained.
     """
 
@@ -45,14 +45,14 @@ class Task(Protocol):
         """Training samples; sample (epoch, i) is a tuple of arrays, always the same."""
 
     def loss(self, net: nn.Module, batch: Sequence[Tensor]) -> Float[Tensor, ""]:
-        """The loss of a batch of samples; `net` is `self.net` as Fabric wraps it."""
+        """Loss of a batch of samples; `net` is `self.net` as Fabric wraps it."""
 
     def validate(self, net: Network) -> dict[str, float]:
-        """Errors of the averaged network on what is held out, by name, in %."""
+        """Errors of the averaged network on held-out samples, by name, in %."""
 
 
 def run(
-    recipe: Course,
+    recipe: BaseRecipe,
     prepare: Callable[[Fabric, Report], Task],
     out: Path,
     *,
@@ -64,11 +64,11 @@ def run(
 
     Args:
         recipe: the run's numbers.
-        prepare: reads the data and builds the network, after everything random was seeded.
+        prepare: reads the data and builds the network; called after all randomness is seeded.
         out: folder for `last.pt` (to resume), `best.safetensors` and `log.csv`.
         resume: go on from `out`/last.pt, exactly as if the run had not stopped.
         devices: GPUs to share the work (DDP), or processes where there is no GPU.
-        report: is given one line per epoch, and `prepare`'s.
+        report: gets one line per epoch, and those of `prepare`.
 
     Raises:
         ConfigError: `out` holds a run already and `resume` is false, or the other way round; fewer samples
@@ -113,14 +113,14 @@ def run(
 
 
 def _precision() -> Literal["bf16-mixed", "32-true"]:
-    """Half precision where it is fast: CPUs take longer for the gradient of depthwise convolutions in it."""
+    """Half precision on GPUs; on CPUs it makes the gradients of depthwise convolutions slower."""
     return "bf16-mixed" if torch.cuda.is_available() else "32-true"
 
 
 class _Run:
     """The state of a training run: network, its average, optimiser, schedule."""
 
-    def __init__(self, recipe: Course, fabric: Fabric, task: Task, steps: int) -> None:
+    def __init__(self, recipe: BaseRecipe, fabric: Fabric, task: Task, steps: int) -> None:
         self.recipe, self.fabric, self.task = recipe, fabric, task
         mean = get_ema_multi_avg_fn(recipe.ema)
         self.average = AveragedModel(task.net, multi_avg_fn=mean, use_buffers=True).to(fabric.device)
@@ -158,7 +158,7 @@ class _Run:
             torch.save(state, file)
 
     def load(self, path: Path) -> tuple[int, float]:
-        """Read `save`'s file; returns the next epoch and the best validation so far."""
+        """Read the file of `save`; return the next epoch and the smallest validation error so far."""
         with reading(path, "the state of a training run"):
             state = torch.load(path, map_location=self.fabric.device, weights_only=True)
             recipe = state["recipe"]
@@ -172,7 +172,7 @@ class _Run:
             return int(state["epoch"]), float(state["best"])
 
 
-def _optimizer(recipe: Course, net: nn.Module) -> torch.optim.Optimizer:
+def _optimizer(recipe: BaseRecipe, net: nn.Module) -> torch.optim.Optimizer:
     if recipe.optimizer == "rmsprop":
         return torch.optim.RMSprop(net.parameters(), lr=recipe.learning_rate, alpha=0.99)
     decayed = [p for p in net.parameters() if p.ndim > 1]
@@ -181,7 +181,7 @@ def _optimizer(recipe: Course, net: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
-def _schedule(recipe: Course, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> LRScheduler:
+def _schedule(recipe: BaseRecipe, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> LRScheduler:
     steps = recipe.epochs * steps_per_epoch + 1
     if recipe.schedule == "one-cycle":
         return OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps, pct_start=0.1)
@@ -191,7 +191,7 @@ def _schedule(recipe: Course, optimizer: torch.optim.Optimizer, steps_per_epoch:
 
 
 class _Epoch(Sampler[tuple[int, int]]):
-    """The shuffled keys (epoch, i) of one epoch, the same whenever asked."""
+    """Shuffled keys (epoch, i) of one epoch, always in the same order."""
 
     def __init__(self, count: int, epoch: int, seed: int) -> None:
         self.count, self.epoch, self.seed = count, epoch, seed
@@ -204,7 +204,7 @@ class _Epoch(Sampler[tuple[int, int]]):
         return iter([(self.epoch, int(i)) for i in order])
 
 
-def _batches(samples: Sized, recipe: Course, fabric: Fabric, epoch: int) -> Any:
+def _batches(samples: Sized, recipe: BaseRecipe, fabric: Fabric, epoch: int) -> Any:
     """The batches of one epoch in this process: sized and iterable, like a DataLoader."""
     loader: DataLoader = DataLoader(
         samples,  # type: ignore[arg-type]

@@ -33,7 +33,7 @@ class Photo:
     shapes: Float[np.ndarray, "faces landmarks 2"]
 
     def flipped(self) -> Photo:
-        """Its mirror image."""
+        """Return its mirror image."""
         image = np.ascontiguousarray(self.image[:, ::-1])
         return Photo(image, flip_points(self.shapes, self.image.shape[1], markup.FLIP))
 
@@ -41,10 +41,10 @@ class Photo:
 def load_photos(
     folder: str | Path, names: Iterable[str], landmarker: Landmarker | None = None
 ) -> list[Photo]:
-    """Photographs of a folder with a `faces.json`, with the points of each face.
+    """Load photographs of a folder with a `faces.json`, with the points of each face.
 
-    A network finds the points inside the box that the folder gives; stretched so that their tight box is
-    that box, they tell what the box becomes when the photograph is turned.
+    A network finds the points in the box that the folder gives. They are stretched so that their tight box is
+    that box, and give the box at any rotation of the photograph.
 
     Args:
         folder: with `faces.json`.
@@ -69,10 +69,11 @@ def _load_photo(path: Path, faces: Sequence[FaceBox], landmarker: Landmarker) ->
 
 
 def load_extra_photos(samples: Iterable[ExtraSample], landmarker: Landmarker) -> list[Photo]:
-    """The pictures of partly annotated faces, each with all points of its face.
+    """Load the pictures of partly annotated faces, each with all points of its face.
 
-    Points that are not annotated are those that a network finds in the face's box (`box_of`). Of a face from
-    the side they lie along its outline, as iBUG's jaw does. A face that has a box of its own fills it.
+    Points that are not annotated are found by a network in the face's box (`box_of`). In a face from the side
+    they lie along its outline, as iBUG's jaw does. If the sample has its own box, the points are stretched to
+    fill it.
 
     Args:
         samples: of `datasets.extra`; their pictures are taken to show no other face.
@@ -105,13 +106,16 @@ def hold_out_photos(folder: str | Path, one_in: int = 8) -> tuple[list[str], lis
     Raises:
         DataError: as of `read_boxes`.
     """
-    names = list(read_boxes(folder))
-    held_out = [name for name in names if zlib.crc32(name.encode()) % one_in == 0]
-    return [name for name in names if name not in set(held_out)], held_out
+    training: list[str] = []
+    validation: list[str] = []
+    for name in read_boxes(folder):
+        held_out = zlib.crc32(name.encode()) % one_in == 0
+        (validation if held_out else training).append(name)
+    return training, validation
 
 
 def without_faces(photo: Photo, rng: np.random.Generator) -> Frame:
-    """The photograph with something else in place of each face."""
+    """Return the photograph with something else in place of each face."""
     image = photo.image.copy()
     if not len(photo.shapes):
         return image
@@ -128,7 +132,7 @@ def without_faces(photo: Photo, rng: np.random.Generator) -> Frame:
 
 
 def _patch(image: Frame, boxes: Boxes, width: int, height: int, rng: np.random.Generator) -> np.ndarray:
-    """Something of the given size that is no face: another part of the image, one colour, or noise."""
+    """Make a patch of a size without a face: another part of the image, one colour, or noise."""
     rows, columns = image.shape[:2]
     kind = rng.random()
     if kind < 0.6:

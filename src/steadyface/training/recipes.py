@@ -1,4 +1,4 @@
-"""All numbers of a training run, and the runs that have a name."""
+"""Recipes of training runs: all their numbers, and the bundled recipes by name."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ OPTIMIZERS = ("adamw", "rmsprop")
 SCHEDULES = ("one-cycle", "cosine", "constant")
 
 EXTRA_SHARES = {"profiles": 0.18, "closed_eyes": 0.12, "fgnet": 0.08, "aflw80": 0.08, "helen256": 0.04}
-"""Shares of an epoch's crops; the rest, half of them, are 300-W's."""
-
+"""Fractions of an epoch's crops that come from these sets; the rest, half of them, come from 300-W."""
 
 FINDER_SHARES = {"profiles": 0.32, "closed_eyes": 0.04, "fgnet": 0.06, "aflw80": 0.1}
-"""Shares of an epoch's frames that show a face of these sets; beside it may stand others."""
+"""Fractions of an epoch's frames that show a face of these sets, perhaps beside others."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
-    """The numbers that every training run has, whatever it teaches.
+class BaseRecipe:
+    """Numbers that the training runs of all networks have.
 
     Args:
         epochs: passes over the training samples.
@@ -56,23 +55,22 @@ class Course:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Course):
-    """A landmark network's run: a `Course`, and what is taught in it.
+class Recipe(BaseRecipe):
+    """Recipe of a landmark network.
 
     Args:
         network: of the network to be trained; its `output` chooses the loss.
         mean_weight: weight of the softmax mean's distance, per cell, beside the cross-entropy.
         rounded: draw the heatmaps at rounded points, as conventional heatmap regression (CHR) does.
-        teacher_weight: share of the teacher's heatmap in the target of an annotated point, if there is a
-            teacher.
-        fill_weight: weight of the maps of points that are not annotated, of which the teacher's heatmaps are
-            the target. It keeps them from drifting; a high one binds the network to the teacher's errors.
-        background_share: share of crops without a face, whose heatmaps have to be flat.
-        extra_shares: shares of an epoch's crops that come from the sets of `datasets.extra` that are there,
-            by name; a set that is not named is not used.
-        turned_share: share of an epoch's crops that show faces of 300-W turned in three dimensions
+        teacher_weight: weight of the teacher's heatmap in the target of an annotated point, 0 to 1.
+        fill_weight: weight of the maps of points that are not annotated, whose target is the teacher's
+            heatmap. Increasing it keeps these maps from drifting, but learns more of the teacher's errors.
+        background_share: fraction of crops without a face, whose heatmaps have to be flat.
+        extra_shares: fractions of an epoch's crops that come from the sets of `datasets.extra` that are
+            there, by name; a set that is not named is not used.
+        turned_share: fraction of an epoch's crops that show faces of 300-W turned in three dimensions
             (`training.turned`); more than 0 needs the head model in `extra`/ict_facekit.
-        turns: how those are turned.
+        turns: ranges of these turns.
         augmentation: how crops vary.
     """
 
@@ -89,8 +87,8 @@ class Recipe(Course):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinderRecipe(Course):
-    """The face finder's run: a `Course`, and what is taught in it.
+class FinderRecipe(BaseRecipe):
+    """Recipe of a face finder.
 
     Args:
         network: of the finder to be trained.

@@ -27,14 +27,14 @@ _LEVEL = 0.15  # radians of yaw up to which a face may be turned to either side
 
 @dataclass(frozen=True)
 class Turns:
-    """Ranges of what is done to a face.
+    """Ranges of the random turns of a face.
 
     Args:
         yaw: largest angle to a side, also counting that of the photograph, degrees.
         pitch: standard deviation of the nod, degrees.
         closed: probability of closed eyes.
         opened: probability of a mouth that opens.
-        covered: probability of something before the face.
+        covered: probability of an object in front of the face.
     """
 
     yaw: float = 75.0
@@ -48,7 +48,7 @@ class Turns:
     ) -> TurnedFace:
         """Turn a face at random.
 
-        A face that looks aside turns further to that side, since the photograph shows only that half.
+        A face that looks to one side turns further to that side, since the photograph shows only that half.
 
         Args:
             image: RGB uint8.
@@ -69,7 +69,7 @@ class Turns:
 
 
 def _covered(face: TurnedFace, rng: np.random.Generator) -> TurnedFace:
-    """The same with something before it."""
+    """The same face with an object in front of it."""
     image = face.image.copy()
     occluder, seconds = passer(image, face.points, rng)
     occluder.draw(image, seconds)
@@ -106,7 +106,7 @@ class TurnedCrops:
         return len(self.faces)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Crop, Points, bool]:
-        """A crop, its points in crop px, and that it shows a face."""
+        """A crop, its points in crop px, and True, since it shows a face."""
         epoch, i = key
         rng = np.random.default_rng((self.seed, epoch, i))
         image, points = self.faces[i]

@@ -1,13 +1,13 @@
 """Fit the head of visibility and error on a trained network, which stays as it is.
 
-Each face is seen twice in the same crop: as it is, and behind an object whose mask is known. The frozen
-network's features are computed once; the head is then a small regression on them:
+Each face is shown twice in the same crop: as it is, and behind an object whose mask is known. The frozen
+network's features are computed once; the head is a small regression on them, with the losses:
 
-- visibility: binary cross-entropy with annotations; a covered point is hidden.
-- error: likelihood of the distance between point and truth under Student's t, which outliers hardly widen.
-- what an object leaves in sight keeps its standard deviation, and what it covers gets at least twice that.
+- visibility: binary cross-entropy with the annotations; a covered point is hidden.
+- error: likelihood of the distance from the truth under Student's t, which outliers hardly widen.
+- steadiness: beside an object a point keeps its standard deviation, behind it that is at least doubled.
 
-Last, three numbers bring the covariances to the coverage of a Gaussian on held-out faces.
+At the end three numbers are set so that the covariances cover held-out faces' errors as a Gaussian's would.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from steadyface.nets.compact import CompactConfig, CompactNet
 from steadyface.nets.uncertainty import UncertaintyHead
 from steadyface.training.augmentation import Augmentation
 from steadyface.training.loop import Report
-from steadyface.training.views import Views, load_faces, see
+from steadyface.training.views import Views, load_faces, view_faces
 
 SETS = ("profiles", "aflw80", "helen256")
-"""Extra sets that say which points are in sight."""
+"""Extra sets that say which points are visible."""
 
-_LOOKS = Augmentation(scale=0.12, roll=12.0, camera=0.2, occlusion=0.0)
+_VARIED = Augmentation(scale=0.12, roll=12.0, camera=0.2, occlusion=0.0)
 _PLAIN = Augmentation(scale=0.04, shift=0.01, roll=4.0, camera=0.0, occlusion=0.0, reflect=0.0)
 _EXTRA, _JUDGED = 10, 100  # seeds of the first extra set and of the first held-out one
 _FREEDOM = 4.0  # degrees of freedom of Student's t
@@ -54,11 +54,11 @@ class Fit:
         batch_size: pairs of views.
         learning_rate: at its peak.
         hidden: weight of a hidden point's visibility.
-        steady: weight of the change of log σ of what an object leaves in sight. Increasing it keeps more of
-            them as they were, but σ then differs less between sharp and blurred faces too.
-        slack: change of log σ of a point in sight that costs nothing.
-        doubled: weight of what a covered point's log σ lacks to `growth` more than in sight.
-        growth: ratio of σ behind an object to σ in sight.
+        steady: weight of the change of log σ of points that an object leaves visible. Increasing it keeps
+            their σ steadier, but σ then also differs less between sharp and blurred faces.
+        slack: change of log σ of a visible point that costs nothing.
+        doubled: weight of the amount by which a covered point's log σ grows by less than ln `growth`.
+        growth: least ratio of σ behind an object to σ without it.
         seed: of everything random.
     """
 
@@ -81,10 +81,10 @@ def loss(head: UncertaintyHead, views: Views, fit: Fit) -> Float[Tensor, ""]:
         value.unflatten(0, (-1, 2))
         for value in head(views.features.flatten(0, 1).float(), views.context.flatten(0, 1))
     )
-    told = ~views.visible.isnan()
-    truth = views.visible[told]
+    annotated = ~views.visible.isnan()
+    truth = views.visible[annotated]
     weight = torch.where(truth > 0, 1.0, fit.hidden)
-    entropy = nn.functional.binary_cross_entropy_with_logits(logits[told], truth, weight)
+    entropy = nn.functional.binary_cross_entropy_with_logits(logits[annotated], truth, weight)
     known = ~views.errors.isnan().any(-1)
     size = log_size(factor)
     distance = whiten(factor[known], views.errors[known]).square().sum(-1)
@@ -132,9 +132,9 @@ def train_head(head: UncertaintyHead, views: Views, fit: Fit, report: Report) ->
 
 
 def _standardise(head: UncertaintyHead, views: Views) -> None:
-    """Bring the inputs to mean 0 and deviation 1."""
-    some = views[torch.randperm(len(views))[:1000]]
-    features, context = some.features.float().flatten(0, 2), some.context.flatten(0, 1)
+    """Set the head's means and scales so that its inputs have mean 0 and deviation 1."""
+    drawn = views[torch.randperm(len(views))[:1000]]
+    features, context = drawn.features.float().flatten(0, 2), drawn.context.flatten(0, 1)
     for mean, scale, values in (
         (head.feature_mean, head.feature_scale, features),
         (head.context_mean, head.context_scale, context),
@@ -145,12 +145,12 @@ def _standardise(head: UncertaintyHead, views: Views) -> None:
 
 @torch.no_grad()
 def calibrate(head: UncertaintyHead, groups: Sequence[Views]) -> float:
-    """Set k, p and q of the head, with which 1 σ and 2 σ hold as many errors as a Gaussian's.
+    """Set k, p and q of the head so that 1 σ and 2 σ hold as many errors as with a Gaussian.
 
-    k and p are those of points in sight; then q is that of covered ones.
+    k and p are chosen for visible points, then q for covered ones.
 
     Args:
-        head: whose `spread`, `power` and `veil` are set.
+        head: its `spread`, `power` and `veil` (k, p and q) are set.
         groups: faces that neither the network nor the head has learnt from; each group, and in it the plain
             and the covered view, counts the same.
 
@@ -162,29 +162,33 @@ def calibrate(head: UncertaintyHead, groups: Sequence[Views]) -> float:
     trials = []
     for power in _POWERS:
         head.power.fill_(power)
-        off, spread = _best_factor([_whitened(head, views, side) for views in groups for side in (0, 1)])
-        trials.append((off, spread, power))
-    off, spread, power = min(trials)
+        gap, spread = _best_factor([_whitened(head, views, side) for views in groups for side in (0, 1)])
+        trials.append((gap, spread, power))
+    gap, spread, power = min(trials)
     head.spread.fill_(spread)
     head.power.fill_(power)
-    off_behind, veil = _best_factor([_whitened(head, views, 1, covered=True) for views in groups])
+    covered_gap, veil = _best_factor([_whitened(head, views, 1, covered=True) for views in groups])
     head.veil.fill_(math.log(veil))
-    return (2 * off + off_behind) / 3
+    return (2 * gap + covered_gap) / 3
 
 
 def _best_factor(sets: Sequence[Tensor]) -> tuple[float, float]:
-    """Find the factor of all standard deviations with the best coverage: that one's difference, and it."""
-    wanted = torch.tensor(_COVERAGE)
+    """Find the factor of all standard deviations with the best coverage.
 
-    def off(factor: float) -> float:
-        shares = [torch.stack([(errors < k * factor).float().mean() for k in (1, 2)]) for errors in sets]
-        return float(torch.stack(shares).sub(wanted).abs().mean())
+    Returns:
+        Mean difference of the coverage from a Gaussian's, and the factor.
+    """
+    gaussian = torch.tensor(_COVERAGE)
 
-    return min((off(factor / 50), factor / 50) for factor in range(20, 151))
+    def gap(factor: float) -> float:
+        coverage = [torch.stack([(errors < k * factor).float().mean() for k in (1, 2)]) for errors in sets]
+        return float(torch.stack(coverage).sub(gaussian).abs().mean())
+
+    return min((gap(factor / 50), factor / 50) for factor in range(20, 151))
 
 
 def _whitened(head: UncertaintyHead, views: Views, side: int, covered: bool = False) -> Tensor:
-    """Sizes of errors in standard deviations of a view: of the points in sight, or of the covered ones."""
+    """Absolute errors of a view in standard deviations, of the visible points or of the covered ones."""
     _, factor = head(views.features[:, side].float(), views.context[:, side])
     behind = views.visible[:, 1] < views.visible[:, 0]
     chosen = behind if covered else views.visible[:, side] == 1
@@ -199,10 +203,10 @@ def fit_uncertainty(
 
     Args:
         checkpoint: a `.safetensors` file of a compact network; a head that it has already is replaced.
-        data: folder with `300w` and `extra`; of the latter those of `SETS` that are there are used.
+        data: folder with `300w` and `extra`; the sets of `SETS` that `extra` has are used.
         out: the `.safetensors` file.
         fit: numbers of the fit.
-        report: is given the data found and one line per epoch.
+        report: gets lines on the data found, and one line per epoch.
 
     Raises:
         ConfigError: another network than a compact one.
@@ -226,10 +230,12 @@ def fit_uncertainty(
             judges.append(load_faces(hold_out(others, 2 * HELD_OUT_ONE_IN)[1]))
     views = []
     for seed, group in shown.items():
-        views.append(see(net, group, faces, _LOOKS, seed))
+        views.append(view_faces(net, group, faces, _VARIED, seed))
         report(f"{sum(map(len, views))} of {sum(map(len, shown.values()))} faces seen")
     train_head(head, Views.join(views), fit, report)
-    held_out = [see(net, group, faces, _PLAIN, _JUDGED + number) for number, group in enumerate(judges)]
+    held_out = [
+        view_faces(net, group, faces, _PLAIN, _JUDGED + number) for number, group in enumerate(judges)
+    ]
     report(f"coverage differs by {100 * calibrate(head, held_out):.1f} points on average")
     save_network(net, out)
     return Path(out)

@@ -1,4 +1,4 @@
-"""Features of a frozen network on faces that are seen twice: in sight, and behind an object."""
+"""Features of a frozen network on two views of each face: as it is, and behind an object."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Face:
     Args:
         image: RGB uint8.
         points: image px; NaN where not annotated.
-        visible: 1 in sight, 0 hidden, NaN where nobody said.
-        region: the plain crop's, image px.
+        visible: 1 visible, 0 hidden, NaN where unknown.
+        region: of the plain crop, image px.
     """
 
     image: Frame
@@ -45,12 +45,12 @@ class Face:
 
 @dataclass(frozen=True)
 class Views:
-    """Features and targets; the second axis is first the face in sight, then behind an object.
+    """Features and targets; along the second axis first the face as it is, then behind an object.
 
     Args:
         features, context: of `nets.uncertainty.gather` and `summarise`.
-        errors: from the point found to the true one, % of the crop's side; NaN where not annotated.
-        visible: 1 in sight, 0 hidden, NaN where nobody said.
+        errors: from the found point to the true one, % of the crop's side; NaN where not annotated.
+        visible: 1 visible, 0 hidden, NaN where unknown.
     """
 
     features: Float[Tensor, "faces 2 68 features"]
@@ -66,49 +66,50 @@ class Views:
 
     @classmethod
     def join(cls, parts: Sequence[Views]) -> Views:
-        """Put several together."""
+        """Join several along the first axis."""
         return cls(
             *(torch.cat(values) for values in zip(*(vars(part).values() for part in parts), strict=True))
         )
 
 
 def load_faces(samples: Sequence[FaceSample]) -> list[Face]:
-    """Load faces; all points of 300-W's count as visible.
+    """Load faces; all points of 300-W count as visible.
 
     Raises:
         DataError: a sample is broken, or there is none.
     """
     faces = []
     for sample, image, points in load_each(samples):
-        seen = sample.visible if isinstance(sample, ExtraSample) else np.ones(markup.COUNT)
-        faces.append(Face(image, points, seen, sample.region(points)))
+        visible = sample.visible if isinstance(sample, ExtraSample) else np.ones(markup.COUNT)
+        faces.append(Face(image, points, visible, sample.region(points)))
     return faces
 
 
-def see(
-    net: CompactNet, faces: Sequence[Face], others: Sequence[Face], looks: Augmentation, seed: int
+def view_faces(
+    net: CompactNet, faces: Sequence[Face], others: Sequence[Face], augmentation: Augmentation, seed: int
 ) -> Views:
-    """Show each face to the network once in sight and once behind a random object.
+    """Show each face to the network, once as it is and once behind a random object.
 
     Args:
         net: in evaluation mode.
         faces: to be shown.
-        others: photographs, pieces of which are objects.
-        looks: how crops vary; both views of a face vary alike.
+        others: photographs whose pieces serve as objects.
+        augmentation: variation of the crops; both views of a face vary alike.
         seed: of all randomness.
     """
     parts = []
     for start in range(0, len(faces), _PAIRS):
         batch = [
-            _pair(face, others, net.config.input_size, looks, (seed, start + i))
+            _pair(face, others, net.config.input_size, augmentation, (seed, start + i))
             for i, face in enumerate(faces[start : start + _PAIRS])
         ]
         crops, points, visible = (np.stack(values) for values in zip(*batch, strict=True))
-        parts.append(_look(net, crops, points, visible))
+        parts.append(_views_of(net, crops, points, visible))
     return Views.join(parts)
 
 
-def _look(net: CompactNet, crops: np.ndarray, points: np.ndarray, visible: np.ndarray) -> Views:
+def _views_of(net: CompactNet, crops: np.ndarray, points: np.ndarray, visible: np.ndarray) -> Views:
+    """Run the network on pairs of crops; points and visibility outside the crop become unknown."""
     config = net.config
     images = torch.from_numpy(crops).flatten(0, 1).permute(0, 3, 1, 2).float()
     with torch.no_grad():
@@ -119,7 +120,7 @@ def _look(net: CompactNet, crops: np.ndarray, points: np.ndarray, visible: np.nd
     found = (read.points + 0.5) / config.map_size
     truth = (torch.from_numpy(points).float() + 0.5) / config.input_size
     errors = 100 * (truth[:, None] - found.unflatten(0, (-1, 2)))
-    outside = ((truth < 0) | (truth > 1)).any(-1)[:, None]  # not of points without annotation
+    outside = ((truth < 0) | (truth > 1)).any(-1)[:, None]  # False for points without annotation
     return Views(
         features.half().unflatten(0, (-1, 2)),
         context.unflatten(0, (-1, 2)),
@@ -129,13 +130,13 @@ def _look(net: CompactNet, crops: np.ndarray, points: np.ndarray, visible: np.nd
 
 
 def _pair(
-    face: Face, others: Sequence[Face], size: int, looks: Augmentation, key: tuple[int, int]
+    face: Face, others: Sequence[Face], size: int, augmentation: Augmentation, key: tuple[int, int]
 ) -> tuple[UInt8[np.ndarray, "2 size size 3"], FacePoints, Float[np.ndarray, "2 68"]]:
     """Crops of both views (2, size, size, 3), the points in crop px, and which of them each view shows."""
     rng = np.random.default_rng(key)
-    crop, to_crop = crop_region(face.image, looks.region(face.region, rng), size)
+    crop, to_crop = crop_region(face.image, augmentation.region(face.region, rng), size)
     points, visible = to_crop(face.points), face.visible
-    if rng.random() < looks.flip:
+    if rng.random() < augmentation.flip:
         crop, points = crop[:, ::-1], flip_points(points, size, markup.FLIP)
         visible = visible[markup.FLIP]
     other = others[int(rng.integers(len(others)))].image
@@ -146,5 +147,5 @@ def _pair(
     known = ~np.isnan(points).any(axis=1)
     covered[known] = cover.covers(points[known], 0.0)
     flaws = int(rng.integers(1 << 31))
-    views = [looks.degrade(view, np.random.default_rng(flaws)) for view in (crop, hidden)]
+    views = [augmentation.degrade(view, np.random.default_rng(flaws)) for view in (crop, hidden)]
     return np.stack(views), points, np.stack([visible, np.where(covered, 0.0, visible)])
