@@ -27,7 +27,7 @@ _LOWEST = -1e30  # stands for the logarithm of 0; finite, so that differences st
 _BEYOND = -1e9  # the same for cells of a patch that lie outside the map
 _CELL = 0.5  # cells: a three-point step stays within the brightest cell
 _NEIGHBOURHOOD = 1.5  # cells: noise can raise a neighbour of the true peak, which a wider fit may correct
-_LEAST = 1e-20  # mass of a map near its peak that is not divided by
+_LEAST = 1e-20  # least mass of a map near its peak by which sums are divided
 _LEAST_CURVED = 1e-3  # determinant of 1 - C/σ² from which on a blurred map has a peak
 _VARIANCE_RANGE = (0.05, 100.0)  # cells²; range in which the curvature of a peak is trusted
 
@@ -334,7 +334,6 @@ def _newton_step(xp: Any, moments: Any, position: Any, sigma: float) -> Any:
     Args:
         moments: (…, 10) sums under the window: x, y, x, x, y, y, x², y², xy and 1.
         position: (…, 2) x, y before the step, in units of σ from the brightest cell.
-        sigma: cells.
     """
     moments = moments[..., :9] / xp.clip(moments[..., 9:], _LEAST, None)
     first, second, squares = moments[..., 0:3], moments[..., 3:6], moments[..., 6:9]
