@@ -450,6 +450,7 @@ def test_demo_follows_the_known_motion(tmp_path: Path, capsys: pytest.CaptureFix
     )
     assert float(stabilised[2]) < float(raw[2]) < 1.5
     assert abs(float(stabilised[3])) < 0.5
+    assert "-0.00" not in out
     names = {path.name for path in (tmp_path / "demo").iterdir()}
     assert names == {"portrait.mp4", "portrait.npz", "portrait.meta.json", "portrait.overlay.mp4"}
 

@@ -146,3 +146,18 @@ def test_broken_json_is_one_line(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match=rf"^{path}: not a list: \S"):
         files.read_json(path, "a list")
+
+
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [
+        (KeyError("version"), "it lacks 'version'"),
+        (KeyError("points is not a file in the archive"), "'points is not a file in the archive'"),
+        (ValueError("of  version\n9"), "of version 9"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_the_reason_for_a_broken_file_is_said(problem: Exception, told: str) -> None:
+    with pytest.raises(DataError) as raised, files.reading("theta.json", "a stabiliser's file"):
+        raise problem
+    assert str(raised.value) == f"theta.json: not a stabiliser's file: {told}"

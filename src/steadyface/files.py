@@ -198,6 +198,8 @@ def reading(path: str | Path, kind: str, error: MakeError = DataError) -> Iterat
             yield
         except _MALFORMED as problem:
             text = " ".join(str(problem).split()) or type(problem).__name__
+            if isinstance(problem, KeyError) and str(problem.args[0]).isidentifier():
+                text = f"it lacks {text}"
             raise error(Path(path), f"not {kind}: {text}") from problem
 
 

@@ -188,7 +188,7 @@ def demo(*, out: Path = Path("steadyface-demo")) -> int:
     print_table(
         ("against the known motion", "error %", "stability %", "delay, frames"),
         [
-            (name, f"{value.error:.3f}", f"{value.stability:.3f}", f"{value.delay:.2f}")
+            (name, f"{value.error:.3f}", f"{value.stability:.3f}", f"{value.delay:z.2f}")
             for name, value in (("raw", result.raw), ("stabilised", result.stabilised))
         ],
     )
