@@ -1,4 +1,4 @@
-"""Read the intrinsics of a camera that OpenCV's calibration wrote."""
+"""Read the intrinsics of a camera from a file of OpenCV's calibration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_camera(path: str | Path) -> Camera:
     `dist_coeffs`); `image_width` and `image_height` where the calibration's size is known.
 
     Raises:
-        DataError: the file is missing or of another form, or its numbers are no camera's.
+        DataError: the file is missing or of another form, or its numbers are not those of a camera.
     """
     path = Path(path)
     text = read_bytes(path).decode(errors="replace")

@@ -64,7 +64,7 @@ def save_network(net: Network, path: str | Path) -> None:
 def load_network(path: str | Path) -> Network:
     """Rebuild the network that `save_network` wrote, in evaluation mode.
 
-    A head of visibility and error in a form of before is left out; `fit_uncertainty` makes a new one.
+    A head of visibility and error in its former form is left out; `fit_uncertainty` makes a new one.
 
     Raises:
         WeightsError: not such a file.
@@ -113,9 +113,9 @@ def _check_size(kind: str, config: str, shapes: Mapping[str, tuple[int, ...]]) -
 def start_from(net: Network, path: str | Path) -> None:
     """Copy a file's weights into a network of the same widths; input size and number of blocks may differ.
 
-    A compact network with fewer blocks in its encoder than the file's may have other widths too: it takes
-    what agrees in name and shape and keeps the rest of its own. A head of visibility and error is left out:
-    it fits only the weights that it was made for.
+    A compact network with fewer blocks in its encoder than the file's may have other widths too: it takes the
+    weights that agree in name and shape, and keeps its own others. A head of visibility and error is left
+    out, since it fits only the weights that it was trained with.
 
     Raises:
         WeightsError: not such a file, or a network of other widths.

@@ -54,8 +54,8 @@ def portrait() -> MovingStill:
 def run_demo(out: str | Path) -> DemoResult:
     """Render the clip, track the file like any other, and compare with the known motion.
 
-    The motion of the portrait is known, its true points are not: the mean of all frames' raw points, mapped
-    back to the still, replaces them. A constant error of the network therefore does not show here.
+    The motion of the portrait is known, but not its true points: these are replaced by the mean of all
+    frames' raw points, mapped back to the still. A constant error of the network therefore does not show.
 
     Args:
         out: folder for the clip, its tracks and its overlay.

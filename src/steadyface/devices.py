@@ -1,4 +1,4 @@
-"""Device that a network runs on: the CPU, or CUDA where the ONNX Runtime that is installed has it."""
+"""Device that a network runs on: the CPU, or CUDA if the installed ONNX Runtime has it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COMMANDS = "pip uninstall --yes onnxruntime onnxruntime-gpu && pip install 'onn
 
 
 class CudaError(ConfigError):
-    """CUDA that is wanted and cannot be had."""
+    """CUDA is asked for, but not available."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"device 'cuda' is not available: {reason}; or use --device cpu")

@@ -25,8 +25,8 @@ class DataError(SteadyfaceError):
 
     def __init__(self, path: str | PathLike[str], problem: str, line: int | None = None) -> None:
         self.path, self.line = path, line
-        place = f"{path}:{line}" if line is not None else f"{path}"
-        super().__init__(f"{place}: {problem}")
+        position = f"{path}:{line}" if line is not None else f"{path}"
+        super().__init__(f"{position}: {problem}")
 
 
 class VideoError(SteadyfaceError):
@@ -34,8 +34,8 @@ class VideoError(SteadyfaceError):
 
     def __init__(self, path: str | PathLike[str], problem: str, frame: int | None = None) -> None:
         self.path, self.frame = path, frame
-        place = f"{path}" if frame is None else f"{path}, frame {frame}"
-        super().__init__(f"{place}: {problem}")
+        position = f"{path}" if frame is None else f"{path}, frame {frame}"
+        super().__init__(f"{position}: {problem}")
 
 
 class WeightsError(SteadyfaceError):

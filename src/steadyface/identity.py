@@ -14,7 +14,7 @@ from steadyface.models import IDENTITY, open_model
 from steadyface.picture import Picture, as_picture
 
 Descriptor = Float[np.ndarray, "descriptor"]
-"""Unit vector of 128 numbers; the cosine of two tells how alike two faces are."""
+"""Unit vector of 128 numbers; the cosine of two of them is the similarity of the faces."""
 
 SIDE = 150
 """Side of the crops that the network sees, px."""
@@ -24,7 +24,7 @@ _ANCHORS = np.array([[0.317, 0.311], [0.670, 0.311], [0.493, 0.585], [0.336, 0.6
 
 
 class IdentityEncoder:
-    """Describe who a face is, by the bundled network `identity`.
+    """Compute identity descriptors of faces by the bundled network `identity`.
 
     Args:
         device: one of `models.DEVICES`.
@@ -40,7 +40,7 @@ class IdentityEncoder:
     def describe(
         self, frame: np.ndarray | Picture, faces: Sequence[Points]
     ) -> Float[np.ndarray, "faces descriptor"]:
-        """Describe faces of a frame; each is seen as it is and mirrored.
+        """Describe faces of a frame; the network sees each one plain and mirrored.
 
         Args:
             frame: RGB uint8 (H, W, 3), or a picture.
@@ -57,18 +57,18 @@ class IdentityEncoder:
 
 
 def aligned_region(points: Points) -> Region:
-    """Square, turned with the head, in which eyes, nose and mouth lie nearest to their places.
+    """Square, turned with the head, in which eyes, nose and mouth lie nearest to `_ANCHORS`.
 
-    The similarity that minimises the sum of squared distances, in complex numbers.
+    Equation: the a and b with the least Σ |a·anchor + b - point|², in complex numbers.
 
     Args:
         points: (68, 2) image px.
     """
     parts = [points[list(markup.GROUPS[eye])].mean(axis=0) for eye in markup.EYES]
     parts += [points[markup.NOSE_BASE], *points[list(markup.corners("outer_lips"))]]
-    there, here = (np.asarray(each, float) @ [1, 1j] for each in (_ANCHORS, parts))
-    middle, mean = there.mean(), here.mean()
-    turn = (np.conj(there - middle) @ (here - mean)) / (np.abs(there - middle) ** 2).sum()
-    centre = mean - turn * middle
+    anchors, face = (np.asarray(each, float) @ [1, 1j] for each in (_ANCHORS, parts))
+    centred = anchors - anchors.mean()
+    turn = (np.conj(centred) @ (face - face.mean())) / (np.abs(centred) ** 2).sum()
+    centre = face.mean() - turn * anchors.mean()
     side = max(float(np.abs(turn)), 1.0)
     return Region(float(centre.real), float(centre.imag), side, float(np.angle(turn)))

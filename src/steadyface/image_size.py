@@ -79,20 +79,18 @@ def _of_tiff(data: bytes) -> int:
     """Pixels of the largest page."""
     order: Literal["<", ">"] = "<" if data.startswith(b"I") else ">"
     big = 43 in data[2:4]
-    place, entry, count, offset = (8, 20, "Q", "Q") if big else (4, 12, "H", "I")
-    start, largest = struct.unpack_from(order + offset, data, place)[0], 0
+    first_page, entry, count, offset = (8, 20, "Q", "Q") if big else (4, 12, "H", "I")
+    start, largest = struct.unpack_from(order + offset, data, first_page)[0], 0
     for _ in range(_MOST_PAGES):
         if not start:
             break
         entries = struct.unpack_from(order + count, data, start)[0]
         first, sides = start + struct.calcsize("<" + count), {}
-        for place in range(first, min(first + entries * entry, len(data)), entry):
-            tag, kind = struct.unpack_from(order + "HH", data, place)
+        for position in range(first, min(first + entries * entry, len(data)), entry):
+            tag, kind = struct.unpack_from(order + "HH", data, position)
             if tag in (256, 257):
-                code = {3: "H", 16: "Q"}.get(kind, "I")
-                sides[tag] = struct.unpack_from(order + code, data, place + entry - struct.calcsize(offset))[
-                    0
-                ]
+                code = order + {3: "H", 16: "Q"}.get(kind, "I")
+                [sides[tag]] = struct.unpack_from(code, data, position + entry - struct.calcsize(offset))
         largest = max(largest, sides.get(256, 0) * sides.get(257, 0))
         start = struct.unpack_from(order + offset, data, first + entries * entry)[0]
     return largest

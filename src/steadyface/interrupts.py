@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP as one request to stop, for which the work looks where it can be cut short."""
+"""Ctrl-C, SIGTERM and SIGHUP as one request to stop, which the work checks wherever it can end early."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Handler = Callable[[int, FrameType | None], object]
 
 
 class Interrupts:
-    """Request to stop that is remembered, for work that asks now and then.
+    """Request to stop that is remembered until the work checks it.
 
     Attributes:
         seen: whether a signal has come.
-        wake: called at the first signal, to end what the work may be waiting for.
+        wake: called at the first signal, to end anything that the work may be waiting for.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Interrupts:
 
 @contextmanager
 def held_interrupts() -> Iterator[Interrupts]:
-    """Remember signals that come during the block, and raise no `KeyboardInterrupt` at any odd place.
+    """Remember signals that come during the block, instead of raising `KeyboardInterrupt` anywhere in it.
 
     Outside the main thread no signal arrives, and nothing changes.
     """

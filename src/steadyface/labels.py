@@ -24,7 +24,7 @@ from steadyface.tracking import Tracker
 from steadyface.video import open_frames
 
 LARGEST_SPREAD = 0.02
-"""Largest spread of the views of a face that is kept, relative to its size."""
+"""Largest spread of the views of a face at which its label is kept, relative to the face's size."""
 
 _SCALES = (0.88, 1.0, 1.12)
 _SMALLEST = 56.0  # px of a face's box
@@ -107,6 +107,7 @@ def write_labels(source: Path, out: Path, tracker: Tracker, every: int = 12) -> 
 
 
 def _faces_of_photographs(folder: Path) -> Iterator[tuple[str, Frame, Region]]:
+    """Yield name, image and region of each face that is large enough and not annotated."""
     for file, faces in read_boxes(folder).items():
         wanted = [
             (i, face.box)
@@ -120,6 +121,7 @@ def _faces_of_photographs(folder: Path) -> Iterator[tuple[str, Frame, Region]]:
 
 
 def _faces_of_clip(source: Path, tracker: Tracker, every: int) -> Iterator[tuple[str, Frame, Region]]:
+    """Yield name, image and region of each tracked face in every `every`-th frame."""
     tracker.reset()
     for frame in open_frames(source):
         for face in tracker.step(frame.image, frame.seconds):

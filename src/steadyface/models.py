@@ -94,7 +94,7 @@ class IdentityCard:
     """Size of the bundled network of identities; written by `tools/cards.py`.
 
     Args:
-        side: of the crops that it sees, px.
+        side: of its input crops, px.
         parameters: number of them.
         licence: of the weights.
     """
@@ -228,7 +228,7 @@ class _Session(onnxruntime.InferenceSession):
 def _open_session(path: Path, cuda: bool, threads: int | None) -> _Session:
     """Open a session on one device.
 
-    ONNX Runtime goes on without CUDA, and without a word in Python, where it cannot start it; we do not.
+    Where ONNX Runtime cannot start CUDA it goes on without it, and tells Python nothing; we raise an error.
 
     Raises:
         WeightsError: not a model that can be run.

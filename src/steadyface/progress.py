@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 ReportProgress = Callable[[int, int | None], object]
 """Called with the number done and, where it is known, of all."""
 
-_INTERVAL = 0.25  # s between two pictures of a bar in a notebook
+_INTERVAL = 0.25  # s between two drawings of a bar in a notebook
 
 
 @contextmanager

@@ -21,7 +21,7 @@ _lock = Lock()
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV from printing about broken images; its errors say it."""
+    """Keep OpenCV from printing about broken images, which its errors report anyway."""
     before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         yield
@@ -31,10 +31,10 @@ def quiet_opencv() -> Iterator[None]:
 
 @contextmanager
 def quiet_libjpeg() -> Iterator[list[str]]:
-    """Catch the warnings of libjpeg, which has no other way to tell them; yields them once the block is left.
+    """Catch the warnings of libjpeg, which it only prints; the yielded list holds them after the block.
 
-    For that time the process's error stream goes to a file. What else comes there, as from other threads, is
-    passed on.
+    During the block the process's error stream goes to a file. Other output to it, as from other threads, is
+    passed on afterwards.
     """
     lines: list[str] = []
     with _lock, tempfile.TemporaryFile() as file:

@@ -1,7 +1,7 @@
-"""Locks and temporary folders that a crash gives back: a lock ends with its process, and with it its folder.
+"""Locks that end with their process, and temporary folders that the next process removes after a crash.
 
-A process that is killed cannot remove its temporary folder. It holds a lock in it, so that the next start
-sees that nobody uses it any more.
+A killed process cannot remove its temporary folder. While it lives it holds a lock in the folder, so that the
+next start sees that a folder without a held lock is no longer used.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ def locked(path: str | Path) -> Iterator[bool]:
 def scratch_folder(
     prefix: str, place: str | Path | None = None, reap: Callable[[Path], object] | None = None
 ) -> Iterator[Path]:
-    """Make a temporary folder for the block, and remove those that killed processes left.
+    """Make a temporary folder for the block, and remove those that killed processes left behind.
 
     Args:
-        prefix: of its name, and of those that are removed.
-        place: the folder it lies in; None means the system's.
-        reap: called with each folder that is removed, before that.
+        prefix: of the names of the folder and of those to be removed.
+        place: parent folder; None means the system's folder for temporary files.
+        reap: called with each folder before it is removed.
 
     Raises:
         DataError: it cannot be made.

@@ -72,7 +72,7 @@ def detect(
         min_face: larger side of the smallest face to find, image px. Left out: about a twentieth of the
             image's longer side.
         min_score: least mean score of the better half of a face's points, 0 to 1. A smaller number finds
-            more covered and turned faces, but also what is no face.
+            more covered and turned faces, but also gives more false ones.
         detector: an .onnx file as of `TrackingOptions`, or any callable image → boxes. Left out: the bundled
             finder.
         weights: a bundled landmark network, an .onnx file exported by `steadyface export`, or any
@@ -113,7 +113,7 @@ def detect(
 
 
 def _are_several(images: object) -> TypeGuard[Iterable[Still]]:
-    """Whether an array has the four axes of several images, or what is no array can be iterated."""
+    """Whether an argument holds several images: an array with four axes, or any other iterable."""
     if isinstance(images, np.ndarray):
         return images.ndim == 4
     return isinstance(images, Iterable) and not isinstance(images, str)

@@ -164,7 +164,7 @@ def _talking_face(shown: Sequence[VideoResults]) -> Table:
         rows += [("ours", title, *[NOT_RUN] * 4) for title in _methods(None).values()]
     counts = {row.of for each in shown for row in each.rows} - {published.TALKING_FACE_FRAMES}
     notes = [
-        "Its markup is another one: some of its points mean other places than ours. Without offsets: less "
+        "Its markup is another one: some of its points have other positions than ours. Without offsets: less "
         "each point's mean difference from the truth, which no tracker can know.",
         _TWO_STAS,
         *_video_notes(shown, TALKING),

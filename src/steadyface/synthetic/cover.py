@@ -20,7 +20,7 @@ _SIZES = (0.25, 1.0)  # least and largest side of an object, face sizes
 
 
 def stand(image: Frame, opacity: Opacity, centre: Float[np.ndarray, "2"], angle: float = 0.0) -> Occluder:
-    """Place an object that does not move.
+    """Make an object that does not move.
 
     Args:
         image: RGB uint8.
@@ -77,6 +77,7 @@ def random_cover(image: Frame, points: Points, other: Photograph, rng: np.random
 def _content(
     height: int, width: int, size: float, skin: Colour, other: Photograph, rng: np.random.Generator
 ) -> Frame:
+    """Draw the content of an object: a shaded colour, noise, or a piece of another photograph."""
     kind = rng.choice(["colour", "noise", "photograph", "skin"], p=[0.3, 0.2, 0.3, 0.2])
     if kind == "noise":
         patch, _ = draw_object(OccluderKind.PATCH, size, skin, rng)
@@ -94,6 +95,7 @@ def _content(
 
 
 def _piece(photograph: Photograph, height: int, width: int, rng: np.random.Generator) -> Frame:
+    """Random piece of a photograph, resized."""
     rows, columns = photograph.shape[:2]
     scale = rng.uniform(0.3, 1.0)
     h, w = max(2, round(rows * scale)), max(2, round(columns * scale))

@@ -61,7 +61,8 @@ class MovingStill:
         """Replace measured points by their mean, moved exactly like the camera.
 
         The measurements are mapped back to the still, where nothing moves, averaged there, and mapped to the
-        frames again. Their difference from the measurements is noise and lag, without a constant error.
+        frames again. The difference of the measurements from the result is noise and lag, without a constant
+        error.
 
         Args:
             points: px of the frames.

@@ -245,8 +245,8 @@ def _panels(results: Moving) -> list[_Panel]:
 
 
 def _published(scenario: int) -> dict[str, published.Steadiness]:
-    place = NUMBERS.index(scenario)
-    return {name: published.VIDEOS_68[name][place] for name in (published.FHR, published.FHR_STA)}
+    column = NUMBERS.index(scenario)
+    return {name: published.VIDEOS_68[name][column] for name in (published.FHR, published.FHR_STA)}
 
 
 def _finite(dots: Sequence[_Dot]) -> list[_Dot]:

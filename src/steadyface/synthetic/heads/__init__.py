@@ -1,5 +1,5 @@
 """Photographs turned in three dimensions: a head model fitted to 68 points, and the picture on it.
 
 `model` reads the head model, `fit` fits it, `raster` draws triangles, `turned` makes the new picture with its
-points and tells which of them can be seen.
+points and their visibility.
 """

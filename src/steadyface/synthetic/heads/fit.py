@@ -15,7 +15,7 @@ from steadyface.synthetic.heads.model import HeadModel, Vertices
 Rotation = Float[np.ndarray, "3 3"]
 
 _ROUNDS = 5
-_ERROR = 0.12  # cm by which points may miss the model, as against a coefficient's own deviation
+_ERROR = 0.12  # cm: standard deviation of a point's distance from the model
 _EXPRESSION_DEVIATION = 0.35
 _MOST_IDENTITY = 2.5
 _OUTLINE_WEIGHT = 0.3  # of the jaw's sides, which slide along the outline as the head turns
@@ -40,7 +40,7 @@ class HeadFit:
     expression: Float[np.ndarray, "expressions"]
 
     def place(self, vertices: Vertices) -> Vertices:
-        """Vertices (cm) in the picture: x and y in image px, and depth towards the viewer, px."""
+        """Map vertices (cm) to the picture: x and y in image px, and depth towards the viewer, px."""
         return self.scale * (vertices @ self.rotation.T) * _UP + [*self.shift, 0.0]
 
     @property
@@ -53,7 +53,7 @@ def fit_head(model: HeadModel, points: FacePoints) -> HeadFit:
     """Fit a head model to a face's points.
 
     Equation: min over s, R, t, z, w of Σ ωᵢ |s·R·v(z, w)ᵢ + t - pᵢ|² / (s·σ)² + |z|² + |w|² / τ², 0 ≤ w ≤ 1;
-    pose and coefficients in turns.
+    pose and coefficients are solved for in turns.
 
     Args:
         model: of the head.
@@ -79,9 +79,9 @@ Pose = tuple[float, Rotation, Float[np.ndarray, "2"]]
 
 def _pose(shape: Float[np.ndarray, "68 3"], points: FacePoints, weights: Float[np.ndarray, "68"]) -> Pose:
     """Weak-perspective pose: the affine map of least squares, then the nearest scaled rotation."""
-    share = weights / weights.sum()
-    middle, centre = share @ shape, share @ points
-    root = np.sqrt(share)[:, None]
+    normalised = weights / weights.sum()
+    middle, centre = normalised @ shape, normalised @ points
+    root = np.sqrt(normalised)[:, None]
     affine = np.linalg.lstsq(root * (shape - middle), root * (points - centre) * _UP[:2], rcond=None)[0].T
     left, sizes, right = np.linalg.svd(affine, full_matrices=False)
     rows = left @ right
@@ -100,14 +100,14 @@ def _coefficients(
 ) -> Float[np.ndarray, "coefficients"]:
     """Identity (the first `split`) and expression at a given pose."""
     scale, rotation, shift = pose
-    seen = rotation[:2] * _UP[:2, None]
+    projection = rotation[:2] * _UP[:2, None]
     root = np.sqrt(np.repeat(weights, 2)) / _ERROR
-    apart = (points - shift) / scale - neutral @ seen.T
-    rows = (basis @ seen.T).reshape(len(basis), -1).T * root[:, None]
+    residual = (points - shift) / scale - neutral @ projection.T
+    rows = (basis @ projection.T).reshape(len(basis), -1).T * root[:, None]
     deviation = np.ones(len(basis))
     deviation[split:] = _EXPRESSION_DEVIATION
     system = np.vstack([rows, np.diag(1 / deviation)])
-    target = np.concatenate([apart.ravel() * root, np.zeros(len(basis))])
+    target = np.concatenate([residual.ravel() * root, np.zeros(len(basis))])
     low = np.where(np.arange(len(basis)) < split, -_MOST_IDENTITY, 0.0)
     high = np.where(np.arange(len(basis)) < split, _MOST_IDENTITY, 1.0)
     return np.asarray(lsq_linear(system, target, (low, high), tol=1e-4).x)

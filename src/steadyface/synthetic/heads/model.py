@@ -40,10 +40,10 @@ _ICT_PARTS = (
     (21451, Part.TEETH),
     (24591, Part.EYE),
 )
-"""Ends of the ranges of vertices in ICT-FaceKit, and the part that each is; the rest is fluid and lashes."""
+"""Ends of the ranges of vertices in ICT-FaceKit, with their parts; the rest is fluid and lashes."""
 
 _PARALLEL_HEIGHT = 0.35  # cm that a vertex may lie above or below a point of the outline
-_FRONT = 0.45  # radians from the middle of the face, up to where the outline moves onto the cheek
+_FRONT = 0.45  # radians from the middle of the face within which a point of the jaw keeps its vertex
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,14 +109,15 @@ class HeadModel:
         return np.asarray(self.neutral + offsets)
 
     def weights(self, **values: float) -> Float[np.ndarray, "expressions"]:
-        """Weights of all expressions, of which some are named."""
+        """Weights of all expressions: those given by name, and 0 for the others."""
         return np.array([values.get(name, 0.0) for name in self.names])
 
     @cached_property
     def parallels(self) -> tuple[Int[np.ndarray, "candidates"], ...]:
-        """Of each point of the jaw the vertices that become the outline as the head turns away.
+        """For each point of the jaw, the vertices that become the outline as the head turns away.
 
-        They lie at its height between it and the cheek; the chin has itself alone. The first is the point's.
+        They lie between the point and the cheek, at its height; the first is the point's own, and the chin
+        has only that.
         """
         jaw = self.landmarks[list(markup.GROUPS["jaw"])]
         return tuple(self._parallel(int(vertex)) for vertex in jaw)

@@ -1,4 +1,4 @@
-"""Z-buffer: for every px of a picture the nearest triangle, and values of its vertices in between."""
+"""Z-buffer: the nearest triangle at every px of a picture, and values interpolated between its vertices."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Drawing:
     def spread(
         self, triangles: Triangles, values: Float[np.ndarray, "vertices channels"]
     ) -> Float[np.ndarray, "height width channels"]:
-        """Values of vertices at every px; meaningless where there is no triangle."""
+        """Interpolate values of vertices at every px; meaningless where there is no triangle."""
         corners = values[triangles[self.triangle]]
         return np.einsum("hwk,hwkc->hwc", self.shares, corners)
 
@@ -44,16 +44,20 @@ def draw(vertices: Vertices, triangles: Triangles, height: int, width: int) -> D
     owner, x, y, shares = _candidates(vertices[triangles], height, width)
     depth = (shares * vertices[triangles[owner], 2]).sum(axis=1)
     order = np.argsort(depth, kind="stable")  # the nearest is written last
-    place = y[order], x[order]
-    nearest = np.full((height, width), -np.inf)
-    which = np.full((height, width), -1)
-    inside = np.zeros((height, width, 3))
-    nearest[place], which[place], inside[place] = depth[order], owner[order], shares[order]
-    return Drawing(nearest, which, inside)
+    pixels = y[order], x[order]
+    drawing = Drawing(
+        depth=np.full((height, width), -np.inf),
+        triangle=np.full((height, width), -1),
+        shares=np.zeros((height, width, 3)),
+    )
+    drawing.depth[pixels] = depth[order]
+    drawing.triangle[pixels] = owner[order]
+    drawing.shares[pixels] = shares[order]
+    return drawing
 
 
 def _candidates(corners: Float[np.ndarray, "triangles 3 3"], height: int, width: int) -> tuple[Any, ...]:
-    """Every px in every triangle: the triangle, x, y and the barycentric coordinates."""
+    """Triangle, x, y and barycentric coordinates of every px in every triangle."""
     flat = corners[..., :2]
     low = np.maximum(np.ceil(flat.min(axis=1) - _SLACK), 0).astype(int)
     high = np.minimum(np.floor(flat.max(axis=1) + _SLACK), [width - 1, height - 1]).astype(int)
@@ -71,7 +75,7 @@ def _candidates(corners: Float[np.ndarray, "triangles 3 3"], height: int, width:
         b = (px * two[owner, 1] - py * two[owner, 0]) / area[owner]
         c = (py * one[owner, 0] - px * one[owner, 1]) / area[owner]
         shares = np.stack([1 - b - c, b, c], axis=1)
-    kept = (shares >= -_SLACK).all(axis=1)  # NaN, of a triangle seen edge-on, is not
+    kept = (shares >= -_SLACK).all(axis=1)  # not NaN, as of a triangle seen edge-on
     return owner[kept], x[kept], y[kept], shares[kept]
 
 

@@ -20,14 +20,14 @@ from steadyface.synthetic.heads.raster import Drawing, draw
 _CELL = 4  # px of the background's grid
 _BEHIND = 0.03  # inter-ocular distances that the background lies behind the face's border
 _RIM = 0.12  # inter-ocular distances
-_HEM = 0.3  # inter-ocular distances that the background reaches under the face, lest a gap opens
-_STILL_FROM = 1.6  # distance from the head at which the background stands still, inter-ocular distances
-_HIDDEN_FROM = 0.06  # depth behind what is drawn from which on a point is hidden, inter-ocular distances
+_HEM = 0.3  # inter-ocular distances by which the background reaches under the face, so that no gap opens
+_STILL_FROM = 1.6  # inter-ocular distances from the head from which on the background stands still
+_HIDDEN_FROM = 0.06  # inter-ocular distances behind the drawn surface from which on a point is hidden
 _SHUT = 0.04  # height of an open mouth below which it shows no inside, inter-ocular distances
 _RELAXATIONS = 120
 _SUNK = 0.05  # inter-ocular distances that eyeballs go back as lids close over them
-_BEYOND = 0.1  # inter-ocular distances outside the outline up to which the head is face
-_MARGIN = 0.05  # inter-ocular distances inside the outline from which on the picture is the face's for sure
+_BEYOND = 0.1  # inter-ocular distances outside the outline up to which a vertex belongs to the face
+_MARGIN = 0.05  # inter-ocular distances inside the outline from which on a px certainly shows the face
 _INSIDES = {Part.MOUTH: (0.45, 0.16, 0.15), Part.TEETH: (0.9, 0.85, 0.78)}  # of the face's brightness
 
 
@@ -38,8 +38,8 @@ class TurnedFace:
     Args:
         image: RGB uint8, of the photograph's size.
         points: (68, 2) image px; the jaw follows the outline that the picture shows.
-        hidden: (68,) points behind a part of the picture itself.
-        covered: (68,) points behind something that was drawn over it.
+        hidden: (68,) points that the head itself hides, and points outside the picture.
+        covered: (68,) points behind an object drawn over the picture.
     """
 
     image: Frame
@@ -49,7 +49,7 @@ class TurnedFace:
 
     @property
     def visible(self) -> Bool[np.ndarray, "68"]:
-        """Points with nothing before them."""
+        """Points that nothing hides."""
         return ~(self.hidden | self.covered)
 
 
@@ -58,7 +58,7 @@ class HeadPhoto:
 
     Args:
         image: RGB uint8, with the head well inside it.
-        points: (68, 2) annotated points, image px. After the fit the mesh is drawn onto them, so that they
+        points: (68, 2) annotated points, image px. After the fit the mesh is warped onto them, so that they
             are exact.
         model: of the head.
     """
@@ -67,7 +67,7 @@ class HeadPhoto:
         self.image, self.points, self.model = image, points, model
         self.fit: HeadFit = fit_head(model, points)
         shape = model.shape(self.fit.identity, self.fit.expression)
-        self._placed = self._drawn_onto(points, shape)
+        self._placed = self._warped_onto(points, shape)
         self._eyes = float(interocular(points))
         skin = model.triangles[np.isin(model.parts[model.triangles], (Part.FACE, Part.SKULL)).all(axis=1)]
         height, width = image.shape[:2]
@@ -75,11 +75,11 @@ class HeadPhoto:
         self._grid, self._grid_weights, self._grid_triangles = self._background(head, skin)
         self._skin, self._on_face = self._skin_only(), self._vertices_on_face()
 
-    def _drawn_onto(self, points: FacePoints, shape: Vertices) -> Vertices:
-        """The head in the picture with its landmarks on the annotated points."""
+    def _warped_onto(self, points: FacePoints, shape: Vertices) -> Vertices:
+        """The head in the picture, warped so that its landmarks lie on the annotated points."""
         placed = self.fit.place(shape)
         at = self.model.landmarks
-        # Inner lips that touch may be apart in the model and the other way round: no exact interpolation.
+        # Inner lips that touch in the picture may be apart in the model, or vice versa: hence the smoothing.
         spread = RBFInterpolator(
             shape[at], points - placed[at, :2], kernel="linear", smoothing=0.05, degree=0
         )
@@ -89,13 +89,13 @@ class HeadPhoto:
     def turned(
         self, yaw: float = 0.0, pitch: float = 0.0, *, closed: float = 0.0, opened: float = 0.0
     ) -> TurnedFace:
-        """The same face turned, perhaps with its eyes closed or its mouth opened.
+        """Turn the face, perhaps with its eyes closed or its mouth opened.
 
         Args:
             yaw: towards the image's right, radians.
             pitch: downwards, radians.
-            closed: by how much both eyes close, from 0, as they are, to 1, lid on lid.
-            opened: by how much the jaw opens, from 0, as it is, to 1.
+            closed: fraction of the gap between the lids that is closed, from 0 (as they are) to 1.
+            opened: opening of the jaw, from 0 (as it is) to 1.
         """
         rotation = _rotation(yaw, pitch)
         head = self._rotated(self._placed + self._closing(closed) + self._opening(opened), rotation)
@@ -122,7 +122,7 @@ class HeadPhoto:
         return self._moved(np.clip(self.fit.expression + jaw, 0, 1) - self.fit.expression)
 
     def _closing(self, closed: float) -> Vertices:
-        """Displacement that takes away a share of the gap between the lids, of each eye by itself."""
+        """Displacement that closes a fraction of the gap between the lids, for each eye by itself."""
         moved = np.zeros_like(self._placed)
         if closed == 0:
             return moved
@@ -141,7 +141,7 @@ class HeadPhoto:
         return np.asarray((placed - pivot) @ rotation.T + pivot)
 
     def _landmarks(self, head: Vertices, yaw: float) -> np.ndarray:
-        """Vertex of each point; on the side that turns away the jaw's are those furthest out."""
+        """Vertex of each point; of the jaw's points on the side that turns away, the outermost candidate."""
         at = self.model.landmarks.copy()
         if yaw == 0:
             return at
@@ -153,7 +153,7 @@ class HeadPhoto:
         return at
 
     def _hidden(self, points: Vertices, drawing: Drawing) -> Bool[np.ndarray, "68"]:
-        """Points outside the picture, or with something before them in all of the 3 × 3 px around them."""
+        """Points outside the picture, or behind the drawn surface in all of the 3 × 3 px around them."""
         height, width = drawing.depth.shape
         x, y = np.round(points[:, :2]).astype(int).T
         inside = (x >= 1) & (x < width - 1) & (y >= 1) & (y < height - 1)
@@ -165,7 +165,7 @@ class HeadPhoto:
     def _background(
         self, head: Drawing, skin: Triangles
     ) -> tuple[Float[np.ndarray, "nodes 3"], Float[np.ndarray, "nodes 1"], Int[np.ndarray, "cells 3"]]:
-        """A grid over the picture, how far each of its vertices turns with the head, and its triangles."""
+        """Grid over the picture, the fraction by which each node turns with the head, and the triangles."""
         height, width = self.image.shape[:2]
         columns, rows = (
             np.arange(0, length + _CELL, _CELL).clip(max=length - 1) for length in (width, height)
@@ -177,7 +177,7 @@ class HeadPhoto:
         lowest = cv2.erode(np.where(covered, head.depth, np.inf), reach, borderValue=np.inf)
         depth = _filled(lowest, covered, rows, columns) - _BEHIND * self._eyes
         away = cv2.distanceTransform((~covered).astype(np.uint8), cv2.DIST_L2, 5)[y, x]
-        share = np.clip(1 - away / (_STILL_FROM * self._eyes), 0, 1)
+        nearness = np.clip(1 - away / (_STILL_FROM * self._eyes), 0, 1)
         face = (self.model.parts[skin[head.triangle]] == Part.FACE).all(axis=-1) & covered
         features = cv2.convexHull(np.round(self.points[len(markup.GROUPS["jaw"]) :]).astype(np.int32))
         face = cv2.fillConvexPoly(face.astype(np.uint8), features, 1)  # eyes and an open mouth are holes
@@ -189,15 +189,15 @@ class HeadPhoto:
         )
         triangles = np.concatenate([np.stack([a, b, c], axis=1), np.stack([b, d, c], axis=1)])
         triangles = triangles[~inner[triangles].all(axis=1)]
-        weights = share**2 * (3 - 2 * share)
+        weights = nearness**2 * (3 - 2 * nearness)
         return np.stack([x, y, depth], axis=1).astype(float), weights[:, None], triangles
 
     def _painted(self, drawing: Drawing, triangles: Triangles, opened: bool) -> Frame:
-        """The photograph at every px of a drawing; the inside of a mouth that was shut in plain colours."""
-        places = drawing.spread(triangles, np.concatenate([self._placed[:, :2], self._grid[:, :2]]))
-        empty = drawing.triangle < 0  # the photograph as it is: nothing else is known
-        places[empty] = np.argwhere(empty)[:, ::-1]
-        x, y = (places[..., k].astype(np.float32) for k in (0, 1))
+        """Paint a drawing with the photograph, and the inside of a mouth that was shut in plain colours."""
+        source = drawing.spread(triangles, np.concatenate([self._placed[:, :2], self._grid[:, :2]]))
+        empty = drawing.triangle < 0  # there the photograph stays as it is
+        source[empty] = np.argwhere(empty)[:, ::-1]
+        x, y = (source[..., k].astype(np.float32) for k in (0, 1))
         image, skin = (
             cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for picture in (self.image, self._skin)
@@ -217,7 +217,7 @@ class HeadPhoto:
         return np.asarray(image)
 
     def _face_outline(self, margin: float) -> Float[np.ndarray, "corners 2"]:
-        """The jaw, moved outwards by `margin` inter-ocular distances, and all that lies above its ends."""
+        """Outline of the jaw, moved outwards by `margin` inter-ocular distances, and open above its ends."""
         jaw = self.points[list(markup.GROUPS["jaw"])]
         middle = self.points.mean(axis=0)
         across = (jaw[-1] - jaw[0]) / np.linalg.norm(jaw[-1] - jaw[0])
@@ -233,7 +233,7 @@ class HeadPhoto:
         return mask.astype(bool)
 
     def _skin_only(self) -> Frame:
-        """The photograph with the face continued where its background begins below the ears."""
+        """The photograph with the face's colours continued outside its outline."""
         inside = self._inside(self._face_outline(-_MARGIN))
         outside = (~inside).astype(np.uint8)
         _, labels = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
@@ -242,7 +242,7 @@ class HeadPhoto:
         return np.asarray(colours[labels])
 
     def _vertices_on_face(self) -> Bool[np.ndarray, "vertices"]:
-        """Vertices that have to show skin, though the photograph may show background where they lie."""
+        """Vertices of the face, which have to show skin even where the photograph shows background."""
         height, width = self.image.shape[:2]
         mask = self._inside(self._face_outline(_BEYOND))
         x, y = np.clip(np.round(self._placed[:, :2]), 0, [width - 1, height - 1]).astype(int).T
@@ -263,7 +263,7 @@ def _filled(
     rows: np.ndarray,
     columns: np.ndarray,
 ) -> Float[np.ndarray, "nodes"]:
-    """Depth on a grid: the head's, and around it as smooth as a membrane, at the border the head's back."""
+    """Depth on a grid: the head's own, the head's back at the border, and a smooth membrane between."""
     fixed = known[np.ix_(rows, columns)]
     values = np.where(fixed, depth[np.ix_(rows, columns)], 0.0)
     back = float(values[fixed].min()) if fixed.any() else 0.0

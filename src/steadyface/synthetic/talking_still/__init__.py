@@ -1,4 +1,4 @@
-"""Annotated still that turns its head, blinks and talks; the path of every landmark is known.
+"""Annotated still that turns its head, blinks and talks, with the exact path of every landmark.
 
 The face is a linear model of the still: a triangle mesh over its landmarks and two rings around them, and a
 displacement of the mesh per degree of freedom (blink, mouth, yaw, pitch, brows). Shift, roll and zoom move

@@ -18,7 +18,7 @@ from steadyface.metrics import interocular
 
 _PARTED = {"right_eye": 0.03, "left_eye": 0.03, "inner_lips": 0.015}  # smallest gap, relative to the width
 _LOWER_LID_RISES = 0.12  # of the eye's opening
-_NARROWING = 0.15  # of the mouth's corners, each, over the drop
+_NARROWING = 0.15  # motion of each corner of the mouth inwards over the drop of the jaw
 _BULGE, _NOSE = 0.6, 0.25  # depth of the face, and of the tip of the nose on it, relative to half its width
 
 
@@ -31,10 +31,10 @@ def contour_width(points: Float[np.ndarray, "points 2"], group: str) -> float:
 def parted(points: Points) -> Points:
     """Part lids and lips that touch, by the smallest gap."""
     points = points.copy()
-    for group, share in _PARTED.items():
+    for group, least in _PARTED.items():
         upper, lower = markup.facing(group)
         gap = points[lower, 1] - points[upper, 1]
-        lack = np.maximum(share * contour_width(points, group) - gap, 0)
+        lack = np.maximum(least * contour_width(points, group) - gap, 0)
         points[upper, 1] -= lack / 2
         points[lower, 1] += lack / 2
     return points

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import product
 
 import numpy as np
@@ -44,8 +43,12 @@ class Face:
     def of_points(
         cls, points: Points, *, eyes: Sequence[str], mouth: float, yaw: float, pitch: float, brows: float
     ) -> Face:
-        """Build the mesh of annotated points (px of the still); eyes that blink and sizes of motion as of
-        `TalkingStill`."""
+        """Build the mesh of annotated points.
+
+        Args:
+            points: (68, 2) px of the still.
+            eyes, mouth, yaw, pitch, brows: as of `TalkingStill`.
+        """
         axes = _Axes.of_points(points)
         local = expressions.parted(axes.to_local(points))
         modes = np.stack(
@@ -58,8 +61,8 @@ class Face:
             ]
         )
         closing = expressions.closing(local, modes[1])
-        ring, nearest, share = _rings(local)
-        modes = np.concatenate([modes, share[:, None] * modes[:, nearest]], axis=1)
+        ring, nearest, fraction = _rings(local)
+        modes = np.concatenate([modes, fraction[:, None] * modes[:, nearest]], axis=1)
         rest = np.concatenate([local, ring])
         face = cls(axes.to_still(rest), modes @ axes.directions, Delaunay(rest).simplices, closing)
         return face._tied()._without_folds()
@@ -77,15 +80,17 @@ class Face:
         return first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
 
     def _tied(self) -> Face:
-        """Move a vertex that coincides with another, and so is in no triangle, like the nearest that is."""
+        """Give a vertex that coincides with another, and so is in no triangle, the nearest one's modes."""
         used = np.unique(self.triangles)
         nearest = used[np.linalg.norm(self.rest[:, None] - self.rest[used], axis=-1).argmin(axis=1)]
         return replace(self, modes=self.modes[:, nearest])
 
     def _without_folds(self) -> Face:
         """Shrink each displacement in turn until every triangle keeps its orientation."""
-        spans = [(0, 0.5, 1), (-self.closing, 0, 0.5, 1), (-1, 0, 1), (-1, 0, 1), (0, 1)]
-        return reduce(lambda face, count: face._limited(count, spans), range(len(spans)), self)
+        face, spans = self, [(0, 0.5, 1), (-self.closing, 0, 0.5, 1), (-1, 0, 1), (-1, 0, 1), (0, 1)]
+        for mode in range(len(spans)):
+            face = face._limited(mode, spans)
+        return face
 
     def _limited(self, mode: int, spans: list[tuple[float, ...]]) -> Face:
         """Shrink one displacement until no triangle folds at any extreme of those before it."""
@@ -131,4 +136,4 @@ def _rings(
     circle = np.column_stack([np.cos(turns), np.sin(turns)]) * np.ptp(points, axis=0) / 2
     rings = np.concatenate([radius * circle for radius, _ in _RINGS])
     nearest = np.linalg.norm(rings[:, None] - points, axis=-1).argmin(axis=1)
-    return rings, nearest, np.repeat([share for _, share in _RINGS], _RING_COUNT)
+    return rings, nearest, np.repeat([fraction for _, fraction in _RINGS], _RING_COUNT)

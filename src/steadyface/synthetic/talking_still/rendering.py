@@ -19,7 +19,15 @@ _NORMAL = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16))  # quantiles of the norm
 
 
 def averaged(still: Frame, scale: float) -> tuple[UInt8[np.ndarray, "rows columns 3"], Affine]:
-    """Average the still over whole blocks if it shrinks by 2 or more; also the map to its px."""
+    """Average the still over whole blocks if it shrinks to half or less.
+
+    Args:
+        still: RGB uint8.
+        scale: frame px per still px.
+
+    Returns:
+        The average (or the still), and the map from px of the still to its px.
+    """
     block = int(1 / scale)
     if block < 2:
         return still, Affine.scaling(1.0)
@@ -30,7 +38,7 @@ def averaged(still: Frame, scale: float) -> tuple[UInt8[np.ndarray, "rows column
 
 
 def whole_map(back: Affine, width: int, height: int) -> tuple[Map, Map]:
-    """x and y in the source of every pixel of a frame, by one affine map."""
+    """x and y in the source of every pixel of a frame, by one affine map from the frame to the source."""
     columns, rows = np.arange(width)[None], np.arange(height)[:, None]
     x, y = ((a * columns).astype(np.float32) + (b * rows + c).astype(np.float32) for a, b, c in back.matrix)
     return x, y
@@ -84,9 +92,9 @@ def _spans(
     ends = corners[triangle]
     others = np.roll(ends, -1, axis=1)
     rise = others[..., 1] - ends[..., 1]
-    share = np.divide(row[:, None] - ends[..., 1], rise, out=np.full_like(rise, np.nan), where=rise != 0)
-    meets = (share >= 0) & (share <= 1)
-    crossing = ends[..., 0] + share * (others[..., 0] - ends[..., 0])
+    along = np.divide(row[:, None] - ends[..., 1], rise, out=np.full_like(rise, np.nan), where=rise != 0)
+    meets = (along >= 0) & (along <= 1)
+    crossing = ends[..., 0] + along * (others[..., 0] - ends[..., 0])
     left = np.where(meets, crossing, np.inf).min(axis=1)
     right = np.where(meets, crossing, -np.inf).max(axis=1)
     return triangle, row, left - 1e-6, right + 1e-6
@@ -132,7 +140,7 @@ def darken_mouth(image: Frame, points: Points, rest_gap: float) -> None:
 
 
 def mean_colour(image: Frame, corners: Float[np.ndarray, "corners 2"]) -> Float[np.ndarray, "3"]:
-    """Mean RGB inside a convex polygon (px); that of the whole image where the polygon is outside."""
+    """Mean RGB inside a convex polygon (px); the mean of the whole image if the polygon is outside."""
     inside = np.zeros(image.shape[:2], np.uint8)
     cv2.fillConvexPoly(inside, np.round(corners).astype(np.int32), 1)
     return np.array(cv2.mean(image, inside if inside.any() else None)[:3])

@@ -127,10 +127,10 @@ class TalkingStill:
         scale, angle = self._scale * (1 + self.zoom * grow), math.radians(self.roll) * roll
         cos, sin = scale * math.cos(angle), scale * math.sin(angle)
         linear = np.array([[cos, -sin], [sin, cos]])
-        way = self.shift * self._scale * float(face_size(self.points)) * np.array([x, y])
+        shift = self.shift * self._scale * float(face_size(self.points)) * np.array([x, y])
         middle = np.array([self.width - 1, self.height - 1]) / 2
         centre = bounding_box(self.points).reshape(2, 2).mean(axis=0)
-        return Affine(np.column_stack([linear, middle + way - linear @ centre]))
+        return Affine(np.column_stack([linear, middle + shift - linear @ centre]))
 
     @cached_property
     def _scale(self) -> float:
@@ -155,6 +155,7 @@ class TalkingStill:
         return self.to_frame(seconds)(self._face.shape(self._script.weights(seconds, self._face.closing)))
 
     def _exposed(self, seconds: float) -> Frame:
+        """Mean of the sharp frames during the exposure."""
         if not self.shutter:
             return self._sharp(seconds)
         middles = (np.arange(_EXPOSURES) + 0.5) / _EXPOSURES - 0.5
@@ -164,6 +165,7 @@ class TalkingStill:
         return (light // _EXPOSURES).astype(np.uint8)
 
     def _sharp(self, seconds: float) -> Frame:
+        """Frame without motion blur, noise and JPEG."""
         source, to_source = self._source
         face, vertices = self._face, self._vertices(seconds)
         back = self.to_frame(seconds).inverse.then(to_source)

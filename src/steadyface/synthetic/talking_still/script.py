@@ -1,4 +1,4 @@
-"""Moves of the head, blinks, speech and raised brows, as smooth functions of time."""
+"""Motion of the head, blinks, speech and raised brows, as smooth functions of time."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Waves:
         return cls(np.exp(rng.uniform(math.log(2), math.log(6), shape)), rng.uniform(0, 2 * np.pi, shape))
 
     def __call__(self, time: float) -> Float[np.ndarray, "channels"]:
-        shares = self.periods / self.periods.sum(axis=-1, keepdims=True)
-        return (shares * np.sin(2 * np.pi * time / self.periods + self.phases)).sum(axis=-1)
+        sizes = self.periods / self.periods.sum(axis=-1, keepdims=True)
+        return (sizes * np.sin(2 * np.pi * time / self.periods + self.phases)).sum(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Script:
     The head follows smooth waves along a clock of its own, which nearly stops while the head rests.
     """
 
-    wander: Waves
+    head_waves: Waves
     moves: Events
     blinks: Events
     talks: Events
@@ -87,7 +87,7 @@ class Script:
         until = seconds + 1.0
         talks = Events.drawn(rngs[3], until, pauses=(0.4, 1.5), lengths=(1.0, 3.0), sizes=(0.6, 1.0))
         return cls(
-            wander=Waves.drawn(rngs[0], channels=6),
+            head_waves=Waves.drawn(rngs[0], channels=6),
             moves=_moves(rngs[1], until),
             blinks=_blinks(rngs[2], until, blinks),
             talks=talks,
@@ -98,7 +98,7 @@ class Script:
 
     def head(self, seconds: float) -> Float[np.ndarray, "6"]:
         """x, y, roll, zoom, yaw and pitch, relative to their largest values, within ± 1."""
-        return self.wander(self._clock(seconds))
+        return self.head_waves(self._clock(seconds))
 
     def light(self, seconds: float) -> float:
         """Exposure relative to its largest change, within ± 1; its periods are half those of `Waves`."""
@@ -136,11 +136,14 @@ def _moves(rng: np.random.Generator, until: float) -> Events:
 
 
 def _blinks(rng: np.random.Generator, until: float, per_minute: float) -> Events:
-    """Draw blinks of 0.25 to 0.4 s and 94 to 100 %, at 17 a minute one every 2 to 5 s, the first early."""
+    """Draw blinks of 0.25 to 0.4 s that close the eyes by 94 to 100 %.
+
+    At 17 a minute there is one every 2 to 5 s; the first comes early.
+    """
     if not per_minute:
         return Events(*np.zeros((3, 0)))
     period = 60 / per_minute
     pauses = (max(period * 4 / 7 - 0.325, 0.0), max(period * 10 / 7 - 0.325, 0.1))
-    until += 2 * period  # for the time that the early first one takes from the end
+    until += 2 * period  # the blinks are then moved forwards, so that the first is early
     later = Events.drawn(rng, until, pauses, lengths=(0.25, 0.4), sizes=(0.94, 1.0))
     return replace(later, starts=later.starts - later.starts[0] + rng.uniform(0.1, 0.5) * period)
