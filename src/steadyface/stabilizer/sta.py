@@ -226,17 +226,17 @@ class STA(CausalFilter, Smoother):
 
     def _smooth_by_all(self, outputs: PointSequence, step: Step) -> None:
         """Smooth each frame by all later ones, in place, block by block from the last; see `rewound`."""
-        later = NEWEST
+        block_start = NEWEST  # smoothed means at the first frame of the block that follows
         for start, states in rewound(step, len(outputs)):
-            after, end = start + BLOCK, start + len(states)
-            newest, later = later, NEWEST
+            block_end, shot_end = start + BLOCK, start + len(states)
+            newest, block_start = block_start, NEWEST
             for shot in reversed([list(shot) for shot in shots(states)]):
-                first, last = end - len(shot), min(end, after)
-                if first < after:  # a shot that begins at `after` belongs to the next block
+                shot_start, stop = shot_end - len(shot), min(shot_end, block_end)
+                if shot_start < block_end:  # else the shot begins with the next block, and belongs to it
                     memories, counts = zip(*distinct_memories(shot), strict=True)
-                    points, later = self._look_back(memories, newest=newest)
-                    outputs[first:last] = points.repeat(counts, axis=0)[: last - first]
-                newest, end = NEWEST, first
+                    points, block_start = self._look_back(memories, newest=newest)
+                    outputs[shot_start:stop] = points.repeat(counts, axis=0)[: stop - shot_start]
+                newest, shot_end = NEWEST, shot_start
 
     def _smooth_by_few(self, outputs: PointSequence, states: Iterable[State | None], lag: int) -> None:
         """Smooth each frame by `lag` later ones, in place."""

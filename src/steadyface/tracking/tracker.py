@@ -358,16 +358,19 @@ class Tracker:
         own = np.zeros(costs.shape, bool)
         own[len(self._lost) :, len(found) :] = np.eye(len(in_front), dtype=bool)
         costs[own] = np.minimum(costs[own], limits.max_cost) - limits.switch_penalty
-        rows = {column: row for row, column in assign(costs, limits.max_cost)}
-        self._lost = [track for row, track in enumerate(candidates) if row not in rows.values()]
-        for column, observation in enumerate(observations):
-            before = None if column < len(found) else in_front[column - len(found)][0]
-            if column not in rows:
+        pairs = assign(costs, limits.max_cost)
+        assigned, taken = {column: candidates[row] for row, column in pairs}, {row for row, _ in pairs}
+        self._lost = [track for row, track in enumerate(candidates) if row not in taken]
+        own_tracks = [*[None] * len(found), *(track for track, _ in in_front)]
+        for column, (observation, own_track) in enumerate(zip(observations, own_tracks, strict=True)):
+            track = assigned.get(column)
+            if track is None:
                 track = Track.start(self._take_id(), observation, seconds)
-            else:
-                track = candidates[rows[column]]
-                track = track if track is before else track.resume(observation, seconds)
-            identified.append((track if before is None else before.identified_as(track), observation))
+            elif track is not own_track:
+                track = track.resume(observation, seconds)
+            if own_track is not None:  # its last frame stays, even if it was another face
+                track = own_track.identified_as(track)
+            identified.append((track, observation))
         return identified
 
     def _costs(
