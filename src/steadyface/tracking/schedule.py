@@ -75,7 +75,7 @@ class Schedule:
 
         While eyes or mouth change the network runs in every frame, until they have been calm for two: a
         single frame carried in the middle of a word shakes the points more than ten while the mouth rests.
-        The run after an alert is planned a frame early, so that another thread can begin it.
+        The run in the second calm frame is certain a frame early, so that another thread can begin it.
 
         Args:
             plan: before the frame.

@@ -217,7 +217,7 @@ class HeadPhoto:
         return np.asarray(image)
 
     def _face_outline(self, margin: float) -> Float[np.ndarray, "corners 2"]:
-        """Outline of the jaw, moved outwards by `margin` inter-ocular distances, and open above its ends."""
+        """The jaw, moved outwards by `margin` inter-ocular distances, and continued far above its ends."""
         jaw = self.points[list(markup.GROUPS["jaw"])]
         middle = self.points.mean(axis=0)
         across = (jaw[-1] - jaw[0]) / np.linalg.norm(jaw[-1] - jaw[0])

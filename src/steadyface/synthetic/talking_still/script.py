@@ -144,6 +144,6 @@ def _blinks(rng: np.random.Generator, until: float, per_minute: float) -> Events
         return Events(*np.zeros((3, 0)))
     period = 60 / per_minute
     pauses = (max(period * 4 / 7 - 0.325, 0.0), max(period * 10 / 7 - 0.325, 0.1))
-    until += 2 * period  # the blinks are then moved forwards, so that the first is early
+    until += 2 * period  # all blinks are moved to earlier times below, so that the first one is early
     later = Events.drawn(rng, until, pauses, lengths=(0.25, 0.4), sizes=(0.94, 1.0))
     return replace(later, starts=later.starts - later.starts[0] + rng.uniform(0.1, 0.5) * period)
