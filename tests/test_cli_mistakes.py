@@ -115,3 +115,17 @@ def test_live_takes_the_schedule_of_the_network(
         1,
         ["steadyface: network_every must be auto, or a whole number from 1, got 0"],
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("make-sequences", "--every", "0"), "every must be at least 1 face, got 0"),
+        (("train", "smoke", "--devices", "0"), "devices must be at least 1, got 0"),
+    ],
+)
+def test_a_number_below_one_is_refused_before_data_are_read(
+    command: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = ("--data", tmp_path / "missing", "--out", tmp_path / "out")
+    assert run(capsys, *command, *folders) == (1, "", [f"steadyface: {told}"])

@@ -326,6 +326,8 @@ def test_a_file_of_weights_is_known_by_its_content(tmp_path: Path) -> None:
 def test_options_are_refused_before_anything_is_begun(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="nothing"):
         track_corpus([str(clip)], tmp_path / "out", TrackingOptions(weights="nothing"))
+    with pytest.raises(ConfigError, match=r"^an empty name is no input; the current folder is \.$"):
+        track_corpus([""], tmp_path / "out")
     with pytest.raises(ConfigError, match="workers"):
         track_corpus([str(clip)], tmp_path / "out", workers=0)
     assert not (tmp_path / "out").exists()

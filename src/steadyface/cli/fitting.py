@@ -99,10 +99,12 @@ def make_sequences(
 
     if not (clips or data or videos):
         raise ConfigError("nothing to make sequences from: name clips, --data or --videos")
+    if every < 1:
+        raise ConfigError(f"every must be at least 1 face, got {every}")
     check_names(clips)
     write_sequences(
         out,
-        find_samples(data / "300w", TRAIN_PARTS)[:: max(every, 1)] if data else (),
+        find_samples(data / "300w", TRAIN_PARTS)[::every] if data else (),
         clips,
         find_300vw(videos, "train") if videos else (),
         landmarker=Landmarker(weights),

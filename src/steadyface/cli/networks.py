@@ -96,6 +96,8 @@ def train(
     training = import_extra("steadyface.training", "train")
     if recipe not in training.RECIPES:
         raise ConfigError.choice("recipe", recipe, training.RECIPES)
+    if devices < 1:
+        raise ConfigError(f"devices must be at least 1, got {devices}")
     best = training.train(
         training.RECIPES[recipe],
         data,

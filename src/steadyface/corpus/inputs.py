@@ -43,11 +43,13 @@ def find_videos(inputs: Iterable[str]) -> dict[str, str]:
         the pattern, in which it was found; the name alone for others.
 
     Raises:
-        ConfigError: a folder without videos, a pattern that nothing matches, a URL of an unknown kind.
+        ConfigError: an empty name, a folder without videos, a pattern that nothing matches, a URL of an unknown kind.
         DataError: a folder or list that cannot be read.
     """
     found: dict[str, str] = {}
     for text in inputs:
+        if not text:
+            raise ConfigError("an empty name is no input; the current folder is .")
         for address, place in _expand(text):
             found.setdefault(address, place)
     return found
