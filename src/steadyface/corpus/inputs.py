@@ -43,7 +43,8 @@ def find_videos(inputs: Iterable[str]) -> dict[str, str]:
         the pattern, in which it was found; the name alone for others.
 
     Raises:
-        ConfigError: an empty name, a folder without videos, a pattern that nothing matches, a URL of an unknown kind.
+        ConfigError: an empty name, a folder without videos, a pattern that nothing matches, a URL of an
+            unknown kind.
         DataError: a folder or list that cannot be read.
     """
     found: dict[str, str] = {}
