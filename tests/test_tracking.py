@@ -16,13 +16,13 @@ import pytest
 import scenes
 from PIL import Image
 
-from steadyface import metrics, track
+from steadyface import heatmap, metrics, track
 from steadyface.demo import portrait
 from steadyface.detector import FaceFinder
 from steadyface.errors import ConfigError
 from steadyface.geometry import Region, bounding_box
 from steadyface.landmarker import Landmarker, Landmarks
-from steadyface.measures import MEAN_FACE
+from steadyface.measures import MEAN_FACE, head_pose
 from steadyface.picture import RgbPicture
 from steadyface.pipeline import follow
 from steadyface.stabilizer import CausalFilter, save_stabilizer
@@ -368,3 +368,17 @@ class TestLeftOut:
 def test_nothing_else_in_a_noisy_portrait_is_taken_for_a_face() -> None:
     tracks = track(replace(portrait(), noise=8.0, seconds=0.1))
     assert tracks.face_ids == [0]
+
+
+def test_faces_and_what_is_known_of_them_can_be_looked_up() -> None:
+    """Their arrays have no single truth, so that comparing them by value fails: each equals itself alone."""
+    (image,) = scenes.frames(1)
+    faces = Tracker().step(np.hstack([image, image[:, ::-1]]))
+    assert [faces.index(face) for face in faces] == [0, 1]
+    assert len(set(faces)) == 2
+    seen = [Landmarks.of_points(face.points[None], face.scores[None]) for face in faces]
+    poses = [head_pose(face.points, 2 * scenes.WIDTH, scenes.HEIGHT) for face in faces]
+    read = [heatmap.decode(np.ones((2, 3, 3)), sigma=1.0) for _ in faces]
+    timelines = [track([image, image], weights="tiny").timeline for _ in faces]
+    for pair in (seen, poses, read, timelines):
+        assert pair.index(pair[1]) == 1

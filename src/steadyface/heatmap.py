@@ -32,7 +32,7 @@ _LEAST_CURVED = 1e-3  # determinant of 1 - C/σ² from which on a blurred map ha
 _VARIANCE_RANGE = (0.05, 100.0)  # cells²; range in which the curvature of a peak is trusted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decoded:
     """Points read from heatmaps.
 

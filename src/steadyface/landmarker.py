@@ -22,7 +22,7 @@ from steadyface.picture import Picture, as_picture, for_model
 _TOGETHER = 32  # faces in one run of the network: more cost memory and save no time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Landmarks:
     """Points of one face or, with a leading axis, of several.
 

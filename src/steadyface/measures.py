@@ -61,7 +61,7 @@ RIGID = np.flatnonzero(np.abs(markup.JAW_DROP) <= 0.1)
 _SMALLEST = 0.004  # radians: root mean square angle of the points around their middle, for a face 10 m away
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeadPose:
     """Position and rotation of heads in camera coordinates: x right, y down, z away from the camera.
 

@@ -30,7 +30,7 @@ from steadyface.tracking.skin import FaceView
 _SHORTEST = 1e-3  # s: over less, noise would be taken for speed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrackedFace:
     """One face in one frame, in image px.
 

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int
 from steadyface.arrays import Times
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClipTimeline:
     """Frames of a clip in order, with and without a face.
 
