@@ -133,7 +133,7 @@ class VideoWriter:
                 "libx264",
                 rate=Fraction(self.fps).limit_denominator(10_000),
                 # No B-frames: with a variable frame rate, reordered frames give an mp4 a wrong length.
-                options={"crf": "23", "preset": "superfast", "bf": "0"},  # or encoding is the slowest stage
+                options={"crf": "22", "preset": "superfast", "bf": "0"},  # or encoding is the slowest stage
                 width=self.width + self.width % 2,
                 height=self.height + self.height % 2,
                 time_base=_TICK,
