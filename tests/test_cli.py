@@ -147,6 +147,8 @@ def test_bad_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "empty.png").touch()
     (tmp_path / "hollow").mkdir()
+    (tmp_path / "clips").mkdir()
+    scenes.write_clip(tmp_path / "clips" / "a.mp4", scenes.frames(1))
     audio_only(tmp_path / "sound.mp4")
     expected = {
         "none.mp4": "No such file",
@@ -154,6 +156,7 @@ def test_bad_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "empty.mp4": "not a video",
         "empty.png": "not an image",
         "hollow": "no image",
+        "clips": "name its videos one by one, or take steadyface corpus",
         "sound.mp4": "no video stream",
     }
     for name, problem in expected.items():

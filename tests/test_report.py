@@ -25,7 +25,8 @@ from steadyface.pipeline import TrackingOptions
 from steadyface.report import report_clip, report_tracks
 from steadyface.report.charts import Chart, Line, clock, ticks
 from steadyface.report.figures import by_landmark, figures_of, frame_count, last_frame
-from steadyface.report.moments import worst_moments
+from steadyface.report.moments import portrait, worst_moments
+from steadyface.report.sections import FaceSection
 from steadyface.report.series import Series, packed
 from steadyface.report.timeline import presence
 from steadyface.report.trajectories import CHOSEN, stretches
@@ -211,6 +212,18 @@ class TestFigures:
         size = metrics.interocular(face.tracks.raw_points[1:-1].astype(float))
         by_hand = [np.median(100 * np.hypot(*bend[:, k].T) / size) for k in range(68)]
         np.testing.assert_allclose(one, by_hand, rtol=1e-9)
+
+    def test_raw_and_stabilised_are_compared_in_the_frames_in_which_the_network_ran(self) -> None:
+        """What the stabilised points do where they are carried has no raw counterpart."""
+        tracks = tracks_of({0: [range(60)]})
+        carried = (tracks.frame >= 20) & (tracks.frame < 50)
+        shaken = tracks.points + np.float32(9) * (carried & (tracks.frame % 2 == 0))[:, None, None]
+        calm, wild = (replace(tracks, carried=carried, points=points) for points in (tracks.points, shaken))
+        faces = [figures_of(each)[0] for each in (calm, wild)]
+        sections = [FaceSection(face, [], portrait(face), 9) for face in faces]
+        assert sections[0].face.jitter == sections[1].face.jitter
+        assert sections[0].jitter == sections[1].jitter
+        assert np.nanmax(sections[0].face.shaking) < sections[1].face.shaking[30].min()
 
     def test_presence_has_its_gaps(self) -> None:
         (face,) = figures_of(tracks_of({0: [range(25), range(50, 75)]}))

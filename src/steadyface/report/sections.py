@@ -38,7 +38,8 @@ ADVICE = (
 DEFINITIONS = {
     "Jitter": "Distance of a landmark from the middle between its positions one frame before and one frame "
     "after, in % of the inter-ocular distance (outer eye corners). Mean over the 68 landmarks, median over "
-    "time; per frame without the median. Steady motion has none.",
+    "time; per frame without the median. Steady motion has none. Raw and stabilised are compared in the "
+    "frames in which the network ran.",
     "Delay": "Frames by which the stabilised points lag behind the raw ones while the face moves: the lag "
     "that best explains their difference (least squares). The raw trajectory is first averaged over five "
     "frames around each, so that its noise does not look like lag. An estimate, since the true trajectory "
@@ -100,8 +101,10 @@ class FaceSection:
 
     @property
     def jitter(self) -> JitterDiagrams:
-        """Jitter of each landmark."""
-        return jitter_diagrams(by_landmark(self.face.shaking_raw), by_landmark(self.face.shaking))
+        """Jitter of each landmark, raw and stabilised in the same frames."""
+        raw = self.face.shaking_raw
+        stabilised = np.where(np.isnan(raw), np.nan, self.face.shaking)
+        return jitter_diagrams(by_landmark(raw), by_landmark(stabilised))
 
     @property
     def over_time(self) -> list[Chart]:

@@ -115,7 +115,9 @@ class ImageSequence(Frames):
             self.notes.append(f"{self.path}: images of kinds that are not read: {listed}{hint}")
         if not images:
             none = self.notes[0] if self.notes else f"{self.path}: no image ({' '.join(sorted(SUFFIXES))})"
-            raise VideoError(self.path, f"the folder holds {none.partition(': ')[2]}")
+            files = not self.notes and any(path.is_file() for path in self.path.iterdir())
+            hint = "; name its videos one by one, or take steadyface corpus" if files else ""
+            raise VideoError(self.path, f"the folder holds {none.partition(': ')[2]}{hint}")
         animated = [path.name for path in images if _holds_several(path)]
         if animated:
             several = f"{counted(len(animated), 'image')} with several frames, of which the first is read"
