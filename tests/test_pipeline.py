@@ -356,3 +356,20 @@ def test_a_filter_that_gives_something_else_is_named(result: object) -> None:
     message = r"^Odd\.step must return its state and points \(68, 2\), as FaceFilter says$"
     with pytest.raises(ConfigError, match=message):
         track(scenes.frames(1), weights="tiny", stabilizer=Odd())
+
+
+def test_an_iterator_may_write_each_image_into_the_same_array() -> None:
+    images = list(scenes.frames(12))
+
+    class Camera:
+        def __iter__(self) -> Iterator[np.ndarray]:
+            taken = np.empty_like(images[0])
+            for image in images:
+                taken[:] = image
+                yield taken
+
+    apart = track(images, weights="tiny")
+    for source in (Camera(), iter(Camera())):
+        together = track(source, weights="tiny")
+        np.testing.assert_array_equal(together.points, apart.points)
+        np.testing.assert_array_equal(together.raw_points, apart.raw_points)

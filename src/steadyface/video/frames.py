@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -169,6 +169,9 @@ def positive(name: str, value: int | float) -> int | float:
 def as_frames(images: Iterable[np.ndarray | VideoFrame], fps: float) -> Iterator[VideoFrame]:
     """Number images, and give them times at a constant rate; frames stay as they are.
 
+    Images that no sequence keeps are copied: frames are read ahead, and a camera may write each into the same
+    array.
+
     Args:
         images: RGB uint8 (H, W, 3), or `VideoFrame`.
         fps: images per second.
@@ -176,5 +179,10 @@ def as_frames(images: Iterable[np.ndarray | VideoFrame], fps: float) -> Iterator
     Raises:
         ConfigError: one is neither.
     """
+    passing = not isinstance(images, Sequence | np.ndarray)
     for index, image in enumerate(images):
-        yield image if isinstance(image, VideoFrame) else VideoFrame(index, index / fps, as_rgb(image))
+        if isinstance(image, VideoFrame):
+            yield image
+        else:
+            rgb = as_rgb(image)
+            yield VideoFrame(index, index / fps, rgb.copy() if passing else rgb)
