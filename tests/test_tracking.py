@@ -95,6 +95,18 @@ def test_a_search_that_can_wait_gives_its_boxes_in_the_next_frame(threaded: bool
         assert each.boxes(shown, 0.8, interval=0.5, at_once=False) is None
 
 
+@pytest.mark.parametrize("threaded", [True, False])
+def test_a_search_sees_its_own_frame_though_the_next_is_in_the_same_array(threaded: bool) -> None:
+    image = scenes.frames(1)[0][:, 80:400].copy()  # of the size at which it is searched
+    expected = FaceFinder()(image)
+    search = FaceSearch(FaceFinder(), NetworkThread(threaded))
+    assert search.boxes(RgbPicture(image), 0.0, 0.5, at_once=False) is None
+    image[:] = 90
+    found = search.boxes(RgbPicture(image), 0.1, 0.5, at_once=False)
+    np.testing.assert_array_equal(found, expected)
+    assert len(found) == 1
+
+
 def test_a_search_at_once_replaces_the_one_before() -> None:
     finder = FaceFinder(threads=1)
     search = FaceSearch(finder, NetworkThread(threaded=True))

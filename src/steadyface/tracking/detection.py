@@ -136,7 +136,9 @@ class FaceSearch:
             self._seconds = seconds
             if at_once or type(self.detector) is not FaceFinder:
                 return detect_boxes(self.detector, frame)
-            searched = self._thread.begin(self.detector.search, list(self.detector.levels(frame)))
+            # Copied: a small frame is its own level, and the caller may have the next one in its array.
+            levels = [each._replace(image=each.image.copy()) for each in self.detector.levels(frame)]
+            searched = self._thread.begin(self.detector.search, levels)
             self._begun = searched.then(lambda found: _largest_first(found[0]))
         return None if begun is None else begun.result
 
