@@ -264,10 +264,10 @@ class CausalFilter(Stabilizer):
         Raises:
             ConfigError: as of `step`.
         """
+        frames = np.broadcast_to(frames_between(points, seconds, self.fps), len(points))
         for start in range(0, max(len(points), 1), _CHECKED):
             part = slice(start, start + _CHECKED)
             checked_points(points[part], None if scores is None else scores[part], self.landmarks)
-        frames = np.broadcast_to(frames_between(seconds, self.fps), len(points))
 
         def step(state: State | None, t: int) -> State | None:
             last = None if state is None else state.screened
@@ -289,8 +289,8 @@ class CausalFilter(Stabilizer):
         self, points: PointSequence, seconds: Times | None, scores: ScoreSequence | None
     ) -> Iterator[Screened | None]:
         """Reject outliers in a sequence, given as to `filter`."""
-        points = checked_points(points, scores, self.landmarks)
-        return screen_sequence(points, frames_between(seconds, self.fps))
+        frames = frames_between(points, seconds, self.fps)
+        return screen_sequence(checked_points(points, scores, self.landmarks), frames)
 
     def _next_state(
         self,

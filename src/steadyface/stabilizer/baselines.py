@@ -233,7 +233,7 @@ class SavitzkyGolay(Baseline, Smoother):
         motion: Motion | None = None,
     ) -> PointSequence:
         self.check_lag(lag)
-        frames_between(seconds, self.fps)  # refuses what is no time
+        frames_between(points, seconds, self.fps)  # refuses what is no sequence and no time
         screened = list(screen_sequence(checked_points(points, scores)))
         outputs = np.array(points, float)
         for run in unbroken_runs(screened):

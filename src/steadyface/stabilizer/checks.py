@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import PointBatch, Times
+from steadyface.arrays import PointBatch, PointSequence, Times
 from steadyface.errors import ConfigError
 
 _FARTHEST, _LONGEST = 1e10, 1e9  # px, s: no picture and no stream is as large, and nothing overflows below
@@ -26,15 +26,23 @@ def frames_of(dt: float | None, fps: float) -> float:
     return dt * fps if dt * fps >= _SHORTEST else 0.0
 
 
-def frames_between(seconds: Times | None, fps: float) -> float | Float[np.ndarray, "frames"]:
+def frames_between(
+    points: PointSequence, seconds: Times | None, fps: float
+) -> float | Float[np.ndarray, "frames"]:
     """Time from each frame's predecessor to it, in frames at `fps`; 0 where time runs backwards.
 
     Raises:
-        ConfigError: a time that is not finite, or more than 1e9 s between two.
+        ConfigError: points that are no sequence, another number of times, a time that is not finite, or more
+            than 1e9 s between two.
     """
+    shape = np.shape(points)
+    if len(shape) != 3:
+        raise ConfigError(f"points must be of shape (frames, landmarks, 2), got {shape}")
     if seconds is None:
         return 1.0
     seconds = np.asarray(seconds, float)
+    if seconds.shape != shape[:1]:
+        raise ConfigError(f"seconds must be of shape ({shape[0]},), one a frame, got {seconds.shape}")
     with np.errstate(invalid="ignore", over="ignore"):
         steps = np.diff(seconds, prepend=seconds[:1])
     if not (steps <= _LONGEST).all():
