@@ -49,6 +49,7 @@ class PictureModel:
         wrong: probability that a measured displacement is wrong beyond its covariance. Increasing it follows
             sudden steps of the points sooner, among them wrong ones.
         wrong_lips, wrong_lids: the same for lips and lids.
+        wrong_jaw: the same for the jaw: it is the head's outline, which slides on the skin as the head turns.
         wrong_by: error of a wrong displacement. Increasing it gives wrong displacements less weight.
         loose: probability that a point has come off the skin. Increasing it brings points that were dragged
             along back sooner, and lets the network drag them along sooner.
@@ -66,6 +67,7 @@ class PictureModel:
     wrong: float = 1e-4
     wrong_lips: float = 0.01
     wrong_lids: float = 0.5
+    wrong_jaw: float = 0.2
     wrong_by: float = 0.6
     loose: float = 5e-3
     loose_by: float = 1.5
@@ -73,7 +75,7 @@ class PictureModel:
 
     def __post_init__(self) -> None:
         lengths = self.anchor, self.step, self.step_lips, self.step_lids, self.wrong_by, self.loose_by
-        chances = self.wrong, self.wrong_lips, self.wrong_lids, self.loose
+        chances = self.wrong, self.wrong_lips, self.wrong_lids, self.wrong_jaw, self.loose
         in_range = min(lengths) > 0 and min(self.slip, self.hidden) >= 0
         if not (in_range and min(chances) > 0 and max(chances) < 1):
             raise ConfigError("picture: lengths must be positive, and probabilities above 0 and below 1")
@@ -227,13 +229,14 @@ class _Groups(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _groups(model: PictureModel, count: int) -> _Groups:
-    """Parameters of each landmark; with another number than 68, all have those of the jaw."""
+    """Parameters of each landmark; with another number than 68, all have those of the nose."""
     step, wrong = np.full(count, model.step), np.full(count, model.wrong)
     if count == markup.COUNT:
         lids = [i for eye in ("right_eye", "left_eye") for side in markup.facing(eye) for i in side]
         lips = [*markup.GROUPS["outer_lips"], *markup.GROUPS["inner_lips"]]
         step[lips], wrong[lips] = model.step_lips, model.wrong_lips
         step[lids], wrong[lids] = model.step_lids, model.wrong_lids
+        wrong[markup.GROUPS["jaw"]] = model.wrong_jaw
     return _Groups(step, wrong)
 
 
