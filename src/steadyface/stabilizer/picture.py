@@ -45,11 +45,11 @@ class PictureModel:
             points have come off it.
         step: error of the step between frames of the points filtered without a picture. Increasing it relies
             on the picture alone, also where the face is covered.
-        step_lips, step_lids: the same for lips and lids.
+        step_lips, step_lids, step_jaw: the same for lips, lids and jaw.
         wrong: probability that a measured displacement is wrong beyond its covariance. Increasing it follows
             sudden steps of the points sooner, among them wrong ones.
-        wrong_lips, wrong_lids: the same for lips and lids.
-        wrong_jaw: the same for the jaw: it is the head's outline, which slides on the skin as the head turns.
+        wrong_lips, wrong_lids, wrong_jaw: the same for lips, lids and jaw. The jaw is the head's outline, which
+            slides on the skin as the head turns.
         wrong_by: error of a wrong displacement. Increasing it gives wrong displacements less weight.
         loose: probability that a point has come off the skin. Increasing it brings points that were dragged
             along back sooner, and lets the network drag them along sooner.
@@ -64,17 +64,19 @@ class PictureModel:
     step: float = 0.2
     step_lips: float = 0.3
     step_lids: float = 0.13
+    step_jaw: float = 0.2
     wrong: float = 1e-4
     wrong_lips: float = 0.01
     wrong_lids: float = 0.5
-    wrong_jaw: float = 0.2
+    wrong_jaw: float = 0.3
     wrong_by: float = 0.6
     loose: float = 5e-3
     loose_by: float = 1.5
     hidden: float = 5.0
 
     def __post_init__(self) -> None:
-        lengths = self.anchor, self.step, self.step_lips, self.step_lids, self.wrong_by, self.loose_by
+        steps = self.step, self.step_lips, self.step_lids, self.step_jaw
+        lengths = self.anchor, *steps, self.wrong_by, self.loose_by
         chances = self.wrong, self.wrong_lips, self.wrong_lids, self.wrong_jaw, self.loose
         in_range = min(lengths) > 0 and min(self.slip, self.hidden) >= 0
         if not (in_range and min(chances) > 0 and max(chances) < 1):
@@ -236,7 +238,8 @@ def _groups(model: PictureModel, count: int) -> _Groups:
         lips = [*markup.GROUPS["outer_lips"], *markup.GROUPS["inner_lips"]]
         step[lips], wrong[lips] = model.step_lips, model.wrong_lips
         step[lids], wrong[lids] = model.step_lids, model.wrong_lids
-        wrong[markup.GROUPS["jaw"]] = model.wrong_jaw
+        jaw = markup.GROUPS["jaw"]
+        step[jaw], wrong[jaw] = model.step_jaw, model.wrong_jaw
     return _Groups(step, wrong)
 
 
