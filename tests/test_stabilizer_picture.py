@@ -98,17 +98,14 @@ class TestWithAPicture:
         assert np.abs((steady[20] - steady[19]) / UNIT - 5).max() < 0.5
 
     def test_the_jaw_slides_on_the_skin(self) -> None:
-        """The outline of a turning head leaves the skin that it was on; the nose never does."""
-        outline = np.arange(68) < markup.GROUPS["jaw"].stop
-        for moves, limit in ((outline, 3.0), (np.isin(np.arange(68), NOSE), np.inf)):
-            path = np.repeat(FACE[None], 60, axis=0)
-            path[20:, moves] += (np.minimum(np.arange(40), 20) * 0.4 * UNIT)[:, None, None] * [1.0, 0.0]
-            steady = STA.filter(
-                shaken(path, deviation=0.1), motion=measured(np.repeat(FACE[None], 60, axis=0))
-            )
-            behind = distance(steady[20:45], path[20:45])[:, moves].mean(axis=1).max()
-            assert behind < limit
-            assert np.isfinite(limit) or behind > 6.0
+        """The outline of a turning head leaves the skin that it was on, and keeps to the network's points."""
+        rest, jaw = np.repeat(FACE[None], 60, axis=0), markup.GROUPS["jaw"]
+        path = rest.copy()
+        path[20:, jaw] += (np.minimum(np.arange(40), 20) * 0.4 * UNIT)[:, None, None] * [1.0, 0.0]
+        steady = STA.filter(shaken(path, deviation=0.1), motion=measured(rest))
+        behind = distance(steady, path)[:, jaw].mean(axis=1)
+        assert behind.max() < 4.2  # of the 8 % by which it slides
+        assert behind[-1] < 1.5
 
     def test_no_drift(self) -> None:
         """The picture's errors add up; the network's points hold them."""

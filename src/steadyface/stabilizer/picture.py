@@ -48,7 +48,7 @@ class PictureModel:
         step_lips, step_lids, step_jaw: the same for lips, lids and jaw.
         wrong: probability that a measured displacement is wrong beyond its covariance. Increasing it follows
             sudden steps of the points sooner, among them wrong ones.
-        wrong_lips, wrong_lids, wrong_jaw: the same for lips, lids and jaw. The jaw is the head's outline, which
+        wrong_lips, wrong_lids, wrong_jaw: the same for lips, lids and jaw. The jaw is the head's outline: it
             slides on the skin as the head turns.
         wrong_by: error of a wrong displacement. Increasing it gives wrong displacements less weight.
         loose: probability that a point has come off the skin. Increasing it brings points that were dragged
