@@ -78,7 +78,7 @@ class OverlayFile:
         frames = self._frames
         overlay = self._drawing(frames.width, frames.height)
         audio = frames.path if frames.has_audio else None
-        writer = VideoWriter(self.path, *overlay.size, frames.fps, audio, frames.begin)
+        writer = VideoWriter(self.path, *overlay.size, frames.fps, audio, frames.begin, preview=True)
         self._stack.enter_context(writer)
 
         def write(frame: VideoFrame, faces: Sequence[TrackedFace]) -> None:
