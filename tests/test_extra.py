@@ -84,7 +84,7 @@ def test_sets_that_are_missing_unknown_or_broken(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"points.npz: not a file of annotated faces"):
         find_extra(tmp_path, "aflw80")
     np.savez(tmp_path / "aflw80" / "points.npz", points=FACE[None])
-    with pytest.raises(DataError, match=r"points.npz: not a file of annotated faces: 'names'"):
+    with pytest.raises(DataError, match=r"points.npz: not a file of annotated faces: it lacks 'names'"):
         find_extra(tmp_path, "aflw80")
 
 

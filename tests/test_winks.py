@@ -35,4 +35,4 @@ def test_the_other_eye_stays(eye: str, network: str | None, measured: bool) -> N
     # A velocity overshoots a little where a lid turns. The other eye moved by a third or more (a fifth with a
     # picture) when the directions were learnt from blinks of both eyes only.
     assert 0.95 < own < 1.25
-    assert other < (0.02 if measured else 0.15)
+    assert other < (0.025 if measured else 0.15)

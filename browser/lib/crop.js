@@ -21,7 +21,8 @@ const ROWS = 3; // rows that are read for each row of a much smaller image
  */
 export function cropRegion(image, region, size) {
   const toCrop = mapToCrop(region, size);
-  const block = Math.trunc(region.side / size + EXACT);
+  const whole = Math.trunc(region.side / size + EXACT);
+  const block = whole > 3 ? whole - (whole % 2) : whole;
   if (block < 2) return warp(image, invert(toCrop), size);
   const { small, x, y } = averageBlocks(image, region, block);
   const [a, b, tx, c, d, ty] = toCrop;
@@ -135,21 +136,37 @@ function averageBlocks(image, region, block) {
     Math.max(1, Math.ceil((Math.min(Math.ceil(to) + 2 * block, length) - first) / block));
   const width = count(high[0], x, image.width);
   const height = count(high[1], y, image.height);
+  let [small, corner, left] = [image, [x, y], block];
+  for (const factor of factorsOf(block)) {
+    left /= factor;
+    small = averaged(small, corner, width * left, height * left, factor);
+    corner = [0, 0];
+  }
+  return { small, x, y };
+}
+
+/** Factors of a block's side, twos first, and what is left of it last. */
+function factorsOf(block) {
+  return block % 2 || block === 2 ? [block] : [2, ...factorsOf(block / 2)];
+}
+
+/** Average an image from a corner on over blocks of `side` px, black outside; width and height of the result. */
+function averaged(image, [x, y], width, height, side) {
   const data = new Uint8ClampedArray(4 * width * height);
-  const round = rounding(block, block);
+  const round = rounding(side, side);
   for (let row = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
       const sums = [0, 0, 0];
-      for (let j = y + row * block; j < Math.min(y + (row + 1) * block, image.height); j++) {
-        for (let i = x + column * block; i < Math.min(x + (column + 1) * block, image.width); i++) {
+      for (let j = y + row * side; j < Math.min(y + (row + 1) * side, image.height); j++) {
+        for (let i = x + column * side; i < Math.min(x + (column + 1) * side, image.width); i++) {
           const place = 4 * (j * image.width + i);
           for (let channel = 0; channel < 3; channel++) sums[channel] += image.data[place + channel];
         }
       }
-      data.set(sums.map((sum) => round(sum / (block * block))), 4 * (row * width + column));
+      data.set(sums.map((sum) => round(sum / (side * side))), 4 * (row * width + column));
     }
   }
-  return { small: { width, height, data }, x, y };
+  return { width, height, data };
 }
 
 /** The least and greatest x, y of a region's corners, image px. */
