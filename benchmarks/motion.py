@@ -269,7 +269,9 @@ def of_occlusion(clips: Clips) -> dict[str, list[str]]:
     cells = {}
     for name in clips[0][1]:
         each = [
-            clip_distances(known, {RAW: outputs["raw"], STA_MOTION: outputs[name]})[STA_MOTION]
+            clip_distances(known.covered, known.truth, {RAW: outputs["raw"], STA_MOTION: outputs[name]})[
+                STA_MOTION
+            ]
             for known, outputs in clips
         ]
         uncovered = mean_and_quantile([clip.uncovered for clip in each])
