@@ -418,7 +418,8 @@ def test_the_command_goes_on_where_it_was_stopped(
     assert left.value.code == 1
     printed = capsys.readouterr()
     assert "6 of 9 videos done" in printed.out
-    assert printed.err == f"steadyface: 3 of 9 videos failed: see the errors in {out / 'manifest.jsonl'}\n"
+    line = f"steadyface: 3 of 9 videos failed: see the errors in {out / 'manifest.jsonl'}\n"
+    assert printed.err.endswith(line)  # Ray may report the workers of the run before, which were stopped
     assert all(path.stat().st_mtime_ns == time for path, time in written.items())
     entries = Manifest(out).entries.values()
     errors = {Path(entry.input).name for entry in entries if entry.status == ERROR}
