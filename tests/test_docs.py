@@ -7,6 +7,7 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -248,6 +249,16 @@ def test_the_index_has_every_public_name() -> None:
     assert index.startswith("Index")
     named = set(re.findall(r"\w+", index))
     assert set(steadyface.__all__) - {"__version__"} <= named
+
+
+def test_names_of_the_pages_need_one_import() -> None:
+    """Names below `steadyface` in running text, in a process that has imported nothing else."""
+    pages = {page.name: _FENCE.sub("", page.read_text(encoding="utf-8")) for page in PAGES}
+    named = {name for text in pages.values() for name in re.findall(r"`(steadyface(?:\.\w+)+)[`(]", text)}
+    assert {"steadyface.markup.NAMES", "steadyface.measures.MEAN_FACE"} <= named
+    names = sorted(named - {"steadyface.landmarks", "steadyface.finder"})  # kinds of exported files
+    script = "\n".join(["import steadyface", *names])
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_the_chart_shows_the_figures_of_the_page() -> None:

@@ -303,6 +303,18 @@ class TestBadArguments:
         with pytest.raises(ConfigError, match="heatmaps must be"):
             decode(np.zeros(shape), sigma=3.0)
 
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize("shape", [(), (68,), (68, 3), (5, 136)])
+    def test_points_must_be_pairs(self, shape: tuple[int, ...]) -> None:
+        with pytest.raises(ConfigError, match=r"points must be \(…, 2\), got shape"):
+            encode(np.zeros(shape), (64, 64), 1.0)
+
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize("size", [(0, 64), (64, -1), (6.5, 64)])
+    def test_size_must_be_whole(self, size: tuple[int, int]) -> None:
+        with pytest.raises(ConfigError, match="size must be two whole numbers from 1, got"):
+            encode(np.zeros((68, 2)), size, 1.0)
+
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_promise_of_finite_maps_changes_nothing(method: str) -> None:

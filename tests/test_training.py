@@ -35,6 +35,7 @@ from steadyface.training.augmentation import Augmentation
 from steadyface.training.collages import Collage
 from steadyface.training.finder import prepare_finder
 from steadyface.training.photos import hold_out_photos
+from steadyface.training.recipes import BaseRecipe
 
 PLAIN = Augmentation(scale=0.05, shift=0.02, roll=5.0, flip=0.0, camera=0.0, occlusion=0.0)
 SMOKE = replace(RECIPES["smoke"], background_share=0.0)
@@ -312,6 +313,17 @@ def test_a_finder_starts_from_a_file(pictures: Path, data: Path, tmp_path: Path)
         torch.testing.assert_close(value, weights[1][key], msg=key)
     with pytest.raises(WeightsError, match="first"):
         train(SMOKE, data, tmp_path / "third", start=first, report=lambda line: None)
+
+
+@pytest.mark.parametrize("recipe", [SMOKE, SMALL_FINDER])
+@pytest.mark.parametrize("name", ["nothere.safetensors", "text.safetensors"])
+def test_a_start_that_is_none_is_noticed_before_data_are_read(
+    recipe: BaseRecipe, name: str, tmp_path: Path
+) -> None:
+    """There are no data, which would be the next thing to be missed."""
+    (tmp_path / "text.safetensors").write_text("no weights")
+    with pytest.raises(WeightsError, match=name):
+        train(recipe, tmp_path / "no data", tmp_path / "run", start=tmp_path / name)
 
 
 @pytest.mark.parametrize("option", ["teacher", "extra"])

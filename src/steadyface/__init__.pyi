@@ -1,4 +1,4 @@
-from . import heatmap
+from . import errors, geometry, heatmap, images, markup, measures, metrics, stabilizer, tracking, video
 from ._version import __version__
 from .camera import Camera
 from .correction import Correction, correct_points
@@ -38,7 +38,16 @@ __all__ = [
     "add_frontal",
     "correct_points",
     "detect",
+    "errors",
+    "geometry",
     "heatmap",
+    "images",
     "load_stabilizer",
+    "markup",
+    "measures",
+    "metrics",
+    "stabilizer",
     "track",
+    "tracking",
+    "video",
 ]

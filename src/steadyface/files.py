@@ -285,5 +285,5 @@ def _one_line(path: Path, verb: str, error: MakeError) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        reason = problem.strerror or " ".join(str(problem).split())
+        reason = problem.strerror or " ".join(str(problem).split()).removesuffix(f": {path}")
         raise error(path, f"{verb}{reason}") from problem

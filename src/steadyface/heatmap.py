@@ -66,6 +66,9 @@ def encode(
     Returns:
         The heatmaps, in the points' dtype.
 
+    Raises:
+        ConfigError: points of another shape, a size below 1, or sigma not positive.
+
     >>> import numpy as np
     >>> encode(np.array([1.0, 0.0]), (1, 3), sigma=1.0).round(3)
     array([[0.607, 1.   , 0.607]])
@@ -75,6 +78,10 @@ def encode(
     if rounded:
         points = xp.floor(points + 0.5)
     height, width = size
+    if points.shape[-1:] != (2,):
+        raise ConfigError(f"points must be (…, 2), got shape {tuple(points.shape)}")
+    if any(side < 1 or side % 1 for side in size):
+        raise ConfigError(f"size must be two whole numbers from 1, got {size}")
     rows = xp.arange(height, dtype=points.dtype, device=points.device)
     columns = xp.arange(width, dtype=points.dtype, device=points.device)
     along_x = xp.exp(-((columns - points[..., 0:1]) ** 2) / (2 * sigma**2))
@@ -382,17 +389,9 @@ def _radius(method: str, sigma: float, reach: int) -> int:
     _check_sigma(sigma)
     if reach < 1:
         raise ConfigError(f"reach must be at least 1 cell, got {reach}")
-    radius = {
-        "argmax": 1,
-        "quarter": 1,
-        "fhr": 1,
-        "fhr_symmetric": reach,
-        "least_squares": 3,
-        "dark": 2 + math.ceil(3 * sigma),
-    }
-    if method not in radius:
+    if method not in METHODS:
         raise ConfigError.choice("decoder", method, METHODS)
-    return radius[method]
+    return {"fhr_symmetric": reach, "least_squares": 3, "dark": 2 + math.ceil(3 * sigma)}.get(method, 1)
 
 
 def _check_sigma(sigma: float) -> None:

@@ -131,7 +131,12 @@ def prepare_finder(
     start: str | Path | None,
     skip_bad: bool,
 ) -> FinderTask:
-    """Read the faces under `data` and build the network; arguments and errors as of `train`."""
+    """Build the network and read the faces under `data`; arguments and errors as of `train`."""
+    net = FinderNet(recipe.network)  # before the data, which take longer than to notice a wrong file
+    if start is not None:
+        start_from(net, start)
+    else:
+        net.load_encoder(imagenet_weights())
     folder = data / "faces"
     training, validation = hold_out_photos(folder)
     if skip_bad:
@@ -145,11 +150,6 @@ def prepare_finder(
     photos = load_photos(folder, training)
     report(f"{len(photos)} photographs to train on, {len(held_out)} held out with {count} annotated faces")
     samples, extra = _add_extra(recipe, photos, data / "extra", report)
-    net = FinderNet(recipe.network)
-    if start is not None:
-        start_from(net, start)
-    else:
-        net.load_encoder(imagenet_weights())
     return FinderTask(recipe, fabric, net, samples, held_out, extra)
 
 

@@ -158,7 +158,12 @@ def prepare_landmarks(
     extra: str | Path | None,
     skip_bad: bool,
 ) -> LandmarkTask:
-    """Read the faces under `data` and build the network; arguments and errors as of `train`."""
+    """Build the network and read the faces under `data`; arguments and errors as of `train`."""
+    net = build_network(recipe.network)  # before the data, which take longer than to notice a wrong file
+    if start is not None:
+        start_from(net, start)
+    elif isinstance(net, CompactNet):
+        net.load_encoder(imagenet_weights())
     teacher_net = _load_teacher(teacher) if teacher is not None else None
     size = recipe.network.input_size
     crop_size = size if teacher_net is None else max(size, teacher_net.config.input_size)
@@ -184,11 +189,6 @@ def prepare_landmarks(
         turned = _turned(recipe, crop_size, faces, data / "extra")
         learned.append((turned, round(len(faces) * recipe.turned_share / share)))
         report(f"turned faces: {learned[-1][1]} an epoch")
-    net = build_network(recipe.network)
-    if start is not None:
-        start_from(net, start)
-    elif isinstance(net, CompactNet):
-        net.load_encoder(imagenet_weights())
     crops_of_all = MixedSamples(learned, recipe.seed) if len(learned) > 1 else faces
     return LandmarkTask(recipe, fabric, net, teacher_net, crops_of_all, held_out, judged)
 
