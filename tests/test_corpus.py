@@ -99,6 +99,17 @@ def test_a_list_names_paths_and_urls(folder: Path) -> None:
     }
 
 
+def test_one_input_needs_no_list(folder: Path) -> None:
+    """A text is no list of letters, of which . would be the current folder."""
+    clip = folder / "three.webm"
+    assert find_videos(str(clip)) == find_videos(clip) == find_videos([clip]) == {str(clip): "three.webm"}
+
+
+def test_a_list_that_is_missing_is_no_video(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"list\.txt: No such file"):
+        find_videos([str(tmp_path / "list.txt")])
+
+
 def test_urls_are_folders_patterns_and_files(folder: Path) -> None:
     files = fsspec.filesystem("memory")
     for name in ("c/one.mp4", "c/d/two.mp4", "c/d/readme"):
@@ -125,6 +136,8 @@ def test_inputs_that_mean_nothing_are_refused(text: str, told: str, tmp_path: Pa
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=told):
         find_videos([text if "://" in text else str(tmp_path / text)])
+    with pytest.raises(ConfigError, match="nothing to track"):
+        find_videos([])
 
 
 PLACES = st.lists(st.sampled_from(["a.mp4", "A.mov", "a.mkv", "x/a.mp4", "manifest.mp4", "b.v2.mp4"]))
@@ -418,8 +431,10 @@ def test_the_command_goes_on_where_it_was_stopped(
     assert left.value.code == 1
     printed = capsys.readouterr()
     assert "6 of 9 videos done" in printed.out
-    line = f"steadyface: 3 of 9 videos failed: see the errors in {out / 'manifest.jsonl'}\n"
-    assert printed.err.endswith(line)  # Ray may report the workers of the run before, which were stopped
+    lines = printed.err.splitlines()[-4:]  # Ray may report the workers of the run before, which were stopped
+    reasons = [line.partition(".mp4: ")[0].rpartition("/")[2] for line in lines[:3]]
+    assert sorted(reasons) == ["empty", "missing", "text"]
+    assert lines[3] == "steadyface: 3 of 9 videos failed"
     assert all(path.stat().st_mtime_ns == time for path, time in written.items())
     entries = Manifest(out).entries.values()
     errors = {Path(entry.input).name for entry in entries if entry.status == ERROR}

@@ -10,12 +10,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from steadyface.cli.terminal import complain, import_extra, interrupted_once, say
-from steadyface.errors import ConfigError
 from steadyface.pipeline import TrackingOptions
 from steadyface.progress import show_progress
 from steadyface.wording import counted
 
 _HOUR = 3600.0
+_SHOWN = 10  # errors on the screen; the others are in the manifest
 
 
 def corpus(
@@ -50,8 +50,6 @@ def corpus(
     quiet
         Print no progress and no summary.
     """
-    if not inputs:
-        raise ConfigError("nothing to track: name at least one video, folder, pattern or list")
     module = import_extra("steadyface.corpus", "corpus")
     bar = show_progress("videos", quiet, memory=_HOUR)
     with interrupted_once(), bar as progress, redirect_stdout(sys.stderr):  # Ray reports dead workers there
@@ -64,6 +62,8 @@ def corpus(
         left = summary.videos - summary.done - len(summary.failed)
         complain(f"interrupted: {left} of {counted(summary.videos, 'video')} left; the same command goes on")
     elif summary.failed:
-        count = f"{len(summary.failed)} of {counted(summary.videos, 'video')} failed"
-        complain(f"{count}: see the errors in {out / module.JOURNAL}")
+        for entry in summary.failed[:_SHOWN]:
+            complain(entry.error)
+        rest = f": all errors are in {out / module.JOURNAL}" if len(summary.failed) > _SHOWN else ""
+        complain(f"{len(summary.failed)} of {counted(summary.videos, 'video')} failed{rest}")
     return 1 if summary.interrupted or summary.failed else 0

@@ -30,25 +30,28 @@ LIST = ".txt"
 RESERVED = "manifest.parquet"
 
 
-def find_videos(inputs: Iterable[str]) -> dict[str, str]:
+def find_videos(inputs: str | Path | Iterable[str | Path]) -> dict[str, str]:
     """Find the videos of all inputs, in their order, each once.
 
     Args:
         inputs: videos, folders (with all below them), glob patterns, and lists, which are .txt files of one
             path or URL a line (# begins a comment; paths are relative to the list's folder). Also
-            URLs, of which a folder ends in / and a pattern holds a *.
+            URLs, of which a folder ends in / and a pattern holds a *. One alone needs no list.
 
     Returns:
         Address (an absolute path or a URL) → its place: the path below the folder, or below the fixed part of
         the pattern, in which it was found; the name alone for others.
 
     Raises:
-        ConfigError: an empty name, a folder without videos, a pattern that nothing matches, a URL of an
-            unknown kind.
-        DataError: a folder or list that cannot be read.
+        ConfigError: no input, an empty name, a folder without videos, a pattern that nothing matches, a URL
+            of an unknown kind.
+        DataError: a folder or list that is missing or cannot be read.
     """
     found: dict[str, str] = {}
-    for text in inputs:
+    texts = [str(each) for each in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    if not texts:
+        raise ConfigError("nothing to track: name at least one video, folder, pattern or list")
+    for text in texts:
         if not text:
             raise ConfigError("an empty name is no input; the current folder is .")
         for address, place in _expand(text):
@@ -121,7 +124,7 @@ def _expand(text: str) -> Iterator[tuple[str, str]]:
         folder, pattern = text.endswith("/"), "*" in text
     else:
         path = Path(text)
-        if path.suffix.lower() == LIST and path.is_file():
+        if path.suffix.lower() == LIST and not (path.is_dir() or _is_pattern(text)):
             yield from _listed(path)
             return
         folder, pattern = path.is_dir(), _is_pattern(text) and not path.exists()

@@ -58,7 +58,7 @@ class CorpusSummary:
 
 
 def track_corpus(
-    inputs: Iterable[str],
+    inputs: str | Path | Iterable[str | Path],
     out: str | Path,
     options: TrackingOptions = TrackingOptions(),
     *,
