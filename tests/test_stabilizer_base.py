@@ -26,7 +26,6 @@ from steadyface.errors import ConfigError
 from steadyface.geometry import face_size
 from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, require_smoother
 from steadyface.stabilizer.baselines import FirstOrder, SavitzkyGolay
-from steadyface.stabilizer.storage import load_stabilizer
 
 causal = pytest.mark.parametrize("stabilizer", CAUSAL, ids=lambda each: each.kind)
 every = pytest.mark.parametrize("stabilizer", ALL, ids=lambda each: each.kind)
@@ -423,14 +422,3 @@ class TestScores:
 def test_a_rate_is_positive(fps: float) -> None:
     with pytest.raises(ConfigError, match="fps of first-order must be positive"):
         FirstOrder(0.5, fps=fps)
-
-
-@pytest.mark.usefixtures("unannotated")
-@pytest.mark.parametrize("kind", ["sta", "sta-paper", "one-euro", "savitzky-golay"])
-def test_a_sequence_and_its_times_are_of_one_length(kind: str) -> None:
-    stabilizer, points = load_stabilizer(kind), np.zeros((5, 68, 2))
-    apply = stabilizer.filter if isinstance(stabilizer, CausalFilter) else require_smoother(stabilizer).smooth
-    with pytest.raises(ConfigError, match=r"seconds must be of shape \(5,\), one a frame, got \(2,\)"):
-        apply(points, np.arange(2.0))
-    with pytest.raises(ConfigError, match=r"points must be of shape \(frames, landmarks, 2\), got \(68, 2\)"):
-        apply(points[0])

@@ -283,3 +283,15 @@ class TestByNetwork:
     def test_their_kinds_are_the_names(self) -> None:
         with pytest.raises(ConfigError, match=r"unknown stabilizer 'sta-tiny'.*sta, sta-paper"):
             stabilizer_path("sta-tiny")
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize("name", [None, 3, b"sta", ["sta"]])
+def test_a_name_is_a_text_or_a_path(name: object) -> None:
+    with pytest.raises(ConfigError, match="unknown stabilizer"):
+        load_stabilizer(name)  # type: ignore[call-overload]
+
+
+def test_the_smoother_of_sta_is_no_kind_of_its_own() -> None:
+    with pytest.raises(ConfigError, match=r"use load_stabilizer\(\)\.smooth\(points\)"):
+        load_stabilizer("sta-offline")

@@ -12,6 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -20,13 +21,12 @@ from jaxtyping import Float
 from steadyface.arrays import PointBatch, Points, PointSequence, PointStack, Scores, ScoreSequence, Times
 from steadyface.errors import ConfigError
 from steadyface.motion import Displacements, Motion
-from steadyface.stabilizer.checks import checked_points, frames_between, frames_of
+from steadyface.stabilizer.checks import as_numbers, checked_points, frames_between, frames_of
 from steadyface.stabilizer.outliers import Screened, screen_frame, screen_sequence
 
 Clips = Float[np.ndarray, "frames *clips landmarks 2"]
 ClipScores = Float[np.ndarray, "frames *clips landmarks"]
 OneOfMany = Float[np.ndarray, "_ landmarks 2"]  # a sequence beside others of other lengths
-
 
 _CHECKED = 1024  # frames of a sequence that are checked at once, since that makes copies of them
 
@@ -170,6 +170,7 @@ class CausalFilter(Stabilizer):
             ConfigError: another shape or number of landmarks, points that no image has, a time that is not
                 finite, or scores outside [0, 1].
         """
+        scores = None if scores is None else as_numbers(scores, "scores")
         points = checked_points(points, scores, self.landmarks)
         screened = screen_frame(None if state is None else state.screened, points, frames_of(dt, self.fps))
         state = self._next_state(state, screened, scores, motion)
@@ -222,7 +223,7 @@ class CausalFilter(Stabilizer):
         Raises:
             ConfigError: as of `step`.
         """
-        outputs = np.array(points, float)
+        outputs = as_numbers(points, "points").astype(float)
         for output, state in zip(outputs, self.states(points, seconds, scores, motion), strict=True):
             if state is not None:
                 output[...] = state.points
@@ -264,6 +265,8 @@ class CausalFilter(Stabilizer):
         Raises:
             ConfigError: as of `step`.
         """
+        points = as_numbers(points, "points")
+        scores = None if scores is None else as_numbers(scores, "scores")
         frames = np.broadcast_to(frames_between(points, seconds, self.fps), len(points))
         for start in range(0, max(len(points), 1), _CHECKED):
             part = slice(start, start + _CHECKED)
@@ -370,6 +373,8 @@ class Smoother(Stabilizer):
         """
         if lag is not None and not self.fixed_lag:
             raise ConfigError(f"{self.kind} has no fixed lag")
+        if lag is not None and not isinstance(lag, Integral):
+            raise ConfigError(f"lag must be a whole number of frames, got {lag!r}")
         if lag is not None and lag < 0:
             raise ConfigError(f"lag must be at least 0 frames, got {lag}")
 
@@ -380,6 +385,8 @@ def require_smoother(stabilizer: Stabilizer, lag: int | None = None) -> Smoother
     Raises:
         ConfigError: it cannot.
     """
+    if not isinstance(stabilizer, Stabilizer):
+        raise ConfigError(f"stabilizer must be one of load_stabilizer, got {stabilizer!r}")
     if not isinstance(stabilizer, Smoother):
         raise ConfigError(f"{stabilizer.kind} has no mode that sees the future")
     stabilizer.check_lag(lag)

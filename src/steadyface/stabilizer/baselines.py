@@ -21,7 +21,7 @@ from steadyface.stabilizer.base import (
     Smoother,
     Stabilizer,
 )
-from steadyface.stabilizer.checks import checked_points, frames_between
+from steadyface.stabilizer.checks import as_numbers, checked_points, frames_between
 from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
 from steadyface.stabilizer.outliers import repeat_over_rejected, screen_sequence, unbroken_runs
 
@@ -233,6 +233,7 @@ class SavitzkyGolay(Baseline, Smoother):
         motion: Motion | None = None,
     ) -> PointSequence:
         self.check_lag(lag)
+        points = as_numbers(points, "points")
         frames_between(points, seconds, self.fps)  # refuses what is no sequence and no time
         screened = list(screen_sequence(checked_points(points, scores)))
         outputs = np.array(points, float)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 
@@ -13,14 +15,33 @@ _SHORTEST = 1e-6  # frames: less counts as none, since what is divided by it wou
 _ROUNDING = 1e-4  # of a score, which the network computes in float32
 
 
+def as_numbers(values: Any, name: str) -> Float[np.ndarray, "*shape"]:
+    """Return values, such as lists, as an array; an array stays as it is.
+
+    Raises:
+        ConfigError: they are no numbers, or rows of different lengths.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ConfigError(f"{name} must be numbers in rows of one length") from error
+    if array.dtype.kind not in "biuf":
+        raise ConfigError(f"{name} must be numbers, got {' '.join(repr(values).split()):.40}")
+    return array
+
+
 def frames_of(dt: float | None, fps: float) -> float:
     """Time since the last frame, in frames at `fps`; 0 if negative, 1 for None.
 
     Raises:
-        ConfigError: a time that is not finite, or more than 1e9 s.
+        ConfigError: no number, a time that is not finite, or more than 1e9 s.
     """
     if dt is None:
         return 1.0
+    try:
+        dt = float(dt)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"seconds since the last frame must be a number, got {dt!r}") from error
     if not dt <= _LONGEST:
         raise ConfigError(f"seconds since the last frame must be at most {_LONGEST:g}, got {dt}")
     return dt * fps if dt * fps >= _SHORTEST else 0.0
@@ -35,12 +56,12 @@ def frames_between(
         ConfigError: points that are no sequence, another number of times, a time that is not finite, or more
             than 1e9 s between two.
     """
-    shape = np.shape(points)
+    shape = as_numbers(points, "points").shape
     if len(shape) != 3:
         raise ConfigError(f"points must be of shape (frames, landmarks, 2), got {shape}")
     if seconds is None:
         return 1.0
-    seconds = np.asarray(seconds, float)
+    seconds = as_numbers(seconds, "seconds").astype(float)
     if seconds.shape != shape[:1]:
         raise ConfigError(f"seconds must be of shape ({shape[0]},), one a frame, got {seconds.shape}")
     with np.errstate(invalid="ignore", over="ignore"):
@@ -62,11 +83,14 @@ def checked_points(points: PointBatch, scores: np.ndarray | None, landmarks: int
     Raises:
         ConfigError: another shape, points further out than any image is large, or scores outside [0, 1].
     """
-    points = np.asarray(points, float)
+    points = as_numbers(points, "points").astype(float, copy=False)
     shape = points.shape
-    if len(shape) < 2 or shape[-1] != 2 or landmarks not in (None, shape[-2]):
+    if len(shape) < 2 or shape[-1] != 2:
         wanted = "landmarks" if landmarks is None else landmarks
         raise ConfigError(f"points must be of shape (…, {wanted}, 2), got {shape}")
+    if landmarks not in (None, shape[-2]):
+        others = "usual filters, such as one-euro, take any number of landmarks"
+        raise ConfigError(f"points must be of shape (…, {landmarks}, 2), got {shape}; {others}")
     if scores is not None and np.shape(scores) != shape[:-1]:
         raise ConfigError(f"scores must be of shape {shape[:-1]}, one a landmark, got {np.shape(scores)}")
     far = np.maximum.reduce(np.abs(points), axis=None, initial=0.0)

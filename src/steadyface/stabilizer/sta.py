@@ -27,6 +27,7 @@ from steadyface.motion import Displacements, Motion
 from steadyface.motion.matrices import coordinates, points_of
 from steadyface.stabilizer.abreast import advance_abreast
 from steadyface.stabilizer.base import CausalFilter, Measurement, OneOfMany, Smoother, State, Step
+from steadyface.stabilizer.checks import as_numbers, checked_points, frames_between
 from steadyface.stabilizer.directions import (
     Belief,
     DirectionModel,
@@ -174,6 +175,7 @@ class STA(CausalFilter, Smoother):
         """`CausalFilter.filter`; without a picture, all frames are mapped to directions and back at once."""
         if motion is not None:
             return super().filter(points, seconds, scores, motion)
+        scores = None if scores is None else as_numbers(scores, "scores")
         screened = list(self._screen(points, seconds, scores))
         positions = np.zeros((len(points), len(self.noise)))
         for position, belief in zip(positions, self._beliefs(screened, scores), strict=True):
@@ -197,6 +199,7 @@ class STA(CausalFilter, Smoother):
     ) -> PointSequence:
         """Smooth with the same model and a backward pass (`smoothing`); see `Smoother.smooth`."""
         self.check_lag(lag)
+        points = as_numbers(points, "points")
         outputs = np.array(points, np.result_type(points, np.float32))
         if lag is None:
             self._smooth_by_all(outputs, self.stepper(points, seconds, scores, motion))
@@ -282,7 +285,9 @@ class STA(CausalFilter, Smoother):
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
         """`CausalFilter.filter_all`, with sequences of similar length side by side."""
-        outputs = [np.array(points, float) for points in sequences]
+        for points in sequences:
+            frames_between(points, None, self.fps)  # refuses what is no sequence
+        outputs = [checked_points(points, None, self.landmarks).copy() for points in sequences]
         screened = [list(screen_sequence(points)) for points in outputs]
         for points, frames in zip(outputs, screened, strict=True):
             for t, frame in enumerate(frames):

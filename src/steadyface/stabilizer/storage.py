@@ -110,6 +110,10 @@ def load_stabilizer(name: str | Path = DEFAULT_STABILIZER, network: str | None =
     >>> load_stabilizer("one-euro").kind
     'one-euro'
     """
+    if name == f"{DEFAULT_STABILIZER}-offline":
+        raise ConfigError(f"{name} is the smoother of sta: use load_stabilizer().smooth(points)")
+    if not isinstance(name, str | Path):
+        raise ConfigError.choice("stabilizer", name, [*KINDS, "FILE.json"])
     if isinstance(name, str) and not name.endswith(".json"):
         return _read_once(stabilizer_path(name, network))
     return _read(Path(name))
