@@ -32,6 +32,14 @@ def make_face(seed: int, frames: int = 12, shake: float = 1.0) -> np.ndarray:
     return rng.uniform(0, 200, (68, 2)) + drift + rng.normal(0, shake, (frames, 68, 2))
 
 
+def tilting(points: np.ndarray, turn: float, growth: float = 1.0) -> np.ndarray:
+    """A face that turns about its middle by `turn` radians a frame and grows by a factor."""
+    middle = points.mean(axis=-2, keepdims=True)
+    factors = (growth * np.exp(1j * turn)) ** np.arange(len(points))
+    turned = ((points - middle) @ [1, 1j]) * factors[:, None]
+    return middle + np.stack([turned.real, turned.imag], axis=-1)
+
+
 def make_times(seed: int, frames: int = 12) -> np.ndarray:
     """Seconds at irregular steps."""
     return np.cumsum(np.random.default_rng(seed).uniform(0.005, 0.1, frames))

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from browser_package import PACKAGE, READ_IMAGE, as_rgba, is_there, needs_node, read_pixels, run_node
+from stabilizer_cases import tilting
 
 import steadyface
 from steadyface.demo import portrait
@@ -45,6 +46,7 @@ def troubled_face(seed: int, frames: int = 240) -> tuple[np.ndarray, np.ndarray,
     seconds[160:] += 40.0
     sway = np.stack([80 * np.sin(seconds), 40 * np.sin(1.7 * seconds)], axis=-1)
     points = face + sway[:, None] + rng.normal(0, 1.0, (frames, 68, 2))
+    points[110:128] = tilting(points[110:128], turn=0.1, growth=1.03)
     scores = rng.uniform(0.2, 1.0, (frames, 68))
     points[0, 3] = np.nan
     for t in rng.integers(2, frames, 25):  # landmarks thrown off, or missing

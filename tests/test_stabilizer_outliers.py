@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stabilizer_cases import EXACT, make_face, seeds
+from stabilizer_cases import EXACT, make_face, seeds, tilting
 
 from steadyface.geometry import face_size
 from steadyface.stabilizer.outliers import CONFIG, Screened, screen_frame, screen_sequence, unbroken_runs
@@ -54,6 +54,15 @@ class TestPlainFrames:
         points += np.arange(12)[:, None, None] * throws(seed, step * size_of(points[0]) * 0.9)
         for raw, frame in zip(points, screen(points), strict=True):
             np.testing.assert_allclose(frame.points, raw, rtol=0, atol=EXACT)
+
+    @given(seed=seeds, turn=st.floats(-0.17, 0.17), growth=st.floats(0.9, 1.1))
+    @some
+    def test_a_head_may_tilt_and_come_near_fast(self, seed: int, turn: float, growth: float) -> None:
+        """By up to 10° and a tenth of its size a frame."""
+        points = tilting(make_face(seed, shake=0.5), turn, growth)
+        for raw, frame in zip(points, screen(points), strict=True):
+            np.testing.assert_array_equal(frame.points, raw)
+            assert not frame.rejected
 
     def test_a_mouth_may_open_at_any_pace_of_a_mouth(self) -> None:
         points = np.repeat(make_face(1, 1), 6, axis=0)
@@ -135,6 +144,14 @@ class TestThrownOff:
         whole = make_face(seed, 10, shake=0.5)
         thrown = whole.copy()
         thrown[4 : 4 + frames, landmark] += throws(seed, distance * size_of(whole[0]))
+        self.hold(whole, thrown, landmark)
+
+    @given(seed=seeds, landmark=landmarks, turn=st.floats(0.08, 0.15), distance=far)
+    @some
+    def test_while_the_head_tilts_fast(self, seed: int, landmark: int, turn: float, distance: float) -> None:
+        whole = tilting(make_face(seed, 10, shake=0.5), turn)
+        thrown = whole.copy()
+        thrown[4:7, landmark] += throws(seed, distance * size_of(whole[0]))
         self.hold(whole, thrown, landmark)
 
     @given(seed=seeds, landmark=landmarks, distances=st.lists(far, min_size=30, max_size=30))

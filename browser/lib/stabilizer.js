@@ -24,6 +24,8 @@ const FEW = 0.2; // of the landmarks
 const MANY = 1 / 3; // of the landmarks
 const LONGEST = 3; // frames
 const AGREEMENT = 2; // frames
+const OWN = 0.004; // off the common motion, at which a landmark's weight is halved
+const ROUNDS = 2; // of reweighting
 
 const LEAST_DOUBT = 1e-3; // added to 1 - score
 const FIRST_FRAMES = 4; // frames' worth of pushes: the variance of the first velocity
@@ -166,19 +168,19 @@ function screen(last, points, frames = 1) {
   const missing = perLandmark(count, (l) => !(isFinite(points[2 * l]) && isFinite(points[2 * l + 1])));
   if (missing.every(Boolean)) return { ...last, restarts: false, rejected: true };
   const away = subtract(points, last.points);
-  const common = middle(away, missing);
-  const alone = away.map((value, i) => (missing[i >> 1] ? 0 : value - common[i % 2]));
-  const distance = perLandmark(count, (l) => Math.hypot(alone[2 * l], alone[2 * l + 1]));
-  const jumped = Math.hypot(...common) > CUT * limit;
+  const common = commonMotion(last.points, points, missing, limit);
+  const alone = away.map((value, i) => (missing[i >> 1] ? 0 : value - common[i]));
+  const distance = lengths(alone);
+  const jumped = Math.hypot(...middle(common, new Array(count).fill(false))) > CUT * limit;
   const whole = !missing.some(Boolean);
   if (!last.outlierFrames && !jumped && whole && Math.max(...distance) <= PACE * limit) return plain(points);
   const before = last.outlierFrames ?? new Array(count).fill(0);
   const off = distance.map((d, l) => missing[l] || d > (before[l] > PATIENCE ? SETTLED : OUTLIER) * limit);
   const raw = Float64Array.from(points, (value, i) =>
-    missing[i >> 1] ? last.points[i] + common[i % 2] : value,
+    missing[i >> 1] ? last.points[i] + common[i] : value,
   );
   if (jumped && share(off) <= FEW) return plain(raw, { restarts: true });
-  const outlierFrames = countFrames(off, before, stays(raw, last.raw, missing, SETTLED * limit));
+  const outlierFrames = countFrames(off, before, stays(raw, last.raw, missing, limit));
   if (share(off) > MANY) {
     const agreed = share(outlierFrames.map((frames) => frames === 0 || frames > AGREEMENT)) >= 1 - FEW;
     if (agreed) return plain(raw, { restarts: true });
@@ -188,7 +190,7 @@ function screen(last, points, frames = 1) {
     const l = i >> 1;
     const waits = off[l] && outlierFrames[l] <= PATIENCE;
     const allowed = waits ? 0 : Math.min(1, (PACE * limit) / Math.max(distance[l], 1e-12));
-    return last.points[i] + common[i % 2] + allowed * alone[i];
+    return last.points[i] + common[i] + allowed * alone[i];
   });
   return plain(plausible, { raw, outlierFrames: outlierFrames.some(Boolean) ? outlierFrames : null });
 }
@@ -199,12 +201,71 @@ function plain(points, rest = {}) {
   return { points: copy, size: faceSize(copy), raw: copy, ...usual, ...rest };
 }
 
-/** Whether each raw landmark has moved no more than `most` beside the others. */
-function stays(raw, lastRaw, missing, most) {
-  const stepped = subtract(raw, lastRaw);
-  const common = middle(stepped, missing.map(() => false));
-  const beside = (l) => Math.hypot(stepped[2 * l] - common[0], stepped[2 * l + 1] - common[1]);
-  return missing.map((gone, l) => !gone && beside(l) <= most);
+/** Whether each raw landmark has moved no more than `SETTLED` beside the others. */
+function stays(raw, lastRaw, missing, limit) {
+  const beside = lengths(subtract(subtract(raw, lastRaw), commonMotion(lastRaw, raw, missing, limit)));
+  return missing.map((gone, l) => !gone && beside[l] <= SETTLED * limit);
+}
+
+/**
+ * Displacement of each landmark if it moves with the others: the median one, unless a similarity leaves fewer
+ * landmarks beyond `PACE`.
+ */
+function commonMotion(before, after, missing, limit) {
+  const away = subtract(after, before);
+  const median = middle(away, missing);
+  const shift = away.map((_, i) => median[i % 2]);
+  const count = (motion) =>
+    lengths(subtract(away, motion)).filter((d, l) => !missing[l] && d > PACE * limit).length;
+  const beyond = count(shift);
+  const there = (points) => points.filter((_, i) => !missing[i >> 1]);
+  if (!beyond || !(squareSide(there(before)) > 0)) return shift;
+  const turned = subtract(robustSimilarity(there(before), there(after))(before), before);
+  if (Math.max(...lengths(subtract(turned, shift))) > CUT * limit) return shift;
+  return count(turned) < beyond ? turned : shift;
+}
+
+/** Similarity by which most of the landmarks moved; see `motion.robust_similarity`. */
+function robustSimilarity(before, after) {
+  const variance = (OWN * squareSide(before)) ** 2;
+  let motion = null;
+  for (let round = 0; round <= ROUNDS; round++) {
+    const off = motion === null ? null : lengths(subtract(motion(before), after));
+    motion = similarity(before, after, (l) => (off === null ? 1 : 1 / (variance + off[l] ** 2)));
+  }
+  return motion;
+}
+
+/** The similarity of least weighted squares, as a function of points; Umeyama 1991. */
+function similarity(before, after, weight) {
+  let [total, x, y, u, v] = [0, 0, 0, 0, 0];
+  for (let l = 0; 2 * l < before.length; l++) {
+    const w = weight(l);
+    total += w;
+    x += w * before[2 * l];
+    y += w * before[2 * l + 1];
+    u += w * after[2 * l];
+    v += w * after[2 * l + 1];
+  }
+  [x, y, u, v] = [x / total, y / total, u / total, v / total];
+  let [real, imaginary, square] = [0, 0, 0];
+  for (let l = 0; 2 * l < before.length; l++) {
+    const [w, dx, dy] = [weight(l), before[2 * l] - x, before[2 * l + 1] - y];
+    const [du, dv] = [after[2 * l] - u, after[2 * l + 1] - v];
+    real += w * (dx * du + dy * dv);
+    imaginary += w * (dx * dv - dy * du);
+    square += w * (dx * dx + dy * dy);
+  }
+  const [a, b] = [real / square, imaginary / square];
+  return (points) =>
+    points.map((_, i) => {
+      const [dx, dy] = [points[i & ~1] - x, points[i | 1] - y];
+      return i % 2 ? v + b * dx + a * dy : u + a * dx - b * dy;
+    });
+}
+
+function lengths(vectors) {
+  return perLandmark(vectors.length / 2, (l) => Math.hypot(vectors[2 * l], vectors[2 * l + 1]));
 }
 
 /** For how many frames each landmark has been an outlier that stays where it is. */
@@ -223,11 +284,16 @@ function middle(points, leftOut) {
 
 /** √(width · height) of the points' box, px, at least 1. */
 function faceSize(points) {
+  return Math.max(squareSide(points), 1);
+}
+
+/** √(width · height) of the points' box, px. */
+function squareSide(points) {
   const [width, height] = [0, 1].map((axis) => {
     const values = points.filter((_, i) => i % 2 === axis);
     return Math.max(...values) - Math.min(...values);
   });
-  return Math.max(Math.sqrt(width * height), 1);
+  return Math.sqrt(width * height);
 }
 
 function perLandmark(count, of) {

@@ -2,7 +2,8 @@
 
 The filters model small errors only. Here a landmark may leave the others at the pace of lids and lips, and
 no faster; one that is thrown off moves with the others until it has kept its new position for some frames;
-a frame with many outliers is rejected; and a cut restarts everything.
+a frame with many outliers is rejected; and a cut restarts everything. The others' motion is a shift, or where
+a head tilts or comes near so fast that a shift does not suit its rim, a similarity.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from steadyface.arrays import Points, PointSequence
 from steadyface.geometry import face_size
+from steadyface.motion import robust_similarity
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class OutlierConfig:
     time they grow with its square root, up to `longest_frames`.
 
     Args:
-        cut: common displacement of all landmarks above which the frame shows another shot or another face.
+        cut: common displacement of all landmarks above which the frame shows another shot or another face;
+            and of any landmark beside that, by turn and growth of the face, above which these do not count.
             Increasing it keeps fast heads, but takes short jumps between faces for motion.
         outlier: distance from the others' displacement at which a landmark is an outlier. Increasing it
             follows sudden single landmarks sooner, but lets more errors through.
@@ -102,10 +105,10 @@ def screen_frame(last: Screened | None, points: Points, frames: float = 1.0) -> 
     missing = ~np.isfinite(points).all(axis=-1)
     if missing.all():
         return last._replace(restarts=False, rejected=True, missing=True, elapsed=elapsed)
-    common = _median(away[~missing])
+    common = _common_motion(last.points, points, ~missing, limit)
     alone = np.where(missing[:, None], 0.0, away - common)
     distance = _lengths(alone)
-    jumped = math.hypot(*common) > CONFIG.cut * limit
+    jumped = math.hypot(*_median(common)) > CONFIG.cut * limit
     complete = not missing.any()
     if last.outlier_frames is None and not jumped and complete and distance.max() <= CONFIG.pace * limit:
         return Screened(points, _size(points), points, elapsed=elapsed)
@@ -116,8 +119,8 @@ def screen_frame(last: Screened | None, points: Points, frames: float = 1.0) -> 
     ratio_off = np.count_nonzero(outlier) / len(outlier)
     if jumped and ratio_off <= CONFIG.few:
         return _restart(raw, elapsed)
-    moved = raw - last.raw
-    stays = ~missing & (_lengths(moved - _median(moved)) <= CONFIG.settled * limit)
+    beside = raw - last.raw - _common_motion(last.raw, raw, ~missing, limit)
+    stays = ~missing & (_lengths(beside) <= CONFIG.settled * limit)
     count = np.where(outlier, np.where(stays, before + 1, 1), 0)
     if ratio_off > CONFIG.many:
         if np.mean((count == 0) | (count > CONFIG.agreement)) >= 1 - CONFIG.few:
@@ -176,6 +179,31 @@ def repeat_over_rejected(outputs: PointSequence, screened: Sequence[Screened | N
     for t, frame in enumerate(screened):
         if frame is not None and frame.rejected:
             outputs[t] = outputs[t - 1]
+
+
+def _common_motion(
+    before: Points, after: Points, present: Bool[np.ndarray, "landmarks"], limit: float
+) -> Float[np.ndarray, "#landmarks 2"]:
+    """Displacement of each landmark if it moves with the others.
+
+    It is the median one, unless a similarity leaves fewer landmarks beyond `pace`. Against a shift alone the
+    rim of a head that tilts by 5° a frame would be held back in each frame, until it counts as thrown off.
+
+    Args:
+        before, after: image px.
+        present: whether each landmark of `after` is there.
+        limit: face size times the factor of the time between them, px.
+    """
+    away = (after - before)[present]
+    shift = _median(away)[None]
+    beyond = np.count_nonzero(_lengths(away - shift) > CONFIG.pace * limit)
+    if not beyond or not face_size(before[present]) > 0:
+        return shift
+    turned = robust_similarity(before[present], after[present])(before) - before
+    if _lengths(turned - shift).max() > CONFIG.cut * limit:
+        return shift
+    turned_beyond = np.count_nonzero(_lengths(away - turned[present]) > CONFIG.pace * limit)
+    return turned if turned_beyond < beyond else shift
 
 
 def _restart(points: Points, elapsed: float) -> Screened:
