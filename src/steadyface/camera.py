@@ -57,7 +57,12 @@ class Camera:
         Args:
             focal: focal length, px; None takes the picture's longer side, a view of 53°, about a phone's.
             width, height: of the picture, px.
+
+        Raises:
+            ConfigError: one of them is not positive.
         """
+        if not (width > 0 and height > 0):
+            raise ConfigError(f"width and height must be positive, got {width} and {height}")
         x, y = box_of_pixels(0, 0, width, height).reshape(2, 2).mean(axis=0)
         length = max(width, height) if focal is None else focal
         return cls(np.array([[length, 0, x], [0, length, y], [0, 0, 1.0]]))

@@ -6,10 +6,28 @@ lies left. Only this module knows the meaning of a landmark's number.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
+
+from steadyface.errors import ConfigError
 
 COUNT = 68
+
+
+
+def as_faces(points: Any) -> Float[np.ndarray, "*batch 68 2"]:
+    """Return points of this markup, which may be lists, as an array.
+
+    Raises:
+        ConfigError: another shape than (…, 68, 2), such as that of another markup.
+    """
+    array = np.asarray(points)
+    if array.shape[-2:] != (COUNT, 2):
+        raise ConfigError(f"points must be the 68 of iBUG's markup, (…, 68, 2), got shape {array.shape}")
+    return array
+
 
 GROUPS: dict[str, range] = {
     "jaw": range(0, 17),

@@ -12,6 +12,7 @@ from scipy.ndimage import median_filter
 from steadyface import markup
 from steadyface.arrays import FaceBatch, FacePoints, Times
 from steadyface.camera import Camera
+from steadyface.errors import ConfigError
 
 _PARTS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "jaw": (
@@ -121,6 +122,9 @@ def head_pose(
     Returns:
         Poses; NaN for a face without a solution.
 
+    Raises:
+        ConfigError: points of another markup, or a size or focal length that is not positive.
+
     >>> camera = MEAN_FACE + [0, 0, 600]
     >>> points = 640 * camera[:, :2] / camera[:, 2:] + [319.5, 239.5]
     >>> pose = head_pose(points, 640, 480)
@@ -129,6 +133,7 @@ def head_pose(
     """
     if camera is None:
         camera = Camera.of_focal(focal, width, height)
+    points = markup.as_faces(points)
     flat = points.reshape(-1, markup.COUNT, 2).astype(float)
     poses = np.array([_solve(face, camera) for face in flat]).reshape(*points.shape[:-2], 4, 3)
     return HeadPose.of_matrix(poses[..., :3, :], poses[..., 3, :])
@@ -163,9 +168,14 @@ def eye_aspect_ratio(points: FaceBatch, eye: str) -> Float[np.ndarray | np.float
         points: px, in any frame.
         eye: `right_eye` or `left_eye`, the subject's own.
 
+    Raises:
+        ConfigError: another name, or points of another markup.
+
     >>> float(eye_aspect_ratio(MEAN_FACE[:, :2], "left_eye").round(2))
     0.32
     """
+    if eye not in markup.EYES:
+        raise ConfigError.choice("eye", eye, markup.EYES)
     return _openness(points, eye)
 
 
@@ -183,6 +193,9 @@ def mouth_aspect_ratio(points: FaceBatch) -> Float[np.ndarray | np.floating, "*b
     Args:
         points: px, in any frame.
 
+    Raises:
+        ConfigError: points of another markup.
+
     >>> float(mouth_aspect_ratio(MEAN_FACE[:, :2]).round(2))
     0.11
     """
@@ -191,6 +204,7 @@ def mouth_aspect_ratio(points: FaceBatch) -> Float[np.ndarray | np.floating, "*b
 
 def _openness(points: FaceBatch, group: str) -> Float[np.ndarray | np.floating, "*batch"]:
     """Mean distance of opposite points over the distance of the corners; NaN if that is 0."""
+    points = markup.as_faces(points)
     upper, lower = markup.facing(group)
     right, left = markup.corners(group)
     height = np.linalg.norm(points[..., upper, :] - points[..., lower, :], axis=-1).mean(axis=-1)
@@ -268,7 +282,14 @@ def find_blinks(openness: Float[np.ndarray, "frames"], seconds: Times) -> list[B
     Args:
         openness: of the eyes in successive frames, such as `openness_in_sight`; frames with NaN are left out.
         seconds: of the frames.
+
+    Raises:
+        ConfigError: not one number and one time a frame.
     """
+    openness, seconds = np.asarray(openness, float), np.asarray(seconds, float)
+    if openness.ndim != 1 or openness.shape != seconds.shape:
+        shapes = f"{openness.shape} and {seconds.shape}"
+        raise ConfigError(f"openness and seconds must be of shape (frames,), got {shapes}")
     known = ~np.isnan(openness)
     openness, seconds = openness[known], seconds[known]
     relative = _smoothed(openness, seconds) / open_level(openness, seconds)

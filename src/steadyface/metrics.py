@@ -22,8 +22,12 @@ _FOUND, _NEITHER, _FALSE = 1, 0, -1  # marks of a detected box
 
 
 def interocular(points: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
-    """Distance of the outer eye corners, in the points' px."""
-    right, left = markup.OUTER_EYE_CORNERS
+    """Distance of the outer eye corners, in the points' px.
+
+    Raises:
+        ConfigError: points of another markup, as in all that divide by this distance.
+    """
+    points, (right, left) = markup.as_faces(points), markup.OUTER_EYE_CORNERS
     return np.linalg.norm(points[..., right, :] - points[..., left, :], axis=-1)
 
 
@@ -37,6 +41,7 @@ def nrmse_interocular(points: FaceBatch, truth: FaceBatch) -> Float[np.ndarray |
     >>> float(nrmse_interocular(truth + [3, 4], truth))
     5.0
     """
+    points, truth = markup.as_faces(points), markup.as_faces(truth)
     distance = np.linalg.norm(points - truth, axis=-1).mean(axis=-1)
     return 100.0 * distance / interocular(truth)
 
@@ -46,6 +51,7 @@ def nrmse_interpupil(points: FaceBatch, truth: FaceBatch) -> Float[np.ndarray | 
 
     Source: Ren et al. 2014; older tables of 300-W use it.
     """
+    points, truth = markup.as_faces(points), markup.as_faces(truth)
     right, left = (truth[..., markup.GROUPS[eye], :].mean(axis=-2) for eye in ("right_eye", "left_eye"))
     distance = np.linalg.norm(points - truth, axis=-1).mean(axis=-1)
     return 100.0 * distance / np.linalg.norm(right - left, axis=-1)
@@ -56,6 +62,7 @@ def nrmse_box(points: FaceBatch, truth: FaceBatch) -> Float[np.ndarray | np.floa
 
     Source: Zafeiriou et al. 2017 (Menpo).
     """
+    points, truth = markup.as_faces(points), markup.as_faces(truth)
     return 100.0 * np.linalg.norm(points - truth, axis=-1).mean(axis=-1) / face_size(truth)
 
 
@@ -232,6 +239,7 @@ def shaking(points: FaceSequence) -> Float[np.ndarray, "bends 68"]:
 
     Equation: 100 · ‖x_i(t) - ½(x_i(t-1) + x_i(t+1))‖ / d(t), for all frames but the first and the last.
     """
+    points = markup.as_faces(points)
     bend = points[1:-1] - (points[:-2] + points[2:]) / 2
     return 100.0 * np.linalg.norm(bend, axis=-1) / np.asarray(interocular(points[1:-1]))[:, None]
 
@@ -239,10 +247,14 @@ def shaking(points: FaceSequence) -> Float[np.ndarray, "bends 68"]:
 def jitter(points: FaceSequence) -> float:
     """Shaking of a sequence, without its truth, in % of the inter-ocular distance.
 
-    Equation: median_t mean_i of `shaking`. Uniform motion has none; the median ignores cuts and lost frames.
-    NaN for fewer than three frames.
+    Equation: median_t mean_i of `shaking`. Uniform motion has none; the median ignores cuts, and frames
+    without points (NaN) are left out. NaN if no three frames in a row have points.
     """
-    return float(np.median(shaking(points).mean(axis=-1))) if len(points) >= 3 else float("nan")
+    if len(points) < 3:
+        return float("nan")
+    known = shaking(points).mean(axis=-1)
+    known = known[~np.isnan(known)]
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def delay(

@@ -33,7 +33,7 @@ _LISTED = 8  # identities in a repr
 class Tracks:
     """All faces of all frames; a row is one face in one frame, in order of frame and then face.
 
-    Two tables are equal if their rows and their meta are.
+    Two tables are equal if their rows, their meta and their frames are.
 
     Args:
         frame: (N,) number of the frame, from 0.
@@ -100,14 +100,10 @@ class Tracks:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tracks):
             return NotImplemented
-        own, others = self.columns(), other.columns()
         return (
             self.meta == other.meta
-            and own.keys() == others.keys()
-            and all(
-                np.array_equal(one, others[name], equal_nan=one.dtype.kind == "f")
-                for name, one in own.items()
-            )
+            and _equal(self.columns(), other.columns())
+            and _equal(self.timeline.values(), other.timeline.values())
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -381,6 +377,14 @@ class TracksBuilder:
         names = ("frame", "seconds", "size", "file")
         timeline = ClipTimeline.from_values(dict(zip(names, zip(*frames, strict=True), strict=True)))
         return Tracks(**columns, meta=meta, timeline=timeline)
+
+
+def _equal(arrays: Columns, others: Columns) -> bool:
+    """Whether named arrays are the same; NaN equals itself."""
+    return arrays.keys() == others.keys() and all(
+        np.array_equal(array, others[name], equal_nan=array.dtype.kind == "f")
+        for name, array in arrays.items()
+    )
 
 
 def _most(names: np.ndarray) -> str:
