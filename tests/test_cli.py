@@ -149,6 +149,10 @@ def test_bad_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "hollow").mkdir()
     (tmp_path / "clips").mkdir()
     scenes.write_clip(tmp_path / "clips" / "a.mp4", scenes.frames(1))
+    (tmp_path / "animations").mkdir()
+    (tmp_path / "animations" / "a.gif").touch()
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.dng").touch()
     audio_only(tmp_path / "sound.mp4")
     expected = {
         "none.mp4": "No such file",
@@ -157,6 +161,8 @@ def test_bad_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "empty.png": "not an image",
         "hollow": "no image",
         "clips": "name its videos one by one, or take steadyface corpus",
+        "animations": "1 .gif; name its videos one by one, or take steadyface corpus",
+        "raw": "holds images of kinds that are not read: 1 .dng",
         "sound.mp4": "no video stream",
     }
     for name, problem in expected.items():

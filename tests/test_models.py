@@ -161,3 +161,10 @@ class TestOpenModel:
     def test_an_unknown_device_is_named(self) -> None:
         with pytest.raises(ConfigError, match=", ".join(DEVICES)):
             open_model(FINDER, "finder", "tpu")
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize("weights", [None, 3, ["tiny"]])
+def test_weights_are_a_name_or_a_path(weights: object) -> None:
+    with pytest.raises(WeightsError, match="neither a file nor a bundled model"):
+        Landmarker(weights)  # type: ignore[arg-type]

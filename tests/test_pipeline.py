@@ -358,6 +358,13 @@ def test_a_filter_that_gives_something_else_is_named(result: object) -> None:
         track(scenes.frames(1), weights="tiny", stabilizer=Odd())
 
 
+def test_a_stabiliser_s_file_may_be_a_path(tmp_path: Path) -> None:
+    save_stabilizer(load_stabilizer("one-euro"), path := tmp_path / "mine.json")
+    tracks = track(scenes.frames(2), weights="tiny", stabilizer=path)
+    assert tracks.meta["options"]["stabilizer"] == str(path)
+    assert Tracker(Landmarker("tiny"), stabilizer=path).stabilizer_name == str(path)
+
+
 def test_an_iterator_may_write_each_image_into_the_same_array() -> None:
     images = list(scenes.frames(12))
 

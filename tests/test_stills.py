@@ -86,6 +86,10 @@ def test_bad_arguments(tmp_path: Path) -> None:
             steadyface.detect(bad, **FAST)
     for options, message in [
         ({"max_faces": 0}, "max_faces must be at least 1"),
+        ({"max_faces": "2"}, "max_faces must be a whole number, got '2'"),
+        ({"max_faces": 1.5}, "max_faces must be a whole number, got 1.5"),
+        ({"min_face": "20"}, "min_face must be a number, got '20'"),
+        ({"min_score": None}, "min_score must be a number, got None"),
         ({"min_score": 1.5}, "min_score must lie between 0 and 1"),
         ({"min_face": 20, "detector": lambda image: []}, "min_face is for steadyface's own finder"),
         ({"detector": 5}, "detector must be a callable"),

@@ -44,6 +44,32 @@ class TestEveryFrameHasARow:
         assert len(loaded.timeline) == 6
         assert len(loaded.of_face(1).timeline) == 6
 
+    @pytest.mark.parametrize("suffix", ["npz", "csv", "parquet", "json"])
+    def test_the_size_of_images_in_memory_is_kept(self, tmp_path: Path, suffix: str) -> None:
+        """They have no names, and their meta no size."""
+        tracks = gappy_tracks()
+        timeline = replace(tracks.timeline, file=np.full(6, ""))
+        tracks = replace(tracks, timeline=timeline, meta={})
+        loaded = Tracks.load(tracks.save(tmp_path / f"clip.{suffix}"))
+        assert same(loaded, tracks)
+        np.testing.assert_array_equal(loaded.poses(), tracks.poses())
+        assert np.isfinite(loaded.poses()).all()
+
+    def test_equal_tables_list_equal_frames(self) -> None:
+        tracks = gappy_tracks()
+        assert tracks == gappy_tracks()
+        for field in ("seconds", "size", "file"):
+            values = getattr(tracks.timeline, field).copy()
+            values[0] = values[1] if field != "size" else values[-1]
+            assert replace(tracks, timeline=replace(tracks.timeline, **{field: values})) != tracks
+        with_rows = tracks.timeline.with_rows(tracks.frame)
+        assert replace(tracks, timeline=with_rows) != tracks
+
+    def test_an_empty_file_lacks_all_columns(self, tmp_path: Path) -> None:
+        (tmp_path / "empty.csv").touch()
+        with pytest.raises(DataError, match=r"not a file of tracks: it lacks 'frame'"):
+            Tracks.load(tmp_path / "empty.csv")
+
     @pytest.mark.parametrize("suffix", ["csv", "parquet"])
     def test_only_frames_with_a_face_on_request(self, tmp_path: Path, suffix: str) -> None:
         tracks = gappy_tracks()

@@ -16,7 +16,6 @@ from steadyface.errors import ConfigError
 COUNT = 68
 
 
-
 def as_faces(points: Any) -> Float[np.ndarray, "*batch 68 2"]:
     """Return points of this markup, which may be lists, as an array.
 

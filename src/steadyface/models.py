@@ -149,7 +149,7 @@ def model_path(weights: str | Path, precision: str = "int8") -> Path:
     for name in (str(weights), f"{weights}-{precision}"):
         if name in known:
             return _WEIGHTS / f"{name}.onnx"
-    if not Path(weights).is_file():
+    if not (isinstance(weights, str | Path) and Path(weights).is_file()):
         bare = [name.removesuffix("-int8") for name in landmarks if name.endswith("-int8")]
         listed = f"{', '.join(bare)} (each also as -int8 and -float32), {' and '.join(_NOT_LANDMARKS)}"
         raise WeightsError(f"{weights}: neither a file nor a bundled model; bundled are: {listed}")

@@ -107,7 +107,7 @@ class TrackingOptions:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _check_kind(field.name, getattr(self, field.name), field.default)
+            check_kind(field.name, getattr(self, field.name), field.default)
         if not 0 < self.fps < math.inf:
             raise ConfigError(f"fps must be positive and finite, got {self.fps}")
         check_threads(self.threads)
@@ -124,8 +124,13 @@ class TrackingOptions:
         check_hwaccel(self.hwaccel)
 
 
-def _check_kind(name: str, value: object, default: object) -> None:
+def check_kind(name: str, value: object, default: object) -> None:
     """Refuse an option of another kind, such as None where the default is a number.
+
+    Args:
+        name: of a field of `TrackingOptions`.
+        value: given for it.
+        default: None allows None.
 
     Raises:
         ConfigError: it is one.

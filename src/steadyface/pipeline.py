@@ -297,7 +297,7 @@ def track_frames(
 def track(
     source: Source,
     *,
-    stabilizer: str | Stabilizer | FaceFilter = DEFAULT_STABILIZER,
+    stabilizer: str | Path | Stabilizer | FaceFilter = DEFAULT_STABILIZER,
     detector: str | Path | Detector | None = None,
     landmarker: LandmarkModel | None = None,
     progress: bool | ReportProgress = False,
@@ -327,14 +327,13 @@ def track(
     """
     check_keywords(options)
     path = detector if isinstance(detector, str | Path) else None
-    asked = TrackingOptions(
-        stabilizer=stabilizer if isinstance(stabilizer, str) else DEFAULT_STABILIZER, detector=path, **options
-    )
+    named = str(stabilizer) if isinstance(stabilizer, str | Path) else DEFAULT_STABILIZER
+    asked = TrackingOptions(stabilizer=named, detector=path, **options)
     pipeline = build(
         asked,
         landmarker=landmarker,
         detector=None if isinstance(detector, str | Path) else detector,
-        stabilizer=None if isinstance(stabilizer, str) else stabilizer,
+        stabilizer=None if isinstance(stabilizer, str | Path) else stabilizer,
     )
     try:
         return _track_source(source, pipeline, progress)

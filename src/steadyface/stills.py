@@ -15,6 +15,7 @@ from steadyface.errors import ConfigError
 from steadyface.images import read_image
 from steadyface.landmarker import Landmarker, LandmarkModel, Landmarks
 from steadyface.models import DEFAULT_MODEL
+from steadyface.options import check_kind
 from steadyface.picture import Picture, as_picture
 from steadyface.tracking import TrackerConfig
 from steadyface.tracking.detection import confirm_faces, detect_boxes, predict_in_boxes
@@ -91,6 +92,9 @@ def detect(
     >>> for face in steadyface.detect("photo.jpg"):  # doctest: +SKIP
     ...     print(face.box, face.points[30])
     """
+    for name, value in {"max_faces": max_faces, "min_face": min_face, "threads": threads}.items():
+        check_kind(name, value, None)
+    check_kind("min_score", min_score, TrackerConfig.accept)
     if max_faces is not None and max_faces < 1:
         raise ConfigError(f"max_faces must be at least 1, got {max_faces}")
     if not 0 <= min_score <= 1:

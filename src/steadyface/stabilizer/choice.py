@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from steadyface.errors import ConfigError
 from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, require_smoother
@@ -44,7 +45,7 @@ class Choice:
 
 
 def choose_stabilizer(
-    stabilizer: str | Stabilizer, lag: int | None = None, network: str | None = None
+    stabilizer: str | Path | Stabilizer, lag: int | None = None, network: str | None = None
 ) -> Choice:
     """Choose a stabiliser.
 
@@ -64,6 +65,7 @@ def choose_stabilizer(
         if lag:
             raise ConfigError("stabilizer none has no lag")
         return Choice("none")
+    stabilizer = str(stabilizer) if isinstance(stabilizer, Path) else stabilizer
     offline, parameters = stabilizer == "sta-offline", None
     if isinstance(stabilizer, Stabilizer):
         chosen, name = stabilizer, stabilizer.kind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from steadyface.arrays import Points, Scores
@@ -51,10 +52,12 @@ def check_parts(landmarker: object, detector: object, stabilizer: object) -> Non
         ConfigError: one of them lacks its method.
     """
     if not isinstance(landmarker, LandmarkModel):
-        raise ConfigError(f"landmarker must have a method predict_regions, got {_kind(landmarker)}")
+        named = isinstance(landmarker, str | Path)
+        hint = f"; a network is opened by Landmarker({str(landmarker)!r})" if named else ""
+        raise ConfigError(f"landmarker must have a method predict_regions, got {_kind(landmarker)}{hint}")
     if not callable(detector):
         raise ConfigError(f"detector must be a callable image → boxes, got {_kind(detector)}")
-    if not isinstance(stabilizer, str | Stabilizer | FaceFilter):
+    if not isinstance(stabilizer, str | Path | Stabilizer | FaceFilter):
         raise ConfigError(f"stabilizer must be a name, or have a method step, got {_kind(stabilizer)}")
 
 
@@ -74,14 +77,14 @@ def as_seconds(value: Any) -> float:
 
 
 def causal_filter(
-    stabilizer: str | Stabilizer | FaceFilter, landmarker: LandmarkModel
+    stabilizer: str | Path | Stabilizer | FaceFilter, landmarker: LandmarkModel
 ) -> tuple[FaceFilter | None, str]:
     """Open a causal filter for a network's points; also returns its name. None leaves the raw points.
 
     Raises:
         ConfigError: an unknown stabiliser, or one that needs the future.
     """
-    if not isinstance(stabilizer, str | Stabilizer):
+    if not isinstance(stabilizer, str | Path | Stabilizer):
         return stabilizer, type(stabilizer).__name__
     choice = choose_stabilizer(stabilizer, network=network_name(landmarker))
     if choice.offline is not None:

@@ -71,7 +71,7 @@ class Tracker:
         self,
         landmarker: LandmarkModel | None = None,
         detector: Detector | None = None,
-        stabilizer: str | Stabilizer | FaceFilter = DEFAULT_STABILIZER,
+        stabilizer: str | Path | Stabilizer | FaceFilter = DEFAULT_STABILIZER,
         config: TrackerConfig | None = None,
         fps: float = 25.0,
         motion: bool = True,

@@ -115,7 +115,8 @@ class ImageSequence(Frames):
             self.notes.append(f"{self.path}: images of kinds that are not read: {listed}{hint}")
         if not images:
             none = self.notes[0] if self.notes else f"{self.path}: no image ({' '.join(sorted(SUFFIXES))})"
-            files = not self.notes and any(path.is_file() for path in self.path.iterdir())
+            still = [path for path in others if path.suffix.lower() != ".gif"]  # which is a video too
+            files = any(path.is_file() and path not in still for path in self.path.iterdir())
             hint = "; name its videos one by one, or take steadyface corpus" if files else ""
             raise VideoError(self.path, f"the folder holds {none.partition(': ')[2]}{hint}")
         animated = [path.name for path in images if _holds_several(path)]

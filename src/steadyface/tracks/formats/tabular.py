@@ -84,7 +84,7 @@ def read_csv(path: Path) -> Table:
             meta = read_meta(meta_path(path))
             file.seek(0)
         rows = csv.reader(file)
-        names = next(rows)
+        names = next(rows, [])
         cells = list(zip(*rows, strict=True)) or [()] * len(names)
         flat = {name: _numbers(name, column) for name, column in zip(names, cells, strict=True)}
         return _from_flat(flat, meta)
@@ -128,7 +128,7 @@ def to_flat(table: Table) -> dict[str, np.ndarray]:
     """Spread the columns: OpenFace's names first, then what OpenFace lacks, then measures, then layers.
 
     A frame without a face has one row: `face_id` is `NOBODY`, `confidence` and `success` are 0, and the other
-    numbers NaN. Image folders also get the columns `file`, `width` and `height`.
+    numbers NaN. Images also get the columns `width` and `height`, and those of folders `file`.
     """
     columns, timeline, meta = table
     places = timeline.places(columns["frame"])
@@ -139,8 +139,8 @@ def to_flat(table: Table) -> dict[str, np.ndarray]:
         "confidence": exact(columns["scores"]).mean(axis=1),
         "success": (~columns["held"]).astype(int),
     }
-    names = _file_columns(timeline)
-    flat |= {name: values[places] for name, values in names.items()}
+    of_frames = _frame_columns(timeline, meta)
+    flat |= {name: values[places] for name, values in of_frames.items()}
     if PEOPLE in meta:
         flat |= {_NAME: names_of(columns["person"], meta), "similarity": exact(columns["similarity"])}
     for name, column, index in _flat_names():
@@ -150,8 +150,10 @@ def to_flat(table: Table) -> dict[str, np.ndarray]:
     for name, column, index in _layer_names():
         if column in columns:
             flat[name] = np.moveaxis(columns[column], 0, -1)[index]
-    empty = timeline.at(~np.isin(timeline.frame, columns["frame"]))
-    flat = _with_frames(flat, empty) if len(empty) else flat
+    nobody = ~np.isin(timeline.frame, columns["frame"])
+    if nobody.any():
+        of_nobody = {name: values[nobody] for name, values in of_frames.items()}
+        flat = _with_frames(flat, timeline.at(nobody), of_nobody)
     return flat | {"media_seconds": flat["timestamp"] + float(meta.get("start_seconds", 0.0))}
 
 
@@ -168,12 +170,20 @@ def inside(points: np.ndarray, size: np.ndarray) -> np.ndarray:
     return np.all((points >= -0.5) & (points < size[:, None] - 0.5), axis=-1)
 
 
-def _with_frames(flat: dict[str, np.ndarray], empty: ClipTimeline) -> dict[str, np.ndarray]:
-    """Add a row for each frame without a face, in order of frame."""
+def _with_frames(
+    flat: dict[str, np.ndarray], empty: ClipTimeline, of_frames: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Add a row for each frame without a face, in order of frame.
+
+    Args:
+        flat: columns of the other rows.
+        empty: frames without a face.
+        of_frames: their `_frame_columns`.
+    """
     own = {"frame": empty.frame, "timestamp": empty.seconds, "face_id": np.full(len(empty), NOBODY)}
     own |= {"confidence": np.zeros(len(empty))}
     own |= dict.fromkeys(("success", "carried"), np.zeros(len(empty), int))
-    own |= _file_columns(empty) if _FILE in flat else {}
+    own |= of_frames
     own |= {_NAME: np.full(len(empty), "")} if _NAME in flat else {}
     order = np.argsort(np.concatenate([flat["frame"], empty.frame]), kind="stable")
     filled = {}
@@ -183,10 +193,12 @@ def _with_frames(flat: dict[str, np.ndarray], empty: ClipTimeline) -> dict[str, 
     return filled
 
 
-def _file_columns(timeline: ClipTimeline) -> dict[str, np.ndarray]:
-    if not (timeline.file != "").any():
-        return {}
-    return {_FILE: timeline.file, "width": timeline.size[:, 0], "height": timeline.size[:, 1]}
+def _frame_columns(timeline: ClipTimeline, meta: Meta) -> dict[str, np.ndarray]:
+    """Names and sizes of frames that `meta` does not say: those of images in a folder or in memory."""
+    columns = {_FILE: timeline.file} if (timeline.file != "").any() else {}
+    if columns or (timeline.size != (meta.get("size") or (0, 0))).any():
+        columns |= {"width": timeline.size[:, 0], "height": timeline.size[:, 1]}
+    return columns
 
 
 def _from_flat(flat: dict[str, np.ndarray], meta: Meta) -> Table:
