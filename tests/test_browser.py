@@ -47,12 +47,14 @@ def troubled_face(seed: int, frames: int = 240) -> tuple[np.ndarray, np.ndarray,
     sway = np.stack([80 * np.sin(seconds), 40 * np.sin(1.7 * seconds)], axis=-1)
     points = face + sway[:, None] + rng.normal(0, 1.0, (frames, 68, 2))
     points[110:128] = tilting(points[110:128], turn=0.1, growth=1.03)
-    scores = rng.uniform(0.2, 1.0, (frames, 68))
+    scores = rng.uniform(0.97, 1.0, (frames, 68))
     points[0, 3] = np.nan
     for t in rng.integers(2, frames, 25):  # landmarks thrown off, or missing
         points[t, rng.integers(68, size=rng.integers(1, 12))] += rng.normal(0, 100, 2)
         points[rng.integers(2, frames), rng.integers(68, size=3), 0] = np.nan
     points[30:45, 8] += 120  # one that stays elsewhere
+    scores[20:24, :9], scores[24:26] = 0.3, 0.99  # guesses at first
+    points[20:24, :9] += 90
     points[60:64] = np.nan
     points[100:] += 500  # a cut
     points[130:133] += rng.normal(0, 150, (3, 68, 2))  # frames that say nothing

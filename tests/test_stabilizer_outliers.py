@@ -19,9 +19,9 @@ far = st.floats(math.log(1.1 * CONFIG.outlier), math.log(1e7)).map(math.exp)
 """Of face size: from a little more than the least that counts as thrown off."""
 
 
-def screen(points: np.ndarray, frames: float = 1.0) -> list[Screened]:
+def screen(points: np.ndarray, frames: float = 1.0, scores: np.ndarray | None = None) -> list[Screened]:
     """One frame after the other, the first of them complete."""
-    seen = list(screen_sequence(points, frames))
+    seen = list(screen_sequence(points, frames, scores))
     assert all(frame is not None for frame in seen)
     return [frame for frame in seen if frame is not None]
 
@@ -202,6 +202,35 @@ class TestThrownOff:
         np.testing.assert_allclose(seen[7].points, points[7], rtol=0, atol=EXACT)
 
 
+class TestGuesses:
+    """A face that comes in through the border: the points outside are guesses at first."""
+
+    @given(seed=seeds, count=st.integers(1, 25), distance=st.floats(0.2, 1.5))
+    @some
+    def test_hold_nothing_back_that_is_certain(self, seed: int, count: int, distance: float) -> None:
+        whole = make_face(seed, 10, shake=0.5)
+        guesses, scores = whole.copy(), np.full((10, 68), 0.99)
+        guesses[:4, :count] += throws(seed, distance * size_of(whole[0]))
+        scores[:4, :count] = 0.4
+        seen = screen(guesses, scores=scores)
+        for raw, frame in zip(guesses, seen, strict=True):
+            np.testing.assert_array_equal(frame.points, raw)
+        assert [frame.restarts for frame in seen] == [t in (0, 4) for t in range(10)]
+
+    @pytest.mark.parametrize("score", [0.4, 0.99])
+    @given(seed=seeds, landmark=landmarks, distance=far)
+    @some
+    def test_replace_no_certain_point(self, score: float, seed: int, landmark: int, distance: float) -> None:
+        whole = make_face(seed, 10, shake=0.5)
+        thrown, scores = whole.copy(), np.full((10, 68), 0.99)
+        thrown[4:7, landmark] += throws(seed, distance * size_of(whole[0]))
+        scores[4:7, landmark] = score
+        others = np.delete(np.arange(68), landmark)
+        for true, frame in zip(whole, screen(thrown, scores=scores), strict=True):
+            assert math.dist(frame.points[landmark], true[landmark]) < 0.05 * size_of(true)
+            np.testing.assert_allclose(frame.points[others], true[others], rtol=0, atol=EXACT)
+
+
 class TestAnotherShot:
     @given(seed=seeds, distance=st.floats(1.2 * CONFIG.cut, 100))
     @some
@@ -300,15 +329,16 @@ def broken_face(seed: int) -> np.ndarray:
 @given(seeds)
 @some
 def test_looking_through_is_looking_at_one_frame_after_the_other(seed: int) -> None:
-    points, passed = broken_face(seed), np.random.default_rng(seed).uniform(0.3, 3, 40)
+    points, rng = broken_face(seed), np.random.default_rng(seed)
+    passed, scores = rng.uniform(0.3, 3, 40), rng.uniform(0.8, 1, (40, 68))
     last = None
-    for raw, frames, frame in zip(points, passed, screen_sequence(points, passed), strict=True):
-        last = screen_frame(last, raw, float(frames))
+    for t, frame in enumerate(screen_sequence(points, passed, scores)):
+        last = screen_frame(last, points[t], float(passed[t]), scores[t])
         if last is None or frame is None:
             assert frame is last
             continue
         np.testing.assert_array_equal(frame.points, last.points)
-        assert frame[4:] == last[4:]
+        assert frame[5:] == last[5:]
 
 
 @given(seeds)

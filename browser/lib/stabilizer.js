@@ -24,6 +24,8 @@ const FEW = 0.2; // of the landmarks
 const MANY = 1 / 3; // of the landmarks
 const LONGEST = 3; // frames
 const AGREEMENT = 2; // frames
+const SURER = 0.25; // of the doubt before
+const LEAST_OUTLIER_DOUBT = 0.01; // added to 1 - score
 const OWN = 0.004; // off the common motion, at which a landmark's weight is halved
 const ROUNDS = 2; // of reweighting
 
@@ -64,11 +66,11 @@ export class Stabilizer {
    */
   step(state, points, dt = 1 / this.fps, scores = null) {
     if (state === null) {
-      const screened = screen(null, points);
+      const screened = screen(null, points, 1, scores);
       return screened && this.begin(screened);
     }
     const waited = state.waited + Math.max(0, dt);
-    const screened = screen(state.screened, points, waited * this.fps);
+    const screened = screen(state.screened, points, waited * this.fps, scores);
     if (screened.rejected) return { ...state, screened, waited };
     if (screened.restarts) return this.begin(screened);
     const frames = Math.round(waited * this.fps * 1e6) / 1e6; // as Python, which keeps passages of equal times
@@ -161,8 +163,8 @@ function condition(priors, alphas, noise, squared) {
 // --------------------------------------------------------------------------------------- outlier rejection
 
 /** A frame after outlier rejection; null before the first complete frame. See `outliers.screen_frame`. */
-function screen(last, points, frames = 1) {
-  if (last === null) return points.every(Number.isFinite) ? plain(points, { restarts: true }) : null;
+function screen(last, points, frames, scores) {
+  if (last === null) return points.every(Number.isFinite) ? plain(points, { scores, restarts: true }) : null;
   const count = points.length / 2;
   const limit = last.size * Math.sqrt(Math.min(Math.max(frames, 1), LONGEST));
   const missing = perLandmark(count, (l) => !(isFinite(points[2 * l]) && isFinite(points[2 * l + 1])));
@@ -173,32 +175,44 @@ function screen(last, points, frames = 1) {
   const distance = lengths(alone);
   const jumped = Math.hypot(...middle(common, new Array(count).fill(false))) > CUT * limit;
   const whole = !missing.some(Boolean);
-  if (!last.outlierFrames && !jumped && whole && Math.max(...distance) <= PACE * limit) return plain(points);
+  if (!last.outlierFrames && !jumped && whole && Math.max(...distance) <= PACE * limit) {
+    return plain(points, { scores });
+  }
   const before = last.outlierFrames ?? new Array(count).fill(0);
   const off = distance.map((d, l) => missing[l] || d > (before[l] > PATIENCE ? SETTLED : OUTLIER) * limit);
   const raw = Float64Array.from(points, (value, i) =>
     missing[i >> 1] ? last.points[i] + common[i] : value,
   );
-  if (jumped && share(off) <= FEW) return plain(raw, { restarts: true });
+  const surer = isSurer(scores, last.scores);
+  const guessed = off.some((isOff, l) => isOff && !missing[l] && surer(l));
+  if (guessed || (jumped && share(off) <= FEW)) return plain(raw, { scores, restarts: true });
   const outlierFrames = countFrames(off, before, stays(raw, last.raw, missing, limit));
   if (share(off) > MANY) {
     const agreed = share(outlierFrames.map((frames) => frames === 0 || frames > AGREEMENT)) >= 1 - FEW;
-    if (agreed) return plain(raw, { restarts: true });
+    if (agreed) return plain(raw, { scores, restarts: true });
     return { ...last, raw, outlierFrames, restarts: false, rejected: true };
   }
+  const held = off.map((isOff, l) => isOff && outlierFrames[l] <= PATIENCE);
   const plausible = raw.map((_, i) => {
     const l = i >> 1;
-    const waits = off[l] && outlierFrames[l] <= PATIENCE;
-    const allowed = waits ? 0 : Math.min(1, (PACE * limit) / Math.max(distance[l], 1e-12));
+    const allowed = held[l] ? 0 : Math.min(1, (PACE * limit) / Math.max(distance[l], 1e-12));
     return last.points[i] + common[i] + allowed * alone[i];
   });
-  return plain(plausible, { raw, outlierFrames: outlierFrames.some(Boolean) ? outlierFrames : null });
+  const counts = outlierFrames.some(Boolean) ? outlierFrames : null;
+  const kept = scores && last.scores ? held.map((waits, l) => (waits ? last.scores : scores)[l]) : scores;
+  return plain(plausible, { raw, outlierFrames: counts, scores: kept });
 }
 
 function plain(points, rest = {}) {
   const copy = Float64Array.from(points);
-  const usual = { outlierFrames: null, restarts: false, rejected: false };
+  const usual = { outlierFrames: null, scores: null, restarts: false, rejected: false };
   return { points: copy, size: faceSize(copy), raw: copy, ...usual, ...rest };
+}
+
+/** Whether the network is much surer of a landmark than it was before. */
+function isSurer(scores, before) {
+  const doubt = (score) => 1 + LEAST_OUTLIER_DOUBT - score;
+  return (l) => Boolean(scores && before) && doubt(scores[l]) < SURER * doubt(before[l]);
 }
 
 /** Whether each raw landmark has moved no more than `SETTLED` beside the others. */

@@ -172,7 +172,8 @@ class CausalFilter(Stabilizer):
         """
         scores = None if scores is None else as_numbers(scores, "scores")
         points = checked_points(points, scores, self.landmarks)
-        screened = screen_frame(None if state is None else state.screened, points, frames_of(dt, self.fps))
+        last = None if state is None else state.screened
+        screened = screen_frame(last, points, frames_of(dt, self.fps), scores)
         state = self._next_state(state, screened, scores, motion)
         return state, points if state is None else state.points
 
@@ -193,8 +194,8 @@ class CausalFilter(Stabilizer):
         """
         points = checked_points(points, scores, self.landmarks)
         screened = [
-            screen_frame(None if state is None else state.screened, each, frames_of(dt, self.fps))
-            for state, each, dt in zip(states, points, dts, strict=True)
+            screen_frame(None if state is None else state.screened, each, frames_of(dt, self.fps), score)
+            for state, each, dt, score in zip(states, points, dts, scores, strict=True)
         ]
         after = self._next_states(states, screened, scores, motions)
         return [
@@ -274,8 +275,8 @@ class CausalFilter(Stabilizer):
 
         def step(state: State | None, t: int) -> State | None:
             last = None if state is None else state.screened
-            screened = screen_frame(last, points[t].astype(float), float(frames[t]))
             score = None if scores is None else scores[t].astype(float)
+            screened = screen_frame(last, points[t].astype(float), float(frames[t]), score)
             return self._next_state(state, screened, score, None if motion is None else motion[t])
 
         return step
@@ -293,7 +294,7 @@ class CausalFilter(Stabilizer):
     ) -> Iterator[Screened | None]:
         """Reject outliers in a sequence, given as to `filter`."""
         frames = frames_between(points, seconds, self.fps)
-        return screen_sequence(checked_points(points, scores, self.landmarks), frames)
+        return screen_sequence(checked_points(points, scores, self.landmarks), frames, scores)
 
     def _next_state(
         self,

@@ -3,7 +3,8 @@
 The filters model small errors only. Here a landmark may leave the others at the pace of lids and lips, and
 no faster; one that is thrown off moves with the others until it has kept its new position for some frames;
 a frame with many outliers is rejected; and a cut restarts everything. The others' motion is a shift, or where
-a head tilts or comes near so fast that a shift does not suit its rim, a similarity.
+a head tilts or comes near so fast that a shift does not suit its rim, a similarity. Points that the network
+guessed, such as those of a face that only begins to come into the picture, hold none back that it is sure of.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from steadyface.arrays import Points, PointSequence
+from steadyface.arrays import Points, PointSequence, Scores, ScoreSequence
 from steadyface.geometry import face_size
 from steadyface.motion import robust_similarity
 
@@ -42,6 +43,9 @@ class OutlierConfig:
         many: ratio of outliers above which a frame is rejected.
         agreement: frames for which a rejected shape must stay before it is taken for another face.
         longest_frames: time, in frames, beyond which no threshold grows further.
+        surer: ratio of the doubt (1 - score) of an outlier to that of its last accepted position below which
+            all begins anew at the new points. Increasing it leaves guesses sooner, but follows more errors.
+        least_doubt: added to each doubt. Increasing it compares only large doubts.
     """
 
     cut: float = 0.25
@@ -53,6 +57,8 @@ class OutlierConfig:
     many: float = 1 / 3
     agreement: int = 2
     longest_frames: float = 3.0
+    surer: float = 0.25
+    least_doubt: float = 0.01
 
 
 CONFIG = OutlierConfig()
@@ -67,6 +73,7 @@ class Screened(NamedTuple):
         raw: (landmarks, 2) image px, as they came; a missing landmark moves with the others.
         outlier_frames: (landmarks,) number of frames for which each has been an outlier that stays where it
             is; None if there is no outlier.
+        scores: (landmarks,) with which each position was accepted; None if they are not known.
         restarts: the frame shows another shot or face, so the filter's memory does not apply to it.
         rejected: the frame is unusable.
         missing: the frame is unusable because it has no landmark at all.
@@ -77,31 +84,35 @@ class Screened(NamedTuple):
     size: float
     raw: Points
     outlier_frames: Int[np.ndarray, "landmarks"] | None = None
+    scores: Scores | None = None
     restarts: bool = False
     rejected: bool = False
     missing: bool = False
     elapsed: float = 0.0
 
 
-def screen_frame(last: Screened | None, points: Points, frames: float = 1.0) -> Screened | None:
+def screen_frame(
+    last: Screened | None, points: Points, frames: float = 1.0, scores: Scores | None = None
+) -> Screened | None:
     """Reject outliers in the next frame of a face.
 
     Args:
         last: result for the frame before; None at the start.
         points: (landmarks, 2) image px; NaN or infinite where a landmark is missing.
         frames: time since the frame before, in frames at about 30 a second.
+        scores: (landmarks,) in [0, 1]; None if they are not known.
 
     Returns:
         The screened frame; None before the first complete frame.
     """
     if last is None:
-        return _restart(points, 0.0) if np.isfinite(points).all() else None
+        return _restart(points, 0.0, scores) if np.isfinite(points).all() else None
     elapsed = last.elapsed + frames if last.rejected else frames
     away = points - last.points
     limit = last.size * math.sqrt(min(max(elapsed, 1.0), CONFIG.longest_frames))
     # With every displacement this small no landmark can leave the others. False for NaN.
     if last.outlier_frames is None and np.maximum.reduce(np.abs(away), axis=None) <= CONFIG.pace / 3 * limit:
-        return Screened(points, _size(points), points, elapsed=elapsed)
+        return Screened(points, _size(points), points, scores=scores, elapsed=elapsed)
     missing = ~np.isfinite(points).all(axis=-1)
     if missing.all():
         return last._replace(restarts=False, rejected=True, missing=True, elapsed=elapsed)
@@ -111,36 +122,43 @@ def screen_frame(last: Screened | None, points: Points, frames: float = 1.0) -> 
     jumped = math.hypot(*_median(common)) > CONFIG.cut * limit
     complete = not missing.any()
     if last.outlier_frames is None and not jumped and complete and distance.max() <= CONFIG.pace * limit:
-        return Screened(points, _size(points), points, elapsed=elapsed)
+        return Screened(points, _size(points), points, scores=scores, elapsed=elapsed)
     before = np.zeros(len(points), int) if last.outlier_frames is None else last.outlier_frames
     followed = before > CONFIG.patience
     outlier = missing | (distance > np.where(followed, CONFIG.settled, CONFIG.outlier) * limit)
     raw = np.where(missing[:, None], last.points + common, points)
     ratio_off = np.count_nonzero(outlier) / len(outlier)
-    if jumped and ratio_off <= CONFIG.few:
-        return _restart(raw, elapsed)
+    guessed = outlier & ~missing & _is_surer(scores, last.scores)
+    if guessed.any() or (jumped and ratio_off <= CONFIG.few):
+        return _restart(raw, elapsed, scores)
     beside = raw - last.raw - _common_motion(last.raw, raw, ~missing, limit)
     stays = ~missing & (_lengths(beside) <= CONFIG.settled * limit)
     count = np.where(outlier, np.where(stays, before + 1, 1), 0)
     if ratio_off > CONFIG.many:
         if np.mean((count == 0) | (count > CONFIG.agreement)) >= 1 - CONFIG.few:
-            return _restart(raw, elapsed)
+            return _restart(raw, elapsed, scores)
         rejected = last._replace(raw=raw, outlier_frames=count, restarts=False, rejected=True)
         return rejected._replace(missing=False, elapsed=elapsed)
     kept = np.minimum(1.0, CONFIG.pace * limit / np.maximum(distance, 1e-12))
-    allowed = np.where(outlier & (count <= CONFIG.patience), 0.0, kept)
-    plausible = last.points + common + allowed[:, None] * alone
-    return Screened(plausible, _size(plausible), raw, count if count.any() else None, elapsed=elapsed)
+    held = outlier & (count <= CONFIG.patience)
+    plausible = last.points + common + np.where(held, 0.0, kept)[:, None] * alone
+    if scores is not None and last.scores is not None:
+        scores = np.where(held, last.scores, scores)
+    counts = count if count.any() else None
+    return Screened(plausible, _size(plausible), raw, counts, scores, elapsed=elapsed)
 
 
 def screen_sequence(
-    points: PointSequence, frames: float | Float[np.ndarray, "frames"] = 1.0
+    points: PointSequence,
+    frames: float | Float[np.ndarray, "frames"] = 1.0,
+    scores: ScoreSequence | None = None,
 ) -> Iterator[Screened | None]:
     """Screen each frame of a sequence; equals `screen_frame` on each frame in turn, but faster.
 
     Args:
         points: image px; NaN or infinite where a landmark is missing.
         frames: time from each frame's predecessor to it, in frames at about 30 a second.
+        scores: (frames, landmarks) in [0, 1]; None if they are not known.
     """
     points = np.where(np.isfinite(points), points, np.nan)
     sizes = np.maximum(face_size(points), 1.0)
@@ -152,11 +170,12 @@ def screen_sequence(
     calm = (alone <= CONFIG.pace * before) & (_lengths(common) <= CONFIG.cut * before)
     times = np.broadcast_to(frames, len(points))
     last: Screened | None = None
-    for raw, size, is_calm, time in zip(points, sizes.tolist(), calm.tolist(), times.tolist(), strict=True):
-        if is_calm and last is not None and last.raw is last.points and not last.rejected:
-            last = Screened(raw, size, raw, elapsed=time)
+    for t, (raw, size, time) in enumerate(zip(points, sizes.tolist(), times.tolist(), strict=True)):
+        score = None if scores is None else scores[t]
+        if calm[t] and last is not None and last.raw is last.points and not last.rejected:
+            last = Screened(raw, size, raw, scores=score, elapsed=time)
         else:
-            last = screen_frame(last, raw, time)
+            last = screen_frame(last, raw, time, score)
         yield last
 
 
@@ -206,8 +225,16 @@ def _common_motion(
     return turned if turned_beyond < beyond else shift
 
 
-def _restart(points: Points, elapsed: float) -> Screened:
-    return Screened(points, _size(points), points, restarts=True, elapsed=elapsed)
+def _is_surer(scores: Scores | None, before: Scores | None) -> Bool[np.ndarray, "#landmarks"]:
+    """Whether the network is much surer of each landmark than it was before."""
+    if scores is None or before is None:
+        return np.zeros(1, bool)
+    certain = 1 + CONFIG.least_doubt
+    return certain - scores < CONFIG.surer * (certain - before)
+
+
+def _restart(points: Points, elapsed: float, scores: Scores | None) -> Screened:
+    return Screened(points, _size(points), points, scores=scores, restarts=True, elapsed=elapsed)
 
 
 def _median(values: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "2"]:
