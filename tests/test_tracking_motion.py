@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import scenes
 
 from steadyface import metrics
 from steadyface.demo import portrait
@@ -114,3 +115,17 @@ def test_a_flash_leaves_no_trace_after_five_frames() -> None:
     eyes = float(np.asarray(metrics.interocular(np.array(ends[0], float))).mean())
     away = 100 * np.linalg.norm(np.array(ends[0]) - np.array(ends[1]), axis=-1).mean() / eyes
     assert away < 0.5
+
+
+@pytest.mark.parametrize("count", [25, 40])
+def test_a_face_that_comes_in_leaves_the_guesses_of_its_first_frames(count: int) -> None:
+    """Until the face is in the picture, the network guesses the points outside."""
+    tracker, distances = Tracker(Landmarker("tiny")), []
+    for t, image in enumerate(scenes.frames(25)):
+        left = round(0.625 * scenes.WIDTH * (1 - t / count))
+        coming = np.concatenate([image[:, left:], np.repeat(image[:, -1:], left, axis=1)], axis=1)
+        for face in tracker.step(coming):
+            off = np.linalg.norm(face.points - face.raw_points, axis=1).max()
+            distances.append(100 * float(off / metrics.interocular(face.raw_points)))
+    assert len(distances) >= 20
+    assert max(distances[-12:]) < 5
