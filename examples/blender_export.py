@@ -12,14 +12,14 @@ corners; x to the right, z up, as seen by a camera that looks along y.
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 
 import steadyface
 from steadyface import markup
+from steadyface.cli.terminal import run_script
 from steadyface.errors import ConfigError
+from steadyface.files import write_text
 from steadyface.metrics import interocular
 
 SCRIPT = """import bpy
@@ -63,7 +63,7 @@ def animation(tracks: steadyface.Tracks) -> dict[str, object]:
     local = np.stack([x * cos + y * sin, np.zeros_like(x), x * sin - y * cos], axis=-1) / unit
     place = np.stack([middle[:, 0], np.zeros(len(middle)), -middle[:, 1]], axis=-1) / unit
     return {
-        "fps": tracks.meta["fps"],
+        "fps": tracks.meta.get("fps", 25.0),
         "frames": (tracks.frame + 1).tolist(),
         "names": list(markup.NAMES),
         "place": place.round(5).tolist(),
@@ -74,12 +74,12 @@ def animation(tracks: steadyface.Tracks) -> dict[str, object]:
 
 def main(source: str, out: str, face: str = "0") -> None:
     tracks = steadyface.Tracks.load(source)
-    if int(face) not in tracks.face_ids:
+    if face not in map(str, tracks.face_ids):
         raise ConfigError(f"face {face} is not in {source}, which holds {tracks.face_ids}")
     data = json.dumps(animation(tracks.of_face(int(face))))
-    Path(out).write_text(SCRIPT.replace("{data}", data), encoding="utf-8")
+    write_text(out, SCRIPT.replace("{data}", data))
     print(out)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_script(main, __doc__)

@@ -9,10 +9,10 @@ frames/s or more; a blink lasts 0.1 to 0.4 s.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import steadyface
+from steadyface.cli.terminal import run_script
 from steadyface.tracks import FORMATS
 from steadyface.wording import counted
 
@@ -22,7 +22,7 @@ def main(source: str) -> None:
     tracks = steadyface.Tracks.load(source) if saved else steadyface.track(source)
     for face, blinks in tracks.blinks().items():
         rows = tracks.of_face(face).without_held()
-        minutes = len(rows) / tracks.meta["fps"] / 60
+        minutes = len(rows) / tracks.meta.get("fps", 25.0) / 60
         count, rate = counted(len(blinks), "blink"), len(blinks) / minutes
         print(f"face {face}: {count} in {60 * minutes:.1f} s, {rate:.1f} a minute")
         for blink in blinks:
@@ -31,4 +31,4 @@ def main(source: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_script(main, __doc__)

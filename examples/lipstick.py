@@ -8,6 +8,7 @@ stabilised points keep the edge from crawling; held faces, whose shape is a gues
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 import steadyface
 from steadyface import markup
 from steadyface.arrays import Frame
+from steadyface.cli.terminal import run_script
 from steadyface.video import VideoReader, VideoWriter
 
 STRENGTH, SHIFT = 0.45, 4  # share of the colour; OpenCV fills polygons at 1/16 px
@@ -37,6 +39,8 @@ def paint(frame: Frame, points: np.ndarray, colour: np.ndarray) -> Frame:
 def main(clip: str, out: str, colour: str = "b01030") -> None:
     if Path(out).resolve() == Path(clip).resolve():
         sys.exit(f"{out} is the clip itself: name another file")
+    if not re.fullmatch("[0-9a-fA-F]{6}", colour):
+        sys.exit(f"the colour must be six hexadecimal digits such as b01030, got {colour!r}")
     tint = np.array([int(colour[i : i + 2], 16) for i in (0, 2, 4)], np.float32)
     tracker = steadyface.Tracker()
     with VideoReader(clip) as frames, VideoWriter(out, frames.width, frames.height, frames.fps) as writer:
@@ -48,4 +52,4 @@ def main(clip: str, out: str, colour: str = "b01030") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_script(main, __doc__)

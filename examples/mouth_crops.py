@@ -11,13 +11,14 @@ crop px.
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 
 import steadyface
 from steadyface import markup
+from steadyface.cli.terminal import run_script
+from steadyface.files import make_folder, write_arrays
 from steadyface.geometry import Region
 from steadyface.images import crop_region
 from steadyface.video import VideoReader
@@ -36,6 +37,7 @@ def mouth_region(points: np.ndarray) -> Region:
 
 
 def main(clip: str, out: str) -> None:
+    make_folder(out)
     tracker, faces = steadyface.Tracker(), {}
     with VideoReader(clip) as frames:
         for frame in frames:
@@ -44,13 +46,12 @@ def main(clip: str, out: str) -> None:
                     crop, to_crop = crop_region(frame.image, mouth_region(face.points), SIZE)
                     row = (crop, frame.index, frame.seconds, to_crop(face.points[LIPS]))
                     faces.setdefault(face.face_id, []).append(row)
-    Path(out).mkdir(parents=True, exist_ok=True)
     for number, rows in faces.items():
         crops, index, seconds, points = map(np.array, zip(*rows, strict=True))
         path = Path(out) / f"{Path(clip).stem}_face{number}.npz"
-        np.savez_compressed(path, crops=crops, frame=index, seconds=seconds, points=points)
+        write_arrays(path, {"crops": crops, "frame": index, "seconds": seconds, "points": points})
         print(f"{path}: {len(rows)} crops")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_script(main, __doc__)

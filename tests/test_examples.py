@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import runpy
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -52,6 +53,26 @@ def test_lipstick_colours_the_lips_alone(clip: Path, tracks: Tracks, tmp_path: P
     assert lips[0] - lips[1] > 15
     x, y = np.round(tracks.points[-1][markup.GROUPS["nose_bridge"][0]]).astype(int)
     assert np.abs(after[y, x] - before[y, x]).max() < 12  # what compression changes
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [("lipstick", ["out.mp4"]), ("blink_rate", []), ("mouth_crops", ["out"]), ("blender_export", ["out.py"])],
+)
+def test_wrong_arguments_are_one_line_or_the_help(
+    name: str, others: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments, told in (([], f"python examples/{name}.py"), (["none.json", *others], "No such file")):
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        with pytest.raises(SystemExit, match=told) as left:
+            runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+        assert ("\n" in str(left.value)) == (not arguments)
+
+
+def test_lipstick_needs_a_colour(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="six hexadecimal digits such as b01030, got 'red'"):
+        example("lipstick").main(str(clip), str(tmp_path / "out.mp4"), "red")
 
 
 def test_lipstick_does_not_paint_over_its_clip(clip: Path) -> None:

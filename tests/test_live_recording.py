@@ -39,9 +39,9 @@ def test_it_is_the_table_that_tracks_would_save(count: int, tmp_path: Path) -> N
         add_rows(builder, VideoFrame(index, index / 30, IMAGE), faces_of(index))
     recording.finish()
     path = recording.path
-    expected = builder.finish(
-        {**META, "frames": count, **({"size": [64, 48], "start_seconds": 0.0} if count else {})}
-    )
+    known = {"size": [64, 48], "start_seconds": 0.0} if count else {}
+    rate = {"fps": 30.0} if count > 1 else {}
+    expected = builder.finish({**META, "frames": count, **known, **rate})
     saved = expected.save(tmp_path / "saved.csv")
     assert path.read_bytes() == saved.read_bytes()
     loaded = Tracks.load(path)

@@ -358,6 +358,15 @@ def test_a_filter_that_gives_something_else_is_named(result: object) -> None:
         track(scenes.frames(1), weights="tiny", stabilizer=Odd())
 
 
+def test_tracks_of_images_know_their_size_and_rate() -> None:
+    tracks = track(scenes.frames(3), weights="tiny", fps=30)
+    assert (tracks.meta["size"], tracks.meta["fps"]) == ([scenes.WIDTH, scenes.HEIGHT], 30.0)
+    first, second = scenes.frames(2)
+    assert "size" not in track([first, second[:, :-20]], weights="tiny").meta
+    single = track(scenes.frames(1), weights="tiny")
+    assert (single.meta["size"], "fps" in single.meta) == ([scenes.WIDTH, scenes.HEIGHT], False)
+
+
 def test_a_stabiliser_s_file_may_be_a_path(tmp_path: Path) -> None:
     save_stabilizer(load_stabilizer("one-euro"), path := tmp_path / "mine.json")
     tracks = track(scenes.frames(2), weights="tiny", stabilizer=path)

@@ -266,10 +266,11 @@ class TrackingRun:
         """Hand over the rows so far, before `Pipeline.finish`."""
         frames = self._frames
         if isinstance(frames, Frames):
-            meta = self._pipeline.describe(frames, self.frame_count)
+            tracks = self._rows.finish(self._pipeline.describe(frames, self.frame_count))
         else:
-            meta = self._pipeline.meta(None, self.frame_count)
-        tracks, namer = self._rows.finish(meta), self._pipeline.tracker.namer
+            tracks = self._rows.finish(self._pipeline.meta(None, self.frame_count))
+            tracks = replace(tracks, meta=tracks.meta | tracks.timeline.describe())
+        namer = self._pipeline.tracker.namer
         alone = self._pipeline.options.independent
         return tracks if namer is None or alone else tracks.named(namer.names())
 

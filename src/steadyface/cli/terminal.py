@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
@@ -16,10 +17,30 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from steadyface.errors import DataError, MissingExtraError
+from steadyface.errors import DataError, MissingExtraError, SteadyfaceError
 from steadyface.interrupts import SIGNALS, handled_by
 
 _ONE_LINE = 1_000  # characters, more than a row has
+
+
+def run_script(main: Callable[..., None], usage: str | None) -> None:
+    """Run a script's function with the words of its command line.
+
+    Args:
+        main: takes each word as a text.
+        usage: printed where the words are too few or too many.
+
+    Raises:
+        SystemExit: with one line on what is wrong, or the usage.
+    """
+    try:
+        inspect.signature(main).bind(*sys.argv[1:])
+    except TypeError:
+        sys.exit(usage)
+    try:
+        main(*sys.argv[1:])
+    except SteadyfaceError as error:
+        sys.exit(str(error))
 
 
 def complain(problem: str) -> None:

@@ -26,8 +26,8 @@ class Recording:
 
     Args:
         path: a `.csv` file; its folder also holds its meta and the block that is being written.
-        meta: of the tracks; `size` and number of the `frames` are added, and `start_seconds`, the time of the
-            first one, from which the table's times count.
+        meta: of the tracks; `size`, mean `fps` and number of the `frames` are added, and `start_seconds`, the
+            time of the first one, from which the table's times count.
         namer: of the tracker, if it names faces.
 
     Raises:
@@ -37,6 +37,7 @@ class Recording:
     def __init__(self, path: Path, meta: Meta, namer: Namer | None = None) -> None:
         self.path, self.meta, self._namer = path, meta, namer
         self.rows = self.frames = 0
+        self._seconds = 0.0
         self._builder = TracksBuilder()
         self._write_block()
 
@@ -48,7 +49,8 @@ class Recording:
         """
         self.meta.setdefault("size", [image.shape[1], image.shape[0]])
         began = self.meta.setdefault("start_seconds", seconds)
-        add_rows(self._builder, VideoFrame(self.frames, seconds - began, image), list(faces), self._namer)
+        self._seconds = seconds - began
+        add_rows(self._builder, VideoFrame(self.frames, self._seconds, image), list(faces), self._namer)
         self.frames += 1
         self.rows += len(faces)
         if self._builder.frame_count >= _BLOCK:
@@ -63,7 +65,9 @@ class Recording:
         try:
             self._write_block()
         finally:
-            files.write_text(meta_path(self.path), json.dumps({**self.meta, "frames": self.frames}, indent=1))
+            rate = {"fps": round((self.frames - 1) / self._seconds, 6)} if self._seconds > 0 else {}
+            meta = {**self.meta, **rate, "frames": self.frames}
+            files.write_text(meta_path(self.path), json.dumps(meta, indent=1))
 
     def _write_block(self) -> None:
         """Let `Tracks` format the rows so far, and append all of its lines or none."""

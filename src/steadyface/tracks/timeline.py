@@ -63,6 +63,16 @@ class ClipTimeline:
         """Return the fields by name, the inverse of `from_values`."""
         return {"frame": self.frame, "seconds": self.seconds, "size": self.size, "file": self.file}
 
+    def describe(self) -> dict[str, Any]:
+        """Size and rate of the frames, as far as one holds for all, for the meta of tracks."""
+        about: dict[str, Any] = {}
+        if len(self) and self.size[0].all() and (self.size == self.size[0]).all():
+            about["size"] = self.size[0].tolist()
+        if len(self) > 1 and self.seconds[-1] > self.seconds[0]:
+            rate = (self.frame[-1] - self.frame[0]) / (self.seconds[-1] - self.seconds[0])
+            about["fps"] = round(float(rate), 6)
+        return about
+
     def at(self, chosen: Int[np.ndarray, "chosen"] | Bool[np.ndarray, "frames"]) -> ClipTimeline:
         """Select frames."""
         return ClipTimeline(self.frame[chosen], self.seconds[chosen], self.size[chosen], self.file[chosen])

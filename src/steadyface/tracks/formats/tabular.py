@@ -196,7 +196,7 @@ def _with_frames(
 def _frame_columns(timeline: ClipTimeline, meta: Meta) -> dict[str, np.ndarray]:
     """Names and sizes of frames that `meta` does not say: those of images in a folder or in memory."""
     columns = {_FILE: timeline.file} if (timeline.file != "").any() else {}
-    if columns or (timeline.size != (meta.get("size") or (0, 0))).any():
+    if columns or (not meta.get("size") and timeline.size.any()):
         columns |= {"width": timeline.size[:, 0], "height": timeline.size[:, 1]}
     return columns
 
