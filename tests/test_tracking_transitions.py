@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import people
 import pytest
@@ -20,17 +21,30 @@ def landmarker() -> Landmarker:
     return Landmarker("tiny", threads=1)
 
 
-def shot(person: int, x: float, count: int = LENGTH, contrast: float = 1.0) -> list[np.ndarray]:
+def shot(
+    person: int, x: float, count: int = LENGTH, contrast: float = 1.0, turn: float = 0.0
+) -> list[np.ndarray]:
     """One person, moving a little, with the noise of a camera, before a wall of some contrast."""
     noise, images = np.random.default_rng(person), []
+    head = people.heads()[person]
+    head = turned(head, turn) if turn else head
     wall = people.wall().astype(float)
     wall = np.clip(wall.mean() + contrast * (wall - wall.mean()), 0, 255).astype(np.uint8)
     for i in range(count):
         canvas = wall.copy()
-        people.paste(canvas, people.heads()[person], x + 0.3 * i, 135 + 0.2 * i)
+        people.paste(canvas, head, x + 0.3 * i, 135 + 0.2 * i)
         image = canvas.astype(float)
         images.append(np.clip(image + noise.normal(0, 2, image.shape), 0, 255).astype(np.uint8))
     return images
+
+
+def turned(head: np.ndarray, turn: float) -> np.ndarray:
+    """A head that turns to one side, by a fraction of its width at the nose, towards a lamp."""
+    columns = np.linspace(-1, 1, len(head), dtype=np.float32)
+    x = (columns + 1) / 2 * (len(head) - 1) + turn * len(head) * np.exp(-4 * columns**2)
+    y = np.arange(len(head), dtype=np.float32)
+    image = cv2.remap(head, *np.meshgrid(x, y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return (image * (1 + 4 * turn * columns[:, None])).clip(0, 255).astype(np.uint8)
 
 
 def dissolve(first: list[np.ndarray], second: list[np.ndarray]) -> list[np.ndarray]:
@@ -93,6 +107,13 @@ def test_two_faces_one_of_which_stays(landmarker: Landmarker) -> None:
 def test_a_jerk_is_no_cut(landmarker: Landmarker) -> None:
     still, moved = shot(0, 240.0), shot(0, 240.0 + 12)
     faces = run(landmarker, [*still, *moved, *still])
+    assert {face.face_id for step in faces for face in step} == {0}
+
+
+@pytest.mark.parametrize("x", [240.0, 247.0])
+def test_a_head_that_turns_while_the_picture_is_frozen_is_no_cut(landmarker: Landmarker, x: float) -> None:
+    """All of the picture's change comes at once, as in a call over a bad line."""
+    faces = run(landmarker, [*shot(0, 240.0, turn=-0.05), *shot(0, x, turn=0.05)])
     assert {face.face_id for step in faces for face in step} == {0}
 
 

@@ -71,6 +71,9 @@ class AppearanceConfig:
         identical: distance of a quarter of the face below which it is the same at a possible cut. Increasing
             it keeps the ids of faces that jerk or are covered suddenly, but may carry an id on to the face of
             another shot of like framing.
+        same_person: least cosine of two identity descriptors at a possible cut by which a face that is not
+            identical, but not another's by `max_change` either, is the same person's. Increasing it ends
+            more tracks of faces that jerk, but carries fewer ids on to other people.
     """
 
     cells: int = 8
@@ -81,6 +84,7 @@ class AppearanceConfig:
     max_change: float = 0.3
     unchanged: float = 0.1
     identical: float = 0.03
+    same_person: float = 0.7
 
 
 @dataclass(frozen=True)

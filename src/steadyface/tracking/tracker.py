@@ -24,6 +24,7 @@ from steadyface.tracking.matching import assign, find_occluder, near_others, sam
 from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.parts import FaceFilter, as_seconds, causal_filter, check_parts
 from steadyface.tracking.people import Namer, load_people
+from steadyface.tracking.persons import PersonCheck
 from steadyface.tracking.schedule import AUTO, Schedule
 from steadyface.tracking.shots import CutDetector, Transition
 from steadyface.tracking.skin import Followed
@@ -97,6 +98,7 @@ class Tracker:
         )
         self._searches = FaceSearch(self.detector, thread)
         self._cuts = CutDetector(self.config.cuts)
+        self._persons = PersonCheck(device, threads, self.config.appearance)
         self.namer: Namer | None = None
         if people is not None:
             encoder = IdentityEncoder(device, threads)
@@ -205,7 +207,8 @@ class Tracker:
         """At a possible cut, forget the tracks whose regions now show another face.
 
         A track stays if its region shows no face, or if its own face was never unoccluded: neither tells
-        whether the face was replaced.
+        whether the face was replaced. It stays too if the face is the same person's, who has only jerked, as
+        after a frozen picture.
 
         Returns:
             The observations of the other tracks.
@@ -217,6 +220,7 @@ class Tracker:
             if track.last_appearance is None
             or track.is_identical(observation.appearance, limits)
             or self._verifier.confidence(frame, observation.points) < self.config.confirm
+            or self._persons.is_same(frame, track, observation)
         ]
         if len(pairs) < len(observations):
             self._restart([track for track, _ in pairs])
