@@ -86,6 +86,15 @@ distortion_coefficients: !!opencv-matrix
    data: [ 0.1, 0., 0., 0., 0. ]
 """
 
+DEEPLABCUT = """scorer,net,net,net,net,net,net
+bodyparts,nose,nose,nose,chin,chin,chin
+coords,x,y,likelihood,x,y,likelihood
+0,10.5,20.5,0.99,11.5,40.5,0.98
+1,10.7,20.4,0.99,11.4,40.1,0.30
+2,10.6,20.6,0.99,11.6,40.2,0.97
+"""
+"""Two points in three frames, as DeepLabCut writes them."""
+
 NOT_CODE = {"text": "output or a layout", "bibtex": "a reference"}
 OTHER_CODE = {"js": "test_browser_page.py runs it", "cpp": "needs a compiler and ONNX Runtime's headers"}
 
@@ -134,7 +143,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pillow.fromarray(portrait().still).save(folder / "IMG_2041.HEIC")
     shutil.copy(model_path("compact"), folder / "compact.onnx")
     shutil.copy(model_path(FINDER), folder / "finder.onnx")
-    steadyface.track(clip).save(folder / "clip.csv")
+    tracks = steadyface.track(clip)
+    tracks.save(folder / "clip.csv")
+    tracks.save(folder / "openface.csv", format="openface")
+    (folder / "clipDLC.csv").write_text(DEEPLABCUT)
     (folder / "camera.yml").write_text(CAMERA)
     (folder / "clip.mp4.corrections.json").write_text(CORRECTIONS)
     (folder / "tables").mkdir()

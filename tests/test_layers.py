@@ -32,6 +32,7 @@ LAYERS = (
             "correction",
             "options",
             "pipeline",
+            "replay",
             "stills",
             "clips",
             "drawing",

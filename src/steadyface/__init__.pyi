@@ -7,6 +7,7 @@ from .errors import ConfigError, DataError, ExportError, SteadyfaceError, VideoE
 from .frontal import add_frontal
 from .landmarker import Landmarker, LandmarkModel, Landmarks
 from .pipeline import TrackingOptions, track
+from .replay import stabilize
 from .stabilizer import CausalFilter, Stabilizer, load_stabilizer
 from .stills import detect
 from .tracking import FaceFilter, TrackedFace, Tracker
@@ -46,6 +47,7 @@ __all__ = [
     "markup",
     "measures",
     "metrics",
+    "stabilize",
     "stabilizer",
     "track",
     "tracking",

@@ -48,6 +48,7 @@ app = App(
 
 _COMMANDS = (
     *("tracking:track", "corpus:corpus", "live:live", "reports:report", "correction:correct"),
+    "replay:stabilize",
     *("tracking:demo", "networks:models"),
     *("networks:train", "networks:fit_uncertainty", "networks:label", "networks:export"),
     *("benchmarks:predict", "benchmarks:score", "benchmarks:evaluate", "reports:evaluate_report"),

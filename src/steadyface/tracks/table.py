@@ -20,12 +20,23 @@ from steadyface.stabilizer.base import require_smoother
 from steadyface.tracks import formats
 from steadyface.tracks.blinks import blinks_by_face
 from steadyface.tracks.formats.tabular import head_poses, inside, to_flat
-from steadyface.tracks.schema import COLUMNS, LAYERS, PEOPLE, Columns, Meta, Table, absent, names_of
+from steadyface.tracks.points import table_of_points
+from steadyface.tracks.schema import (
+    COLUMNS,
+    LAYERS,
+    PEOPLE,
+    Columns,
+    Meta,
+    Table,
+    absent,
+    names_of,
+)
 from steadyface.tracks.timeline import ClipTimeline, runs_of
 from steadyface.wording import counted
 
-_ABSENT = {name: values[0] for name, values in absent(1).items()}
-_GAP = 0.5  # s: a face that was lost for longer starts a new run
+GAP = 0.5
+"""Time after which a face that was lost starts a new run, s."""
+
 _LISTED = 8  # identities in a repr
 
 
@@ -259,7 +270,7 @@ class Tracks:
         points = self.points.copy()
         for face in self.face_ids:
             rows = np.flatnonzero((self.face == face) & ~self.held)
-            for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > _GAP) + 1):
+            for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > GAP) + 1):
                 raw = self.raw_points[run]
                 scores = lowered_where_hidden(self.scores[run], self.visible[run])
                 moved = None if motion is None else SelectedMotion(motion, run)
@@ -309,8 +320,41 @@ class Tracks:
         return path
 
     @classmethod
+    def of_points(
+        cls,
+        points: Float[np.ndarray, "frames 68 2"],
+        seconds: Float[np.ndarray, "frames"] | None = None,
+        scores: np.ndarray | None = None,
+        *,
+        fps: float = 25.0,
+        size: tuple[int, int] | None = None,
+    ) -> Tracks:
+        """Make a table of one face's points of another origin, such as another program.
+
+        Args:
+            points: in iBUG's order, image px with pixel centres at integers; NaN where a point is missing. A
+                frame without any point gets no row.
+            seconds: of the frames; None means one after another at `fps`.
+            scores: (frames, 68) in [0, 1], or (frames,) for all points of a frame; None means 1.
+            fps: frames per second, if `seconds` is None.
+            size: width and height of the frames, px, for poses and `inside`; None leaves it unknown.
+
+        Raises:
+            ConfigError: another shape, or a rate that is not positive.
+
+        >>> from steadyface.measures import MEAN_FACE
+        >>> Tracks.of_points(np.tile(MEAN_FACE[:, :2] + 100, (3, 1, 1)), fps=30)
+        Tracks(3 rows, 3 frames, faces 0)
+        """
+        columns, timeline, meta = table_of_points(points, seconds, scores, fps, size)
+        return cls(**columns, meta=meta, timeline=timeline)
+
+    @classmethod
     def load(cls, path: str | Path) -> Tracks:
-        """Read what `save` wrote as .npz, .csv, .parquet or .json.
+        """Read what `save` wrote as .npz, .csv, .parquet or .json, or OpenFace's own .csv.
+
+        Of OpenFace's table, points are raw and stabilised ones in one, `scores` its confidence, and frames
+        without success have no row.
 
         Raises:
             ConfigError: another suffix.
@@ -322,61 +366,6 @@ class Tracks:
     def _table(self, all_frames: bool) -> Table:
         timeline = self.timeline if all_frames else self.timeline.with_rows(self.frame)
         return Table(self.columns(), timeline, self.meta)
-
-
-class TracksBuilder:
-    """Collect rows in blocks, so that a long video takes little more memory than its rows."""
-
-    _BLOCK = 1024
-
-    def __init__(self) -> None:
-        self._blocks: dict[str, list[np.ndarray]] = {name: [] for name in COLUMNS}
-        self._rows = 0
-        self._frames: list[tuple[int, float, tuple[int, int], str]] = []
-
-    def __len__(self) -> int:
-        return self._rows
-
-    @property
-    def frame_count(self) -> int:
-        """Number of frames given to `add_frame`."""
-        return len(self._frames)
-
-    def add_frame(self, frame: int, seconds: float, size: tuple[int, int], file: str = "") -> None:
-        """List a frame, before its rows, if it has any.
-
-        Args:
-            frame: number, larger than those before.
-            seconds: time in the stream.
-            size: width and height, px.
-            file: name of its image file, in a folder of images.
-        """
-        self._frames.append((frame, seconds, size, file))
-
-    def add(self, **row: Any) -> None:
-        """Append one row, given by column name; columns that are not given are as of `schema.absent`."""
-        row = {**_ABSENT, **row}
-        place = self._rows % self._BLOCK
-        for name, (dtype, shape) in COLUMNS.items():
-            if place == 0:
-                self._blocks[name].append(np.empty((self._BLOCK, *shape), dtype))
-            self._blocks[name][-1][place] = row[name]
-        self._rows += 1
-
-    def finish(self, meta: Meta) -> Tracks:
-        """Return the table and empty the builder."""
-        columns: dict[str, Any] = {}
-        for name, (dtype, shape) in COLUMNS.items():
-            blocks = self._blocks.pop(name)
-            self._blocks[name] = []
-            columns[name] = np.concatenate([np.empty((0, *shape), dtype), *blocks])[: self._rows]
-            blocks.clear()
-        frames, self._frames, self._rows = self._frames, [], 0
-        if not frames:
-            return Tracks(**columns, meta=meta)
-        names = ("frame", "seconds", "size", "file")
-        timeline = ClipTimeline.from_values(dict(zip(names, zip(*frames, strict=True), strict=True)))
-        return Tracks(**columns, meta=meta, timeline=timeline)
 
 
 def _equal(arrays: Columns, others: Columns) -> bool:

@@ -106,10 +106,17 @@ def write(path: Path, table: Table, name: str | None = None) -> None:
         MissingExtraError: `.parquet` without pyarrow.
         DataError: the file cannot be written.
     """
-    if name is None:
-        fitting = [each for each, format in _FORMATS.items() if path.name.lower().endswith(format.ending)]
-        name = max(fitting, key=lambda each: len(_FORMATS[each].ending), default=_suffix(path))
-    _named(name).write(path, table)
+    _named(name or _name_of(path)).write(path, table)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse the name of a file that could not be written, before any work is done for it.
+
+    Raises:
+        ConfigError: no format has such an ending.
+        MissingExtraError: an optional dependency is not installed.
+    """
+    check_formats([_name_of(path)])
 
 
 def read(path: Path) -> Table:
@@ -144,6 +151,12 @@ def _named(name: str) -> Format:
     if name not in _FORMATS:
         raise ConfigError.choice("format", name, FORMATS)
     return _FORMATS[name]
+
+
+def _name_of(path: Path) -> str:
+    """Name of the format with the longest ending that a path has."""
+    fitting = [name for name, format in _FORMATS.items() if path.name.lower().endswith(format.ending)]
+    return max(fitting, key=lambda name: len(_FORMATS[name].ending), default=_suffix(path))
 
 
 def _suffix(path: Path) -> str:

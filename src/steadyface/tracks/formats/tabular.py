@@ -71,7 +71,7 @@ def write_rows(path: Path, flat: Mapping[str, np.ndarray]) -> None:
 
 
 def read_csv(path: Path) -> Table:
-    """Read what `write_csv` wrote; columns of other names are left out.
+    """Read what `write_csv` wrote, or OpenFace 2; columns of other names are left out.
 
     Early versions wrote `meta` as a comment in the first line. Without it, and without a file beside, `meta`
     is empty.
@@ -84,10 +84,31 @@ def read_csv(path: Path) -> Table:
             meta = read_meta(meta_path(path))
             file.seek(0)
         rows = csv.reader(file)
-        names = next(rows, [])
+        names = [name.strip() for name in next(rows, [])]  # OpenFace puts a space after each comma
         cells = list(zip(*rows, strict=True)) or [()] * len(names)
         flat = {name: _numbers(name, column) for name, column in zip(names, cells, strict=True)}
-        return _from_flat(flat, meta)
+        return _from_flat(_of_openface(flat) if _is_openface(flat) else flat, meta)
+
+
+def _is_openface(flat: dict[str, np.ndarray]) -> bool:
+    """Whether columns are those of OpenFace's 2-D landmarks, which are all of one kind."""
+    return {"frame", "timestamp", "confidence", "success", "x_0"} <= set(flat) and "raw_x_0" not in flat
+
+
+def _of_openface(flat: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns of OpenFace as `to_flat` has them: frames from 0, and nobody where it has no success.
+
+    Source: Baltrušaitis et al. 2018, `RecorderCSV` of OpenFace 2.2.
+    """
+    axes = [np.stack([flat[f"{axis}_{i}"] for i in range(markup.COUNT)], axis=-1) for axis in "xy"]
+    points, scores = np.stack(axes, axis=-1), np.tile(flat["confidence"], (markup.COUNT, 1))
+    box = np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
+    face = np.where(flat["success"] == 1, flat.get("face_id", np.zeros(len(points))), NOBODY)
+    full = {"points": points, "raw_points": points, "scores": scores.T, "box": box}
+    columns = [(name, column, index) for name, column, index in _flat_names() if column in full]
+    spread = {name: np.moveaxis(full[column], 0, -1)[index] for name, column, index in columns}
+    head = {name: flat[name] for name in ("timestamp", "success")}
+    return {"frame": flat["frame"] - 1, "face_id": face} | head | spread
 
 
 def read_meta(path: Path, with_results: bool = False) -> Meta:
@@ -322,7 +343,7 @@ def _cells(values: np.ndarray) -> Iterable[Any]:
 def _numbers(name: str, cells: Iterable[str]) -> np.ndarray:
     if name in _TEXTS:
         return np.array(list(cells), str)
-    return np.array([cell or "nan" for cell in cells], float)
+    return np.array([cell.strip() or "nan" for cell in cells], float)
 
 
 def import_pyarrow() -> tuple[Any, Any]:

@@ -1,0 +1,65 @@
+"""Command that stabilises a table again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from steadyface.cli.terminal import say
+from steadyface.errors import ConfigError
+from steadyface.files import make_folder
+from steadyface.progress import show_progress
+from steadyface.stabilizer import DEFAULT_STABILIZER
+from steadyface.video import DEFAULT_FPS
+
+
+def stabilize(
+    tracks: Path,
+    clip: str | None = None,
+    /,
+    *,
+    out: Path,
+    stabilizer: str = DEFAULT_STABILIZER,
+    lag: int | None = None,
+    fps: float = DEFAULT_FPS,
+    quiet: bool = False,
+) -> int:
+    """Stabilise the raw points of a table again, also those of OpenFace, without running a network.
+
+    With the clip, sta and sta-offline measure in it how far the skin has moved; without it they filter the
+    points alone, which then shake about twice as much. Layers of the table are dropped, since they stem from
+    the points before; all else stays.
+
+    Parameters
+    ----------
+    tracks
+        Tracks (.npz, .csv, .parquet, .json), or the .csv of OpenFace.
+    clip
+        Clip that the points are of.
+    out
+        File for the result, of any type that track writes.
+    stabilizer
+        As of track.
+    lag
+        Number of later frames that each point may depend on, with sta. Left out: none, or all with
+        sta-offline.
+    fps
+        Frame rate of a folder of images.
+    quiet
+        Print no progress and no summary.
+    """
+    from steadyface.replay import stabilize as stabilize_tracks
+    from steadyface.tracks import Tracks
+    from steadyface.tracks.formats import check_writable
+
+    check_writable(out)
+    if out.resolve() == tracks.resolve():
+        raise ConfigError(f"{out} is the table itself: name another file")
+    make_folder(out.parent)
+    table = Tracks.load(tracks)
+    with show_progress(tracks.name, quiet) as progress:
+        table = stabilize_tracks(table, clip, stabilizer=stabilizer, lag=lag, fps=fps, progress=progress)
+    path = table.save(out)
+    if not quiet:
+        jitter = f"{table.jitter('raw_points'):.3f} → {table.jitter():.3f} % of the inter-ocular distance"
+        say(f"{path}: jitter {jitter}")
+    return 0

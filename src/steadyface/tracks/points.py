@@ -1,0 +1,44 @@
+"""Table of points that another program found."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from steadyface.errors import ConfigError
+from steadyface.markup import as_faces
+from steadyface.tracks.schema import Table, as_columns
+from steadyface.tracks.timeline import ClipTimeline
+
+
+def table_of_points(
+    points: np.ndarray,
+    seconds: np.ndarray | None,
+    scores: np.ndarray | None,
+    fps: float,
+    size: tuple[int, int] | None,
+) -> Table:
+    """Make a table of one face; arguments and errors as of `Tracks.of_points`."""
+    points = as_faces(points).astype(float)
+    if points.ndim != 3:
+        raise ConfigError(f"points must be of shape (frames, 68, 2), got {points.shape}")
+    if not fps > 0:
+        raise ConfigError(f"fps must be positive, got {fps}")
+    frame = np.arange(len(points))
+    times = frame / fps if seconds is None else np.asarray(seconds, float)
+    trust = np.ones(len(frame)) if scores is None else np.asarray(scores, float)
+    if times.shape != frame.shape or trust.shape not in (frame.shape, points.shape[:2]):
+        shapes = f"{points.shape}, {times.shape} and {trust.shape}"
+        raise ConfigError(f"points, seconds and scores must be of as many frames, got shapes {shapes}")
+    trust = np.broadcast_to(trust.reshape(len(frame), -1), points.shape[:2])
+    seen = np.isfinite(points).all(axis=-1).any(axis=-1)
+    shown = points[seen]
+    columns = as_columns(
+        {
+            **{"frame": frame[seen], "seconds": times[seen], "face": np.zeros(seen.sum())},
+            **{"points": shown, "raw_points": shown, "scores": trust[seen]},
+            "box": np.concatenate([np.nanmin(shown, axis=1), np.nanmax(shown, axis=1)], axis=1),
+        }
+    )
+    sizes = np.tile(size or (0, 0), (len(frame), 1))
+    timeline = ClipTimeline(frame, times, sizes, np.full(len(frame), ""))
+    return Table(columns, timeline, timeline.describe())

@@ -1,0 +1,175 @@
+"""Stabilising a table again is tracking without the networks, and works on points of other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scenes
+
+import steadyface
+from steadyface.cli import main
+from steadyface.errors import ConfigError, DataError, VideoError
+from steadyface.measures import MEAN_FACE
+from steadyface.stabilizer import load_stabilizer
+from steadyface.tracks import Tracks
+
+FRAMES = 12
+AS_TRACKED = 0.02
+"""px: the table keeps float32, from which the crops of measured motion begin."""
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scenes.write_clip(tmp_path_factory.mktemp("replay") / "clip.mp4", scenes.frames(FRAMES))
+
+
+@pytest.fixture(scope="module")
+def raw(clip: Path) -> Tracks:
+    return steadyface.track(clip, weights="tiny", stabilizer="none")
+
+
+def faces_at(*frames: range) -> Tracks:
+    """A trembling face a range of frames, all at 25 frames/s; the table's points are its raw ones."""
+    rng, tables = np.random.default_rng(0), []
+    count = max(each.stop for each in frames)
+    for number, seen in enumerate(frames):
+        points = np.full((count, 68, 2), np.nan)
+        points[seen] = MEAN_FACE[:, :2] + 200 * (number + 1) + rng.normal(0, 0.5, (len(seen), 68, 2))
+        tables.append(replace(alone := Tracks.of_points(points), face=np.full(len(alone), number)))
+    columns = {
+        name: np.concatenate([table.columns()[name] for table in tables]) for name in tables[0].columns()
+    }
+    order = np.lexsort([columns["face"], columns["frame"]])
+    columns = {name: values[order] for name, values in columns.items()}
+    return Tracks(**columns, meta=tables[0].meta, timeline=tables[0].timeline)
+
+
+@pytest.mark.parametrize(
+    ("stabilizer", "lag"),
+    [("sta", None), ("sta", 3), ("sta-offline", None), ("one-euro", None), ("savitzky-golay", None)],
+)
+def test_points_are_those_of_tracking(clip: Path, raw: Tracks, stabilizer: str, lag: int | None) -> None:
+    expected = steadyface.track(clip, weights="tiny", stabilizer=stabilizer, lag=lag, network_every=1)
+    again = steadyface.stabilize(raw, clip, stabilizer=stabilizer, lag=lag)
+    np.testing.assert_allclose(again.points, expected.points, rtol=0, atol=AS_TRACKED)
+    assert again.jitter() < raw.jitter()
+    for name in ("stabilizer", "parameters", "lag"):
+        assert again.meta["options"].get(name) == expected.meta["options"].get(name), name
+    np.testing.assert_array_equal(steadyface.stabilize(again, clip, stabilizer="none").points, raw.points)
+
+
+def test_without_a_clip_each_face_is_filtered_alone() -> None:
+    tracks = faces_at(range(0, 20), range(5, 25))
+    again = steadyface.stabilize(tracks)
+    for face in tracks.faces():
+        number = int(face.face[0])
+        expected = load_stabilizer().filter(face.raw_points.astype(float), face.seconds, face.scores)
+        np.testing.assert_allclose(again.of_face(number).points, expected, rtol=0, atol=1e-4)
+    assert again.meta["options"] == {"stabilizer": "sta", "parameters": "sta", "motion": False}
+
+
+def test_held_rows_repeat_the_last_shape_and_a_long_loss_begins_anew() -> None:
+    tracks = faces_at(range(0, 30))
+    gone = tracks.frame >= 26
+    tracks = replace(tracks, held=gone)
+    again = steadyface.stabilize(tracks)
+    for row in np.flatnonzero(gone):
+        np.testing.assert_array_equal(again.points[row], again.points[25])
+    late = replace(tracks, seconds=np.where(gone, tracks.seconds + 1, tracks.seconds), held=~gone & False)
+    np.testing.assert_array_equal(steadyface.stabilize(late).points[26], tracks.raw_points[26])
+
+
+def test_missing_points_are_filled(raw: Tracks, clip: Path) -> None:
+    points = raw.raw_points.astype(float)
+    points[4, 10:20], points[6] = np.nan, np.nan
+    tracks = Tracks.of_points(points, raw.seconds)
+    assert (len(tracks), len(tracks.timeline)) == (FRAMES - 1, FRAMES)
+    for source in (None, clip):
+        again = steadyface.stabilize(tracks, source)
+        assert np.abs(again.points - np.delete(raw.points, 6, axis=0)).max() < 3  # px: the noise of the raw
+
+
+def test_what_does_not_belong_together_is_refused(clip: Path, raw: Tracks, tmp_path: Path) -> None:
+    other = scenes.write_clip(tmp_path / "other.mp4", scenes.frames(3))
+    with pytest.raises(DataError, match=r"holds tracks of clip\.mp4, not of"):
+        steadyface.stabilize(raw, other)
+    with pytest.raises(VideoError, match="frame 3: ends before it"):
+        steadyface.stabilize(Tracks.of_points(raw.points, raw.seconds), other)
+    with pytest.raises(ConfigError, match="one-euro has no mode that sees the future"):
+        steadyface.stabilize(raw, clip, stabilizer="one-euro", lag=2)
+
+
+class TestOtherPrograms:
+    def openface(self, tracks: Tracks, path: Path) -> Path:
+        """As OpenFace writes it: a space after each comma."""
+        plain = tracks.save(path.with_suffix(".openface.csv")).read_text()
+        path.write_text(plain.replace(",", ", "))
+        return path
+
+    def test_openface_s_table_is_read(self, tmp_path: Path) -> None:
+        tracks = faces_at(range(0, 20), range(5, 25))
+        tracks = replace(tracks, held=tracks.frame == 24)
+        read = Tracks.load(self.openface(tracks, tmp_path / "clip.csv"))
+        kept = tracks.without_held()
+        for name in ("frame", "face", "seconds", "points", "raw_points", "scores", "box"):
+            np.testing.assert_allclose(getattr(read, name), getattr(kept, name), atol=1e-6, err_msg=name)
+        assert len(read.timeline) == 25
+
+    @pytest.mark.parametrize("name", ["x_0", "y_67", "frame", "confidence"])
+    def test_a_column_that_is_missing_is_told(self, tmp_path: Path, name: str) -> None:
+        path = self.openface(faces_at(range(0, 3)), tmp_path / "clip.csv")
+        header, *rows = path.read_text().splitlines()
+        names = ["other" if each.strip() == name else each for each in header.split(",")]
+        path.write_text("\n".join([",".join(names), *rows]))
+        with pytest.raises(DataError, match="not a file of tracks: it lacks"):
+            Tracks.load(path)
+
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            ((np.zeros((5, 98, 2)),), "points must be the 68 of iBUG's markup"),
+            ((np.zeros((68, 2)),), r"points must be of shape \(frames, 68, 2\)"),
+            ((np.zeros((5, 68, 2)), np.arange(4.0)), "of as many frames, got shapes"),
+            ((np.zeros((5, 68, 2)), None, np.ones((5, 3))), "of as many frames, got shapes"),
+        ],
+    )
+    def test_points_of_another_shape_are_one_line(self, arguments: tuple[object, ...], told: str) -> None:
+        with pytest.raises(ConfigError, match=told):
+            Tracks.of_points(*arguments)
+        with pytest.raises(ConfigError, match="fps must be positive"):
+            Tracks.of_points(np.zeros((5, 68, 2)), fps=0)
+
+
+class TestCommand:
+    @pytest.fixture
+    def run(self, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+        def call(*words: object) -> tuple[int, str, str]:
+            with pytest.raises(SystemExit) as left:
+                main(["stabilize", *map(str, words)])
+            printed = capsys.readouterr()
+            return int(left.value.code or 0), printed.out, printed.err
+
+        return call
+
+    def test_writes_a_table(
+        self, run: Callable[..., tuple[int, str, str]], raw: Tracks, clip: Path, tmp_path: Path
+    ) -> None:
+        table = raw.save(tmp_path / "clip.openface.csv")
+        code, out, _ = run(table, clip, "--out", tmp_path / "new" / "steady.csv")
+        assert (code, out.startswith(f"{tmp_path / 'new' / 'steady.csv'}: jitter ")) == (0, True)
+        assert Tracks.load(tmp_path / "new" / "steady.csv").jitter() < raw.jitter()
+
+    def test_says_what_is_wrong_before_it_works(
+        self, run: Callable[..., tuple[int, str, str]], raw: Tracks, clip: Path, tmp_path: Path
+    ) -> None:
+        table = raw.save(tmp_path / "clip.csv")
+        before = table.read_bytes()
+        for out, told in (("a.xls", "unknown format 'xls'"), ("clip.csv", "is the table itself")):
+            code, _, error = run(table, clip, "--out", tmp_path / out)
+            assert (code, error.count("\n"), told in error) == (1, 1, True)
+        assert table.read_bytes() == before
