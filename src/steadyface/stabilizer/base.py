@@ -187,10 +187,7 @@ class CausalFilter(Stabilizer):
     ) -> list[tuple[State | None, Points]]:
         """Filter one frame of several faces; equals `step` on each, to rounding, but faster.
 
-        Args: as of `step`, one of each for every face.
-
-        Raises:
-            ConfigError: as of `step`.
+        Args and errors: as of `step`, one of each for every face.
         """
         points = checked_points(points, scores, self.landmarks)
         screened = [
