@@ -6,14 +6,16 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from browser_package import PACKAGE, READ_IMAGE, as_rgba, is_there, needs_node, read_pixels, run_node
+from browser_package import NODE, PACKAGE, READ_IMAGE, as_rgba, is_there, needs_node, read_pixels, run_node
 from stabilizer_cases import tilting
 
 import steadyface
@@ -211,6 +213,28 @@ def test_the_stabiliser_gets_the_parameters_for_its_network(project: Path, netwo
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
     parameters = json.loads(stabilizer_path("sta", network).read_text(encoding="utf-8"))
     assert json.loads(done.stdout) == parameters["noise"]
+
+
+def test_the_example_s_server_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
+    shutil.copytree(PACKAGE / "example", tmp_path / "example")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+
+    def refused(port: object) -> str:
+        command = [str(NODE), "example/serve.js", str(port)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        return done.stderr
+
+    assert refused(0) == "onnxruntime-web is not installed: npm install onnxruntime-web@1.30.0\n"
+    runtime = tmp_path / "node_modules" / "onnxruntime-web"
+    runtime.mkdir(parents=True)
+    (runtime / "package.json").write_text('{"name": "onnxruntime-web", "main": "index.js"}')
+    (runtime / "index.js").touch()
+    for port in ("abc", "99999", "-1"):
+        assert refused(port) == f"a port is a number from 0 to 65535, got {port}\n"
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        assert refused(port) == f"port {port} of 127.0.0.1 cannot be used: EADDRINUSE\n"
 
 
 def test_an_installed_package_exports_what_its_types_declare(project: Path) -> None:

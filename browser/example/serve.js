@@ -6,7 +6,7 @@ import { dirname, extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
-const RUNTIME = dirname(fileURLToPath(import.meta.resolve("onnxruntime-web")));
+const RUNTIME = runtimeFolder();
 const RUNTIME_PATH = "/node_modules/onnxruntime-web/dist/";
 
 const TYPES = {
@@ -16,6 +16,20 @@ const TYPES = {
   ".json": "application/json",
   ".wasm": "application/wasm",
 };
+
+/** End with one line that says what is wrong. */
+function refuse(problem) {
+  console.error(problem);
+  process.exit(1);
+}
+
+function runtimeFolder() {
+  try {
+    return dirname(fileURLToPath(import.meta.resolve("onnxruntime-web")));
+  } catch {
+    return refuse("onnxruntime-web is not installed: npm install onnxruntime-web@1.30.0");
+  }
+}
 
 /** File that a path names; the runtime may lie in a folder above the package's. */
 function fileOf(path) {
@@ -39,6 +53,9 @@ const server = createServer((request, response) => {
   createReadStream(file).pipe(response);
 });
 
-server.listen(Number(process.argv[2] ?? 8000), "127.0.0.1", () => {
+const port = process.argv[2] ?? "8000";
+if (!/^\d+$/.test(port) || Number(port) > 65535) refuse(`a port is a number from 0 to 65535, got ${port}`);
+server.on("error", (error) => refuse(`port ${port} of 127.0.0.1 cannot be used: ${error.code}`));
+server.listen(Number(port), "127.0.0.1", () => {
   console.log(`http://127.0.0.1:${server.address().port}/`);
 });
