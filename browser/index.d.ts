@@ -142,6 +142,7 @@ export class Stabilizer {
    * @param dt seconds since the last frame; undefined takes one frame at `fps`.
    * @param scores 68 in [0, 1], or null.
    * @returns the new state; null while no complete frame has been seen.
+   * @throws RangeError another number of points or scores, or a time that is no finite number.
    */
   step(
     state: StabilizerState | null,

@@ -129,6 +129,28 @@ def regions(seed: int) -> list[Region]:
     ]
 
 
+def test_the_stabiliser_refuses_what_is_no_face() -> None:
+    script = """
+        import { Stabilizer } from "./index.js";
+        function answer(parameters) {
+          const [stabilizer, points] = [new Stabilizer(parameters), Array(136).fill(0)];
+          const tried = [[Array(196).fill(0)], [Array(136).fill([0, 0])], [null]];
+          tried.push([points, NaN], [points, "a"], [points, 0.04, [1, 1]]);
+          return tried.map((given) => {
+            try { stabilizer.step(null, ...given); } catch ({ name, message }) { return `${name}: ${message}`; }
+          });
+        }
+    """
+    said = run_node(script, json.loads(stabilizer_path("sta").read_text(encoding="utf-8")))
+    numbers = "RangeError: points must be 136 numbers x₀, y₀, x₁, …, got"
+    times = "RangeError: dt must be a number of seconds, got"
+    assert said == [
+        *(f"{numbers} {count}" for count in (196, 136, "undefined")),
+        *(f"{times} {value}" for value in ("NaN", "a")),
+        "RangeError: scores must be 68 numbers, got 2",
+    ]
+
+
 def test_crops_are_python_s() -> None:
     still = portrait().still[:300, :330]
     script = """

@@ -63,8 +63,10 @@ export class Stabilizer {
    * @param dt seconds since the last frame; left out, one frame at `fps`.
    * @param scores (68) in [0, 1], or null.
    * @returns the new state; its `points` are the stabilised ones. Null while no complete frame has been seen.
+   * @throws RangeError another number of points or scores, or a time that is no finite number.
    */
   step(state, points, dt = 1 / this.fps, scores = null) {
+    this.check(points, dt, scores);
     if (state === null) {
       const screened = screen(null, points, 1, scores);
       return screened && this.begin(screened);
@@ -76,6 +78,16 @@ export class Stabilizer {
     const frames = Math.round(waited * this.fps * 1e6) / 1e6; // as Python, which keeps passages of equal times
     const memory = this.advance(state.memory, screened, frames, scores);
     return { points: multiply(memory.position, this.back), memory, screened, waited: 0 };
+  }
+
+  check(points, dt, scores) {
+    const count = this.noise.length;
+    const flat = points?.length === count && typeof points[0] === "number";
+    if (!flat) throw new RangeError(`points must be ${count} numbers x₀, y₀, x₁, …, got ${points?.length}`);
+    if (!Number.isFinite(dt)) throw new RangeError(`dt must be a number of seconds, got ${dt}`);
+    if (scores && 2 * scores.length !== count) {
+      throw new RangeError(`scores must be ${count / 2} numbers, got ${scores.length}`);
+    }
   }
 
   /** The state after the first frame of a face, whose output is its input. */
