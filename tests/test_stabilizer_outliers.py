@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stabilizer_cases import EXACT, make_face, seeds, tilting
 
+from steadyface import markup
 from steadyface.geometry import face_size
+from steadyface.measures import MEAN_FACE
 from steadyface.stabilizer.outliers import CONFIG, Screened, screen_frame, screen_sequence, unbroken_runs
 
+FACE = 2.0 * MEAN_FACE[:, :2] + [300.0, 300.0]
 some = settings(max_examples=20)
 landmarks = st.integers(0, 67)
 far = st.floats(math.log(1.1 * CONFIG.outlier), math.log(1e7)).map(math.exp)
@@ -70,6 +73,27 @@ class TestPlainFrames:
         points[:, :14, 1] += 0.03 * size_of(points[0]) * np.arange(6)[:, None]
         for raw, frame in zip(points, screen(points), strict=True):
             np.testing.assert_allclose(frame.points, raw, rtol=0, atol=EXACT)
+
+    @given(opening=st.floats(0.05, 0.99 * CONFIG.outlier))
+    @some
+    def test_a_mouth_may_open_within_a_frame(self, opening: float) -> None:
+        """Landmarks that go together are not held back."""
+        points = np.repeat(FACE[None], 8, axis=0)
+        lower = [*range(4, 13), *markup.facing("inner_lips")[1], *range(55, 60)]  # chin and lower lip
+        points[np.ix_([2, 3, 5], lower)] += [0.0, opening * size_of(FACE)]
+        for raw, frame in zip(points, screen(points), strict=True):
+            np.testing.assert_allclose(frame.points, raw, rtol=0, atol=EXACT)
+            assert frame.outlier_frames is None
+
+    @given(seed=seeds, first=st.sampled_from([0, 8, 30, 37, 51, 62]), distance=st.floats(0.05, 0.14))
+    @some
+    def test_neighbours_thrown_apart_do_not_go_together(self, seed: int, first: int, distance: float) -> None:
+        points = np.repeat(FACE[None], 2, axis=0)
+        away = throws(seed, distance * size_of(FACE))
+        points[1, first] += away
+        points[1, first + 1] -= away
+        moved = np.linalg.norm(screen(points)[1].points - FACE, axis=-1)
+        assert moved[first : first + 2].max() < 0.05 * size_of(FACE)
 
 
 class TestMissing:

@@ -95,7 +95,7 @@ class TestWithAPicture:
         before, after = np.repeat(FACE[None], 20, axis=0), np.repeat(FACE[None] + 5 * UNIT, 5, axis=0)
         truth = np.concatenate([before, after])
         steady = STA.filter(shaken(truth, deviation=0.1), motion=measured(truth))
-        assert np.abs((steady[20] - steady[19]) / UNIT - 5).max() < 0.6
+        assert np.abs((steady[20] - steady[19]) / UNIT - 5).max() < 0.7
 
     def test_the_jaw_slides_on_the_skin(self) -> None:
         """The outline of a turning head leaves the skin that it was on, and keeps to the network's points."""
@@ -106,6 +106,46 @@ class TestWithAPicture:
         behind = distance(steady, path)[:, jaw].mean(axis=1)
         assert behind.max() < 4.2  # of the 8 % by which it slides
         assert behind[-1] < 1.5
+
+    @pytest.mark.parametrize("network", ["compact", "tiny", "nano"])
+    def test_a_mouth_opens_at_once_though_the_flow_is_lost(self, network: str) -> None:
+        """Lips without flow are taken to move with the face; the network's points tell that they do not."""
+        lower = [*markup.facing("inner_lips")[1], *range(54, 60), *range(5, 12)]
+        path = np.repeat(FACE[None], 60, axis=0)
+        for start, stop in ((20, 30), (40, 41)):
+            path[start:stop, lower] += [0.0, 10 * UNIT]
+        motion = measured(np.repeat(FACE[None], 60, axis=0))
+        for frame in (20, 30, 40, 41):
+            flow = motion[frame]
+            assert flow is not None
+            flow.valid[[*lower, *markup.GROUPS["outer_lips"], *markup.GROUPS["inner_lips"]]] = False
+        stabilizer = load_stabilizer("sta", network)
+        steady = stabilizer.filter(shaken(path, deviation=0.1), motion=motion)
+        lips = markup.facing("inner_lips")[1]
+        opening = (steady[:, lips] - FACE[lips])[..., 1].mean(axis=1) / UNIT
+        assert opening[20] > 7.5
+        assert opening[29] > 9
+        assert opening[30] < 2.5
+        assert opening[40] > 7.5
+        assert abs(opening[39]) < 1
+        assert abs(opening[59]) < 1
+
+    def test_only_brows_and_nose_tell_that_a_face_is_covered(self) -> None:
+        """A network that sees half a face shifts the other half too; one that sees an open mouth does not."""
+        truth = np.repeat(FACE[None], 30, axis=0)
+        points = truth.copy()
+        points[15:, 36] += [3 * UNIT, 0.0]  # the corner of an eye
+
+        def pulled(lost: range) -> float:
+            motion = measured(truth)
+            for flow in motion[1:]:
+                assert flow is not None
+                flow.valid[list(lost)] = False
+            return float(np.linalg.norm(STA.filter(points, motion=motion)[-1, 36] - FACE[36]))
+
+        open_mouth, covered = pulled(range(48, 68)), pulled(range(22, 36))
+        assert covered < 0.9 * open_mouth
+        assert open_mouth == pytest.approx(pulled(range(0)), rel=1e-6)
 
     def test_no_drift(self) -> None:
         """The picture's errors add up; the network's points hold them."""

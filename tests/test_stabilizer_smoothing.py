@@ -278,7 +278,8 @@ def going_back(theta: STA, states: list[State], t: int, motion: Motion, later: n
     model, step, screened = theta.picture, states[t + 1].memory.skin, states[t + 1].screened
     unit, now = screened.size / 100, motion[t + 1]
     assert now is not None
-    errors = relative_noise(theta) * (model.anchor * unit) ** 2 * (1 + model.hidden * (1 - now.valid.mean()))
+    hidden = 1 + model.hidden * (1 - now.valid[17:36].mean())  # brows and nose
+    errors = relative_noise(theta) * (model.anchor * unit) ** 2 * hidden
     points, before, moved = (np.zeros_like(later), *(points_of(skin.points) for skin in step[:2]))
     before_covariance, moved_covariance = (unpack(skin.covariance) for skin in step[:2])
     for i, point in enumerate(later):

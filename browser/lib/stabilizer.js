@@ -18,6 +18,8 @@ const FITTED = new Set(["tiny", "nano"]); // networks with parameters of their o
 const CUT = 0.25;
 const OUTLIER = 0.15;
 const PACE = 0.04;
+const ALIKE = 0.02;
+const NEIGHBOURS = 4; // landmarks
 const SETTLED = 0.05;
 const PATIENCE = 5; // frames
 const FEW = 0.2; // of the landmarks
@@ -205,14 +207,26 @@ function screen(last, points, frames, scores) {
     return { ...last, raw, outlierFrames, restarts: false, rejected: true };
   }
   const held = off.map((isOff, l) => isOff && outlierFrames[l] <= PATIENCE);
+  const along = goAlong(last.points, alone, ALIKE * limit);
   const plausible = raw.map((_, i) => {
     const l = i >> 1;
-    const allowed = held[l] ? 0 : Math.min(1, (PACE * limit) / Math.max(distance[l], 1e-12));
+    const paced = along[l] ? 1 : Math.min(1, (PACE * limit) / Math.max(distance[l], 1e-12));
+    const allowed = held[l] ? 0 : paced;
     return last.points[i] + common[i] + allowed * alone[i];
   });
   const counts = outlierFrames.some(Boolean) ? outlierFrames : null;
   const kept = scores && last.scores ? held.map((waits, l) => (waits ? last.scores : scores)[l]) : scores;
   return plain(plausible, { raw, outlierFrames: counts, scores: kept });
+}
+
+/** Whether one of each landmark's neighbours moves as it does, beside the others; see `outliers.py`. */
+function goAlong(before, alone, alike) {
+  const apart = (of, k, l) => Math.hypot(of[2 * k] - of[2 * l], of[2 * k + 1] - of[2 * l + 1]);
+  const all = perLandmark(before.length / 2, (l) => l);
+  return all.map((l) => {
+    const others = all.filter((k) => k !== l).sort((j, k) => apart(before, j, l) - apart(before, k, l));
+    return others.slice(0, NEIGHBOURS).some((k) => apart(alone, k, l) <= alike);
+  });
 }
 
 function plain(points, rest = {}) {

@@ -1,10 +1,11 @@
 """Outlier rejection: missing landmarks, landmarks thrown off, unusable frames and cuts, before any filter.
 
-The filters model small errors only. Here a landmark may leave the others at the pace of lids and lips, and
-no faster; one that is thrown off moves with the others until it has kept its new position for some frames;
-a frame with many outliers is rejected; and a cut restarts everything. The others' motion is a shift, or where
-a head tilts or comes near so fast that a shift does not suit its rim, a similarity. Points that the network
-guessed, such as those of a face that only begins to come into the picture, hold none back that it is sure of.
+The filters model small errors only. Here a landmark may leave the others at a small pace; faster only if one
+beside it goes along, as those of lips and lids do; one that is thrown off moves with the others until it has
+kept its new position for some frames; a frame with many outliers is rejected; and a cut restarts everything.
+The others' motion is a shift, or where a head tilts or comes near so fast that a shift does not suit its rim,
+a similarity. Points that the network guessed, such as those of a face that only begins to come into the
+picture, hold none back that it is sure of.
 """
 
 from __future__ import annotations
@@ -35,8 +36,11 @@ class OutlierConfig:
             Increasing it keeps fast heads, but takes short jumps between faces for motion.
         outlier: distance from the others' displacement at which a landmark is an outlier. Increasing it
             follows sudden single landmarks sooner, but lets more errors through.
-        pace: the most by which an inlier leaves the others in a frame. Increasing it follows faster lids and
-            lips, but lets larger errors through.
+        pace: the most by which an inlier leaves the others in a frame, unless a neighbour goes along.
+            Increasing it lets larger errors through.
+        alike: difference of their motion up to which a neighbour goes along. Increasing it lets landmarks
+            that are thrown off in different directions through.
+        neighbours: number of the nearest landmarks that are neighbours.
         settled: motion of an outlier beside the others below which it counts as staying where it is.
         patience: frames for which an outlier must stay before it is followed.
         few: ratio of outliers up to which a jump of the others is a cut.
@@ -51,6 +55,8 @@ class OutlierConfig:
     cut: float = 0.25
     outlier: float = 0.15
     pace: float = 0.04
+    alike: float = 0.02
+    neighbours: int = 4
     settled: float = 0.05
     patience: int = 5
     few: float = 0.2
@@ -140,6 +146,7 @@ def screen_frame(
         rejected = last._replace(raw=raw, outlier_frames=count, restarts=False, rejected=True)
         return rejected._replace(missing=False, elapsed=elapsed)
     kept = np.minimum(1.0, CONFIG.pace * limit / np.maximum(distance, 1e-12))
+    kept[_goes_along(last.points, alone, CONFIG.alike * limit)] = 1.0
     held = outlier & (count <= CONFIG.patience)
     plausible = last.points + common + np.where(held, 0.0, kept)[:, None] * alone
     if scores is not None and last.scores is not None:
@@ -231,6 +238,25 @@ def _is_surer(scores: Scores | None, before: Scores | None) -> Bool[np.ndarray, 
         return np.zeros(1, bool)
     certain = 1 + CONFIG.least_doubt
     return certain - scores < CONFIG.surer * (certain - before)
+
+
+def _goes_along(before: Points, alone: Points, alike: float) -> Bool[np.ndarray, "landmarks"]:
+    """Whether one of each landmark's neighbours moves as it does, beside the others.
+
+    A mouth opens and closes by a tenth of the face within a frame, all of a lip at once; held back at the
+    pace of a single landmark it would come late.
+
+    Args:
+        before: positions, by which neighbours are found.
+        alone: displacement beside the common one.
+        alike: largest difference, in the same px.
+    """
+    position = before @ (1, 1j)
+    apart = np.abs(position[:, None] - position)
+    np.fill_diagonal(apart, -1)
+    near = apart.argsort(axis=1)[:, 1 : CONFIG.neighbours + 1]
+    differences = _lengths(alone[near] - alone[:, None])
+    return np.asarray(differences.min(axis=1, initial=math.inf) <= alike)
 
 
 def _restart(points: Points, elapsed: float, scores: Scores | None) -> Screened:

@@ -30,6 +30,9 @@ from steadyface.motion.matrices import (
     pack,
 )
 
+_RIGID = slice(markup.GROUPS["right_brow"][0], markup.GROUPS["nose_base"][-1] + 1)
+"""Brows and nose."""
+
 Each = Float[np.ndarray, "*#faces landmarks"]
 PerFace = float | Float[np.ndarray, "*#faces 1"]
 
@@ -55,24 +58,25 @@ class PictureModel:
             along back sooner, and lets the network drag them along sooner.
         loose_by: distance of such a point from the skin. Increasing it brings points back faster.
         hidden: growth of the variance of the network's error as the face is covered, in units of the usual
-            variance, since a network that sees half a face shifts the other half too. Increasing it relies
-            more on the picture then.
+            variance, since a network that sees half a face shifts the other half too. Only brows and nose
+            tell that: flow is lost on an opening mouth and a closing lid too. Increasing it relies more on
+            the picture then.
     """
 
     slip: float = 0.01
     anchor: float = 1.4
     step: float = 0.2
-    step_lips: float = 0.3
+    step_lips: float = 0.22
     step_lids: float = 0.13
     step_jaw: float = 0.2
     wrong: float = 1e-4
-    wrong_lips: float = 0.01
+    wrong_lips: float = 0.5
     wrong_lids: float = 0.5
-    wrong_jaw: float = 0.3
-    wrong_by: float = 0.6
+    wrong_jaw: float = 0.5
+    wrong_by: float = 1.2
     loose: float = 5e-3
     loose_by: float = 1.5
-    hidden: float = 5.0
+    hidden: float = 12.0
 
     def __post_init__(self) -> None:
         steps = self.step, self.step_lips, self.step_lids, self.step_jaw
@@ -245,5 +249,6 @@ def _groups(model: PictureModel, count: int) -> _Groups:
 
 def _hidden(model: PictureModel, valid: Bool[np.ndarray, "*faces landmarks"]) -> PerFace:
     """Factor of the network's variance, which grows with the fraction of the face that is not seen."""
-    seen = np.add.reduce(valid, axis=-1, keepdims=True, dtype=float)
-    return 1 + model.hidden * (1 - seen / valid.shape[-1])
+    rigid = valid[..., _RIGID] if valid.shape[-1] == markup.COUNT else valid
+    seen = np.add.reduce(rigid, axis=-1, keepdims=True, dtype=float)
+    return 1 + model.hidden * (1 - seen / rigid.shape[-1])
