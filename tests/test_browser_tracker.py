@@ -42,7 +42,7 @@ def face(x: float, y: float, size: float, roll: float = 0.0) -> np.ndarray:
 
 
 def scripted() -> Shapes:
-    """One face sways; another is away for a while; a third is there shortly; the first leaves; one jumps."""
+    """One face sways; another is away for a while; a third, lying, is there shortly; the first leaves."""
     rng = np.random.default_rng(5)
     shapes: Shapes = []
     for t in range(90):
@@ -52,7 +52,7 @@ def scripted() -> Shapes:
         if t < 15 or t >= 27:
             here.append(face(480 + 20 * (t >= 50) - t / 3, 180, 80 + 0.4 * t))
         if 40 <= t < 46:
-            here.append(face(330, 90, 60))
+            here.append(face(330, 90, 60, np.pi / 2))
         shapes.append([points + rng.normal(0, 0.4, (68, 2)) for points in here])
     return shapes
 
@@ -71,11 +71,13 @@ class Script:
         return Landmarks.stack([self._predict(region) for region in regions])
 
     def _predict(self, region: Region) -> Landmarks:
-        """The face in the region's middle, else a guess without confidence."""
+        """The face in the region's middle, the same way up, else a guess without confidence."""
         middle = np.array([region.x, region.y])
         for points in self.shapes[self.now]:
             centre = bounding_box(points).reshape(2, 2).mean(axis=0)
-            if np.linalg.norm(centre - middle) < region.side / 3:
+            across = points[45] - points[36]
+            same_roll = np.cos(region.roll - np.arctan2(across[1], across[0])) > 0.5
+            if same_roll and np.linalg.norm(centre - middle) < region.side / 3:
                 return Landmarks.of_points(points, np.full(68, SURE))
         return Landmarks.of_points(TEMPLATE * region.side / 1.3 + middle, np.full(68, UNSURE))
 
@@ -90,7 +92,8 @@ BROWSER = """
         asked.push([x, y, side, roll]);
         const found = shapes[now].find((points) => {
           const [u, v] = middleOf(boxOf(points));
-          return Math.hypot(u - x, v - y) < side / 3;
+          const own = Math.atan2(points[91] - points[73], points[90] - points[72]);
+          return Math.cos(roll - own) > 0.5 && Math.hypot(u - x, v - y) < side / 3;
         });
         const points = found ?? template.map((value, i) => (value * side) / 1.3 + (i % 2 ? y : x));
         return {

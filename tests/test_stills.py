@@ -11,6 +11,7 @@ import pytest
 import scenes
 
 import steadyface
+from steadyface import metrics
 from steadyface.demo import portrait
 from steadyface.detector import FaceFinder
 from steadyface.errors import ConfigError, DataError
@@ -61,6 +62,22 @@ def test_the_largest_faces_and_the_surest_ones() -> None:
     every, [one] = steadyface.detect(image, **FAST), steadyface.detect(image, max_faces=1, **FAST)
     np.testing.assert_array_equal(one.points, every.points[0])
     assert len(steadyface.detect(image, min_score=1.0, **FAST)) == 0
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_face_lies_on_any_side(quarters: int) -> None:
+    """The points turn with the photograph, as if a phone had lost its rotation."""
+    image = scenes.frames(1)[0]
+    height, width = image.shape[:2]
+    [upright] = steadyface.detect(image, **FAST)
+    expected = upright.points - [(width - 1) / 2, (height - 1) / 2]
+    for _ in range(quarters):
+        expected = expected[:, ::-1] * [1, -1]
+    lying = np.ascontiguousarray(np.rot90(image, quarters))
+    [face] = steadyface.detect(lying, **FAST)
+    expected += [(lying.shape[1] - 1) / 2, (lying.shape[0] - 1) / 2]
+    distances = np.linalg.norm(face.points - expected, axis=1)
+    assert distances.mean() < 0.03 * metrics.interocular(expected)
 
 
 def test_own_detector_and_model() -> None:

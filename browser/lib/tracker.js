@@ -11,6 +11,8 @@ import {
 } from "./track.js";
 
 const MAX_COST = 2; // of motion alone, from which on a found face is not a lost one
+const UPRIGHT = 0.9; // mean score of an upright face; that of one on its side stays below
+const ROLLS = [Math.PI / 2, Math.PI, -Math.PI / 2];
 const BUSY = "the last step has not ended: await it first";
 
 export class Tracker {
@@ -153,6 +155,19 @@ export class Tracker {
     return matches.length < this.#tracks.length || seconds - this.#detectedSeconds >= interval;
   }
 
+  /** Landmarks in upright regions; where the network is not sure of a face there, of the best of four rolls. */
+  async #predictAtAnyRoll(image, upright) {
+    const faces = await this.landmarker.predictRegions(image, upright);
+    const unsure = upright.map((_, i) => i).filter((i) => meanScore(faces[i]) < UPRIGHT);
+    const turned = unsure.flatMap((i) => ROLLS.map((roll) => ({ ...upright[i], roll })));
+    const others = turned.length ? await this.landmarker.predictRegions(image, turned) : [];
+    others.forEach((face, j) => {
+      const i = unsure[Math.floor(j / ROLLS.length)];
+      if (meanScore(face) > meanScore(faces[i])) faces[i] = face;
+    });
+    return faces;
+  }
+
   /** Add the faces that the finder finds and the landmark network confirms, as lost or new tracks. */
   async #detect(image, matches, seconds) {
     this.#detectedSeconds = seconds;
@@ -164,8 +179,7 @@ export class Tracker {
     const found = [];
     while (boxes.length && known.length < this.config.maxFaces) {
       const regions = boxes.splice(0, this.config.maxFaces - known.length).map((box) => regionAroundBox(box));
-      const first = await this.landmarker.predictRegions(image, regions);
-      const turned = first.map(({ points }) => faceRegion(points));
+      const turned = (await this.#predictAtAnyRoll(image, regions)).map(({ points }) => faceRegion(points));
       for (const landmarks of await this.landmarker.predictRegions(image, turned)) {
         if (!isFace(image, landmarks, this.config.accept)) continue;
         if (known.some((points) => sameFace(landmarks.points, points))) continue;
@@ -235,6 +249,10 @@ function isFace({ width, height }, { points, scores }, least) {
   const [x, y] = middleOf([x0, y0, x1, y1]);
   const inside = x >= 0 && x < width && y >= 0 && y < height;
   return inside && Math.min(x1 - x0, y1 - y0) > VERIFIER.minSize && faceScore(scores) >= least;
+}
+
+function meanScore({ scores }) {
+  return scores.reduce((sum, score) => sum + score, 0) / scores.length;
 }
 
 /** Scores, lowered where a point is more likely hidden than not: the network guesses it, at times boldly. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +20,9 @@ from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.matching import same_face
 from steadyface.tracking.network_thread import NetworkThread, Pending
 from steadyface.tracking.verifier import face_score, is_face
+
+_UPRIGHT = 0.9  # mean score of an upright face; that of one on its side stays below
+_ROLLS = (math.pi / 2, math.pi, -math.pi / 2)
 
 
 def detect_boxes(detector: Detector, frame: Picture) -> Boxes:
@@ -43,6 +47,9 @@ def predict_in_boxes(
 ) -> list[list[Landmarks]]:
     """Predict the landmarks in the detected boxes, then in the regions that tracking would use.
 
+    A box does not tell which way up its face is. Where the network is not sure of an upright one, it also
+    looks from the other three sides, for somebody who lies down or a video that lost its rotation.
+
     Args:
         model: predicts the landmarks; a `Landmarker` takes the faces of several frames together.
         frames: the pictures.
@@ -51,8 +58,35 @@ def predict_in_boxes(
     Returns:
         Landmarks of each frame's boxes, in their order.
     """
-    first = _predict(model, frames, [[Region.around_box(box) for box in each] for each in boxes])
-    return _predict(model, frames, [[face_region(face.points) for face in each] for each in first])
+    best = _predict_at_any_roll(model, frames, [[Region.around_box(box) for box in each] for each in boxes])
+    return _predict(model, frames, [[face_region(face.points) for face in each] for each in best])
+
+
+def _predict_at_any_roll(
+    model: LandmarkModel, frames: Sequence[Picture], upright: Sequence[Sequence[Region]]
+) -> list[list[Landmarks]]:
+    """Predict the landmarks in upright regions; of unsure faces the most certain ones of four rolls."""
+    first = _predict(model, frames, upright)
+    turned = [
+        [replace(region, roll=roll) for region, face in pairs if not _is_upright(face) for roll in _ROLLS]
+        for pairs in map(zip, upright, first)
+    ]
+    others = map(iter, _predict(model, frames, turned))
+    return [
+        [
+            face if _is_upright(face) else max(face, *islice(more, len(_ROLLS)), key=_mean_score)
+            for face in faces
+        ]
+        for faces, more in zip(first, others, strict=True)
+    ]
+
+
+def _is_upright(face: Landmarks) -> bool:
+    return _mean_score(face) >= _UPRIGHT
+
+
+def _mean_score(face: Landmarks) -> float:
+    return float(face.scores.mean())
 
 
 def confirm_faces(
