@@ -139,6 +139,13 @@ class TestList:
         with pytest.raises(ConfigError, match=f"face {face} is not seen in frame {frame}"):
             correct_points(tracks, [Correction(frame, face, 30, 1.0, 2.0)], clip)
 
+    @pytest.mark.parametrize("position", [(1e9, 140.0), (-3000.0, 100.0)])
+    def test_a_position_that_is_far_off_the_face(
+        self, clip: Path, tracks: Tracks, position: tuple[float, float]
+    ) -> None:
+        with pytest.raises(ConfigError, match=r"frame 30, point 8: .* px from face 0; give px of the image"):
+            correct_points(tracks, [Correction(30, 0, 8, *position)], clip)
+
     @pytest.mark.usefixtures("unannotated")
     @pytest.mark.parametrize("name", ["frame", "face", "point"])
     def test_a_name_is_no_number(self, name: str) -> None:

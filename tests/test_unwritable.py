@@ -48,10 +48,11 @@ COMMANDS: dict[str, Arguments] = {
     "predict": lambda photo: ["folder", "--data", photo],
     "evaluate": lambda photo: ["folder", "--data", photo],
     "report": lambda photo: [TracksBuilder().finish({}).save(photo / "tracks.npz")],
+    "stabilize": lambda photo: [TracksBuilder().finish({}).save(photo / "tracks.npz")],
     "demo": lambda photo: [],
     "corpus": lambda photo: [scenes.write_clip(photo / "clip.mp4", scenes.frames(2))],
 }
-SUFFIX = {"fit-stabilizer": ".json", "fit-picture": ".json", "export": ".onnx"}
+SUFFIX = {"fit-stabilizer": ".json", "fit-picture": ".json", "export": ".onnx", "stabilize": ".npz"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

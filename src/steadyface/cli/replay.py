@@ -6,7 +6,7 @@ from pathlib import Path
 
 from steadyface.cli.terminal import say
 from steadyface.errors import ConfigError
-from steadyface.files import make_folder
+from steadyface.files import writing
 from steadyface.progress import show_progress
 from steadyface.stabilizer import DEFAULT_STABILIZER
 from steadyface.video import DEFAULT_FPS
@@ -54,7 +54,8 @@ def stabilize(
     check_writable(out)
     if out.resolve() == tracks.resolve():
         raise ConfigError(f"{out} is the table itself: name another file")
-    make_folder(out.parent)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     table = Tracks.load(tracks)
     with show_progress(tracks.name, quiet) as progress:
         table = stabilize_tracks(table, clip, stabilizer=stabilizer, lag=lag, fps=fps, progress=progress)

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from steadyface.arrays import FacePoints
 from steadyface.clips import check_clip
 from steadyface.correction.carrying import FadingConfig, carry
 from steadyface.correction.corrections import Correction, merged
 from steadyface.errors import ConfigError, VideoError
-from steadyface.geometry import Region
+from steadyface.geometry import Region, face_size
 from steadyface.motion import FaceCrop, face_region, follow_region, robust_similarity
 from steadyface.progress import ReportProgress
 from steadyface.tracking.skin import cut_face
@@ -23,6 +24,8 @@ from steadyface.video import DEFAULT_FPS, SQUARE, Frames, open_frames
 
 CORRECTIONS = "corrections"
 """Entry of a table's meta: the corrections behind its layer."""
+
+_FARTHEST = 3.0  # times the face's size: what is further off is given in another unit, or for another face
 
 _EARLY = 1e-3  # s before the time of a frame: times of tables are rounded
 
@@ -59,7 +62,7 @@ def correct_points(
         progress: called with frames read and frames to read.
 
     Raises:
-        ConfigError: a face is not seen in the frame of its correction.
+        ConfigError: a face is not seen in the frame of its correction, or the position is far off the face.
         DataError: the tracks are another clip's.
         VideoError: the clip cannot be read, or ends before a frame that is needed.
     """
@@ -94,7 +97,7 @@ def _stretches(tracks: Tracks, corrections: Sequence[Correction], reach: int) ->
     """Yield the rows of each stretch of successive frames of a face that corrections can change.
 
     Raises:
-        ConfigError: a face is not seen in the frame of its correction.
+        ConfigError: a face is not seen in the frame of its correction, or the position is far off the face.
     """
     independent = bool(tracks.meta.get("options", {}).get("independent"))
     for face in dict.fromkeys(each.face for each in corrections):
@@ -107,12 +110,26 @@ def _stretches(tracks: Tracks, corrections: Sequence[Correction], reach: int) ->
             at = np.flatnonzero(frames == each.frame)
             if not len(at):
                 raise ConfigError(f"face {face} is not seen in frame {each.frame}: nothing to correct there")
+            _check_near(tracks.points[rows[at[0]]].astype(float), each)
             run = next(run for run in runs if at[0] in run)
             near = at if independent else run[np.abs(run - at[0]) <= reach]
             changed[near] = True
         chosen = np.flatnonzero(changed)
         for part in np.split(chosen, np.flatnonzero((np.diff(frames[chosen]) != 1) | independent) + 1):
             yield rows[part]
+
+
+def _check_near(points: FacePoints, correction: Correction) -> None:
+    """Refuse a position far off the face.
+
+    Raises:
+        ConfigError: it is.
+    """
+    x, y = correction.x, correction.y
+    distance = float(np.hypot(*(points[correction.point] - (x, y))))
+    if distance > _FARTHEST * face_size(points):
+        place = f"frame {correction.frame}, point {correction.point}: ({x:g}, {y:g})"
+        raise ConfigError(f"{place} is {distance:.0f} px from face {correction.face}; give px of the image")
 
 
 def _cut(
