@@ -136,6 +136,10 @@ class TestOtherPrograms:
             ((np.zeros((68, 2)),), r"points must be of shape \(frames, 68, 2\)"),
             ((np.zeros((5, 68, 2)), np.arange(4.0)), "of as many frames, got shapes"),
             ((np.zeros((5, 68, 2)), None, np.ones((5, 3))), "of as many frames, got shapes"),
+            ((np.zeros((5, 68, 2)), [0, 1, 3, 2, 4]), "seconds must be finite and not run backwards"),
+            ((np.zeros((5, 68, 2)), [0, 1, 2, 3, np.nan]), "seconds must be finite"),
+            ((np.zeros((5, 68, 2)), ["a"] * 5), "seconds must be numbers"),
+            ((np.zeros((5, 68, 2)), None, np.full(5, 1.5)), "scores must be from 0 to 1"),
         ],
     )
     def test_points_of_another_shape_are_one_line(self, arguments: tuple[object, ...], told: str) -> None:
@@ -143,6 +147,27 @@ class TestOtherPrograms:
             Tracks.of_points(*arguments)
         with pytest.raises(ConfigError, match="fps must be positive"):
             Tracks.of_points(np.zeros((5, 68, 2)), fps=0)
+
+    def test_no_frame_is_a_table_without_rows(self) -> None:
+        tracks = Tracks.of_points(np.zeros((0, 68, 2)))
+        assert (len(tracks), len(tracks.timeline), len(steadyface.stabilize(tracks))) == (0, 0, 0)
+
+    def test_points_are_kept_in_every_file_that_can_be_read(self, tmp_path: Path) -> None:
+        points = faces_at(range(0, 6)).points.astype(float)
+        points[2, 30], points[4] = np.nan, np.nan
+        tracks = Tracks.of_points(points, scores=np.linspace(0.5, 1, 6), size=(640, 480))
+        for suffix in ("npz", "csv", "json"):
+            assert Tracks.load(tracks.save(tmp_path / f"clip.{suffix}")) == tracks
+
+    def test_what_lacks_points_is_corrected_after_it_was_stabilised(self, raw: Tracks, clip: Path) -> None:
+        points = raw.points.astype(float)
+        points[5, 3] = np.nan
+        tracks, x, y = Tracks.of_points(points, raw.seconds), *points[4, 30].tolist()
+        fixes = [steadyface.Correction(4, 0, 30, x + 2, y)]
+        with pytest.raises(ConfigError, match="steadyface stabilize fills them in"):
+            steadyface.correct_points(tracks, fixes, clip)
+        corrected = steadyface.correct_points(steadyface.stabilize(tracks, clip), fixes, clip)
+        np.testing.assert_allclose(corrected.corrected_points[4, 30], [x + 2, y], atol=1e-3)
 
 
 class TestCommand:

@@ -138,10 +138,13 @@ def _cut(
     """Cut the face of each row out of its frame; the crops of a stretch follow the face.
 
     Raises:
+        ConfigError: a row lacks a point.
         VideoError: a frame is missing.
     """
     wanted: dict[int, list[tuple[int, int | None]]] = {}
     for rows in stretches:
+        if np.isnan(tracks.points[rows]).any():
+            raise ConfigError("the table has rows without some points; steadyface stabilize fills them in")
         for row, before in zip(rows.tolist(), [None, *rows[:-1].tolist()], strict=True):
             wanted.setdefault(int(tracks.frame[row]), []).append((row, before))
     last, crops, regions = max(wanted), dict[int, FaceCrop](), dict[int, Region]()

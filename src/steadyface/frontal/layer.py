@@ -92,7 +92,7 @@ def frontal_faces(tracks: Tracks, camera: Meta | None = None) -> FrontalFaces:
     """Fit the bundled model to the points of a table; `camera` is as of `camera_values`."""
     size = tracks.timeline.size[tracks.timeline.places(tracks.frame)]
     if not size.all():
-        raise ConfigError("the size of the frames is not known: these tracks come from an older file")
+        raise ConfigError("the size of the frames is not known: track again, or give it to Tracks.of_points")
     model, count = bundled_shape(), len(tracks)
     points, error = np.full((count, *MEAN_FACE[:, :2].shape), np.nan), np.full(count, np.nan)
     rotation, translation = np.full((2, count, 3), np.nan)

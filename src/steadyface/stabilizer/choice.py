@@ -66,6 +66,8 @@ def choose_stabilizer(
             raise ConfigError("stabilizer none has no lag")
         return Choice("none")
     stabilizer = str(stabilizer) if isinstance(stabilizer, Path) else stabilizer
+    if not isinstance(stabilizer, str | Stabilizer):
+        raise ConfigError.choice("stabilizer", stabilizer, [*STABILIZERS, "FILE.json"])
     offline, parameters = stabilizer == "sta-offline", None
     if isinstance(stabilizer, Stabilizer):
         chosen, name = stabilizer, stabilizer.kind

@@ -6,6 +6,7 @@ import numpy as np
 
 from steadyface.errors import ConfigError
 from steadyface.markup import as_faces
+from steadyface.stabilizer.checks import as_numbers
 from steadyface.tracks.schema import Table, as_columns
 from steadyface.tracks.timeline import ClipTimeline
 
@@ -24,12 +25,16 @@ def table_of_points(
     if not fps > 0:
         raise ConfigError(f"fps must be positive, got {fps}")
     frame = np.arange(len(points))
-    times = frame / fps if seconds is None else np.asarray(seconds, float)
-    trust = np.ones(len(frame)) if scores is None else np.asarray(scores, float)
+    times = frame / fps if seconds is None else as_numbers(seconds, "seconds").astype(float)
+    trust = np.ones(len(frame)) if scores is None else as_numbers(scores, "scores").astype(float)
     if times.shape != frame.shape or trust.shape not in (frame.shape, points.shape[:2]):
         shapes = f"{points.shape}, {times.shape} and {trust.shape}"
         raise ConfigError(f"points, seconds and scores must be of as many frames, got shapes {shapes}")
-    trust = np.broadcast_to(trust.reshape(len(frame), -1), points.shape[:2])
+    if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
+        raise ConfigError("seconds must be finite and not run backwards")
+    if not ((trust >= 0) & (trust <= 1)).all():
+        raise ConfigError("scores must be from 0 to 1")
+    trust = np.broadcast_to(trust if trust.ndim == 2 else trust[:, None], points.shape[:2])
     seen = np.isfinite(points).all(axis=-1).any(axis=-1)
     shown = points[seen]
     columns = as_columns(

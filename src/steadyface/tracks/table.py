@@ -209,7 +209,9 @@ class Tracks:
         """
         size = self.timeline.size[self.timeline.places(self.frame)]
         if not size.all():
-            raise ConfigError("the size of the frames is not known: these tracks come from an older file")
+            raise ConfigError(
+                "the size of the frames is not known: track again, or give it to Tracks.of_points"
+            )
         return inside(self.points, size)
 
     def poses(self) -> Float[np.ndarray, "rows 6"]:
@@ -340,7 +342,8 @@ class Tracks:
             size: width and height of the frames, px, for poses and `inside`; None leaves it unknown.
 
         Raises:
-            ConfigError: another shape, or a rate that is not positive.
+            ConfigError: another shape, times that run backwards, scores outside [0, 1], or a rate that is not
+                positive.
 
         >>> from steadyface.measures import MEAN_FACE
         >>> Tracks.of_points(np.tile(MEAN_FACE[:, :2] + 100, (3, 1, 1)), fps=30)
