@@ -217,8 +217,10 @@ def test_bad_arguments() -> None:
     with pytest.raises(ConfigError, match="RGB uint8"):
         tracker.step(scenes.frames(1)[0].astype(float))
     tracker.step(scenes.frames(1)[0], seconds=1.0)
-    with pytest.raises(ConfigError, match="backwards"):
+    with pytest.raises(ConfigError, match=r"or stands: 1\.0.* of a camera pass time\.monotonic"):
         tracker.step(scenes.frames(1)[0], seconds=1.0)
+    with pytest.raises(ConfigError, match=r"runs backwards or stands: 0\.5.* after 1\.0000 s$"):
+        tracker.step(scenes.frames(1)[0], seconds=0.5)
 
 
 @pytest.mark.usefixtures("unannotated")

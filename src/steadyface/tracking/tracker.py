@@ -238,7 +238,8 @@ class Tracker:
             seconds = 0.0 if before is None else before + 1 / self.fps
         seconds = as_seconds(seconds)
         if before is not None and seconds <= before:
-            raise ConfigError(f"time runs backwards: {seconds:.4f} s after {before:.4f} s")
+            hint = "; of a camera pass time.monotonic()" if seconds == before else ""
+            raise ConfigError(f"time runs backwards or stands: {seconds:.4f} s after {before:.4f} s{hint}")
         far = before is not None and seconds - before > _FAR and not by_reader
         self._far_steps = self._far_steps + 1 if far else 0
         if self._far_steps == _TOO_MANY:
