@@ -110,6 +110,15 @@ def test_what_report_refuses(
         assert problem in err[0]
 
 
+def test_tracks_that_are_named_twice_have_one_page(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracks = out / "portrait.npz"
+    twice = [tracks, tracks.parent / ".." / tracks.parent.name / tracks.name]
+    code, printed, err = run(capsys, "report", *twice, "--out", tmp_path)
+    assert (code, printed.split(), err) == (0, [str(tmp_path / "portrait.report.html")], [])
+
+
 def test_tracks_may_be_called_results(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(out / "portrait.json", tmp_path / "results.json")
     code, printed, err = run(capsys, "report", tmp_path / "results.json", "--out", tmp_path)

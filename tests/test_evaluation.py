@@ -158,7 +158,9 @@ class TestImages:
             folder.skip("0", "no face")
 
     def test_other_weights_do_not_mix(self, images: Path, predicted: Path) -> None:
-        with pytest.raises(ConfigError, match="another run: weights_sha256"):
+        with pytest.raises(ConfigError, match=r"run: weights .* \(.{12}\), not .*; use another folder"):
+            ConfigError, match=r"another run: weights .* \(.{12}\), not .*; use another folder"
+        ):
             predict("folder", images, predicted, weights="compact")
 
     def test_scoring_runs_no_network(self, predicted: Path, monkeypatch: pytest.MonkeyPatch) -> None:

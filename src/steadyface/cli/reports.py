@@ -42,6 +42,7 @@ def report(
     """
     if not inputs:
         raise ConfigError("nothing to report: name a clip or its tracks")
+    inputs = tuple({path.resolve(): path for path in inputs}.values())  # one that is named twice counts once
     for path in inputs:
         if not path.exists():
             raise ConfigError(f"{path}: no such file or folder")

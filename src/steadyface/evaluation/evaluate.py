@@ -154,6 +154,10 @@ def _check_same(folder: PredictionFolder, run: Run) -> None:
     if before is None:
         return
     for key in ("protocol", "weights_sha256", "decoder", "version", "finder"):
-        old, new = getattr(before, key), getattr(run, key)
-        if old != new:
-            raise ConfigError(f"{folder.root} holds predictions of another run: {key} {old}, not {new}")
+        if getattr(before, key) != getattr(run, key):
+            if key == "weights_sha256":
+                old, new = (f"{each.weights} ({each.weights_sha256[:12]})" for each in (before, run))
+            else:
+                old, new = getattr(before, key), getattr(run, key)
+            differs = f"{key.removesuffix('_sha256')} {old}, not {new}; use another folder"
+            raise ConfigError(f"{folder.root} holds predictions of another run: {differs}")
