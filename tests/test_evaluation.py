@@ -159,8 +159,6 @@ class TestImages:
 
     def test_other_weights_do_not_mix(self, images: Path, predicted: Path) -> None:
         with pytest.raises(ConfigError, match=r"run: weights .* \(.{12}\), not .*; use another folder"):
-            ConfigError, match=r"another run: weights .* \(.{12}\), not .*; use another folder"
-        ):
             predict("folder", images, predicted, weights="compact")
 
     def test_scoring_runs_no_network(self, predicted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
