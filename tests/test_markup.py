@@ -51,6 +51,20 @@ def test_open_groups_have_an_edge_less_than_points() -> None:
     assert (degree[closed] == 2).all()
 
 
+def test_wflw_s_points_are_mirrored_as_ibug_s() -> None:
+    """Mirror image of WFLW's 98 points, from its annotation's scheme."""
+    flip = [
+        *(*range(32, -1, -1), *range(46, 41, -1), *range(50, 46, -1), *range(37, 32, -1)),
+        *(*range(41, 37, -1), *range(51, 55), *range(59, 54, -1)),
+        *(*range(72, 67, -1), 75, 74, 73, *range(64, 59, -1), 67, 66, 65),
+        *(*range(82, 75, -1), *range(87, 82, -1), *range(92, 87, -1), 95, 94, 93),
+        *(97, 96),
+    ]
+    assert len(set(markup.WFLW.tolist())) == COUNT
+    assert sorted(flip) == list(range(98))
+    np.testing.assert_array_equal(np.array(flip)[markup.WFLW], markup.WFLW[FLIP])
+
+
 def test_seven_points_as_published() -> None:
     np.testing.assert_array_equal(markup.SEVEN + 1, [37, 40, 43, 46, 31, 49, 55])
     assert markup.SEVEN[[0, 3]].tolist() == list(markup.OUTER_EYE_CORNERS)

@@ -121,6 +121,17 @@ SEVEN = np.array([36, 39, 42, 45, 30, 48, 54])
 SEVEN_TALKING_FACE = np.array([27, 29, 34, 32, 67, 48, 54])
 """The same seven points in FGNET's own 68-point markup of the Talking Face video."""
 
+WFLW = np.array(
+    [
+        *range(0, 33, 2),  # jaw
+        *(*range(33, 38), *range(42, 47)),  # upper edges of the brows
+        *range(51, 60),  # nose
+        *(60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75),  # eyes, without the middles of the lids
+        *range(76, 96),  # lips
+    ]
+)
+"""(68,): points of WFLW's 98 that are nearest to iBUG's, in iBUG's order: `points[..., WFLW, :]`."""
+
 FGNET_TO_IBUG: dict[int, int] = {
     **{27: 36, 29: 39, 34: 42, 32: 45},  # eye corners
     41: 33,  # base of the nose
