@@ -19,6 +19,7 @@ from steadyface.geometry import bounding_box, iou
 from steadyface.measures import MEAN_FACE
 from steadyface.metrics import interocular
 from steadyface.tracking import TrackedFace
+from steadyface.tracks import Tracks
 
 SEEN = 40  # grey levels by which a drawn pixel differs at least
 
@@ -47,6 +48,26 @@ def test_a_name_is_drawn_in_latin_letters_or_as_the_number(name: str, like: str 
     expected = draw_faces(grey(), [replace(shown, name=like)])
     np.testing.assert_array_equal(draw_faces(grey(), [shown]), expected)
     assert (expected != draw_faces(grey(), [replace(shown, name="Anna")])).any()
+
+
+def test_rows_of_a_frame_are_drawn_as_its_faces() -> None:
+    points = np.stack([face_at(80, 60), face_at(150, 120)])
+    tracks = Tracks.of_points(points)
+    for number, rows in enumerate(tracks.frames()):
+        expected = draw_faces(grey(), [face(points[number].astype(np.float32))])
+        np.testing.assert_array_equal(draw_faces(grey(), rows), expected)
+    np.testing.assert_array_equal(draw_faces(grey(), tracks.of_face(7)), grey())
+    with pytest.raises(ConfigError, match=r"rows of one frame can be drawn, as Tracks\.frames yields; got 2"):
+        draw_faces(grey(), tracks)
+
+
+@pytest.mark.usefixtures("unannotated")
+def test_what_cannot_be_drawn() -> None:
+    gappy = face_at(150, 80)
+    gappy[3] = np.nan
+    np.testing.assert_array_equal(draw_faces(grey(), [face(gappy)]), grey())
+    with pytest.raises(ConfigError, match="image must be RGB uint8"):
+        draw_faces(grey() / 255, [face(face_at(150, 80))])
 
 
 @pytest.mark.parametrize("style", DRAWN)

@@ -3,6 +3,7 @@ from ._version import __version__
 from .camera import Camera
 from .correction import Correction, correct_points
 from .detector import Detector, FaceFinder, YuNetDetector
+from .drawing import draw_faces
 from .errors import ConfigError, DataError, ExportError, SteadyfaceError, VideoError, WeightsError
 from .frontal import add_frontal
 from .landmarker import Landmarker, LandmarkModel, Landmarks
@@ -39,6 +40,7 @@ __all__ = [
     "add_frontal",
     "correct_points",
     "detect",
+    "draw_faces",
     "errors",
     "geometry",
     "heatmap",

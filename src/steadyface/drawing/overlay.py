@@ -14,8 +14,10 @@ from steadyface.drawing.strokes import BLACK, COLOURS, WHITE, draw_label
 from steadyface.drawing.styles import DRAWN, drawn_size, line_width
 from steadyface.errors import ConfigError
 from steadyface.geometry import Affine, Region, bounding_box
-from steadyface.images import crop_region
+from steadyface.images import as_rgb, crop_region
 from steadyface.tracking import TrackedFace
+from steadyface.tracking.rows import tracked_faces
+from steadyface.tracks import Tracks
 from steadyface.tracks.schema import UNKNOWN
 from steadyface.wording import in_ascii
 
@@ -40,21 +42,34 @@ def check_style(style: str) -> str:
     return style
 
 
-def draw_faces(frame: Frame, faces: Sequence[TrackedFace], style: str = "contours") -> Frame:
+def draw_faces(frame: Frame, faces: Sequence[TrackedFace] | Tracks, style: str = "contours") -> Frame:
     """Draw faces and their numbers into a copy of the frame, one colour per identity, held faces dim.
 
     Args:
-        frame: RGB uint8.
-        faces: in px of the frame.
+        frame: RGB uint8 (H, W, 3).
+        faces: of `Tracker.step`, or the rows of one frame of a table, as `Tracks.frames` yields them; in px
+            of the frame. A face that lacks points is left out.
         style: points, contours or mesh.
 
+    Returns:
+        RGB uint8, of the same size.
+
     Raises:
-        ConfigError: another style.
+        ConfigError: another style, a frame of another kind, or rows of several frames.
+
+    >>> drawn = draw_faces(image, tracker.step(image))  # doctest: +SKIP
     """
     if style not in DRAWN:
         raise ConfigError.choice("style", style, DRAWN)
-    canvas = frame.copy()
-    _draw_into(canvas, faces, style)
+    if isinstance(faces, Tracks):
+        of_frames = tracked_faces(faces)
+        if len(of_frames) > 1:
+            raise ConfigError(
+                f"rows of one frame can be drawn, as Tracks.frames yields; got {len(of_frames)}"
+            )
+        faces = [face for each in of_frames.values() for face in each]
+    canvas = as_rgb(frame).copy()
+    _draw_into(canvas, [face for face in faces if np.isfinite(face.points).all()], style)
     return canvas
 
 
