@@ -99,6 +99,12 @@ def test_what_does_not_belong_together_is_refused(clip: Path, raw: Tracks, tmp_p
         steadyface.stabilize(raw, other)
     with pytest.raises(VideoError, match="frame 3: ends before it"):
         steadyface.stabilize(Tracks.of_points(raw.points, raw.seconds), other)
+    for stabilizer in ("sta", "one-euro", "none"):
+        with pytest.raises(VideoError, match="No such file"):
+            steadyface.stabilize(raw, tmp_path / "nothere.mp4", stabilizer=stabilizer)
+    photographs = replace(raw, meta={**raw.meta, "options": {"independent": True}})
+    with pytest.raises(ConfigError, match="photographs that were each taken by itself"):
+        steadyface.stabilize(photographs, clip)
     with pytest.raises(ConfigError, match="one-euro has no mode that sees the future"):
         steadyface.stabilize(raw, clip, stabilizer="one-euro", lag=2)
 

@@ -12,7 +12,7 @@ import numpy as np
 from steadyface.arrays import FacePoints
 from steadyface.clips import check_clip
 from steadyface.correction.layer import CORRECTIONS
-from steadyface.errors import VideoError
+from steadyface.errors import ConfigError, VideoError
 from steadyface.geometry import bounding_box
 from steadyface.motion import Displacements
 from steadyface.picture import Picture
@@ -48,7 +48,8 @@ def stabilize(
         progress: called after each frame with the number of frames done and of all.
 
     Raises:
-        ConfigError: an unknown stabiliser, or a lag for one that has none.
+        ConfigError: an unknown stabiliser, a lag for one that has none, or a table of photographs that were
+            each taken by itself.
         DataError: the tracks are another clip's.
         VideoError: the clip cannot be read, or ends before a frame of the table.
 
@@ -58,13 +59,15 @@ def stabilize(
     choice = choose_stabilizer(stabilizer, lag, tracks.meta.get("weights"))
     first = choice.first_pass(clip is not None)
     measured = clip is not None and first is not None and first.uses_motion
+    if tracks.meta.get("options", {}).get("independent"):
+        raise ConfigError("photographs that were each taken by itself have no motion to stabilise")
     points, motion = tracks.raw_points, None
-    if first is not None:
-        replay = _Replay(tracks, first)
-        with _pictures(tracks, clip if measured else None, fps, progress) as pictures:
+    with _pictures(tracks, clip, measured, fps, progress) as pictures:
+        if first is not None:
+            replay = _Replay(tracks, first)
             for frame, picture in pictures:
                 replay.step(frame, picture)
-        points, motion = replay.points, replay.motion if measured else None
+            points, motion = replay.points, replay.motion if measured else None
     columns = {name: getattr(tracks, name) for name in COLUMNS}
     columns |= {"points": points, "box": bounding_box(points)}
     again = Tracks(**columns, meta=_meta(tracks, choice, measured), timeline=tracks.timeline)
@@ -73,21 +76,22 @@ def stabilize(
 
 @contextmanager
 def _pictures(
-    tracks: Tracks, clip: str | Path | None, fps: float, progress: ReportProgress | None
+    tracks: Tracks, clip: str | Path | None, measured: bool, fps: float, progress: ReportProgress | None
 ) -> Iterator[Iterable[tuple[int, Picture | None]]]:
-    """Open a clip for the pictures of the frames that a table has; without one they are None.
+    """Open a clip for the pictures of the frames that a table has; None where none is asked for.
 
     Raises:
         DataError: the tracks are another clip's.
         VideoError: the clip cannot be read.
     """
+    no_pictures = ((frame, None) for frame in np.unique(tracks.frame).tolist())
     if clip is None:
-        yield ((frame, None) for frame in np.unique(tracks.frame).tolist())
+        yield no_pictures
         return
     start, end = tracks.meta.get("start") or 0.0, tracks.meta.get("end")
     with open_frames(clip, fps, start, end, tracks.meta.get("pixels", SQUARE)) as frames:
         check_clip(tracks, frames, "the table")
-        yield _wanted(frames, tracks, progress)
+        yield _wanted(frames, tracks, progress) if measured else no_pictures
 
 
 def _wanted(frames: Frames, tracks: Tracks, progress: ReportProgress | None) -> Iterator[tuple[int, Picture]]:
