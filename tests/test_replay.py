@@ -79,8 +79,18 @@ def test_held_rows_repeat_the_last_shape_and_a_long_loss_begins_anew() -> None:
     again = steadyface.stabilize(tracks)
     for row in np.flatnonzero(gone):
         np.testing.assert_array_equal(again.points[row], again.points[25])
-    late = replace(tracks, seconds=np.where(gone, tracks.seconds + 1, tracks.seconds), held=~gone & False)
-    np.testing.assert_array_equal(steadyface.stabilize(late).points[26], tracks.raw_points[26])
+    kept = faces_at(range(0, 40))
+    kept = kept._at(np.flatnonzero((kept.frame < 20) | (kept.frame >= 35)))  # 0.6 s without the face
+    again = steadyface.stabilize(kept)
+    np.testing.assert_array_equal(again.points[20], kept.raw_points[20])
+    assert (again.points[21] != kept.raw_points[21]).any()
+
+
+def test_frames_far_apart_in_time_are_no_loss() -> None:
+    slow = Tracks.of_points(faces_at(range(0, 30)).points.astype(float), np.arange(30.0))
+    again = steadyface.stabilize(slow)
+    expected = load_stabilizer().filter(slow.raw_points.astype(float), slow.seconds, slow.scores)
+    np.testing.assert_allclose(again.points, expected, rtol=0, atol=1e-4)
 
 
 def test_missing_points_are_filled(raw: Tracks, clip: Path) -> None:

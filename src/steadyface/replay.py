@@ -121,6 +121,7 @@ class _Last(NamedTuple):
         points: stabilised, image px.
         raw: complete raw points, image px.
         seconds: of the row.
+        place: of its frame among those of the clip.
         view: for comparison with the next frame; None without a picture.
     """
 
@@ -128,6 +129,7 @@ class _Last(NamedTuple):
     points: FacePoints
     raw: FacePoints
     seconds: float
+    place: int
     view: FaceView | None
 
 
@@ -146,6 +148,7 @@ class _Replay:
     def __init__(self, tracks: Tracks, filter: CausalFilter) -> None:
         self.tracks, self.filter = tracks, filter
         self.points, self.motion = tracks.raw_points.copy(), MotionRows()
+        self._places = tracks.timeline.places(tracks.frame)
         self._last: dict[int, _Last] = {}
 
     def step(self, frame: int, picture: Picture | None) -> None:
@@ -158,13 +161,14 @@ class _Replay:
                 self.points[row] = self.points[row] if last is None else last.points
                 self.motion.append(None)
                 continue
-            if last is not None and seconds - last.seconds > GAP:
-                last = None
-            self._last[face] = self._filter(row, seconds, last, picture)
+            place = int(self._places[row])
+            if last is not None and place > last.place + 1 and seconds - last.seconds > GAP:
+                last = None  # it was lost; a clip of slides may have frames as far apart
+            self._last[face] = self._filter(row, last, picture)
 
-    def _filter(self, row: int, seconds: float, last: _Last | None, picture: Picture | None) -> _Last:
+    def _filter(self, row: int, last: _Last | None, picture: Picture | None) -> _Last:
         """Filter a row, and append its motion."""
-        tracks = self.tracks
+        tracks, seconds = self.tracks, float(self.tracks.seconds[row])
         raw = tracks.raw_points[row].astype(float)
         complete = raw if last is None else np.where(np.isnan(raw), last.points, raw)
         view, displacements = self._view(complete, last, picture)
@@ -175,7 +179,7 @@ class _Replay:
         state, points = self.filter.step(last and last.state, raw, elapsed, scores, displacements)
         self.points[row] = points
         self.motion.append(displacements)
-        return _Last(state, points, complete, seconds, view)
+        return _Last(state, points, complete, seconds, int(self._places[row]), view)
 
     def _view(
         self, raw: FacePoints, last: _Last | None, picture: Picture | None
