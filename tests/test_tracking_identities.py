@@ -55,6 +55,18 @@ def ids_on(frames: list[list[TrackedFace]], trajectory: people.Trajectory) -> se
     return found
 
 
+def covered(step: int, colour: tuple[int, int, int]) -> list[np.ndarray]:
+    """A still face, past which an oval object moves by `step` px a frame."""
+    y, x = np.mgrid[: people.HEIGHT, : people.WIDTH]
+    images = []
+    for middle in range(0, people.WIDTH, step):
+        radius = 0.3 * people.FACE
+        alpha = np.clip((1 - np.hypot((x - middle) / radius, (y - 140) / (1.25 * radius))) * radius / 2, 0, 1)
+        image = people.picture([(240, 135)])
+        images.append((image + alpha[..., None] * (np.array(colour) - image)).astype(np.uint8))
+    return images
+
+
 def faded(count: int, first: int, frames: int) -> list[np.ndarray]:
     """Blend a face into the wall, in equal steps over `frames` frames from the `first`."""
     whole, wall = people.picture([(240, 135)]).astype(float), people.wall().astype(float)
@@ -259,3 +271,10 @@ class TestFalseFaces:
         # The face is checked every 0.2 s, and after a miss in every frame; three misses end the track.
         assert not any(visible(faces) for faces in frames[6:])
         assert any(coasting(faces) for faces in frames)
+
+
+@pytest.mark.parametrize(("step", "colour"), [(3, (20, 20, 20)), (4, (20, 20, 20)), (6, (40, 60, 120))])
+def test_a_face_behind_an_object_keeps_its_id(step: int, colour: tuple[int, int, int]) -> None:
+    """A slow object changes the picture much like a dissolve; a fast one hides the face for a moment."""
+    frames = run(covered(step, colour), TrackerConfig())
+    assert {face_id for faces in frames for face_id in visible(faces)} == {0}

@@ -72,6 +72,11 @@ class Observation:
         """The landmarks' points, image px."""
         return self.landmarks.points
 
+    @property
+    def visible_fraction(self) -> float:
+        """Fraction of the landmarks that are rather visible than hidden; 1 if the network does not tell."""
+        return 1 - float(np.count_nonzero(self.landmarks.visible < 0.5)) / len(self.points)
+
 
 def observe(
     frame: Picture, faces: Sequence[Estimate], config: TrackerConfig, others: Sequence[Observation] = ()

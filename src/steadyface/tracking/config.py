@@ -123,6 +123,9 @@ class OcclusionConfig:
             excludes more of the neighbour's hair from the descriptors, but leaves fewer to learn from.
         min_fraction_in_frame: fraction of a face's box inside the frame above which its descriptor counts as
             unoccluded. Increasing it keeps cut-off faces out, but leaves fewer to learn from.
+        min_visible: fraction of a face's landmarks that the network takes to be in sight, from which on its
+            appearance counts in full in matching. Increasing it keeps the ids of faces that return from
+            behind an object, but risks giving them to somebody else.
         occluder_distance: distance up to which another face may be what hid a lost one, face sizes.
             Increasing it reconsiders more ids when a face returns, but risks more switches.
     """
@@ -130,6 +133,7 @@ class OcclusionConfig:
     min_fraction: float = 0.05
     head_margin: float = 0.4
     min_fraction_in_frame: float = 0.95
+    min_visible: float = 0.7
     occluder_distance: float = 2.0
 
 
@@ -191,6 +195,8 @@ class CutConfig:
             that begin and end slowly, but takes fewer jumps for one.
         min_progress: fraction of its mean pace below which a dissolve stands still. Increasing it ends
             dissolves that slow down too early, but others less often too late.
+        beyond_motion: least fraction of a dissolve's change that no small motion explains. Increasing it
+            misses dissolves between similar pictures, but takes fewer slow objects for one.
         window: number of recent frames. Increasing it tolerates irregular motion, but misses cuts after it.
         flat_deviation: standard deviation of the grey levels below which a frame is blank and skipped.
             Increasing it skips fades too, but also dark and foggy shots.
@@ -215,6 +221,7 @@ class CutConfig:
     straightness: float = 0.95
     min_quarter: float = 0.1
     min_progress: float = 0.3
+    beyond_motion: float = 0.03
     window: int = 5
     flat_deviation: float = 4.0
     white_level: float = 250.0

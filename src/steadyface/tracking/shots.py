@@ -19,6 +19,8 @@ Thumbnail = Float[np.ndarray, "rows columns"]
 _WINDOWS = (4, 8, 16, 32, 64)
 """Lengths in frames of the dissolves that are looked for; others are found by a part of them."""
 
+_SLOW = 2  # px of a thumbnail by which an object may move along a line
+_AROUND = np.ones((2 * _SLOW + 1, 2 * _SLOW + 1), np.uint8)
 _MOST_PAUSES = 1  # frames that a dissolve may stand still, as it does where frames are repeated
 
 
@@ -108,7 +110,9 @@ class DissolveDetector:
     moving camera or object follow a curve: once they have moved by the size of their details, their further
     change has another direction. A window of frames is a dissolve if its two ends differ, the polyline
     through its quarters is hardly longer than the line between the ends, and no quarter stands still, as it
-    does beside a cut. A dissolve lasts while the pictures go on along that line.
+    does beside a cut. A slow object too changes the picture along a line, until it has moved by the size of a
+    detail; but then each pixel takes the grey of a neighbour, which that of a dissolve need not. A dissolve
+    lasts while the pictures go on along that line.
 
     Args:
         config: the limits.
@@ -148,8 +152,24 @@ class DissolveDetector:
             return None
         if min(quarters) < self.config.min_quarter * sum(quarters):
             return None
+        if _beyond_motion(corners[0], corners[-1]) < self.config.beyond_motion:
+            return None
         novel = _novelty(corners[0], corners[-1], self.config) > self.config.dissolve_novelty
         return (corners[-1] - corners[0]) / window if novel else None
+
+
+def _beyond_motion(first: Thumbnail, last: Thumbnail) -> float:
+    """Fraction of the change that no motion by up to `_SLOW` px explains, in either direction of time.
+
+    Of each pixel that is how far its grey level lies outside the range of its surroundings in the other one.
+    """
+    change = cv2.norm(last, first)
+    return min(_outside(first, last), _outside(last, first)) / max(change, 1e-9)
+
+
+def _outside(within: Thumbnail, picture: Thumbnail) -> float:
+    """Norm of the parts of a picture outside the range of another one's surroundings."""
+    return float(cv2.norm(picture, np.clip(picture, cv2.erode(within, _AROUND), cv2.dilate(within, _AROUND))))
 
 
 def _novelty(last: Thumbnail, now: Thumbnail, config: CutConfig) -> float:

@@ -168,11 +168,13 @@ class Track:
         """Compute the cost of matching an observation to this track.
 
         It is the sum of `motion_cost` and an appearance term of 1 at the `distance_scale`, which is at most 1
-        where the observation or the track's appearance is occluded.
+        where the observation or the track's appearance is occluded. An object that covers a face, such as a
+        hand, changes more of its descriptor than another face would.
         """
         distance = appearance_distance(self.appearance, observation.appearance)
         term = distance / config.appearance.distance_scale
-        if not (observation.unoccluded and self.appearance_known):
+        in_sight = observation.unoccluded and observation.visible_fraction >= config.occlusion.min_visible
+        if not (in_sight and self.appearance_known):
             term = min(term, 1.0)
         return self.motion_cost(observation.landmarks.box, seconds, config.motion) + term
 

@@ -190,14 +190,16 @@ class Tracker:
     def _end_dissolved(self, observations: list[Observation]) -> list[Observation]:
         """In a dissolve, forget the tracks whose faces no longer look as they did on average.
 
+        A face that something covers stays: a slow object before it is easily taken for a dissolve.
+
         Returns:
             The observations of the other tracks.
         """
-        limits = self.config.appearance
+        limits, visible = self.config.appearance, self.config.occlusion.min_visible
         pairs = [
             (track, observation)
             for track, observation in zip(self._tracks, observations, strict=True)
-            if track.resembles_mean(observation.appearance, limits)
+            if observation.visible_fraction < visible or track.resembles_mean(observation.appearance, limits)
         ]
         if len(pairs) < len(observations):
             self._restart([track for track, _ in pairs])
