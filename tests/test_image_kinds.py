@@ -156,6 +156,16 @@ class TestFolder:
         (note,) = sequence.notes
         assert "1 .cr2, 2 .heic, 1 .jxl; HEIF needs: pip install 'steadyface[heif]'" in note
 
+    def test_videos_beside_images_are_named(self, tmp_path: Path) -> None:
+        write_image(tmp_path / "1.png", picture(1))
+        (tmp_path / "a.mp4").touch()
+        sequence = ImageSequence(tmp_path)
+        one = f"{tmp_path}: 1 video is left out: name each, or take steadyface corpus"
+        assert (numbers(sequence), sequence.notes) == ([1], [one])
+        (tmp_path / "b.MOV").touch()
+        (note,) = ImageSequence(tmp_path).notes
+        assert "2 videos are left out" in note
+
     def test_only_skipped_kinds(self, tmp_path: Path) -> None:
         (tmp_path / "4.CR2").write_bytes(b"x")
         with pytest.raises(VideoError, match=r"the folder holds images of kinds that are not read: 1 \.cr2$"):

@@ -17,12 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from steadyface.errors import ConfigError, DataError
 from steadyface.files import reading
-
-SUFFIXES = (
-    *(".3gp", ".asf", ".avi", ".divx", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
-    *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
-)
-"""Suffixes of videos in a folder; a file that is named or matches a pattern may have any other."""
+from steadyface.video import VIDEO_SUFFIXES
 
 LIST = ".txt"
 """Suffix of a list of videos."""
@@ -160,7 +155,7 @@ def _contents(text: str, folder: bool) -> Iterator[tuple[str, str]]:
     if folder:
         names = [name for name in names if _is_video(PurePosixPath(name))]
     if not names:
-        what = f"no video ({', '.join(SUFFIXES)})" if folder else "no file matches"
+        what = f"no video ({', '.join(VIDEO_SUFFIXES)})" if folder else "no file matches"
         raise ConfigError(f"{text}: {what}")
     chain = text.partition("::")
     for name in names:
@@ -179,7 +174,7 @@ def _absolute(path: Path) -> str:
 
 
 def _is_video(path: PurePosixPath) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
 
 
 def _name(address: str) -> str:

@@ -18,13 +18,14 @@ from steadyface.video.hardware import check_hwaccel
 from steadyface.video.identity import identify
 from steadyface.video.pictures import ImageSequence
 from steadyface.video.reader import VideoReader, open_frames
-from steadyface.video.sources import display_name, is_live, source_name
+from steadyface.video.sources import VIDEO_SUFFIXES, display_name, is_live, source_name
 from steadyface.video.stages import read_ahead, write_behind
 from steadyface.video.writer import VideoWriter
 
 __all__ = [
     "DEFAULT_FPS",
     "SQUARE",
+    "VIDEO_SUFFIXES",
     "Frames",
     "ImageSequence",
     "VideoFrame",

@@ -25,6 +25,7 @@ from steadyface.images import (
 )
 from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span, positive
 from steadyface.video.pages import Pages, kind_of_pages
+from steadyface.video.sources import VIDEO_SUFFIXES
 from steadyface.wording import counted
 
 _OTHERS = frozenset(
@@ -119,6 +120,11 @@ class ImageSequence(Frames):
             files = any(path.is_file() and path not in still for path in self.path.iterdir())
             hint = "; name its videos one by one, or take steadyface corpus" if files else ""
             raise VideoError(self.path, f"the folder holds {none.partition(': ')[2]}{hint}")
+        videos = [path for path in images_of(self.path, frozenset(VIDEO_SUFFIXES)) if path not in others]
+        if videos:
+            left = "is left out" if len(videos) == 1 else "are left out"
+            advice = "name each, or take steadyface corpus"
+            self.notes.append(f"{self.path}: {counted(len(videos), 'video')} {left}: {advice}")
         animated = [path.name for path in images if _holds_several(path)]
         if animated:
             several = f"{counted(len(animated), 'image')} with several frames, of which the first is read"

@@ -10,6 +10,12 @@ from urllib.request import url2pathname
 STDIN = "-"
 """Name of standard input as a source."""
 
+VIDEO_SUFFIXES = (
+    *(".3gp", ".asf", ".avi", ".divx", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+    *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+)
+"""Suffixes by which videos are found in a folder; a file that is named may have any other."""
+
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _STREAMS = frozenset({"rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp"})
 
