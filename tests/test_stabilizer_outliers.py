@@ -238,8 +238,10 @@ class TestGuesses:
         scores[:4, :count] = 0.4
         seen = screen(guesses, scores=scores)
         for raw, frame in zip(guesses, seen, strict=True):
-            np.testing.assert_array_equal(frame.points, raw)
-        assert [frame.restarts for frame in seen] == [t in (0, 4) for t in range(10)]
+            np.testing.assert_allclose(frame.points, raw, rtol=0, atol=EXACT)
+        # A passing hand leaves some points at a time; only a face that comes in begins anew.
+        restarts = [0, 4] if count > CONFIG.few * 68 else [0]
+        assert [frame.restarts for frame in seen] == [t in restarts for t in range(10)]
 
     @pytest.mark.parametrize("score", [0.4, 0.99])
     @given(seed=seeds, landmark=landmarks, distance=far)

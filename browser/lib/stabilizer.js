@@ -198,19 +198,19 @@ function screen(last, points, frames, scores) {
     missing[i >> 1] ? last.points[i] + common[i] : value,
   );
   const surer = isSurer(scores, last.scores);
-  const guessed = off.some((isOff, l) => isOff && !missing[l] && surer(l));
-  if (guessed || (jumped && share(off) <= FEW)) return plain(raw, { scores, restarts: true });
+  const guessed = off.map((isOff, l) => isOff && !missing[l] && surer(l));
+  if (share(guessed) > FEW || (jumped && share(off) <= FEW)) return plain(raw, { scores, restarts: true });
   const outlierFrames = countFrames(off, before, stays(raw, last.raw, missing, limit));
   if (share(off) > MANY) {
     const agreed = share(outlierFrames.map((frames) => frames === 0 || frames > AGREEMENT)) >= 1 - FEW;
     if (agreed) return plain(raw, { scores, restarts: true });
     return { ...last, raw, outlierFrames, restarts: false, rejected: true };
   }
-  const held = off.map((isOff, l) => isOff && outlierFrames[l] <= PATIENCE);
+  const held = off.map((isOff, l) => isOff && !guessed[l] && outlierFrames[l] <= PATIENCE);
   const along = goAlong(last.points, alone, ALIKE * limit);
   const plausible = raw.map((_, i) => {
     const l = i >> 1;
-    const paced = along[l] ? 1 : Math.min(1, (PACE * limit) / Math.max(distance[l], 1e-12));
+    const paced = along[l] || guessed[l] ? 1 : Math.min(1, (PACE * limit) / Math.max(distance[l], 1e-12));
     const allowed = held[l] ? 0 : paced;
     return last.points[i] + common[i] + allowed * alone[i];
   });

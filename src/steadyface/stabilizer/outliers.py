@@ -43,12 +43,14 @@ class OutlierConfig:
         neighbours: number of the nearest landmarks that are neighbours.
         settled: motion of an outlier beside the others below which it counts as staying where it is.
         patience: frames for which an outlier must stay before it is followed.
-        few: ratio of outliers up to which a jump of the others is a cut.
+        few: ratio of outliers up to which a jump of the others is a cut, and of left guesses above which all
+            begins anew: behind an object that passes only some points are guesses at a time.
         many: ratio of outliers above which a frame is rejected.
         agreement: frames for which a rejected shape must stay before it is taken for another face.
         longest_frames: time, in frames, beyond which no threshold grows further.
         surer: ratio of the doubt (1 - score) of an outlier to that of its last accepted position below which
-            all begins anew at the new points. Increasing it leaves guesses sooner, but follows more errors.
+            that was a guess, which is left at once. Increasing it leaves guesses sooner, but follows more
+            errors.
         least_doubt: added to each doubt. Increasing it compares only large doubts.
     """
 
@@ -135,7 +137,7 @@ def screen_frame(
     raw = np.where(missing[:, None], last.points + common, points)
     ratio_off = np.count_nonzero(outlier) / len(outlier)
     guessed = outlier & ~missing & _is_surer(scores, last.scores)
-    if guessed.any() or (jumped and ratio_off <= CONFIG.few):
+    if np.mean(guessed) > CONFIG.few or (jumped and ratio_off <= CONFIG.few):
         return _restart(raw, elapsed, scores)
     beside = raw - last.raw - _common_motion(last.raw, raw, ~missing, limit)
     stays = ~missing & (_lengths(beside) <= CONFIG.settled * limit)
@@ -146,8 +148,8 @@ def screen_frame(
         rejected = last._replace(raw=raw, outlier_frames=count, restarts=False, rejected=True)
         return rejected._replace(missing=False, elapsed=elapsed)
     kept = np.minimum(1.0, CONFIG.pace * limit / np.maximum(distance, 1e-12))
-    kept[_goes_along(last.points, alone, CONFIG.alike * limit)] = 1.0
-    held = outlier & (count <= CONFIG.patience)
+    kept[guessed | _goes_along(last.points, alone, CONFIG.alike * limit)] = 1.0
+    held = outlier & ~guessed & (count <= CONFIG.patience)
     plausible = last.points + common + np.where(held, 0.0, kept)[:, None] * alone
     if scores is not None and last.scores is not None:
         scores = np.where(held, last.scores, scores)

@@ -66,17 +66,17 @@ class PictureModel:
     slip: float = 0.01
     anchor: float = 1.4
     step: float = 0.2
-    step_lips: float = 0.22
+    step_lips: float = 0.25
     step_lids: float = 0.13
     step_jaw: float = 0.2
     wrong: float = 1e-4
-    wrong_lips: float = 0.5
+    wrong_lips: float = 0.3
     wrong_lids: float = 0.5
-    wrong_jaw: float = 0.5
+    wrong_jaw: float = 0.45
     wrong_by: float = 1.2
     loose: float = 5e-3
     loose_by: float = 1.5
-    hidden: float = 12.0
+    hidden: float = 15.0
 
     def __post_init__(self) -> None:
         steps = self.step, self.step_lips, self.step_lids, self.step_jaw
