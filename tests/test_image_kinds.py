@@ -166,6 +166,12 @@ class TestFolder:
         (note,) = ImageSequence(tmp_path).notes
         assert "2 videos are left out" in note
 
+    def test_images_in_folders_of_a_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "first").mkdir()
+        write_image(tmp_path / "first" / "1.png", picture(1))
+        with pytest.raises(VideoError, match=r"no image \(.*\); its folders are not searched$"):
+            ImageSequence(tmp_path)
+
     def test_only_skipped_kinds(self, tmp_path: Path) -> None:
         (tmp_path / "4.CR2").write_bytes(b"x")
         with pytest.raises(VideoError, match=r"the folder holds images of kinds that are not read: 1 \.cr2$"):

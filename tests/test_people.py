@@ -136,6 +136,11 @@ class TestFolder:
         (tmp_path / "empty").mkdir()
         with pytest.raises(DataError, match="empty: no photograph"):
             Tracker(landmarker(), people=tmp_path / "empty")
+        (folder / "clara").mkdir()
+        with pytest.raises(DataError, match="clara: no photograph of clara"):
+            Tracker(landmarker(), people=folder)
+        (folder / "clara").rename(folder / ".cache")
+        assert {name for name, _ in find_photographs(folder)} == {"anna", "boris"}
         write_image(folder / "wall.png", people.wall())
         with pytest.raises(DataError, match=r"wall\.png: shows no face by which wall could be known"):
             Tracker(landmarker(), people=folder)

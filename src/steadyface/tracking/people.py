@@ -54,7 +54,7 @@ def find_photographs(folder: str | Path) -> list[tuple[str, Path]]:
     """List name and file of each photograph: FOLDER/NAME.jpg, and all images in FOLDER/NAME/.
 
     Raises:
-        DataError: no such folder, or no image in it.
+        DataError: no such folder, or no image in it or in one of a person.
         ConfigError: somebody is called `unknown`.
     """
     root = Path(folder)
@@ -62,8 +62,10 @@ def find_photographs(folder: str | Path) -> list[tuple[str, Path]]:
         raise DataError(root, "not a folder of people's photographs")
     found = []
     for entry in sorted(root.iterdir()):
-        if entry.is_dir():
+        if entry.is_dir() and not entry.name.startswith("."):
             inside = sorted(path for path in entry.iterdir() if path.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise DataError(entry, f"no photograph of {entry.name}")
             found += [(entry.name, path) for path in inside]
         elif entry.suffix.lower() in SUFFIXES:
             found.append((entry.stem, entry))

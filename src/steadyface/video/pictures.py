@@ -118,7 +118,9 @@ class ImageSequence(Frames):
             none = self.notes[0] if self.notes else f"{self.path}: no image ({' '.join(sorted(SUFFIXES))})"
             still = [path for path in others if path.suffix.lower() != ".gif"]  # which is a video too
             files = any(path.is_file() and path not in still for path in self.path.iterdir())
-            hint = "; name its videos one by one, or take steadyface corpus" if files else ""
+            folders = any(path.is_dir() for path in self.path.iterdir())
+            hint = "; its folders are not searched" if folders else ""
+            hint = "; name its videos one by one, or take steadyface corpus" if files else hint
             raise VideoError(self.path, f"the folder holds {none.partition(': ')[2]}{hint}")
         videos = [path for path in images_of(self.path, frozenset(VIDEO_SUFFIXES)) if path not in others]
         if videos:
