@@ -16,6 +16,7 @@ from steadyface.drawing.strokes import COLOURS, draw_label, draw_lines
 from steadyface.drawing.styles import DRAWN, mesh_edges
 from steadyface.errors import ConfigError
 from steadyface.geometry import bounding_box, iou
+from steadyface.landmarker import Landmarks
 from steadyface.measures import MEAN_FACE
 from steadyface.metrics import interocular
 from steadyface.tracking import TrackedFace
@@ -57,8 +58,17 @@ def test_rows_of_a_frame_are_drawn_as_its_faces() -> None:
         expected = draw_faces(grey(), [face(points[number].astype(np.float32))])
         np.testing.assert_array_equal(draw_faces(grey(), rows), expected)
     np.testing.assert_array_equal(draw_faces(grey(), tracks.of_face(7)), grey())
-    with pytest.raises(ConfigError, match=r"rows of one frame can be drawn, as Tracks\.frames yields; got 2"):
+    with pytest.raises(ConfigError, match=r"draw the rows of one frame, as Tracks\.frames yields; got 2"):
         draw_faces(grey(), tracks)
+
+
+def test_what_is_detected_is_drawn_as_faces_in_order() -> None:
+    points = np.stack([face_at(80, 60), face_at(200, 120)])
+    found = Landmarks.of_points(points, np.ones((2, 68)))
+    expected = draw_faces(grey(), [face(points[0], 0), face(points[1], 1)])
+    np.testing.assert_array_equal(draw_faces(grey(), found), expected)
+    np.testing.assert_array_equal(draw_faces(grey(), found[0]), draw_faces(grey(), [face(points[0])]))
+    np.testing.assert_array_equal(draw_faces(grey(), Landmarks.stack([])), grey())
 
 
 @pytest.mark.usefixtures("unannotated")

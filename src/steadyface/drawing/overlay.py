@@ -15,6 +15,7 @@ from steadyface.drawing.styles import DRAWN, drawn_size, line_width
 from steadyface.errors import ConfigError
 from steadyface.geometry import Affine, Region, bounding_box
 from steadyface.images import as_rgb, crop_region
+from steadyface.landmarker import Landmarks
 from steadyface.tracking import TrackedFace
 from steadyface.tracking.rows import tracked_faces
 from steadyface.tracks import Tracks
@@ -42,13 +43,15 @@ def check_style(style: str) -> str:
     return style
 
 
-def draw_faces(frame: Frame, faces: Sequence[TrackedFace] | Tracks, style: str = "contours") -> Frame:
+def draw_faces(
+    frame: Frame, faces: Sequence[TrackedFace] | Landmarks | Tracks, style: str = "contours"
+) -> Frame:
     """Draw faces and their numbers into a copy of the frame, one colour per identity, held faces dim.
 
     Args:
         frame: RGB uint8 (H, W, 3).
-        faces: of `Tracker.step`, or the rows of one frame of a table, as `Tracks.frames` yields them; in px
-            of the frame. A face that lacks points is left out.
+        faces: of `Tracker.step`, of `detect`, or the rows of one frame of a table, as `Tracks.frames` yields
+            them; in px of the frame. A face that lacks points is left out.
         style: points, contours or mesh.
 
     Returns:
@@ -61,16 +64,29 @@ def draw_faces(frame: Frame, faces: Sequence[TrackedFace] | Tracks, style: str =
     """
     if style not in DRAWN:
         raise ConfigError.choice("style", style, DRAWN)
-    if isinstance(faces, Tracks):
-        of_frames = tracked_faces(faces)
-        if len(of_frames) > 1:
-            raise ConfigError(
-                f"rows of one frame can be drawn, as Tracks.frames yields; got {len(of_frames)}"
-            )
-        faces = [face for each in of_frames.values() for face in each]
     canvas = as_rgb(frame).copy()
-    _draw_into(canvas, [face for face in faces if np.isfinite(face.points).all()], style)
+    _draw_into(canvas, [face for face in _faces_of(faces) if np.isfinite(face.points).all()], style)
     return canvas
+
+
+def _faces_of(faces: Sequence[TrackedFace] | Landmarks | Tracks) -> Sequence[TrackedFace]:
+    """List faces as a tracker gives them.
+
+    Raises:
+        ConfigError: rows of several frames.
+    """
+    if isinstance(faces, Landmarks):
+        several = faces if faces.points.ndim == 3 else [faces]
+        return [
+            TrackedFace(number, each.points, each.points, each.scores, each.box)
+            for number, each in enumerate(several)
+        ]
+    if isinstance(faces, Tracks):
+        of_frames = list(tracked_faces(faces).values())
+        if len(of_frames) > 1:
+            raise ConfigError(f"draw the rows of one frame, as Tracks.frames yields; got {len(of_frames)}")
+        return of_frames[0] if of_frames else []
+    return faces
 
 
 class Overlay:
