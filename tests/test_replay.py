@@ -12,6 +12,7 @@ import scenes
 
 import steadyface
 from steadyface.cli import main
+from steadyface.editor.session import Editor
 from steadyface.errors import ConfigError, DataError, VideoError
 from steadyface.measures import MEAN_FACE
 from steadyface.stabilizer import load_stabilizer
@@ -175,13 +176,17 @@ class TestOtherPrograms:
         for suffix in ("npz", "csv", "json"):
             assert Tracks.load(tracks.save(tmp_path / f"clip.{suffix}")) == tracks
 
-    def test_what_lacks_points_is_corrected_after_it_was_stabilised(self, raw: Tracks, clip: Path) -> None:
+    def test_what_lacks_points_is_corrected_after_it_was_stabilised(
+        self, raw: Tracks, clip: Path, tmp_path: Path
+    ) -> None:
         points = raw.points.astype(float)
         points[5, 3] = np.nan
         tracks, x, y = Tracks.of_points(points, raw.seconds), *points[4, 30].tolist()
         fixes = [steadyface.Correction(4, 0, 30, x + 2, y)]
         with pytest.raises(ConfigError, match="steadyface stabilize fills them in"):
             steadyface.correct_points(tracks, fixes, clip)
+        with pytest.raises(ConfigError, match="steadyface stabilize fills them in"):
+            Editor(tracks.save(tmp_path / "clip.npz"), clip)
         corrected = steadyface.correct_points(steadyface.stabilize(tracks, clip), fixes, clip)
         np.testing.assert_allclose(corrected.corrected_points[4, 30], [x + 2, y], atol=1e-3)
 

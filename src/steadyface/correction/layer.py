@@ -119,6 +119,16 @@ def _stretches(tracks: Tracks, corrections: Sequence[Correction], reach: int) ->
             yield rows[part]
 
 
+def check_complete(points: np.ndarray) -> None:
+    """Refuse rows without some points, whose face cannot be followed.
+
+    Raises:
+        ConfigError: a point is NaN.
+    """
+    if np.isnan(points).any():
+        raise ConfigError("the table has rows without some points; steadyface stabilize fills them in")
+
+
 def _check_near(points: FacePoints, correction: Correction) -> None:
     """Refuse a position far off the face.
 
@@ -143,8 +153,7 @@ def _cut(
     """
     wanted: dict[int, list[tuple[int, int | None]]] = {}
     for rows in stretches:
-        if np.isnan(tracks.points[rows]).any():
-            raise ConfigError("the table has rows without some points; steadyface stabilize fills them in")
+        check_complete(tracks.points[rows])
         for row, before in zip(rows.tolist(), [None, *rows[:-1].tolist()], strict=True):
             wanted.setdefault(int(tracks.frame[row]), []).append((row, before))
     last, crops, regions = max(wanted), dict[int, FaceCrop](), dict[int, Region]()

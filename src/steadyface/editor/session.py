@@ -12,6 +12,7 @@ import numpy as np
 from steadyface import markup
 from steadyface.clips import check_clip
 from steadyface.correction import Correction, correct_points, corrections_of
+from steadyface.correction.layer import check_complete
 from steadyface.editor.pictures import Pictures
 from steadyface.errors import DataError
 from steadyface.files import write_text
@@ -33,6 +34,7 @@ class Editor:
         pictures: of the clip's frames.
 
     Raises:
+        ConfigError: a row lacks a point.
         DataError: the tracks cannot be read, have no rows, or are another clip's.
         VideoError: the clip cannot be read.
     """
@@ -43,6 +45,7 @@ class Editor:
         self.tracks = Tracks.load(path)
         if not len(self.tracks):
             raise DataError(path, "has no face to correct")
+        check_complete(self.tracks.points)
         self._clip, self._out, self._fps = clip, path if out is None else out, fps
         self.pictures = Pictures(clip, self.tracks, fps)
         self._saved = corrections_of(self.tracks)
