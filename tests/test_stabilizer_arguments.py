@@ -44,6 +44,17 @@ def test_lists_are_as_good_as_arrays(kind: str) -> None:
 
 
 @KINDS
+def test_masked_points_are_missing(kind: str) -> None:
+    points = make_face(1)
+    missing = points.copy()
+    missing[6, 10:15] = np.nan
+    masked = np.ma.masked_invalid(missing)
+    masked.data[6, 10:15] = 1e4
+    for apply in applies(kind):
+        np.testing.assert_array_equal(apply(masked), apply(missing))
+
+
+@KINDS
 @pytest.mark.parametrize(
     ("points", "told"),
     [

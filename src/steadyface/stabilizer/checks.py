@@ -16,11 +16,13 @@ _ROUNDING = 1e-4  # of a score, which the network computes in float32
 
 
 def as_numbers(values: Any, name: str) -> Float[np.ndarray, "*shape"]:
-    """Return values, such as lists, as an array; an array stays as it is.
+    """Return values, such as lists, as an array; an array stays as it is, and what is masked becomes NaN.
 
     Raises:
         ConfigError: they are no numbers, or rows of different lengths.
     """
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(float), np.nan)
     try:
         array = np.asarray(values)
     except ValueError as error:
