@@ -99,7 +99,10 @@ VARIANTS = {
     "no memory of agreement": Variant(remembers=False),
     "no step of the network": Variant(steps=False, coherence=CoherenceConfig(gate=np.inf)),
     "no wrong displacements": Variant(
-        picture=replace(STABILIZER.picture, wrong=1e-9, wrong_lips=1e-9, wrong_lids=1e-9, wrong_jaw=1e-9)
+        picture=replace(
+            STABILIZER.picture,
+            **dict.fromkeys(("wrong", "wrong_brows", "wrong_lips", "wrong_lids", "wrong_jaw"), 1e-9),
+        )
     ),
     "no loose points": Variant(picture=replace(STABILIZER.picture, loose=1e-9)),
     "upright crop": Variant(aligned=False),

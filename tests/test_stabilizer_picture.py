@@ -130,6 +130,17 @@ class TestWithAPicture:
         assert abs(opening[39]) < 1
         assert abs(opening[59]) < 1
 
+    @pytest.mark.parametrize("network", ["compact", "tiny", "nano"])
+    def test_brows_rise_though_the_picture_shows_nothing(self, network: str) -> None:
+        rest, brows = np.repeat(FACE[None], 50, axis=0), range(17, 27)
+        path = rest.copy()
+        path[20:, brows] -= (np.minimum(np.arange(30), 9) * 0.7 * UNIT)[:, None, None] * [0.0, 1.0]
+        stabilizer = load_stabilizer("sta", network)
+        steady = stabilizer.filter(shaken(path, deviation=0.1), motion=measured(rest))
+        behind = distance(steady, path)[:, brows].mean(axis=1)
+        assert behind.max() < 3.5  # of the 6 % by which they rise
+        assert behind[-1] < 1.2
+
     def test_only_brows_and_nose_tell_that_a_face_is_covered(self) -> None:
         """A network that sees half a face shifts the other half too; one that sees an open mouth does not."""
         truth = np.repeat(FACE[None], 30, axis=0)

@@ -22,7 +22,7 @@ from steadyface.stabilizer.sta import STA
 
 NEVER = 1e-30
 GAUSSIAN = PictureModel(
-    slip=0.1, wrong=NEVER, wrong_lips=NEVER, wrong_lids=NEVER, wrong_jaw=NEVER, loose=NEVER
+    slip=0.1, wrong=NEVER, wrong_brows=NEVER, wrong_lips=NEVER, wrong_lids=NEVER, wrong_jaw=NEVER, loose=NEVER
 )
 """A picture whose mixtures have one component, so that least squares are exact."""
 

@@ -51,8 +51,8 @@ class PictureModel:
         step_lips, step_lids, step_jaw: the same for lips, lids and jaw.
         wrong: probability that a measured displacement is wrong beyond its covariance. Increasing it follows
             sudden steps of the points sooner, among them wrong ones.
-        wrong_lips, wrong_lids, wrong_jaw: the same for lips, lids and jaw. The jaw is the head's outline: it
-            slides on the skin as the head turns.
+        wrong_brows, wrong_lips, wrong_lids, wrong_jaw: the same for brows, lips, lids and jaw. The jaw is the
+            head's outline: it slides on the skin as the head turns.
         wrong_by: error of a wrong displacement. Increasing it gives wrong displacements less weight.
         loose: probability that a point has come off the skin. Increasing it brings points that were dragged
             along back sooner, and lets the network drag them along sooner.
@@ -70,6 +70,7 @@ class PictureModel:
     step_lids: float = 0.13
     step_jaw: float = 0.2
     wrong: float = 1e-4
+    wrong_brows: float = 0.05
     wrong_lips: float = 0.3
     wrong_lids: float = 0.5
     wrong_jaw: float = 0.45
@@ -81,7 +82,8 @@ class PictureModel:
     def __post_init__(self) -> None:
         steps = self.step, self.step_lips, self.step_lids, self.step_jaw
         lengths = self.anchor, *steps, self.wrong_by, self.loose_by
-        chances = self.wrong, self.wrong_lips, self.wrong_lids, self.wrong_jaw, self.loose
+        wrong = self.wrong, self.wrong_brows, self.wrong_lips, self.wrong_lids, self.wrong_jaw
+        chances = *wrong, self.loose
         in_range = min(lengths) > 0 and min(self.slip, self.hidden) >= 0
         if not (in_range and min(chances) > 0 and max(chances) < 1):
             raise ConfigError("picture: lengths must be positive, and probabilities above 0 and below 1")
@@ -244,6 +246,7 @@ def _groups(model: PictureModel, count: int) -> _Groups:
         step[lids], wrong[lids] = model.step_lids, model.wrong_lids
         jaw = markup.GROUPS["jaw"]
         step[jaw], wrong[jaw] = model.step_jaw, model.wrong_jaw
+        wrong[[*markup.GROUPS["right_brow"], *markup.GROUPS["left_brow"]]] = model.wrong_brows
     return _Groups(step, wrong)
 
 
