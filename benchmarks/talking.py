@@ -30,7 +30,7 @@ from steadyface.landmarker import Landmarker
 from steadyface.metrics import delay, interocular
 from steadyface.models import DEFAULT_MODEL
 from steadyface.motion.sequence import MotionSequence
-from steadyface.stabilizer import lowered_where_hidden
+from steadyface.stabilizer import CausalFilter, lowered_where_hidden
 from steadyface.synthetic.heads.model import HeadModel
 from steadyface.synthetic.heads.turned import HeadPhoto
 from steadyface.tracking import TrackerConfig
@@ -52,22 +52,24 @@ class Clip(NamedTuple):
     motion: MotionSequence
 
 
-def main(data: str, weights: str = DEFAULT_MODEL, stabilizer: str = "sta") -> None:
+def main(data: str, weights: str = DEFAULT_MODEL, name: str = "sta") -> None:
     tracker = Tracker(
         Landmarker(weights, device="cpu", threads=1),
-        stabilizer=stabilizer,
+        stabilizer=name,
         config=TrackerConfig(max_faces=1),
         network_every=1,
     )
+    stabilizer = tracker.stabilizer
+    assert isinstance(stabilizer, CausalFilter)
     clips = [follow(head, tracker, seed) for seed, head in enumerate(heads(Path(data)))]
     outputs = {
         "network": [clip.raw for clip in clips],
-        f"{stabilizer}, no picture": [filtered(tracker, clip, None) for clip in clips],
-        stabilizer: [filtered(tracker, clip, clip.motion) for clip in clips],
+        f"{name}, no picture": [stabilizer.filter(clip.raw, clip.seconds, clip.scores) for clip in clips],
+        name: [stabilizer.filter(clip.raw, clip.seconds, clip.scores, clip.motion) for clip in clips],
     }
     print(f"{len(clips)} clips\n{'':<18}{'mean':>8}{'95 %':>8}{'opening':>9}{'delay':>8}")
-    for name, points in outputs.items():
-        print(f"{name:<18}" + line(points, [clip.truth for clip in clips]))
+    for label, points in outputs.items():
+        print(f"{label:<18}" + line(points, [clip.truth for clip in clips]))
 
 
 def heads(data: Path) -> Iterator[HeadPhoto]:
@@ -122,11 +124,6 @@ def speech(rng: np.random.Generator) -> Float[np.ndarray, "frames"]:
     return np.concatenate(parts)[:FRAMES]
 
 
-def filtered(tracker: Tracker, clip: Clip, motion: MotionSequence | None) -> FaceSequence:
-    assert tracker.stabilizer is not None
-    return tracker.stabilizer.filter(clip.raw, clip.seconds, clip.scores, motion)
-
-
 def opening(points: FaceSequence) -> Float[np.ndarray, "frames"]:
     """Mean gap of the inner lips over the inter-ocular distance."""
     upper, lower = markup.facing("inner_lips")
@@ -138,7 +135,9 @@ def line(outputs: list[FaceSequence], truths: list[FaceSequence]) -> str:
     rows = []
     for points, truth in zip(outputs, truths, strict=True):
         off = points - truth
-        errors = 100 * np.linalg.norm(off - off.mean(axis=0), axis=-1) / interocular(truth)[:, None]
+        errors = (
+            100 * np.linalg.norm(off - off.mean(axis=0), axis=-1) / np.asarray(interocular(truth))[:, None]
+        )
         gap, true_gap = opening(points), opening(truth)
         follows = np.cov(gap, true_gap)[0, 1] / true_gap.var(ddof=1)
         late = delay(gap[:, None, None], true_gap[:, None, None], np.ones(len(gap)))
