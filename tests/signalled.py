@@ -1,5 +1,7 @@
 """Run `steadyface track` again and again, and send each run one signal at a random moment.
 
+The moments of SIGKILL count from when the run has a file, and the first comes at that moment.
+
 As a script it imports the package once and forks a child for each run: arguments are the clip, the folder
 for the runs, a seed, and the signals by name, one a run. It prints one JSON object a run.
 """
@@ -45,7 +47,10 @@ def _runs(clip: str, folder: Path, seed: int, names: list[str]) -> Iterator[Sign
     whole = _run(clip, folder / "0", "", 0.0)
     yield whole
     for number, name in enumerate(names, 1):
-        yield _run(clip, folder / str(number), name, moments.uniform(0, whole.seconds))
+        seconds = moments.uniform(0, whole.seconds)
+        if name == "SIGKILL":
+            seconds *= number > 1
+        yield _run(clip, folder / str(number), name, seconds)
 
 
 def _run(clip: str, out: Path, name: str, seconds: float) -> Signalled:
@@ -54,6 +59,8 @@ def _run(clip: str, out: Path, name: str, seconds: float) -> Signalled:
     child = os.fork()
     if not child:
         _track(clip, out, messages)
+    if name == "SIGKILL":
+        _wait_for_a_file(out)
     if name:
         time.sleep(seconds)
         os.kill(child, getattr(signal, name))
@@ -61,6 +68,14 @@ def _run(clip: str, out: Path, name: str, seconds: float) -> Signalled:
     took = time.monotonic() - began
     said = messages.read_text() if messages.exists() else ""
     return Signalled(name, seconds or took, os.waitstatus_to_exitcode(status), said, str(out))
+
+
+def _wait_for_a_file(out: Path) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not any(out.iterdir()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"nothing is written in {out}")
+        time.sleep(0.001)
 
 
 def _wait(child: int) -> int:
