@@ -22,7 +22,7 @@ const ALIKE = 0.02;
 const NEIGHBOURS = 4; // landmarks
 const SETTLED = 0.05;
 const PATIENCE = 5; // frames
-const LEFT = 0.8; // of the landmarks beyond PACE
+const UNEXPLAINED = 0.8; // of the landmarks beyond PACE
 const FEW = 0.2; // of the landmarks
 const MANY = 1 / 3; // of the landmarks
 const LONGEST = 3; // frames
@@ -250,7 +250,7 @@ function stays(raw, lastRaw, missing, limit) {
 
 /**
  * Displacement of each landmark if it moves with the others: the median one, unless a similarity leaves fewer
- * landmarks beyond `PACE`, by `LEFT`.
+ * landmarks beyond `PACE`, by `UNEXPLAINED`.
  */
 function commonMotion(before, after, missing, limit) {
   const away = subtract(after, before);
@@ -263,7 +263,7 @@ function commonMotion(before, after, missing, limit) {
   if (!beyond || !(squareSide(there(before)) > 0)) return shift;
   const turned = subtract(robustSimilarity(there(before), there(after))(before), before);
   if (Math.max(...lengths(subtract(turned, shift))) > CUT * limit) return shift;
-  return count(turned) < LEFT * beyond ? turned : shift;
+  return count(turned) < UNEXPLAINED * beyond ? turned : shift;
 }
 
 /** Similarity by which most of the landmarks moved; see `motion.robust_similarity`. */

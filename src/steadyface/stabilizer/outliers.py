@@ -43,7 +43,7 @@ class OutlierConfig:
         neighbours: number of the nearest landmarks that are neighbours.
         settled: motion of an outlier beside the others below which it counts as staying where it is.
         patience: frames for which an outlier must stay before it is followed.
-        left: ratio of the landmarks beyond `pace` that turn and growth of the face may leave there, to count.
+        unexplained: ratio of the landmarks beyond `pace` that turn and growth of the face may leave there.
             Increasing it follows tilting heads that also speak, but takes landmarks thrown off for turns.
         few: ratio of outliers up to which a jump of the others is a cut, and of left guesses above which all
             begins anew: behind an object that passes only some points are guesses at a time.
@@ -63,7 +63,7 @@ class OutlierConfig:
     neighbours: int = 4
     settled: float = 0.05
     patience: int = 5
-    left: float = 0.8
+    unexplained: float = 0.8
     few: float = 0.2
     many: float = 1 / 3
     agreement: int = 2
@@ -235,7 +235,7 @@ def _common_motion(
     if _lengths(turned - shift).max() > CONFIG.cut * limit:
         return shift
     turned_beyond = np.count_nonzero(_lengths(away - turned[present]) > CONFIG.pace * limit)
-    return turned if turned_beyond < CONFIG.left * beyond else shift
+    return turned if turned_beyond < CONFIG.unexplained * beyond else shift
 
 
 def _is_surer(scores: Scores | None, before: Scores | None) -> Bool[np.ndarray, "#landmarks"]:
