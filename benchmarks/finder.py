@@ -31,10 +31,10 @@ import numpy as np
 from steadyface.arrays import Frame
 from steadyface.datasets.face_boxes import read_boxes
 from steadyface.demo import portrait
+from steadyface.detection_curve import Detections, detection_curve
 from steadyface.detector import SIDE, Detector, FaceFinder, YuNetDetector
 from steadyface.geometry import Region, bounding_box, box_of_pixels, iou
 from steadyface.images import crop_region, resize_to
-from steadyface.metrics import Detections, detection_curve
 from steadyface.models import FINDER
 from steadyface.training.photos import Photo, hold_out_photos, load_photos
 from steadyface.video import open_frames

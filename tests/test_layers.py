@@ -16,8 +16,18 @@ import steadyface
 PACKAGE = Path(steadyface.__file__).parent
 LAYERS = (
     (
-        *("_version", "wording", "errors", "arrays", "geometry", "markup", "heatmap"),
-        *("image_parts", "image_size", "camera", "metrics", "measures", "stabilizer", "motion", "nets"),
+        *("_version", "wording", "errors", "arrays", "shapes", "geometry", "markup", "heatmap"),
+        *(
+            "image_parts",
+            "image_size",
+            "camera",
+            "metrics",
+            "detection_curve",
+            "measures",
+            "stabilizer",
+            "motion",
+            "nets",
+        ),
     ),
     (
         *("files", "quiet", "images", "picture", "interrupts", "progress", "pts", "scratch"),

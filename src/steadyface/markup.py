@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from steadyface.errors import ConfigError
+from steadyface.shapes import as_numbers
 
 COUNT = 68
 
@@ -20,9 +21,9 @@ def as_faces(points: Any) -> Float[np.ndarray, "*batch 68 2"]:
     """Return points of this markup, which may be lists, as an array.
 
     Raises:
-        ConfigError: another shape than (…, 68, 2), such as that of another markup.
+        ConfigError: no numbers, or another shape than (…, 68, 2), such as that of another markup.
     """
-    array = np.asarray(points)
+    array = as_numbers(points, "points")
     if array.shape[-2:] != (COUNT, 2):
         raise ConfigError(f"points must be the 68 of iBUG's markup, (…, 68, 2), got shape {array.shape}")
     return array

@@ -13,6 +13,7 @@ from steadyface import markup
 from steadyface.arrays import FaceBatch, FacePoints, Times
 from steadyface.camera import Camera
 from steadyface.errors import ConfigError
+from steadyface.shapes import as_shaped
 
 _PARTS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "jaw": (
@@ -70,16 +71,27 @@ class HeadPose:
         rotation: (…, 3) radians about x, y and z, R = Rx Ry Rz. They are positive for a head that nods down,
             turns its nose to the image's left, and tilts clockwise.
         translation: (…, 3) mm from the camera to the mean of the head's points.
+
+    Raises:
+        ConfigError: not one rotation and one translation a head.
     """
 
     rotation: Float[np.ndarray, "*faces 3"]
     translation: Float[np.ndarray, "*faces 3"]
 
+    def __post_init__(self) -> None:
+        as_shaped(rotation=(self.rotation, "… 3"), translation=(self.translation, "… 3"))
+
     @classmethod
     def of_matrix(
         cls, matrix: Float[np.ndarray, "*faces 3 3"], translation: Float[np.ndarray, "*faces 3"]
     ) -> HeadPose:
-        """Pose from rotation matrices."""
+        """Pose from rotation matrices.
+
+        Raises:
+            ConfigError: not one matrix and one translation a head.
+        """
+        matrix, translation = as_shaped(matrix=(matrix, "… 3 3"), translation=(translation, "… 3"))
         about_x = np.arctan2(-matrix[..., 1, 2], matrix[..., 2, 2])
         about_y = np.arcsin(np.clip(matrix[..., 0, 2], -1, 1))
         about_z = np.arctan2(-matrix[..., 0, 1], matrix[..., 0, 0])
@@ -180,7 +192,7 @@ def eye_aspect_ratio(points: FaceBatch, eye: str) -> Float[np.ndarray | np.float
 
 
 def eye_openness(points: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
-    """Mean `eye_aspect_ratio` of both eyes."""
+    """Mean `eye_aspect_ratio` of both eyes; arguments and errors as there."""
     return np.mean([eye_aspect_ratio(points, eye) for eye in markup.EYES], axis=0)
 
 
@@ -221,7 +233,13 @@ def openness_in_sight(
         points: raw points, px in any frame; a stabiliser would change how far and when eyes close.
         visible: probability that nothing hides the point. An eye counts as hidden if the mean of its points
             is below 0.5; NaN, where the network does not tell, counts as visible.
+
+    Raises:
+        ConfigError: points of another markup, or another shape.
     """
+    points, visible = as_shaped(
+        points=(markup.as_faces(points), "frames 68 2"), visible=(visible, "frames 68")
+    )
     ratios = np.stack([eye_aspect_ratio(points, eye) for eye in markup.EYES])
     hidden = [visible[:, list(markup.GROUPS[eye])].mean(axis=1) < _IN_SIGHT for eye in markup.EYES]
     seen = ~np.array(hidden) & ~np.isnan(ratios)
@@ -264,7 +282,11 @@ def open_level(openness: Float[np.ndarray, "frames"], seconds: Times) -> Float[n
     The level follows nods and turns of the head, which change the openness that the image shows; a blink is
     too short to change it. Eyes that stay closed do not lower it far: it is at least 0.4 of the openness's
     90 % quantile.
+
+    Raises:
+        ConfigError: as of `find_blinks`.
     """
+    openness, seconds = as_shaped(openness=(openness, "frames"), seconds=(seconds, "frames"))
     if len(openness) < 3:
         return np.full(len(openness), np.median(openness) if len(openness) else np.nan)
     half = max(1, min(_frames_in(_LEVEL / 2, seconds), len(openness) - 1))
@@ -284,12 +306,9 @@ def find_blinks(openness: Float[np.ndarray, "frames"], seconds: Times) -> list[B
         seconds: of the frames.
 
     Raises:
-        ConfigError: not one number and one time a frame.
+        ConfigError: not one number and one time a frame, or times that do not increase.
     """
-    openness, seconds = np.asarray(openness, float), np.asarray(seconds, float)
-    if openness.ndim != 1 or openness.shape != seconds.shape:
-        shapes = f"{openness.shape} and {seconds.shape}"
-        raise ConfigError(f"openness and seconds must be of shape (frames,), got {shapes}")
+    openness, seconds = as_shaped(openness=(openness, "frames"), seconds=(seconds, "frames"))
     known = ~np.isnan(openness)
     openness, seconds = openness[known], seconds[known]
     relative = _smoothed(openness, seconds) / open_level(openness, seconds)
@@ -314,4 +333,7 @@ def _smoothed(openness: Float[np.ndarray, "frames"], seconds: Times) -> Float[np
 
 def _frames_in(span: float, seconds: Times) -> int:
     """Number of frames in a span of s."""
-    return round(span / float(np.median(np.diff(seconds))))
+    step = float(np.median(np.diff(seconds)))
+    if not 0 < step < np.inf:
+        raise ConfigError(f"seconds must increase from frame to frame, got steps of {step:g}")
+    return round(span / step)

@@ -1,24 +1,22 @@
-"""Metrics of accuracy, steadiness and detection, in numpy.
+"""Metrics of accuracy and steadiness, in numpy.
 
 Errors carry their normaliser in their name; `interocular` is the distance of the outer eye corners in the
-truth. Points are (…, 68, 2) in one pixel frame; results are in % unless stated otherwise.
+truth. Points are (…, 68, 2) in one pixel frame; results are in % unless stated otherwise. Arrays whose shapes
+do not fit together raise a ConfigError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from steadyface import markup
-from steadyface.arrays import Boxes, FaceBatch, FaceSequence, PointBatch, PointSequence
-from steadyface.geometry import face_size, iou
+from steadyface.arrays import FaceBatch, FaceSequence, PointBatch, PointSequence
+from steadyface.geometry import face_size
+from steadyface.shapes import as_shaped
 
 _RESTING = 0.002  # of the inter-ocular distance a frame: slower landmarks count as resting
 _BLOCK = 4096  # frames of `lag` at once: an hour would take gigabytes
-_FOUND, _NEITHER, _FALSE = 1, 0, -1  # marks of a detected box
 
 
 def interocular(points: FaceBatch) -> Float[np.ndarray | np.floating, "*batch"]:
@@ -41,8 +39,7 @@ def nrmse_interocular(points: FaceBatch, truth: FaceBatch) -> Float[np.ndarray |
     >>> float(nrmse_interocular(truth + [3, 4], truth))
     5.0
     """
-    points, truth = markup.as_faces(points), markup.as_faces(truth)
-    distance = np.linalg.norm(points - truth, axis=-1).mean(axis=-1)
+    distance, truth = _mean_distance(points, truth)
     return 100.0 * distance / interocular(truth)
 
 
@@ -51,9 +48,8 @@ def nrmse_interpupil(points: FaceBatch, truth: FaceBatch) -> Float[np.ndarray | 
 
     Source: Ren et al. 2014; older tables of 300-W use it.
     """
-    points, truth = markup.as_faces(points), markup.as_faces(truth)
+    distance, truth = _mean_distance(points, truth)
     right, left = (truth[..., markup.GROUPS[eye], :].mean(axis=-2) for eye in ("right_eye", "left_eye"))
-    distance = np.linalg.norm(points - truth, axis=-1).mean(axis=-1)
     return 100.0 * distance / np.linalg.norm(right - left, axis=-1)
 
 
@@ -62,8 +58,18 @@ def nrmse_box(points: FaceBatch, truth: FaceBatch) -> Float[np.ndarray | np.floa
 
     Source: Zafeiriou et al. 2017 (Menpo).
     """
-    points, truth = markup.as_faces(points), markup.as_faces(truth)
-    return 100.0 * np.linalg.norm(points - truth, axis=-1).mean(axis=-1) / face_size(truth)
+    distance, truth = _mean_distance(points, truth)
+    return 100.0 * distance / face_size(truth)
+
+
+def _mean_distance(
+    points: FaceBatch, truth: FaceBatch
+) -> tuple[Float[np.ndarray | np.floating, "*batch"], FaceBatch]:
+    """Mean distance of the points of each face from the truth, px; and the truth as an array."""
+    points, truth = as_shaped(
+        points=(markup.as_faces(points), "… 68 2"), truth=(markup.as_faces(truth), "… 68 2")
+    )
+    return np.linalg.norm(points - truth, axis=-1).mean(axis=-1), truth
 
 
 def nrmse_without_offsets(
@@ -80,6 +86,8 @@ def nrmse_without_offsets(
         points, truth: px of the same frame of reference; NaN where there is none.
         eyes: from the right to the left outer eye corner in the truth, px.
     """
+    shape = "frames landmarks 2"
+    points, truth, eyes = as_shaped(points=(points, shape), truth=(truth, shape), eyes=(eyes, "frames 2"))
     error = in_face(points - truth, eyes)
     error = error[~np.isnan(error).any(axis=(1, 2))]
     return 100 * float(np.linalg.norm(error - error.mean(axis=0), axis=-1).mean()) if len(error) else np.nan
@@ -91,6 +99,7 @@ def in_face(vectors: PointSequence, eyes: Float[np.ndarray, "frames 2"]) -> Poin
     >>> in_face(np.array([[[0.0, 3.0]]]), np.array([[0.0, 2.0]]))
     array([[[1.5, 0. ]]])
     """
+    vectors, eyes = as_shaped(vectors=(vectors, "frames landmarks 2"), eyes=(eyes, "frames 2"))
     along = eyes / np.square(eyes).sum(axis=-1, keepdims=True)
     across = np.stack([-along[:, 1], along[:, 0]], axis=-1)
     return np.stack([(vectors * axis[:, None]).sum(axis=-1) for axis in (along, across)], axis=-1)
@@ -104,6 +113,7 @@ def ced(errors: Float[np.ndarray, "n"], thresholds: Float[np.ndarray, "m"]) -> F
     >>> ced(np.array([1.0, 3.0, np.inf, 2.0]), np.array([0.5, 2.0, 8.0]))
     array([ 0., 50., 75.])
     """
+    errors, thresholds = as_shaped(errors=(errors, "faces"), thresholds=(thresholds, "thresholds"))
     return 100.0 * np.searchsorted(np.sort(errors), thresholds, side="right") / len(errors)
 
 
@@ -113,7 +123,8 @@ def failure_rate(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> floa
     >>> failure_rate(np.array([1.0, 9.0, np.inf, np.nan]))
     75.0
     """
-    return 100.0 * float(np.mean(~(np.asarray(errors) <= threshold)))
+    (errors,) = as_shaped(errors=(errors, "faces"))
+    return 100.0 * float(np.mean(~(errors <= threshold)))
 
 
 def auc(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
@@ -132,7 +143,8 @@ def auc(errors: Float[np.ndarray, "n"], threshold: float = 8.0) -> float:
     >>> auc(np.array([0.0, 4.0, 9.0, np.inf]))
     37.5
     """
-    return 100.0 * float(np.mean(np.fmax(1.0 - np.asarray(errors) / threshold, 0.0)))
+    (errors,) = as_shaped(errors=(errors, "faces"))
+    return 100.0 * float(np.mean(np.fmax(1.0 - errors / threshold, 0.0)))
 
 
 def rmse(points: PointBatch, truth: PointBatch) -> Float[np.ndarray | np.floating, "*batch"]:
@@ -144,6 +156,7 @@ def rmse(points: PointBatch, truth: PointBatch) -> Float[np.ndarray | np.floatin
     >>> float(rmse(np.array([[3.0, 4.0]]), np.array([[2.0, 3.0]])))
     1.0
     """
+    points, truth = as_shaped(points=(points, "… landmarks 2"), truth=(truth, "… landmarks 2"))
     return np.sqrt(np.square(points - truth).mean(axis=(-1, -2)))
 
 
@@ -159,6 +172,7 @@ def scale_groups(values: Float[np.ndarray, "n"], count: int = 5) -> Int[np.ndarr
     >>> scale_groups(np.array([90.0, 30.0, 70.0, 50.0]), count=2)
     array([1, 0, 1, 0])
     """
+    (values,) = as_shaped(values=(values, "faces"))
     rank = np.argsort(np.argsort(values, kind="stable"))
     return rank * count // len(rank)
 
@@ -169,6 +183,7 @@ def mean_known(values: Float[np.ndarray, "n *rest"]) -> Float[np.ndarray | np.fl
     >>> mean_known(np.array([[1.0, np.nan], [3.0, np.nan]]))
     array([ 2., nan])
     """
+    (values,) = as_shaped(values=(values, "… values"))
     known = ~np.isnan(values)
     count = known.sum(axis=0)
     return np.where(known, values, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
@@ -188,8 +203,8 @@ def stability(
         points, truth: image px; a step from or to a frame with NaN does not count.
         normaliser: d, for instance the truth's inter-ocular distance in each frame, px.
     """
-    excess = np.linalg.norm(np.diff(points, axis=0) - np.diff(truth, axis=0), axis=-1).mean(axis=-1)
-    return 100.0 * float(mean_known(excess / normaliser[1:]))
+    excess = _excess_motion(points, truth, normaliser).mean(axis=-1)
+    return 100.0 * float(mean_known(excess))
 
 
 def motion_error(
@@ -205,8 +220,23 @@ def motion_error(
     >>> motion_error(truth + [[[0, 0], [0, 0]], [[3, 4], [0, 0]]], truth, np.full(2, 100.0))
     array([5., 0.])
     """
+    return 100.0 * np.asarray(mean_known(_excess_motion(points, truth, normaliser)))
+
+
+def _excess_motion(
+    points: PointSequence, truth: PointSequence, normaliser: Float[np.ndarray, "frames"]
+) -> Float[np.ndarray, "steps landmarks"]:
+    """Motion of each landmark that differs from the true motion, over the normaliser."""
+    points, truth, normaliser = _as_sequences(points, truth, normaliser)
     excess = np.linalg.norm(np.diff(points, axis=0) - np.diff(truth, axis=0), axis=-1)
-    return 100.0 * np.asarray(mean_known(excess / normaliser[1:, None]))
+    return excess / normaliser[1:, None]
+
+
+def _as_sequences(
+    points: PointSequence, truth: PointSequence, normaliser: Float[np.ndarray, "frames"]
+) -> list[np.ndarray]:
+    shape = "frames landmarks 2"
+    return as_shaped(points=(points, shape), truth=(truth, shape), normaliser=(normaliser, "frames"))
 
 
 def turn_error(
@@ -227,6 +257,7 @@ def turn_error(
     >>> turn_error(np.array([[[0.0, 0.0]], [[0.0, 5.0]]]), truth, np.full(2, 100.0))
     array([90.])
     """
+    points, truth, normaliser = _as_sequences(points, truth, normaliser)
     moved, true = np.diff(points, axis=0), np.diff(truth, axis=0)
     across = moved[..., 0] * true[..., 1] - moved[..., 1] * true[..., 0]
     angles = np.degrees(np.arctan2(np.abs(across), (moved * true).sum(axis=-1)))
@@ -239,7 +270,7 @@ def shaking(points: FaceSequence) -> Float[np.ndarray, "bends 68"]:
 
     Equation: 100 · ‖x_i(t) - ½(x_i(t-1) + x_i(t+1))‖ / d(t), for all frames but the first and the last.
     """
-    points = markup.as_faces(points)
+    (points,) = as_shaped(points=(markup.as_faces(points), "frames 68 2"))
     bend = points[1:-1] - (points[:-2] + points[2:]) / 2
     return 100.0 * np.linalg.norm(bend, axis=-1) / np.asarray(interocular(points[1:-1]))[:, None]
 
@@ -250,8 +281,6 @@ def jitter(points: FaceSequence) -> float:
     Equation: median_t mean_i of `shaking`. Uniform motion has none; the median ignores cuts, and frames
     without points (NaN) are left out. NaN if no three frames in a row have points.
     """
-    if len(points) < 3:
-        return float("nan")
     known = shaking(points).mean(axis=-1)
     known = known[~np.isnan(known)]
     return float(np.median(known)) if len(known) else float("nan")
@@ -274,7 +303,7 @@ def delay(
         normaliser: inter-ocular distance in each frame, px; a landmark that moves by less than 0.2 % of it
             in a frame rests.
     """
-    ahead, energy = _along_motion(points, truth, normaliser)
+    ahead, energy = _along_motion(*_as_sequences(points, truth, normaliser))
     return -ahead / energy if energy else float("nan")
 
 
@@ -296,6 +325,9 @@ def lag(points: FaceSequence, raw: FaceSequence) -> float:
     smoothed first, over two frames on either side, which adds no delay. NaN where no point moves faster than
     0.2 % of the inter-ocular distance a frame, or for fewer than six frames.
     """
+    points, raw = as_shaped(
+        points=(markup.as_faces(points), "frames 68 2"), raw=(markup.as_faces(raw), "frames 68 2")
+    )
     kernel = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     ahead = energy = 0.0
     for start in range(0, len(raw) - len(kernel), _BLOCK):
@@ -305,81 +337,3 @@ def lag(points: FaceSequence, raw: FaceSequence) -> float:
         sums = _along_motion(points[block][2:-2].astype(float), path, np.asarray(interocular(path)))
         ahead, energy = ahead + sums[0], energy + sums[1]
     return -ahead / energy if energy else float("nan")
-
-
-@dataclass(frozen=True)
-class Detections:
-    """Boxes found in one image and its true faces, all x0, y0, x1, y1 in px of that image.
-
-    Args:
-        boxes, scores: of the detector, in any order.
-        truth: boxes of the faces.
-        counted: true for faces that must be found; finding one of the others is neither right nor wrong.
-    """
-
-    boxes: Float[np.ndarray, "found 4"]
-    scores: Float[np.ndarray, "found"]
-    truth: Boxes
-    counted: Bool[np.ndarray, "faces"]
-
-
-@dataclass(frozen=True)
-class DetectionCurve:
-    """Faces missed and false boxes at each threshold at which either changes.
-
-    Args:
-        thresholds: lowest score of a box that counts, descending; the first is infinity.
-        missed: faces not found, in %.
-        false_per_image: boxes that are no face, per image.
-    """
-
-    thresholds: Float[np.ndarray, "n"]
-    missed: Float[np.ndarray, "n"]
-    false_per_image: Float[np.ndarray, "n"]
-
-    def missed_at(self, false_per_image: float) -> float:
-        """Faces not found, in %, at the lowest threshold with at most this many false boxes per image."""
-        return float(self.missed[self.false_per_image <= false_per_image][-1])
-
-
-def detection_curve(images: Sequence[Detections], least_overlap: float = 0.5) -> DetectionCurve:
-    """Match found boxes with faces, and count missed faces and false boxes at every threshold.
-
-    In each image, in order of score, a box takes the free face that it overlaps most, by at least
-    `least_overlap`. A box without a face is false, unless it overlaps a face that does not count.
-
-    Source: Jain and Learned-Miller 2010 (FDDB), the discrete score. Differs from it in: a greedy matching in
-    place of the best one, as in the later benchmarks.
-
-    Args:
-        images: with at least one face that counts.
-        least_overlap: lowest intersection over union at which a box matches a face.
-
-    >>> face = np.array([[0.0, 0.0, 10.0, 10.0]])
-    >>> found = Detections(np.vstack([face, face + 50]), np.array([0.6, 0.9]), face, np.array([True]))
-    >>> detection_curve([found]).missed_at(0.0), detection_curve([found]).missed_at(1.0)
-    (100.0, 0.0)
-    """
-    scores = np.concatenate([image.scores for image in images])
-    marks = np.concatenate([_match(image, least_overlap) for image in images])
-    thresholds = np.append(np.inf, np.unique(scores)[::-1])
-    found, false = (
-        np.searchsorted(np.sort(-scores[marks == mark]), -thresholds, side="right")
-        for mark in (_FOUND, _FALSE)
-    )
-    faces = sum(int(image.counted.sum()) for image in images)
-    return DetectionCurve(thresholds, 100.0 * (faces - found) / faces, false / len(images))
-
-
-def _match(image: Detections, least_overlap: float) -> Int[np.ndarray, "found"]:
-    """Mark each box: it finds a face, is false, or does not count."""
-    overlaps = iou(image.boxes, image.truth)
-    near = overlaps >= least_overlap
-    marks = np.where((near & ~image.counted).any(axis=1), _NEITHER, _FALSE)
-    free = image.counted.copy()
-    for i in np.argsort(-image.scores, kind="stable"):
-        candidates = np.flatnonzero(near[i] & free)
-        if len(candidates):
-            free[candidates[overlaps[i, candidates].argmax()]] = False
-            marks[i] = _FOUND
-    return marks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 _UNCOMPOSED = str.maketrans(
     {
@@ -21,6 +22,15 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     ('1 frame', '1,200 frames', '2 identities')
     """
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Join items as a sentence does.
+
+    >>> listed(["points", "truth", "normaliser"]), listed(["points"])
+    ('points, truth and normaliser', 'points')
+    """
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
 
 
 def in_ascii(text: str) -> str | None:

@@ -21,7 +21,8 @@ from jaxtyping import Float
 from steadyface.arrays import PointBatch, Points, PointSequence, PointStack, Scores, ScoreSequence, Times
 from steadyface.errors import ConfigError
 from steadyface.motion import Displacements, Motion
-from steadyface.stabilizer.checks import as_numbers, checked_points, frames_between, frames_of
+from steadyface.shapes import as_numbers
+from steadyface.stabilizer.checks import checked_points, frames_between, frames_of
 from steadyface.stabilizer.outliers import Screened, screen_frame, screen_sequence
 
 Clips = Float[np.ndarray, "frames *clips landmarks 2"]

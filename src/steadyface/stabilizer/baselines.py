@@ -13,6 +13,7 @@ from jaxtyping import Float
 from steadyface.arrays import PointBatch, PointSequence, ScoreSequence, Times
 from steadyface.errors import ConfigError
 from steadyface.motion import Motion
+from steadyface.shapes import as_numbers
 from steadyface.stabilizer.base import (
     CausalFilter,
     Clips,
@@ -21,7 +22,7 @@ from steadyface.stabilizer.base import (
     Smoother,
     Stabilizer,
 )
-from steadyface.stabilizer.checks import as_numbers, checked_points, frames_between
+from steadyface.stabilizer.checks import checked_points, frames_between
 from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
 from steadyface.stabilizer.outliers import repeat_over_rejected, screen_sequence, unbroken_runs
 

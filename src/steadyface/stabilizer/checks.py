@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float
 
 from steadyface.arrays import PointBatch, PointSequence, Times
 from steadyface.errors import ConfigError
+from steadyface.shapes import as_numbers
 
 _FARTHEST, _LONGEST = 1e10, 1e9  # px, s: no picture and no stream is as large, and nothing overflows below
 _SHORTEST = 1e-6  # frames: less counts as none, since what is divided by it would overflow
 _ROUNDING = 1e-4  # of a score, which the network computes in float32
-
-
-def as_numbers(values: Any, name: str) -> Float[np.ndarray, "*shape"]:
-    """Return values, such as lists, as an array; an array stays as it is, and what is masked becomes NaN.
-
-    Raises:
-        ConfigError: they are no numbers, or rows of different lengths.
-    """
-    if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(float), np.nan)
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise ConfigError(f"{name} must be numbers in rows of one length") from error
-    if array.dtype.kind not in "biuf":
-        raise ConfigError(f"{name} must be numbers, got {' '.join(repr(values).split()):.40}")
-    return array
 
 
 def frames_of(dt: float | None, fps: float) -> float:

@@ -25,9 +25,10 @@ from steadyface.errors import ConfigError
 from steadyface.geometry import face_size
 from steadyface.motion import Displacements, Motion
 from steadyface.motion.matrices import coordinates, points_of
+from steadyface.shapes import as_numbers
 from steadyface.stabilizer.abreast import advance_abreast
 from steadyface.stabilizer.base import CausalFilter, Measurement, OneOfMany, Smoother, State, Step
-from steadyface.stabilizer.checks import as_numbers, checked_points, frames_between
+from steadyface.stabilizer.checks import checked_points, frames_between
 from steadyface.stabilizer.directions import (
     Belief,
     DirectionModel,

@@ -6,7 +6,7 @@ import numpy as np
 
 from steadyface.errors import ConfigError
 from steadyface.markup import as_faces
-from steadyface.stabilizer.checks import as_numbers
+from steadyface.shapes import as_numbers
 from steadyface.tracks.schema import Table, as_columns
 from steadyface.tracks.timeline import ClipTimeline
 

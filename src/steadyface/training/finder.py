@@ -13,12 +13,12 @@ from jaxtyping import Bool, Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from steadyface import metrics
 from steadyface.arrays import Boxes, Frame
 from steadyface.checkpoint import start_from
 from steadyface.datasets.extra import HELD_OUT_ONE_IN, find_extra
 from steadyface.datasets.face_boxes import INDEX, FaceBox, read_boxes
 from steadyface.datasets.three_hundred_w import hold_out
+from steadyface.detection_curve import Detections, detection_curve
 from steadyface.detector import THRESHOLD
 from steadyface.errors import DataError
 from steadyface.geometry import bounding_box
@@ -97,28 +97,26 @@ class FinderTask:
         little but faces, at the threshold `detector.THRESHOLD`.
         """
         graph = FinderGraph(net).eval()
-        missed = metrics.detection_curve(self._detect(graph, self.held_out, _LEAST_SCORE))
+        missed = detection_curve(self._detect(graph, self.held_out, _LEAST_SCORE))
         missed_in_photos = missed.missed_at(FALSE_PER_PHOTO)
         if not self.extra:
             return {"missed": missed_in_photos}
         of_sets = {
-            name: float(metrics.detection_curve(self._detect(graph, pictures, THRESHOLD)).missed[-1])
+            name: float(detection_curve(self._detect(graph, pictures, THRESHOLD)).missed[-1])
             for name, pictures in self.extra.items()
         }
         overall = (missed_in_photos + float(np.mean(list(of_sets.values())))) / 2
         return {"all": overall, "missed": missed_in_photos, **of_sets}
 
     @torch.inference_mode()
-    def _detect(
-        self, graph: FinderGraph, pictures: Sequence[HeldOut], threshold: float
-    ) -> list[metrics.Detections]:
+    def _detect(self, graph: FinderGraph, pictures: Sequence[HeldOut], threshold: float) -> list[Detections]:
         device = self.fabric.device
         least = torch.tensor(threshold, device=device)
         found = []
         for picture in pictures:
             boxes, scores = graph(torch.from_numpy(picture.image).to(device), least)
             boxes, scores = boxes.cpu().numpy(), scores.cpu().numpy()
-            found.append(metrics.Detections(boxes, scores, picture.boxes, picture.annotated))
+            found.append(Detections(boxes, scores, picture.boxes, picture.annotated))
         return found
 
 
