@@ -154,6 +154,19 @@ class TestIntervals:
         np.testing.assert_allclose(table.start, [0.14, 0.22, 0.26])
         np.testing.assert_allclose(table.stop, [0.18, 0.26, 0.30])
 
+    def test_times_are_those_of_the_file_and_presence_lasts_to_the_next_frame(self, tmp_path: Path) -> None:
+        """The video begins 0.5 s after the sound, and its frames last 0.01 and 0.1 s."""
+        tracks = gappy_tracks()
+        times = np.array([0, 0.1, 0.2, 0.3, 0.31, 0.32])
+        seconds = times[tracks.frame]
+        timeline = replace(tracks.timeline, seconds=times)
+        tracks = replace(tracks, seconds=seconds, timeline=timeline, meta={"start_seconds": 0.5})
+        table = pandas.read_csv(tracks.save(tmp_path / "clip.intervals.csv"))
+        np.testing.assert_allclose(table.start, [0.6, 0.8, 0.81])
+        np.testing.assert_allclose(table.stop, [0.7, 0.81, 0.82])
+        slots = xml.parse(tracks.save(tmp_path / "clip.eaf")).getroot().iter("TIME_SLOT")
+        assert [int(slot.get("TIME_VALUE", "")) for slot in slots] == [600, 700, 800, 810, 810, 820]
+
     def test_elan_reads_its_tiers(self, tmp_path: Path) -> None:
         elan = pytest.importorskip("pympi.Elan")
         path = replace(blinking_tracks(), meta={"source": "a clip & co.mp4"}).save(tmp_path / "clip.eaf")

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as xml
 import numpy as np
 
 from steadyface import files
+from steadyface.arrays import Times
 from steadyface.tracks.blinks import blinks_by_face
 from steadyface.tracks.formats.tabular import write_rows
 from steadyface.tracks.schema import Columns, Table
@@ -21,7 +22,10 @@ _SCHEMA = "http://www.w3.org/2001/XMLSchema-instance"
 
 
 class Interval(NamedTuple):
-    """Stretch of time in which a face is seen (`presence`) or its eyes close and open (`blink`), s."""
+    """Stretch of time in which a face is seen (`presence`) or its eyes close and open (`blink`).
+
+    Times are s of the file (`media_seconds`), as its sound and players count them.
+    """
 
     face: int
     kind: str
@@ -43,7 +47,7 @@ def write_blinks(path: Path, table: Table) -> None:
 
 
 def write_intervals(path: Path, table: Table) -> None:
-    """Write a line per interval: `subject` (face 0), `behavior` (presence, blink), `start`, `stop` in s."""
+    """Write a line per interval: `subject` (face 0), `behavior` (presence, blink), `start`, `stop` in s of the file."""
     found = list(_intervals(table))
     values = {
         "subject": np.array([f"face {interval.face}" for interval in found], str),
@@ -55,7 +59,7 @@ def write_intervals(path: Path, table: Table) -> None:
 
 
 def write_eaf(path: Path, table: Table) -> None:
-    """Write ELAN's annotations: two tiers per face, `face 0 presence` and `face 0 blink`, in ms.
+    """Write ELAN's annotations: two tiers per face, `face 0 presence` and `face 0 blink`, in ms of the file.
 
     Source: ELAN Annotation Format 3.0 (EAF), Max Planck Institute for Psycholinguistics.
     """
@@ -106,15 +110,23 @@ def _add_annotation(tier: xml.Element, order: xml.Element, interval: Interval) -
 
 def _intervals(table: Table) -> Iterator[Interval]:
     """Yield the presence of each face and then its blinks, in order of time."""
-    columns, timeline, _ = table
-    frame = float(np.median(np.diff(timeline.seconds))) if len(timeline) > 1 else 0.0
+    columns, timeline, meta = table
+    ahead = float(meta.get("start_seconds", 0.0))
+    ends = ahead + _ends_of_frames(timeline.seconds)
     for face, blinks in blinks_by_face(columns).items():
         rows = np.flatnonzero((columns["face"] == face) & ~columns["held"])
-        seconds = columns["seconds"][rows]
-        for run in runs_of(timeline.places(columns["frame"][rows])):
-            yield Interval(face, "presence", float(seconds[run[0]]), float(seconds[run[-1]]) + frame)
+        places = timeline.places(columns["frame"][rows])
+        for run in runs_of(places):
+            start = ahead + float(columns["seconds"][rows[run[0]]])
+            yield Interval(face, "presence", start, float(ends[places[run[-1]]]))
         for blink in blinks:
-            yield Interval(face, "blink", blink.start, blink.end)
+            yield Interval(face, "blink", ahead + blink.start, ahead + blink.end)
+
+
+def _ends_of_frames(seconds: Times) -> Times:
+    """Times at which the frames of a clip give way to the next; the last one lasts as long as most."""
+    usual = np.median(np.diff(seconds)) if len(seconds) > 1 else 0.0
+    return np.append(seconds[1:], seconds[-1:] + usual)
 
 
 def _faces(columns: Columns) -> list[int]:
