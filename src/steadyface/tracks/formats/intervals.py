@@ -47,7 +47,7 @@ def write_blinks(path: Path, table: Table) -> None:
 
 
 def write_intervals(path: Path, table: Table) -> None:
-    """Write a line per interval: `subject` (face 0), `behavior` (presence, blink), `start`, `stop`, s of the file."""
+    """Write a line per interval: `subject`, `behavior` (presence, blink), `start`, `stop` s of the file."""
     found = list(_intervals(table))
     values = {
         "subject": np.array([f"face {interval.face}" for interval in found], str),
