@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scenes
+from numbered_clips import make_clip
 
 import steadyface
 from steadyface.cli import main
 from steadyface.editor.session import Editor
 from steadyface.errors import ConfigError, DataError, VideoError
+from steadyface.images import write_image
 from steadyface.measures import MEAN_FACE
 from steadyface.stabilizer import load_stabilizer
 from steadyface.tracks import Tracks
@@ -118,6 +121,44 @@ def test_what_does_not_belong_together_is_refused(clip: Path, raw: Tracks, tmp_p
         steadyface.stabilize(photographs, clip)
     with pytest.raises(ConfigError, match="one-euro has no mode that sees the future"):
         steadyface.stabilize(raw, clip, stabilizer="one-euro", lag=2)
+
+
+class TestTimesAndSizeAreTheClips:
+    """Of a table that does not name its source; OpenFace, for instance, counts frame / fps."""
+
+    TIMES = np.cumsum([0, 1, 1, 5, 1, 2, 1, 1, 1, 3, 1, 1]) / 30
+
+    @pytest.fixture
+    def uneven(self, tmp_path: Path) -> Path:
+        return make_clip(tmp_path / "clip.mp4", self.TIMES, size=(512, 512), rate=Fraction(30))
+
+    @pytest.mark.parametrize("stabilizer", ["sta", "sta-offline", "one-euro", "savitzky-golay", "none"])
+    def test_of_a_video(self, uneven: Path, stabilizer: str) -> None:
+        tracks = faces_at(range(2, 10))
+        tracks = replace(tracks, timeline=faces_at(range(0, 14)).timeline)
+        again = steadyface.stabilize(tracks, uneven, stabilizer=stabilizer)
+        np.testing.assert_allclose(again.seconds, self.TIMES[2:10], rtol=0, atol=1e-4)
+        listed = [*self.TIMES, self.TIMES[-1] + 0.04, self.TIMES[-1] + 0.08]  # two that the clip lacks
+        np.testing.assert_allclose(again.timeline.seconds, listed, rtol=0, atol=1e-4)
+        assert np.isfinite(again.poses()).all()  # by the clip's size
+        assert again.meta["source"] == uneven.name
+
+    def test_the_filter_counts_by_them(self, uneven: Path) -> None:
+        tracks = faces_at(range(0, 12))
+        again = steadyface.stabilize(tracks, uneven, stabilizer="one-euro")
+        expected = load_stabilizer("one-euro").filter(tracks.raw_points.astype(float), self.TIMES)
+        np.testing.assert_allclose(again.points, expected, rtol=0, atol=1e-3)
+
+    def test_images_and_tables_of_tracking_keep_their_times(self, uneven: Path, tmp_path: Path) -> None:
+        tracks = faces_at(range(0, 12))
+        named = replace(tracks, meta={**tracks.meta, "source": uneven.name})
+        folder = tmp_path / "images"
+        folder.mkdir()
+        for k in range(12):
+            write_image(folder / f"{k}.png", np.zeros((512, 512, 3), np.uint8))
+        for table, clip in ((named, uneven), (tracks, folder)):
+            again = steadyface.stabilize(table, clip, fps=10)
+            np.testing.assert_array_equal(again.timeline.seconds, tracks.timeline.seconds)
 
 
 class TestOtherPrograms:

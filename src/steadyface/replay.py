@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +37,9 @@ def stabilize(
 ) -> Tracks:
     """Compute the points of a table anew from its raw points, which may be another program's.
 
-    Held rows repeat the last shape. Layers, which stem from the points before, are dropped.
+    Held rows repeat the last shape. Layers, which stem from the points before, are dropped. A table that does
+    not name its source, such as another program's, takes the clip's size and name, and a video's times: many
+    programs write frame / fps, which at a variable rate is not when a frame is shown.
 
     Args:
         tracks: of `track`, `Tracks.load` or `Tracks.of_points`; of another program with frames counted from
@@ -61,52 +64,79 @@ def stabilize(
     measured = clip is not None and first is not None and first.uses_motion
     if tracks.meta.get("options", {}).get("independent"):
         raise ConfigError("photographs that were each taken by itself have no motion to stabilise")
-    points, motion = tracks.raw_points, None
-    with _pictures(tracks, clip, measured, fps, progress) as pictures:
-        if first is not None:
-            replay = _Replay(tracks, first)
-            for frame, picture in pictures:
-                replay.step(frame, picture)
-            points, motion = replay.points, replay.motion if measured else None
-    columns = {name: getattr(tracks, name) for name in COLUMNS}
-    columns |= {"points": points, "box": bounding_box(points)}
-    again = Tracks(**columns, meta=_meta(tracks, choice, measured), timeline=tracks.timeline)
-    return again if choice.offline is None else again.smoothed(choice.offline, choice.lag, motion)
+    with _opened(tracks, clip, fps) as frames:
+        adopted = frames is not None and "source" not in tracks.meta
+        if frames is not None and adopted:
+            tracks = _of_clip(tracks, frames)
+        timed = adopted and tracks.meta.get("coded_size") is not None  # images have no times of their own
+        replay = _Replay(tracks, first)
+        if first is not None or timed:
+            for step in _steps(tracks, frames, measured, timed, progress):
+                replay.step(*step)
+    again = replay.result(_meta(tracks, choice, measured))
+    if choice.offline is None:
+        return again
+    return again.smoothed(choice.offline, choice.lag, replay.motion if measured else None)
 
 
 @contextmanager
-def _pictures(
-    tracks: Tracks, clip: str | Path | None, measured: bool, fps: float, progress: ReportProgress | None
-) -> Iterator[Iterable[tuple[int, Picture | None]]]:
-    """Open a clip for the pictures of the frames that a table has; None where none is asked for.
+def _opened(tracks: Tracks, clip: str | Path | None, fps: float) -> Iterator[Frames | None]:
+    """Open the clip of a table; None where none is given.
 
     Raises:
         DataError: the tracks are another clip's.
         VideoError: the clip cannot be read.
     """
-    no_pictures = ((frame, None) for frame in np.unique(tracks.frame).tolist())
     if clip is None:
-        yield no_pictures
+        yield None
         return
     start, end = tracks.meta.get("start") or 0.0, tracks.meta.get("end")
     with open_frames(clip, fps, start, end, tracks.meta.get("pixels", SQUARE)) as frames:
         check_clip(tracks, frames, "the table")
-        yield _wanted(frames, tracks, progress) if measured else no_pictures
+        yield frames
 
 
-def _wanted(frames: Frames, tracks: Tracks, progress: ReportProgress | None) -> Iterator[tuple[int, Picture]]:
-    """Yield the number and picture of each frame up to the last that has rows.
+def _of_clip(tracks: Tracks, frames: Frames) -> Tracks:
+    """Describe a table by its clip."""
+    timeline = tracks.timeline
+    size = np.where(timeline.size == 0, [frames.width, frames.height], timeline.size)
+    told = {name: value for name, value in frames.meta().items() if name not in ("damage", "notes")}
+    meta = {**tracks.meta, "source": frames.path.name, **told}
+    return replace(tracks, meta=meta, timeline=replace(timeline, size=size))
+
+
+class _Step(NamedTuple):
+    """Frame of a table.
+
+    Args:
+        number: of the frame.
+        picture: of the frame; None where no motion is measured.
+        seconds: at which the clip shows it; None where the table's time counts.
+    """
+
+    number: int
+    picture: Picture | None = None
+    seconds: float | None = None
+
+
+def _steps(
+    tracks: Tracks, frames: Frames | None, measured: bool, timed: bool, progress: ReportProgress | None
+) -> Iterator[_Step]:
+    """Yield a table's frames up to the last that has rows, or for their times up to the last that it lists.
 
     Raises:
-        VideoError: a frame of the table is missing.
+        VideoError: a frame that has rows is missing.
     """
+    if frames is None or not (measured or timed):
+        yield from map(_Step, np.unique(tracks.frame).tolist())
+        return
     wanted = set(tracks.frame.tolist())
-    last = max(wanted, default=-1)
+    last = int((tracks.timeline.frame if timed else tracks.frame).max(initial=-1))
     for done, frame in enumerate(frames, 1):
         if frame.index > last:
             break
         wanted.discard(frame.index)
-        yield frame.index, frame.picture
+        yield _Step(frame.index, frame.picture if measured else None, frame.seconds if timed else None)
         if progress is not None:
             progress(done, done + last - frame.index)
     if wanted:
@@ -138,37 +168,62 @@ class _Replay:
 
     Args:
         tracks: the table.
-        filter: of the points.
+        filter: of the points; None leaves them raw.
 
     Attributes:
         points: (rows, 68, 2) stabilised so far, image px.
         motion: displacements of the rows so far.
     """
 
-    def __init__(self, tracks: Tracks, filter: CausalFilter) -> None:
+    def __init__(self, tracks: Tracks, filter: CausalFilter | None) -> None:
         self.tracks, self.filter = tracks, filter
         self.points, self.motion = tracks.raw_points.copy(), MotionRows()
+        self._seconds, self._times = tracks.seconds.copy(), tracks.timeline.seconds.copy()
+        self._timed = 0
         self._places = tracks.timeline.places(tracks.frame)
         self._last: dict[int, _Last] = {}
 
-    def step(self, frame: int, picture: Picture | None) -> None:
-        """Filter the rows of the next frame."""
+    def result(self, meta: dict[str, Any]) -> Tracks:
+        """Put points and times into the table, without its layers."""
+        columns = {name: getattr(self.tracks, name) for name in COLUMNS}
+        columns |= {"points": self.points, "box": bounding_box(self.points), "seconds": self._seconds}
+        times, timed = self._times.copy(), self._timed
+        if timed:  # frames that the clip lacks follow those that it has
+            times[timed:] += times[timed - 1] - self.tracks.timeline.seconds[timed - 1]
+        timeline = replace(self.tracks.timeline, seconds=times)
+        return Tracks(**columns, meta=meta, timeline=timeline)
+
+    def step(self, frame: int, picture: Picture | None, seconds: float | None) -> None:
+        """Filter the rows of the next frame.
+
+        Args:
+            frame: its number.
+            picture: of it; None measures no motion.
+            seconds: its time, which replaces the table's; None keeps that.
+        """
         first, end = np.searchsorted(self.tracks.frame, [frame, frame + 1])
+        if seconds is not None:
+            self._seconds[first:end] = seconds
+            listed = np.searchsorted(self.tracks.timeline.frame, [frame, frame + 1])
+            self._times[slice(*listed)] = seconds
+            self._timed = int(listed[1])
+        if (filter := self.filter) is None:
+            return
         for row in range(first, end):
-            face, seconds = int(self.tracks.face[row]), float(self.tracks.seconds[row])
+            face, now = int(self.tracks.face[row]), float(self._seconds[row])
             last = self._last.get(face)
             if self.tracks.held[row]:
                 self.points[row] = self.points[row] if last is None else last.points
                 self.motion.append(None)
                 continue
             place = int(self._places[row])
-            if last is not None and place > last.place + 1 and seconds - last.seconds > GAP:
+            if last is not None and place > last.place + 1 and now - last.seconds > GAP:
                 last = None  # it was lost; a clip of slides may have frames as far apart
-            self._last[face] = self._filter(row, last, picture)
+            self._last[face] = self._filter(filter, row, last, picture)
 
-    def _filter(self, row: int, last: _Last | None, picture: Picture | None) -> _Last:
+    def _filter(self, filter: CausalFilter, row: int, last: _Last | None, picture: Picture | None) -> _Last:
         """Filter a row, and append its motion."""
-        tracks, seconds = self.tracks, float(self.tracks.seconds[row])
+        tracks, seconds = self.tracks, float(self._seconds[row])
         raw = tracks.raw_points[row].astype(float)
         complete = raw if last is None else np.where(np.isnan(raw), last.points, raw)
         view, displacements = self._view(complete, last, picture)
@@ -176,7 +231,7 @@ class _Replay:
             raw = np.full_like(raw, np.nan)  # what carried it says nothing that the displacements do not
         scores = lowered_where_hidden(tracks.scores[row].astype(float), tracks.visible[row].astype(float))
         elapsed = None if last is None else seconds - last.seconds
-        state, points = self.filter.step(last and last.state, raw, elapsed, scores, displacements)
+        state, points = filter.step(last and last.state, raw, elapsed, scores, displacements)
         self.points[row] = points
         self.motion.append(displacements)
         return _Last(state, points, complete, seconds, int(self._places[row]), view)
