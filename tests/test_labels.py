@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from steadyface import metrics
-from steadyface.datasets.three_hundred_w import find_folder, load_samples
+from steadyface.datasets.three_hundred_w import find_folder
 from steadyface.demo import portrait
 from steadyface.errors import ConfigError
 from steadyface.geometry import Region
@@ -50,7 +50,7 @@ def test_photographs_give_their_unannotated_faces(landmarker: Landmarker, tmp_pa
     assert write_labels(folder, out, Tracker(landmarker)) == (1, 2)
     (sample,) = find_folder(out)
     assert sample.points_path.name == "a_1.pts"
-    ((image, points),) = load_samples([sample])
+    image, points = sample.load()
     again = landmarker.predict_regions(image, [sample.region(points)])[0].points
     # The written picture is a JPEG of the face at its own size: what the network says of it hardly moves.
     assert metrics.nrmse_interocular(again.astype(float), points) < 3.0

@@ -16,12 +16,9 @@ from steadyface.datasets.three_hundred_w import (
     find_samples,
     hold_out,
     load_each,
-    load_samples,
-    with_boxes,
     without_points,
 )
 from steadyface.errors import ConfigError, DataError
-from steadyface.geometry import Region
 from steadyface.images import write_image
 from steadyface.pts import write_pts
 
@@ -119,13 +116,13 @@ class TestBadData:
             with pytest.raises(DataError, match=message):
                 sample.load()
             with pytest.raises(DataError, match=message):
-                load_samples([sample])
+                list(load_each([sample]))
 
     def test_left_out_and_told(self, tmp_path: Path) -> None:
         bad = good_and_bad(tmp_path / "mine")
         samples = find_folder(tmp_path / "mine")
         told: list[DataError] = []
-        assert len(load_samples(samples, told.append)) == 3
+        assert len(list(load_each(samples, told.append))) == 3
         assert sorted(Path(error.path).name for error in told) == sorted(bad)
         assert [sample.photo for sample, _, _ in load_each(samples, lambda error: None)] == ["a", "b", "c"]
 
@@ -134,7 +131,7 @@ class TestBadData:
         samples = [sample for sample in find_folder(tmp_path / "mine") if len(sample.photo) > 1]
         told: list[DataError] = []
         with pytest.raises(DataError, match="mine: not one annotated face"):
-            load_samples(samples, told.append)
+            list(load_each(samples, told.append))
         assert len(told) == len(samples)
 
     @pytest.mark.parametrize("shift", [(25.0, 0.0), (-29.0, 0.0), (0.0, 31.0), (-30.0, -30.0)])
@@ -149,45 +146,6 @@ class TestBadData:
         write_pts(folder / "face.pts", POINTS + shift)
         with pytest.raises(DataError, match=r"face\.pts: no face"):
             find_samples(tmp_path, ["ibug"])[0].load()
-
-
-class TestBoxes:
-    def test_given(self, tmp_path: Path) -> None:
-        make_part(tmp_path, "ibug", ["a", "b"])
-        samples = find_samples(tmp_path, ["ibug"])
-        (tmp_path / "boxes.json").write_text('{"b": [1, 2, 11, 22.5], "a": [0, 0, 8, 4], "other": 1}')
-        a, b = with_boxes(samples, tmp_path / "boxes.json")
-        assert (a.box, b.box) == ((0, 0, 8, 4), (1, 2, 11, 22.5))
-        assert (a.points_path, b.image_path) == (samples[0].points_path, samples[1].image_path)
-        assert a.region(POINTS) == Region.around_box(np.array([0.0, 0.0, 8.0, 4.0]))
-        assert samples[0].region(POINTS) == Region.around_points(POINTS)
-
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
-            (None, "No such file"),
-            ("{", "not JSON"),
-            ("[]", "found a list"),
-            ("{}", r"no box for 'face'.*face\.pts"),
-            ('{"face": "1234"}', "box of 'face' is '1234'"),
-            ('{"face": [1, 2, 3]}', "box of 'face'"),
-            ('{"face": [1, 2, "3", 4]}', "box of 'face'"),
-            ('{"face": [1, 2, NaN, 4]}', "box of 'face'"),
-            ('{"face": [1, 2, 0, 4]}', "x0 < x1"),
-            ('{"face": [1, 2, 3, 2]}', "y0 < y1"),
-        ],
-    )
-    def test_broken(self, tmp_path: Path, text: str | None, said: str) -> None:
-        if text is not None:
-            (tmp_path / "boxes.json").write_text(text)
-        with pytest.raises(DataError, match=rf"boxes\.json: .*{said}"):
-            with_boxes(samples_named(["face"], "ibug"), tmp_path / "boxes.json")
-
-    def test_a_name_of_two_faces(self, tmp_path: Path) -> None:
-        (tmp_path / "boxes.json").write_text('{"face": [1, 2, 3, 4]}')
-        samples = [Sample(None, Path(folder) / "face.pts", "folder") for folder in ("one", "two")]
-        with pytest.raises(DataError, match=r"'face' could be one.face\.pts or two.face\.pts"):
-            with_boxes(samples, tmp_path / "boxes.json")
 
 
 def test_nothing_there(tmp_path: Path) -> None:

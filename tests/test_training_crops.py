@@ -38,18 +38,18 @@ def test_plain_crop_fits_the_face(samples: list[Sample]) -> None:
     assert max(x1 - x0, y1 - y0) == pytest.approx(64 / CROP_MARGIN, rel=1e-4)
 
 
-def test_plain_crop_of_a_given_box(samples: list[Sample]) -> None:
+def test_plain_crop_of_a_given_box(samples: list[Sample], tmp_path: Path) -> None:
     box = (10.0, 20.0, 90.0, 70.0)
-    boxed = replace(samples[0], box=box)
+    boxed = ExtraSample(tmp_path / "a.png", FACE, "fgnet", "a", box)
     _, points, _ = FaceCrops([samples[0], boxed], 64)[0, 1]
     expected = Region.around_box(np.array(box)).to_crop(64)(FACE)
     # float32 points of four written decimals.
     np.testing.assert_allclose(points, expected, rtol=0, atol=1e-3)
 
 
-def test_varied_crops_start_from_the_given_box(samples: list[Sample]) -> None:
+def test_varied_crops_start_from_the_given_box(samples: list[Sample], tmp_path: Path) -> None:
     still = Augmentation(scale=0, shift=0, roll=0, flip=0, camera=0, occlusion=0)
-    boxed = [replace(samples[0], box=(10.0, 20.0, 90.0, 70.0))]
+    boxed = [ExtraSample(tmp_path / "a.png", FACE, "fgnet", "a", (10.0, 20.0, 90.0, 70.0))]
     np.testing.assert_array_equal(FaceCrops(boxed, 64, still)[0, 0][1], FaceCrops(boxed, 64)[0, 0][1])
 
 

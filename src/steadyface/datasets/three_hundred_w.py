@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from steadyface.arrays import Frame, Points
 from steadyface.errors import ConfigError, DataError
-from steadyface.files import read_json
 from steadyface.geometry import Region, bounding_box, box_of_pixels
 from steadyface.images import SUFFIXES, read_image
 from steadyface.pts import read_face
@@ -30,8 +28,6 @@ PARTS: dict[str, tuple[str, ...]] = {
 """Folders of each part, as in the original archives."""
 
 TRAIN_PARTS = ("lfpw-train", "helen-train", "afw")
-
-Box = tuple[float, float, float, float]
 
 
 @runtime_checkable
@@ -64,14 +60,11 @@ class Sample:
         image_path: its image; None if there is none, which `load` refuses.
         points_path: its `.pts`.
         part: of the data set.
-        box: (x0, y0, x1, y1) of the face from a detector or a protocol, 0-based image px, about as
-            tight as a box of the 68 points; None takes the box of the points.
     """
 
     image_path: Path | None
     points_path: Path
     part: str
-    box: Box | None = None
 
     @property
     def photo(self) -> str:
@@ -101,8 +94,8 @@ class Sample:
         return image, points
 
     def region(self, points: Points) -> Region:
-        """Upright square of the plain crop, image px: around `box` if given, else around the points."""
-        return Region.around_points(points) if self.box is None else Region.around_box(np.array(self.box))
+        """Upright square of the plain crop around the points, image px."""
+        return Region.around_points(points)
 
 
 def find_samples(root: str | Path, parts: Sequence[str]) -> list[Sample]:
@@ -152,37 +145,6 @@ def without_points(folder: Path) -> list[Path]:
     return sorted(path for path in images if not path.with_suffix(".pts").exists())
 
 
-def with_boxes(samples: Iterable[Sample], path: str | Path) -> list[Sample]:
-    """Give samples the boxes of a JSON file: {name of the `.pts` without suffix: [x0, y0, x1, y1]}.
-
-    Args:
-        samples: with different names, by which the file tells them apart.
-        path: of the file; boxes as of `Sample.box`. Names without a sample are ignored.
-
-    Raises:
-        DataError: the file is missing or of another form, a box is not four finite numbers with x0 < x1 and
-            y0 < y1, a sample has none, or two samples share a name.
-    """
-    boxes = _read_boxes(path)
-    owners: dict[str, Path] = {}
-    boxed = []
-    for sample in samples:
-        name, owner = sample.points_path.stem, sample.points_path
-        if owners.setdefault(name, owner) != owner:
-            raise DataError(path, f"{name!r} could be {owners[name]} or {owner}")
-        if name not in boxes:
-            raise DataError(path, f"no box for {name!r} ({owner})")
-        boxed.append(replace(sample, box=_box(path, name, boxes[name])))
-    return boxed
-
-
-def load_samples(
-    samples: Iterable[Sample], on_bad: Callable[[DataError], object] | None = None
-) -> list[tuple[Frame, Points]]:
-    """Load the images (RGB uint8) and points ((68, 2), 0-based image px) of samples; see `load_each`."""
-    return [(image, points) for _, image, points in load_each(samples, on_bad)]
-
-
 def load_each(
     samples: Iterable[AnyFace], on_bad: Callable[[DataError], object] | None = None
 ) -> Iterator[tuple[AnyFace, Frame, Points]]:
@@ -227,20 +189,3 @@ def hold_out(samples: Iterable[AnyFace], one_in: int = 16) -> tuple[list[AnyFace
 def _in_folder(folder: Path, part: str) -> list[Sample]:
     images = {path.stem: path for path in sorted(folder.glob("*")) if path.suffix.lower() in SUFFIXES}
     return [Sample(images.get(path.stem), path, part) for path in sorted(folder.glob("*.pts"))]
-
-
-def _read_boxes(path: str | Path) -> dict[str, Any]:
-    boxes = read_json(path, "JSON")
-    if not isinstance(boxes, dict):
-        raise DataError(path, f"expected names with their boxes, found a {type(boxes).__name__}")
-    return boxes
-
-
-def _box(path: str | Path, name: str, value: Any) -> Box:
-    four = isinstance(value, list) and len(value) == 4 and all(isinstance(n, int | float) for n in value)
-    if not four or not all(map(math.isfinite, value)) or value[0] >= value[2] or value[1] >= value[3]:
-        raise DataError(
-            path, f"box of {name!r} is {value!r}; it must be [x0, y0, x1, y1], finite, x0 < x1 and y0 < y1"
-        )
-    x0, y0, x1, y1 = map(float, value)
-    return x0, y0, x1, y1
