@@ -60,11 +60,6 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_part(tmp_path: Path, pr
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_the_error_is_of_the_wanted_kind(blocked: Path) -> None:
-    with pytest.raises(WeightsError, match="cannot be written: Not a directory"):
-        files.write_bytes(blocked, b"", WeightsError.at)
-
-
 def test_a_device_is_written_in_place() -> None:
     files.write_text("/dev/null", "gone")
     assert Path("/dev/null").is_char_device()
@@ -137,7 +132,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=rf"^{path}: No such file or directory$"):
             read(path, "a table")
     with pytest.raises(WeightsError, match=rf"^{path}: No such file or directory$"):
-        files.read_bytes(path, WeightsError.at)
+        files.read_json(path, "a list", WeightsError.at)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])

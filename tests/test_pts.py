@@ -45,12 +45,6 @@ def test_layout_does_not_matter(tmp_path: Path, newline: str) -> None:
     assert read_pts(written(tmp_path, text)).shape == (68, 2)
 
 
-@pytest.mark.parametrize("count", [0, 1, 7])
-def test_any_count(tmp_path: Path, count: int) -> None:
-    path = written(tmp_path, "{\n" + "\n".join(ROWS[:count]) + "\n}")
-    assert read_pts(path, count=None).shape == (count, 2)
-
-
 @pytest.mark.parametrize(
     ("text", "said", "line"),
     [

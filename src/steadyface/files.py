@@ -1,7 +1,6 @@
 """Folders, atomic writes and reading, with errors of one line.
 
-Every function takes `error`, a callable that makes the exception from path and problem: `DataError`,
-`VideoError` or `WeightsError.at`. A message reads "PATH: cannot be written: No space left on device".
+A message reads "PATH: cannot be written: No space left on device".
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ import numpy as np
 from steadyface.errors import DataError, SteadyfaceError
 
 MakeError = Callable[[Path, str], SteadyfaceError]
+"""Makes an exception of a path and a problem: `DataError` or `WeightsError.at`."""
 
 _MALFORMED = (
     *(ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration, ArithmeticError),
@@ -40,31 +40,31 @@ _MOST_UNPACKED, _MOST_TIMES = 64 << 20, 100
 """Bytes, and times its own size, to which an archive may unpack; a table of ours does to less than ten."""
 
 
-def make_folder(folder: str | Path, error: MakeError = DataError) -> Path:
+def make_folder(folder: str | Path) -> Path:
     """Make a folder and those above it, unless it exists.
 
     Raises:
         DataError: it cannot be made.
     """
     folder = Path(folder)
-    with _one_line(folder, "cannot be made: ", error):
+    with _one_line(folder, "cannot be made"):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 @contextmanager
-def writing(path: str | Path, error: MakeError = DataError) -> Iterator[None]:
+def writing(path: str | Path) -> Iterator[None]:
     """Turn an `OSError` of the block into an error of one line: "PATH: cannot be written: REASON".
 
     Raises:
         DataError: the block could not write.
     """
-    with _one_line(Path(path), "cannot be written: ", error):
+    with _one_line(Path(path), "cannot be written"):
         yield
 
 
 @contextmanager
-def atomic_write(path: str | Path, error: MakeError = DataError) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Write a file that has its name only once it is whole.
 
     Yields the path to write to, PATH.part. Leaving the block renames it; an exception removes it, and a file
@@ -82,7 +82,7 @@ def atomic_write(path: str | Path, error: MakeError = DataError) -> Iterator[Pat
     1 2 False
     """
     path = Path(path)
-    with writing(path, error):
+    with writing(path):
         if path.exists() and not path.is_file():
             yield path
             return
@@ -95,7 +95,7 @@ def atomic_write(path: str | Path, error: MakeError = DataError) -> Iterator[Pat
                 part.unlink()
 
 
-def remove_parts(base: str | Path, error: MakeError = DataError) -> None:
+def remove_parts(base: str | Path) -> None:
     """Remove the unfinished files and folders BASE.….part and BASE.….part.mp4 that a killed process left.
 
     Raises:
@@ -104,17 +104,17 @@ def remove_parts(base: str | Path, error: MakeError = DataError) -> None:
     base = Path(base)
     for part in base.parent.glob(f"{glob.escape(base.name)}.*"):
         if part.name.endswith((".part", ".part.mp4")):
-            remove(part, error)
+            remove(part)
 
 
-def remove(path: str | Path, error: MakeError = DataError) -> None:
+def remove(path: str | Path) -> None:
     """Remove a file, or a folder with all that is in it.
 
     Raises:
         DataError: it cannot be removed.
     """
     path = Path(path)
-    with _one_line(path, "cannot be removed: ", error):
+    with _one_line(path, "cannot be removed"):
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -122,7 +122,7 @@ def remove(path: str | Path, error: MakeError = DataError) -> None:
 
 
 @contextmanager
-def atomic_folder(path: str | Path, pattern: str, error: MakeError = DataError) -> Iterator[Path]:
+def atomic_folder(path: str | Path, pattern: str) -> Iterator[Path]:
     """Write the files of a folder that holds no half-written one.
 
     Yields the folder to write into, PATH.part. Leaving the block moves its files to PATH, where those of an
@@ -134,7 +134,7 @@ def atomic_folder(path: str | Path, pattern: str, error: MakeError = DataError) 
     path = Path(path)
     part = path.with_name(f"{path.name}.part")
     try:
-        with writing(path, error):
+        with writing(path):
             part.mkdir(exist_ok=True)
             yield part
             path.mkdir(exist_ok=True)
@@ -146,36 +146,34 @@ def atomic_folder(path: str | Path, pattern: str, error: MakeError = DataError) 
         shutil.rmtree(part, ignore_errors=True)
 
 
-def write_bytes(path: str | Path, content: bytes, error: MakeError = DataError) -> Path:
+def write_bytes(path: str | Path, content: bytes) -> Path:
     """Write bytes by `atomic_write`.
 
     Raises:
         DataError: the file cannot be written.
     """
-    with atomic_write(path, error) as part:
+    with atomic_write(path) as part:
         part.write_bytes(content)
     return Path(path)
 
 
-def write_text(path: str | Path, text: str, error: MakeError = DataError) -> Path:
+def write_text(path: str | Path, text: str) -> Path:
     """Write text as UTF-8 by `atomic_write`, with its line ends as they are.
 
     Raises:
         DataError: the file cannot be written.
     """
-    return write_bytes(path, text.encode(), error)
+    return write_bytes(path, text.encode())
 
 
-def write_arrays(
-    path: str | Path, arrays: Mapping[str, Any], compress: bool = True, error: MakeError = DataError
-) -> Path:
+def write_arrays(path: str | Path, arrays: Mapping[str, Any], compress: bool = True) -> Path:
     """Write named arrays as `.npz` by `atomic_write`; the path may have any suffix.
 
     Raises:
         DataError: the file cannot be written.
     """
     save = np.savez_compressed if compress else np.savez
-    with atomic_write(path, error) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         save(file, allow_pickle=False, **arrays)
     return Path(path)
 
@@ -188,12 +186,12 @@ def reading(path: str | Path, kind: str, error: MakeError = DataError) -> Iterat
         path: of the file, for the message.
         kind: of file that was expected, such as "a file of tracks": the message of a broken one is
             "PATH: not a file of tracks: REASON". The block also indexes and converts what was read.
-        error: makes the exception from path and problem.
+        error: kind of the exception.
 
     Raises:
         DataError: the file is missing, cannot be read, or is of another form.
     """
-    with _one_line(Path(path), "", error):
+    with _one_line(Path(path), error=error):
         try:
             yield
         except _MALFORMED as problem:
@@ -203,14 +201,14 @@ def reading(path: str | Path, kind: str, error: MakeError = DataError) -> Iterat
             raise error(Path(path), f"not {kind}: {text}") from problem
 
 
-def read_bytes(path: str | Path, error: MakeError = DataError) -> bytes:
+def read_bytes(path: str | Path) -> bytes:
     """Read a whole file.
 
     Raises:
         DataError: it is missing or cannot be read.
     """
     path = Path(path)
-    with _one_line(path, "", error):
+    with _one_line(path):
         return path.read_bytes()
 
 
@@ -231,22 +229,19 @@ def read_json(path: str | Path, kind: str, error: MakeError = DataError, most_by
         return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def read_arrays(
-    path: str | Path, kind: str, names: Iterable[str] | None = None, error: MakeError = DataError
-) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path, kind: str, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
     """Read arrays of an `.npz` file; pickled objects are refused, and so is what unpacks to far more.
 
     Args:
         path: of the file.
         kind: as of `reading`.
         names: of the arrays to read; None reads all.
-        error: as of `reading`.
 
     Raises:
         DataError: the file is missing, cannot be read, is broken, or lacks a name.
     """
     with (
-        reading(path, kind, error),
+        reading(path, kind),
         Path(path).open("rb") as file,
         np.load(file, allow_pickle=False) as zipped,
     ):
@@ -259,13 +254,13 @@ def read_arrays(
         return arrays
 
 
-def array_names(path: str | Path, kind: str, error: MakeError = DataError) -> list[str]:
+def array_names(path: str | Path, kind: str) -> list[str]:
     """Names of the arrays of an `.npz` file.
 
     Raises:
         DataError: the file is missing, cannot be read, or is broken.
     """
-    with reading(path, kind, error), np.load(Path(path), allow_pickle=False) as zipped:
+    with reading(path, kind), np.load(Path(path), allow_pickle=False) as zipped:
         return list(zipped.files)
 
 
@@ -281,9 +276,10 @@ def _check_unpacked_size(archive: ZipFile, size: int) -> None:
 
 
 @contextmanager
-def _one_line(path: Path, verb: str, error: MakeError) -> Iterator[None]:
+def _one_line(path: Path, verb: str = "", error: MakeError = DataError) -> Iterator[None]:
+    """Turn an `OSError` of the block into "PATH: VERB: REASON"."""
     try:
         yield
     except OSError as problem:
         reason = problem.strerror or " ".join(str(problem).split()).removesuffix(f": {path}")
-        raise error(path, f"{verb}{reason}") from problem
+        raise error(path, f"{verb}: {reason}" if verb else reason) from problem

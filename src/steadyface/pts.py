@@ -10,19 +10,18 @@ import numpy as np
 from steadyface.arrays import FacePoints, Points
 from steadyface.errors import DataError
 from steadyface.files import read_bytes, write_text
-from steadyface.markup import OUTER_EYE_CORNERS
+from steadyface.markup import COUNT, OUTER_EYE_CORNERS
 
 
-def read_pts(path: str | Path, count: int | None = 68, one_based: bool = True) -> Points:
-    """Read the points of a `.pts` file.
+def read_pts(path: str | Path, one_based: bool = True) -> FacePoints:
+    """Read the 68 points of a `.pts` file.
 
     Args:
-        path: text with the lines `version: 1`, `n_points: N`, `{`, N lines `x y`, `}`.
-        count: number of points that the file must hold; None takes any.
+        path: text with the lines `version: 1`, `n_points: 68`, `{`, 68 lines `x y`, `}`.
         one_based: the file counts pixels from 1 (300-W); False for Talking Face, which counts from 0.
 
     Returns:
-        (N, 2) x, y in 0-based image px.
+        (68, 2) x, y in 0-based image px.
 
     Raises:
         DataError: unreadable, without braces, a line that is not two finite numbers, or another count; with
@@ -34,9 +33,9 @@ def read_pts(path: str | Path, count: int | None = 68, one_based: bool = True) -
         raise DataError(path, "no { … } around the points")
     first, last = stripped.index("{") + 1, stripped.index("}")
     points = [_point(path, number + 1, stripped[number]) for number in range(first, last) if stripped[number]]
-    if count is not None and len(points) != count:
-        raise DataError(path, f"{len(points)} points, expected {count}", line=first)
-    return np.array(points).reshape(-1, 2) - (1.0 if one_based else 0.0)
+    if len(points) != COUNT:
+        raise DataError(path, f"{len(points)} points, expected {COUNT}", line=first)
+    return np.array(points) - (1.0 if one_based else 0.0)
 
 
 def read_face(
