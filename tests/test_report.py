@@ -307,7 +307,7 @@ class TestClip:
             kinds.append(pixels)
             return open_frames(path, fps, start, end, pixels)
 
-        monkeypatch.setattr("steadyface.report.writing.open_frames", opened)
+        monkeypatch.setattr("steadyface.clips.results.open_frames", opened)
         report_clip(clip, tmp_path)
         assert kinds == ["coded"]
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from steadyface.arrays import FacePoints
-from steadyface.clips import check_clip
+from steadyface.clips import check_clip, open_clip
 from steadyface.correction.layer import CORRECTIONS
 from steadyface.errors import ConfigError, VideoError
 from steadyface.geometry import bounding_box
@@ -23,7 +23,7 @@ from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking.skin import FaceView, first_view, next_views
 from steadyface.tracks import COLUMNS, MotionRows, Tracks
 from steadyface.tracks.table import GAP
-from steadyface.video import DEFAULT_FPS, SQUARE, Frames, open_frames
+from steadyface.video import DEFAULT_FPS, Frames
 
 
 def stabilize(
@@ -90,8 +90,7 @@ def _opened(tracks: Tracks, clip: str | Path | None, fps: float) -> Iterator[Fra
     if clip is None:
         yield None
         return
-    start, end = tracks.meta.get("start") or 0.0, tracks.meta.get("end")
-    with open_frames(clip, fps, start, end, tracks.meta.get("pixels", SQUARE)) as frames:
+    with open_clip(tracks, clip, fps) as frames:
         check_clip(tracks, frames, "the table")
         yield frames
 

@@ -9,7 +9,7 @@
 
 from steadyface.clips.crops import CROPS, check_crops, crop_of, crops_folder, write_crops
 from steadyface.clips.overlay_file import Drawing
-from steadyface.clips.results import check_clip, check_names, choose_names, find_results
+from steadyface.clips.results import check_clip, check_names, choose_names, find_results, open_clip
 from steadyface.clips.summary import ClipSummary
 from steadyface.clips.work import track_clip
 
@@ -24,6 +24,7 @@ __all__ = [
     "crop_of",
     "crops_folder",
     "find_results",
+    "open_clip",
     "track_clip",
     "write_crops",
 ]

@@ -20,7 +20,7 @@ from steadyface.tracks import FORMATS, Meta, Tracks
 from steadyface.tracks.formats import ending
 from steadyface.tracks.formats.tabular import read_meta
 from steadyface.tracks.schema import META, RESULTS
-from steadyface.video import Frames, identify, is_live, source_name
+from steadyface.video import SQUARE, Frames, identify, is_live, open_frames, source_name
 from steadyface.video.sources import is_url, local
 
 _ENDINGS = (*map(ending, FORMATS), VIDEO, PICTURE, PICTURES, META)
@@ -169,6 +169,23 @@ def _is_same_work(recorded: Meta, meta: Meta) -> bool:
     """A camera and a pipe have no identity: each of their runs is another work."""
     now = json.loads(json.dumps({key: meta.get(key) for key in _WORK}))
     return now["input"] is not None and now == {key: recorded.get(key) for key in _WORK}
+
+
+def open_clip(tracks: Tracks, clip: str | Path, fps: float, start: float = 0.0) -> Frames:
+    """Open the part of a clip that was tracked, with its pixels as they were then.
+
+    Args:
+        tracks: of the clip.
+        clip: as for `open_frames`.
+        fps: frame rate of a folder of images.
+        start: seconds of the clip before which no frame is needed.
+
+    Raises:
+        VideoError, DataError: the clip cannot be opened.
+    """
+    meta = tracks.meta
+    start = max(start, meta.get("start") or 0.0)
+    return open_frames(clip, fps, start, meta.get("end"), meta.get("pixels", SQUARE))
 
 
 def check_clip(tracks: Tracks, frames: Frames, name: str, advice: str = "") -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from steadyface.arrays import FacePoints
-from steadyface.clips import check_clip
+from steadyface.clips import check_clip, open_clip
 from steadyface.correction.carrying import FadingConfig, carry
 from steadyface.correction.corrections import Correction, merged
 from steadyface.errors import ConfigError, VideoError
@@ -20,7 +20,7 @@ from steadyface.progress import ReportProgress
 from steadyface.tracking.skin import cut_face
 from steadyface.tracks import Tracks
 from steadyface.tracks.timeline import runs_of
-from steadyface.video import DEFAULT_FPS, SQUARE, Frames, open_frames
+from steadyface.video import DEFAULT_FPS, Frames
 
 CORRECTIONS = "corrections"
 """Entry of a table's meta: the corrections behind its layer."""
@@ -73,12 +73,10 @@ def correct_points(
         return replace(tracks, corrected_points=None, meta=meta)
     corrected = tracks.points.copy()
     stretches = [*_stretches(tracks, listed, config.reach)]
-    span = tracks.meta.get("start") or 0.0, tracks.meta.get("end")
-    pixels = tracks.meta.get("pixels", SQUARE)
-    with open_frames(clip, fps, *span, pixels) as frames:
+    with open_clip(tracks, clip, fps) as frames:
         check_clip(tracks, frames, "the table")
-    first = max(span[0], min(float(tracks.seconds[rows[0]]) for rows in stretches) - _EARLY)
-    with open_frames(clip, fps, first, span[1], pixels) as frames:
+    first = min(float(tracks.seconds[rows[0]]) for rows in stretches) - _EARLY
+    with open_clip(tracks, clip, fps, first) as frames:
         crops = _cut(tracks, stretches, frames, progress)
     for rows in stretches:
         frame = tracks.frame[rows].tolist()

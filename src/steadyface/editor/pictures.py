@@ -6,9 +6,10 @@ from pathlib import Path
 
 import cv2
 
+from steadyface.clips import open_clip
 from steadyface.errors import VideoError
 from steadyface.tracks import Tracks
-from steadyface.video import SQUARE, Frames, open_frames
+from steadyface.video import Frames
 
 _FORTH = 50  # frames that are read rather than jumped over, since a jump begins at a key frame before
 _EARLY = 1e-3  # s before the time of a frame: times of tables are rounded
@@ -25,8 +26,7 @@ class Pictures:
     """
 
     def __init__(self, clip: str | Path, tracks: Tracks, fps: float) -> None:
-        self._clip, self._fps = clip, fps
-        self._timeline, self._meta = tracks.timeline, tracks.meta
+        self._clip, self._tracks, self._fps = clip, tracks, fps
         self._frames: Frames | None = None
         self._next = 0
 
@@ -36,10 +36,7 @@ class Pictures:
         Raises:
             DataError, VideoError: it cannot be read.
         """
-        start = max(start, self._meta.get("start") or 0.0)
-        return open_frames(
-            self._clip, self._fps, start, self._meta.get("end"), self._meta.get("pixels", SQUARE)
-        )
+        return open_clip(self._tracks, self._clip, self._fps, start)
 
     def jpeg(self, frame: int) -> bytes:
         """Read a frame by its number.
@@ -49,8 +46,9 @@ class Pictures:
         """
         if self._frames is None or not self._next <= frame < self._next + _FORTH:
             self.close()
-            place = int(self._timeline.frame.searchsorted(frame))
-            self._frames = self.open(float(self._timeline.seconds[place]) - _EARLY)
+            timeline = self._tracks.timeline
+            place = int(timeline.frame.searchsorted(frame))
+            self._frames = self.open(float(timeline.seconds[place]) - _EARLY)
         for found in self._frames:
             self._next = found.index + 1
             if found.index >= frame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from steadyface.clips import ClipSummary, check_clip, find_results, track_clip
+from steadyface.clips import ClipSummary, check_clip, find_results, open_clip, track_clip
 from steadyface.errors import DataError
 from steadyface.files import make_folder, write_text
 from steadyface.html.rendering import render
@@ -15,7 +15,7 @@ from steadyface.report.figures import figures_of, last_frame
 from steadyface.report.moments import Moment, pictures, portrait, worst_moments
 from steadyface.report.sections import contents
 from steadyface.tracks import Tracks
-from steadyface.video import DEFAULT_FPS, SQUARE, open_frames, source_name
+from steadyface.video import DEFAULT_FPS, source_name
 
 PAGE = ".report.html"
 """Suffix of a page's name, after the clip's."""
@@ -29,7 +29,7 @@ def report_tracks(
     path: str | Path,
     *,
     clip: str | Path | None = None,
-    fps: float = 25.0,
+    fps: float = DEFAULT_FPS,
     summary: ClipSummary | None = None,
     name: str = "tracks",
     progress: ReportProgress | None = None,
@@ -60,8 +60,7 @@ def report_tracks(
     moments = [*map(portrait, shown), *worst]
     images: dict[Moment, str] = {}
     if clip is not None:
-        start, end = tracks.meta.get("start", 0.0), tracks.meta.get("end")
-        with open_frames(clip, fps, start, end, tracks.meta.get("pixels", SQUARE)) as frames:
+        with open_clip(tracks, clip, fps) as frames:
             check_clip(tracks, frames, name, ": name another --clip or another --out")
             images = pictures(moments, shown, frames, progress) if moments else {}
     name = str(tracks.meta.get("source") or name)
