@@ -14,14 +14,13 @@ from steadyface.arrays import FacePoints
 from steadyface.clips import check_clip, open_clip
 from steadyface.correction.layer import CORRECTIONS
 from steadyface.errors import ConfigError, VideoError
-from steadyface.geometry import bounding_box
 from steadyface.motion import Displacements
 from steadyface.picture import Picture
 from steadyface.progress import ReportProgress
 from steadyface.stabilizer import DEFAULT_STABILIZER, CausalFilter, Stabilizer, State, lowered_where_hidden
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking.skin import FaceView, first_view, next_views
-from steadyface.tracks import COLUMNS, MotionRows, Tracks
+from steadyface.tracks import MotionRows, Tracks
 from steadyface.tracks.table import GAP
 from steadyface.video import DEFAULT_FPS, Frames
 
@@ -184,13 +183,12 @@ class _Replay:
 
     def result(self, meta: dict[str, Any]) -> Tracks:
         """Put points and times into the table, without its layers."""
-        columns = {name: getattr(self.tracks, name) for name in COLUMNS}
-        columns |= {"points": self.points, "box": bounding_box(self.points), "seconds": self._seconds}
         times, timed = self._times.copy(), self._timed
         if timed:  # frames that the clip lacks follow those that it has
             times[timed:] += times[timed - 1] - self.tracks.timeline.seconds[timed - 1]
         timeline = replace(self.tracks.timeline, seconds=times)
-        return Tracks(**columns, meta=meta, timeline=timeline)
+        tracks = self.tracks.with_points(self.points)
+        return replace(tracks, seconds=self._seconds, meta=meta, timeline=timeline)
 
     def step(self, frame: int, picture: Picture | None, seconds: float | None) -> None:
         """Filter the rows of the next frame.

@@ -90,7 +90,7 @@ def add_frontal(
 
 def frontal_faces(tracks: Tracks, camera: Meta | None = None) -> FrontalFaces:
     """Fit the bundled model to the points of a table; `camera` is as of `camera_values`."""
-    size = tracks.timeline.size[tracks.timeline.places(tracks.frame)]
+    size = tracks.timeline.size_of(tracks.frame)
     if not size.all():
         raise ConfigError("the size of the frames is not known: track again, or give it to Tracks.of_points")
     model, count = bundled_shape(), len(tracks)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from steadyface.measures import Blink, find_blinks, openness_in_sight
-from steadyface.tracks.schema import Columns
+from steadyface.tracks.schema import Columns, identities, seen_rows
 from steadyface.tracks.timeline import runs_of
 
 
@@ -16,8 +14,8 @@ def blinks_by_face(columns: Columns) -> dict[int, list[Blink]]:
         columns: of a table; `points` and `box` are not used.
     """
     found: dict[int, list[Blink]] = {}
-    for face in dict.fromkeys(columns["face"].tolist()):
-        rows = np.flatnonzero((columns["face"] == face) & ~columns["held"])
+    for face in identities(columns):
+        rows = seen_rows(columns, face)
         openness = openness_in_sight(columns["raw_points"][rows].astype(float), columns["visible"][rows])
         seconds, runs = columns["seconds"][rows], runs_of(columns["frame"][rows])
         found[face] = [blink for run in runs for blink in find_blinks(openness[run], seconds[run])]

@@ -77,6 +77,16 @@ def absent(rows: int) -> Columns:
     }
 
 
+def identities(columns: Columns) -> list[int]:
+    """List the identities, in order of appearance."""
+    return list(dict.fromkeys(columns["face"].tolist()))
+
+
+def seen_rows(columns: Columns, face: int) -> np.ndarray:
+    """Rows in which an identity is seen, and not only held."""
+    return np.flatnonzero((columns["face"] == face) & ~columns["held"])
+
+
 def names_of(person: np.ndarray, meta: Meta) -> np.ndarray:
     """Name of each number of a person: that in `meta`, or `unknown`; empty texts if it has no people."""
     if PEOPLE not in meta:

@@ -207,7 +207,7 @@ class Tracks:
         Raises:
             ConfigError: the frames' size is not known.
         """
-        size = self.timeline.size[self.timeline.places(self.frame)]
+        size = self.timeline.size_of(self.frame)
         if not size.all():
             raise ConfigError(
                 "the size of the frames is not known: track again, or give it to Tracks.of_points"
@@ -220,7 +220,7 @@ class Tracks:
         They are those of `head_pose`, else of `measures.head_pose` with the camera in the meta; NaN where the
         frames' size is not known.
         """
-        size = self.timeline.size[self.timeline.places(self.frame)]
+        size = self.timeline.size_of(self.frame)
         return head_poses(self.columns(), size, self.meta).astype(float)
 
     def jitter(self, column: str = "points") -> float:
@@ -252,6 +252,15 @@ class Tracks:
             own = seen[self.face[seen] == face]
             yield from (own[run] for run in runs_of(self.frame[own]) if len(run) >= 3)
 
+    def with_points(self, points: Float[np.ndarray, "rows 68 2"]) -> Tracks:
+        """Replace the stabilised points, image px, and their boxes.
+
+        Layers, which stem from the points before, are dropped.
+        """
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        columns |= {"points": points, "box": bounding_box(points)}
+        return Tracks(**columns, meta=self.meta, timeline=self.timeline)
+
     def smoothed(
         self, stabilizer: Stabilizer, lag: int | None = None, motion: Motion | None = None
     ) -> Tracks:
@@ -282,9 +291,7 @@ class Tracks:
             held = np.flatnonzero((self.face == face) & self.held)
             if len(rows):
                 points[held] = points[rows[np.maximum(np.searchsorted(rows, held) - 1, 0)]]
-        columns = {name: getattr(self, name) for name in COLUMNS}
-        columns |= {"points": points, "box": bounding_box(points)}
-        return Tracks(**columns, meta=self.meta, timeline=self.timeline)
+        return self.with_points(points)
 
     def to_pandas(self, all_frames: bool = True) -> Any:
         """Convert to a pandas DataFrame with the rows and columns of the `.csv`; `meta` is in its `attrs`.

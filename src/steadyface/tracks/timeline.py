@@ -81,6 +81,14 @@ class ClipTimeline:
         """Select the frames that rows name."""
         return self.at(np.isin(self.frame, frame))
 
+    def size_of(self, frame: Int[np.ndarray, "rows"]) -> Int[np.ndarray, "rows 2"]:
+        """Width and height of the frame of each row, px; 0 where not known.
+
+        Raises:
+            ValueError: a row's frame is not here.
+        """
+        return self.size[self.places(frame)]
+
     def places(self, frame: Int[np.ndarray, "rows"]) -> Int[np.ndarray, "rows"]:
         """Index here of the frame of each row.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from steadyface import files
 from steadyface.tracks.formats.columns import exact
-from steadyface.tracks.schema import Table
+from steadyface.tracks.schema import Table, identities, seen_rows
 
 _CORNER = 0.5  # px: a composition's origin is the corner of the first pixel, ours its centre
 
@@ -26,9 +26,8 @@ def write_key_frames(path: Path, table: Table) -> None:
     """
     columns = table.columns
     with files.atomic_folder(path, "*.txt") as part:
-        for face in dict.fromkeys(columns["face"].tolist()):
-            rows = np.flatnonzero((columns["face"] == face) & ~columns["held"])
-            lines = "\n".join(_lines(table, rows))
+        for face in identities(columns):
+            lines = "\n".join(_lines(table, seen_rows(columns, face)))
             files.write_text(part / f"face{face}.txt", f"{lines}\n")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from steadyface import files, markup
 from steadyface.tracks.formats.columns import exact
 from steadyface.tracks.formats.tabular import inside
-from steadyface.tracks.schema import Columns, Table
+from steadyface.tracks.schema import Columns, Table, identities
 
 _VISIBLE, _HIDDEN = 2, 1  # of COCO: labelled and visible; labelled but not visible
 _CORNER = 0.5  # px: CVAT counts from the corner of the first pixel, we from its centre
@@ -54,8 +54,8 @@ def write_coco(path: Path, table: Table) -> None:
 
 def _coco_annotations(table: Table) -> list[dict[str, Any]]:
     columns, timeline, _ = table
-    size = timeline.size[timeline.places(columns["frame"])]
-    hidden = size.all(axis=1)[:, None] & ~inside(columns["points"], size)
+    size = timeline.size_of(columns["frame"])
+    hidden = size.all(axis=1, keepdims=True) & ~inside(columns["points"], size)
     hidden |= columns["visible"] < 0.5  # NaN, where nobody knows, is not
     visible = np.where(hidden, _HIDDEN, _VISIBLE)
     keypoints = np.concatenate([exact(columns["points"]), visible[..., None]], axis=-1)
@@ -89,7 +89,7 @@ def write_cvat(path: Path, table: Table) -> None:
     _text(root, "version", "1.1")
     root.append(_cvat_task(table))
     last = int(timeline.frame[-1]) if len(timeline) else 0
-    for face in dict.fromkeys(columns["face"].tolist()):
+    for face in identities(columns):
         track = xml.SubElement(root, "track", id=str(face), label="face", source="auto")
         _add_shapes(track, columns, np.flatnonzero(columns["face"] == face), last)
     xml.indent(root)

@@ -14,7 +14,7 @@ from steadyface import files
 from steadyface.arrays import Times
 from steadyface.tracks.blinks import blinks_by_face
 from steadyface.tracks.formats.tabular import write_rows
-from steadyface.tracks.schema import Columns, Table
+from steadyface.tracks.schema import Table, identities, seen_rows
 from steadyface.tracks.timeline import runs_of
 
 _ELAN = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
@@ -93,7 +93,7 @@ def _tiers(table: Table) -> dict[str, list[Interval]]:
     found = list(_intervals(table))
     return {
         f"face {face} {kind}": [each for each in found if (each.face, each.kind) == (face, kind)]
-        for face in _faces(table.columns)
+        for face in identities(table.columns)
         for kind in ("presence", "blink")
     }
 
@@ -114,7 +114,7 @@ def _intervals(table: Table) -> Iterator[Interval]:
     ahead = float(meta.get("start_seconds", 0.0))
     ends = ahead + _ends_of_frames(timeline.seconds)
     for face, blinks in blinks_by_face(columns).items():
-        rows = np.flatnonzero((columns["face"] == face) & ~columns["held"])
+        rows = seen_rows(columns, face)
         places = timeline.places(columns["frame"][rows])
         for run in runs_of(places):
             start = ahead + float(columns["seconds"][rows[run[0]]])
@@ -127,8 +127,3 @@ def _ends_of_frames(seconds: Times) -> Times:
     """Times at which the frames of a clip give way to the next; the last one lasts as long as most."""
     usual = np.median(np.diff(seconds)) if len(seconds) > 1 else 0.0
     return np.append(seconds[1:], seconds[-1:] + usual)
-
-
-def _faces(columns: Columns) -> list[int]:
-    """List the identities, in order of appearance."""
-    return list(dict.fromkeys(columns["face"].tolist()))
