@@ -69,6 +69,7 @@ class TestMotion:
         given = [moved(tracks, MIDDLE, 30)]
         correct_points(tracks, given, clip, config=config, progress=lambda done, _: read.append(done))
         assert len(read) == 2 * config.reach + 1
+        correct_points(tracks, given, clip, config=config, progress=True)
 
     def test_other_points_and_layers_stay(self, clip: Path, tracks: Tracks) -> None:
         corrected = correct_points(tracks, [moved(tracks, MIDDLE, 30)], clip)

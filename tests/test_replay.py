@@ -107,6 +107,13 @@ def test_missing_points_are_filled(raw: Tracks, clip: Path) -> None:
         assert np.abs(again.points - np.delete(raw.points, 6, axis=0)).max() < 3  # px: the noise of the raw
 
 
+def test_progress_is_a_bar_or_reported(clip: Path, raw: Tracks) -> None:
+    read: list[tuple[int, int | None]] = []
+    reported = steadyface.stabilize(raw, clip, progress=lambda done, total: read.append((done, total)))
+    assert read == [(done, FRAMES) for done in range(1, FRAMES + 1)]
+    assert steadyface.stabilize(raw, clip, progress=True) == reported
+
+
 def test_what_does_not_belong_together_is_refused(clip: Path, raw: Tracks, tmp_path: Path) -> None:
     other = scenes.write_clip(tmp_path / "other.mp4", scenes.frames(3))
     with pytest.raises(DataError, match=r"holds tracks of clip\.mp4, not of"):

@@ -90,7 +90,7 @@ def test_own_detector_and_model() -> None:
             return Landmarks.of_points(points, np.ones((len(regions), 68)))
 
     found = iter([[box], [], [box]])
-    faces = steadyface.detect([image] * 3, detector=lambda image: next(found), weights=Corners())
+    faces = steadyface.detect([image] * 3, detector=lambda image: next(found), landmarker=Corners())
     assert [each.points.shape for each in faces] == [(1, 68, 2), (0, 68, 2), (1, 68, 2)]
     assert np.isnan(faces[0].covariances).all()
 
@@ -108,9 +108,14 @@ def test_bad_arguments(tmp_path: Path) -> None:
         ({"min_face": "20"}, "min_face must be a number, got '20'"),
         ({"min_score": None}, "min_score must be a number, got None"),
         ({"min_score": 1.5}, "min_score must lie between 0 and 1"),
-        ({"min_face": 20, "detector": lambda image: []}, "min_face is for steadyface's own finder"),
+        (
+            {"min_face": 20, "detector": lambda image: []},
+            "min_face and min_detection are for",
+        ),
         ({"detector": 5}, "detector must be a callable"),
-        ({"weights": 5}, "landmarker must have a method predict_regions"),
+        ({"weights": 5}, "weights must be a name or a path, got 5"),
+        ({"landmarker": 5}, "landmarker must have a method predict_regions"),
+        ({"min_detection": 2.0}, "threshold must lie between 0 and 1, got 2.0"),
     ]:
         with pytest.raises(ConfigError, match=message):
             steadyface.detect(image, **options)

@@ -25,7 +25,7 @@ from steadyface.motion import Motion
 from steadyface.options import TrackingKeywords as TrackingKeywords
 from steadyface.options import TrackingOptions as TrackingOptions
 from steadyface.options import check_keywords
-from steadyface.progress import ReportProgress, show_progress
+from steadyface.progress import ReportProgress, progress_of
 from steadyface.stabilizer import DEFAULT_STABILIZER, Stabilizer
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking import FaceFilter, TrackedFace, Tracker, TrackerConfig
@@ -346,8 +346,8 @@ def _track_source(source: Source, pipeline: Pipeline, progress: bool | ReportPro
     name = str(source) if isinstance(source, str | Path | int) else "images"
     with ExitStack() as stack:
         frames = stack.enter_context(_frames_of(source, pipeline))
-        shown = stack.enter_context(show_progress(Path(name).name, quiet=progress is not True))
-        return track_frames(frames, pipeline, progress if callable(progress) else shown)
+        report = stack.enter_context(progress_of(progress, Path(name).name))
+        return track_frames(frames, pipeline, report)
 
 
 def _frames_of(source: Source, pipeline: Pipeline) -> AbstractContextManager[Iterable[VideoFrame]]:

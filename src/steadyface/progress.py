@@ -56,6 +56,13 @@ def show_progress(name: str, quiet: bool = False, unit: str = "frames", memory: 
 
 
 @contextmanager
+def progress_of(asked: bool | ReportProgress | None, name: str) -> Iterator[ReportProgress | None]:
+    """Yield a function to report to: a bar's for True, the caller's own, or None."""
+    with show_progress(name, quiet=asked is not True) as shown:
+        yield asked if callable(asked) else shown
+
+
+@contextmanager
 def _shown_in_notebook(bar: Progress) -> Iterator[Callable[[], None]]:
     """Show a bar as the output of a cell; yields a function that draws it anew, a few times a second.
 

@@ -16,7 +16,7 @@ from steadyface.correction.layer import CORRECTIONS
 from steadyface.errors import ConfigError, VideoError
 from steadyface.motion import Displacements
 from steadyface.picture import Picture
-from steadyface.progress import ReportProgress
+from steadyface.progress import ReportProgress, progress_of
 from steadyface.stabilizer import DEFAULT_STABILIZER, CausalFilter, Stabilizer, State, lowered_where_hidden
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking.skin import FaceView, first_view, next_views
@@ -32,7 +32,7 @@ def stabilize(
     stabilizer: str | Path | Stabilizer = DEFAULT_STABILIZER,
     lag: int | None = None,
     fps: float = DEFAULT_FPS,
-    progress: ReportProgress | None = None,
+    progress: bool | ReportProgress | None = False,
 ) -> Tracks:
     """Compute the points of a table anew from its raw points, which may be another program's.
 
@@ -47,7 +47,7 @@ def stabilize(
         stabilizer: as of `track`, by name, file or object.
         lag: how many later frames each point may depend on; None means none, or all with `sta-offline`.
         fps: frame rate of a folder of images.
-        progress: called after each frame with the number of frames done and of all.
+        progress: as of `track`, while the clip is read.
 
     Raises:
         ConfigError: an unknown stabiliser, a lag for one that has none, or a table of photographs that were
@@ -63,14 +63,15 @@ def stabilize(
     measured = clip is not None and first is not None and first.uses_motion
     if tracks.meta.get("options", {}).get("independent"):
         raise ConfigError("photographs that were each taken by itself have no motion to stabilise")
-    with _opened(tracks, clip, fps) as frames:
+    name = Path(clip or "").name
+    with _opened(tracks, clip, fps) as frames, progress_of(progress, name) as report:
         adopted = frames is not None and "source" not in tracks.meta
         if frames is not None and adopted:
             tracks = _of_clip(tracks, frames)
         timed = adopted and tracks.meta.get("coded_size") is not None  # images have no times of their own
         replay = _Replay(tracks, first)
         if first is not None or timed:
-            for step in _steps(tracks, frames, measured, timed, progress):
+            for step in _steps(tracks, frames, measured, timed, report):
                 replay.step(*step)
     again = replay.result(_meta(tracks, choice, measured))
     if choice.offline is None:

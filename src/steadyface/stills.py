@@ -33,8 +33,10 @@ class DetectionKeywords(TypedDict, total=False):
     max_faces: int | None
     min_face: float | None
     min_score: float
+    min_detection: float | None
     detector: str | Path | Detector | None
-    weights: str | Path | LandmarkModel
+    landmarker: LandmarkModel | None
+    weights: str | Path
     decoder: str | None
     device: str
     threads: int | None
@@ -56,8 +58,10 @@ def detect(
     max_faces: int | None = None,
     min_face: float | None = None,
     min_score: float = TrackerConfig.accept,
+    min_detection: float | None = None,
     detector: str | Path | Detector | None = None,
-    weights: str | Path | LandmarkModel = DEFAULT_MODEL,
+    landmarker: LandmarkModel | None = None,
+    weights: str | Path = DEFAULT_MODEL,
     decoder: str | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -76,9 +80,8 @@ def detect(
             more covered and turned faces, but also gives more false ones.
         detector: an .onnx file as of `TrackingOptions`, or any callable image → boxes. Left out: the bundled
             finder.
-        weights: a bundled landmark network, an .onnx file exported by `steadyface export`, or any
-            `LandmarkModel`.
-        decoder, device, threads: as of `TrackingOptions`.
+        landmarker: any `LandmarkModel`, in place of `weights` and `decoder`.
+        min_detection, weights, decoder, device, threads: as of `TrackingOptions`.
 
     Returns:
         The image's faces, the largest first: `points` (N, 68, 2), `scores` (N, 68), `box` (N, 4) and so on in
@@ -92,21 +95,23 @@ def detect(
     >>> for face in steadyface.detect("photo.jpg"):  # doctest: +SKIP
     ...     print(face.box, face.points[30])
     """
-    for name, value in {"max_faces": max_faces, "min_face": min_face, "threads": threads}.items():
+    optional = {"max_faces": max_faces, "min_face": min_face, "min_detection": min_detection}
+    for name, value in {**optional, "threads": threads}.items():
         check_kind(name, value, None)
     check_kind("min_score", min_score, TrackerConfig.accept)
+    check_kind("weights", weights, DEFAULT_MODEL)
     if max_faces is not None and max_faces < 1:
         raise ConfigError(f"max_faces must be at least 1, got {max_faces}")
     if not 0 <= min_score <= 1:
         raise ConfigError(f"min_score must lie between 0 and 1, got {min_score}")
     if detector is None or isinstance(detector, str | Path):
-        detector = _open_finder(detector, min_face, device, threads)
-    elif min_face is not None:
-        raise ConfigError("min_face is for steadyface's own finder")
-    if isinstance(weights, str | Path):
-        weights = _open_landmarker(weights, decoder, device, threads)
-    check_parts(weights, detector, "none")
-    faces_of = partial(_faces_of, detector, weights, TrackerConfig(accept=min_score), max_faces)
+        detector = _open_finder(detector, min_face, min_detection, device, threads)
+    elif min_face is not None or min_detection is not None:
+        raise ConfigError("min_face and min_detection are for a detector that is named by a file")
+    if landmarker is None:
+        landmarker = _open_landmarker(weights, decoder, device, threads)
+    check_parts(landmarker, detector, "none")
+    faces_of = partial(_faces_of, detector, landmarker, TrackerConfig(accept=min_score), max_faces)
     if _are_several(images):
         rest, found = iter(images), list[Landmarks]()
         while block := [_as_picture(image) for image in islice(rest, _TOGETHER)]:
@@ -144,9 +149,13 @@ def _faces_of(
 
 @lru_cache(maxsize=4)
 def _open_finder(
-    path: str | Path | None, min_face: float | None, device: str, threads: int | None
+    path: str | Path | None,
+    min_face: float | None,
+    threshold: float | None,
+    device: str,
+    threads: int | None,
 ) -> Detector:
-    return choose_detector(path, min_face=min_face, device=device, threads=threads)
+    return choose_detector(path, min_face=min_face, threshold=threshold, device=device, threads=threads)
 
 
 @lru_cache(maxsize=4)

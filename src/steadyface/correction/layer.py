@@ -16,7 +16,7 @@ from steadyface.correction.corrections import Correction, merged
 from steadyface.errors import ConfigError, VideoError
 from steadyface.geometry import Region, face_size
 from steadyface.motion import FaceCrop, face_region, follow_region, robust_similarity
-from steadyface.progress import ReportProgress
+from steadyface.progress import ReportProgress, progress_of
 from steadyface.tracking.skin import cut_face
 from steadyface.tracks import Tracks
 from steadyface.tracks.timeline import runs_of
@@ -44,7 +44,7 @@ def correct_points(
     *,
     fps: float = DEFAULT_FPS,
     config: FadingConfig | None = None,
-    progress: ReportProgress | None = None,
+    progress: bool | ReportProgress | None = False,
 ) -> Tracks:
     """Make the layer `corrected_points` of a table: the stabilised points with corrections by hand.
 
@@ -59,7 +59,7 @@ def correct_points(
         clip: the clip that was tracked; read from the first frame that changes to the last.
         fps: frame rate of a folder of images.
         config: how far corrections reach; None takes the defaults.
-        progress: called with frames read and frames to read.
+        progress: as of `track`, while the clip is read.
 
     Raises:
         ConfigError: a face is not seen in the frame of its correction, or the position is far off the face.
@@ -76,8 +76,8 @@ def correct_points(
     with open_clip(tracks, clip, fps) as frames:
         check_clip(tracks, frames, "the table")
     first = min(float(tracks.seconds[rows[0]]) for rows in stretches) - _EARLY
-    with open_clip(tracks, clip, fps, first) as frames:
-        crops = _cut(tracks, stretches, frames, progress)
+    with open_clip(tracks, clip, fps, first) as frames, progress_of(progress, Path(clip).name) as report:
+        crops = _cut(tracks, stretches, frames, report)
     for rows in stretches:
         frame = tracks.frame[rows].tolist()
         positions = {
