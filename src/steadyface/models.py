@@ -35,26 +35,17 @@ _NOT_STARTED = (RuntimeError, _state.RuntimeException, _state.EPFail)
 
 
 @dataclass(frozen=True)
-class ModelCard:
-    """Size, cost and accuracy of a bundled landmark network; measured and written by `tools/cards.py`.
+class Card:
+    """Facts about a bundled network, in `cards.json`; measured and written by `tools/cards.py`.
 
     Args:
-        name: for `Landmarker` and `--weights`; its suffix names the precision.
-        input_size, map_size: sides of crop and heatmaps, px.
+        name: of the file; the suffix of a landmark network's names its precision.
         parameters: number of them.
-        gflop: of one crop through the network; a multiplication and an addition count as two.
-        helen_nrmse, helen_failure: on HELEN test, ground-truth boxes × 1.3, default decoder: mean error in %
-            of the inter-ocular distance, and % of faces above 8 %.
         licence: of the weights.
     """
 
     name: str
-    input_size: int
-    map_size: int
     parameters: int
-    gflop: float
-    helen_nrmse: float
-    helen_failure: float
     licence: str
 
     @property
@@ -64,49 +55,49 @@ class ModelCard:
 
 
 @dataclass(frozen=True)
-class FinderCard:
-    """Size, cost and accuracy of the bundled face finder; measured and written by `tools/cards.py`.
+class ModelCard(Card):
+    """Size, cost and accuracy of a landmark network.
 
     Args:
-        side: longer side of the frame that it searches, px.
-        parameters: number of them.
-        gflop: of one frame of `side` × `side` px.
-        recall, false_per_photo: on the photographs that training holds out: annotated faces found, in %, and
-            false boxes, per photograph.
-        licence: of the weights.
+        input_size, map_size: sides of crop and heatmaps, px.
+        gflop: of one crop through the network; a multiplication and an addition count as two.
+        helen_nrmse, helen_failure: on HELEN test, ground-truth boxes × 1.3, default decoder: mean error in %
+            of the inter-ocular distance, and % of faces above 8 %.
     """
 
-    side: int
-    parameters: int
+    input_size: int
+    map_size: int
     gflop: float
-    recall: float
-    false_per_photo: float
-    licence: str
-
-    @property
-    def megabytes(self) -> float:
-        """Size of the file."""
-        return model_path(FINDER).stat().st_size / 1e6
+    helen_nrmse: float
+    helen_failure: float
 
 
 @dataclass(frozen=True)
-class IdentityCard:
-    """Size of the bundled network of identities; written by `tools/cards.py`.
+class FinderCard(Card):
+    """Size, cost and accuracy of the face finder.
 
     Args:
-        side: of its input crops, px.
-        parameters: number of them.
-        licence: of the weights.
+        side: longer side of the frame that it searches, px.
+        gflop: of one frame of `side` × `side` px.
+        recall, false_per_photo: on the photographs that training holds out: annotated faces found, in %, and
+            false boxes, per photograph.
     """
 
     side: int
-    parameters: int
-    licence: str
+    gflop: float
+    recall: float
+    false_per_photo: float
 
-    @property
-    def megabytes(self) -> float:
-        """Size of the file."""
-        return model_path(IDENTITY).stat().st_size / 1e6
+
+@dataclass(frozen=True)
+class IdentityCard(Card):
+    """Size of the network of identities.
+
+    Args:
+        side: of its input crops, px.
+    """
+
+    side: int
 
 
 def bundled_models() -> list[str]:
@@ -122,12 +113,12 @@ def model_cards() -> list[ModelCard]:
 
 def finder_card() -> FinderCard:
     """Read the card of the bundled finder."""
-    return FinderCard(**_read_cards()[FINDER])
+    return FinderCard(FINDER, **_read_cards()[FINDER])
 
 
 def identity_card() -> IdentityCard:
     """Read the card of the bundled network of identities."""
-    return IdentityCard(**_read_cards()[IDENTITY])
+    return IdentityCard(IDENTITY, **_read_cards()[IDENTITY])
 
 
 def _read_cards() -> dict[str, dict[str, Any]]:

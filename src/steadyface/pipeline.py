@@ -109,12 +109,15 @@ class Pipeline:
         tracks = tracks if offline is None else tracks.smoothed(offline, lag, motion)
         return add_frontal(tracks) if self.options.frontal else tracks
 
-    def describe(self, frames: Frames, frame_count: int) -> Meta:
-        """Describe how tracks of a source's first frames are made."""
-        return self.meta(frames.path.name, frame_count) | frames.meta()
+    def meta(self, source: Frames | str | None, frame_count: int) -> Meta:
+        """Describe how tracks are made, for `Tracks.meta`.
 
-    def meta(self, source: str | None, frame_count: int) -> Meta:
-        """Describe how tracks are made, for `Tracks.meta`."""
+        Args:
+            source: frames that are tracked, or the name of their source, as far as it is known.
+            frame_count: number of frames tracked.
+        """
+        if isinstance(source, Frames):
+            return self.meta(source.path.name, frame_count) | source.meta()
         people = self.tracker.namer and self.tracker.namer.people
         landmarker = self.tracker.landmarker  # a model of the caller's need not have these attributes
         options: dict[str, Any] = {
@@ -240,7 +243,7 @@ class TrackingRun:
             if isinstance(frames, Frames) and self._pipeline.options.threads != 1:
                 frames = stack.enter_context(closing(read_ahead(frames, stop=frames.stop)))
             alone = self._pipeline.options.independent
-            for frame, faces in (follow_nobody if alone else follow)(frames, self._pipeline.tracker):
+            for frame, faces in (follow_each_alone if alone else follow)(frames, self._pipeline.tracker):
                 self._check_size(frame)
                 add_rows(self._rows, frame, faces, self._pipeline.tracker.namer)
                 if self._pipeline.keeps_motion:
@@ -266,7 +269,7 @@ class TrackingRun:
         """Hand over the rows so far, before `Pipeline.finish`."""
         frames = self._frames
         if isinstance(frames, Frames):
-            tracks = self._rows.finish(self._pipeline.describe(frames, self.frame_count))
+            tracks = self._rows.finish(self._pipeline.meta(frames, self.frame_count))
         else:
             tracks = self._rows.finish(self._pipeline.meta(None, self.frame_count))
             tracks = replace(tracks, meta=tracks.meta | tracks.timeline.describe())
@@ -371,7 +374,7 @@ def follow(frames: Iterable[VideoFrame], tracker: Tracker) -> Iterator[tuple[Vid
         yield frame, tracker.step(frame.picture, frame.seconds, upcoming)
 
 
-def follow_nobody(
+def follow_each_alone(
     frames: Iterable[VideoFrame], tracker: Tracker
 ) -> Iterator[tuple[VideoFrame, list[TrackedFace]]]:
     """Find the faces of each frame by itself."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import webbrowser
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from steadyface.cli.terminal import say
+from steadyface.cli.terminal import announce, say
 from steadyface.errors import ConfigError
 from steadyface.progress import show_progress
 from steadyface.video import DEFAULT_FPS
@@ -35,7 +35,7 @@ class GivenOptions:
     frame: int | None = None
     face: int = 0
     point: str | None = None
-    to: tuple[float, float] | None = None
+    to: Annotated[tuple[float, float] | None, Parameter(negative=())] = None
     corrections: Path | None = None
 
     def read(self) -> list[Correction]:
@@ -74,15 +74,10 @@ class PageOptions:
         """Serve the page until Ctrl-C, and keep what was not saved."""
         from steadyface.editor.server import serve
 
-        serve(editor, self.port, self._started)
+        serve(editor, self.port, partial(announce, open=self.open))
         kept = editor.keep()
         if kept is not None:
             say(f"{kept}: corrections that were not saved, for --corrections")
-
-    def _started(self, address: str) -> None:
-        print(f"{address}  (Ctrl-C ends it)", flush=True)
-        if self.open:
-            webbrowser.open(address)
 
 
 def correct(
@@ -122,7 +117,6 @@ def correct(
         Print no progress and no summary.
     """
     from steadyface.correction import correct_points, corrections_of
-    from steadyface.correction.corrections import merged
     from steadyface.editor.session import Editor
     from steadyface.tracks import Tracks
     from steadyface.tracks.formats import check_readable
@@ -144,5 +138,5 @@ def correct(
         table = correct_points(table, [*known, *added], clip, fps=fps, progress=progress)
     path = table.save(tracks if out is None else out)
     if not quiet:
-        say(f"{path}: {counted(len(merged(corrections_of(table))), 'correction')}")
+        say(f"{path}: {counted(len(corrections_of(table)), 'correction')}")
     return 0

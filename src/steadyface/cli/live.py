@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import webbrowser
+from functools import partial
 from pathlib import Path
+
+from steadyface.cli.terminal import announce
 
 
 def live(
@@ -63,11 +65,5 @@ def live(
     )
     networks = Networks(options)
     Session(networks).close()  # refuses options before the page is there
-
-    def started(address: str) -> None:
-        print(f"{address}  (Ctrl-C ends it)", flush=True)
-        if open:
-            webbrowser.open(address)
-
-    server.serve(networks, port, started, out)
+    server.serve(networks, port, partial(announce, open=open), out)
     return 0

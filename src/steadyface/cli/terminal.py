@@ -6,6 +6,7 @@ import inspect
 import os
 import signal
 import sys
+import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -112,6 +113,13 @@ def import_extra(module: str, extra: str):  # type: ignore[no-untyped-def]
         return import_module(module)
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), extra) from error
+
+
+def announce(address: str, open: bool) -> None:
+    """Print the address of a page that is served now, and perhaps open it in the browser."""
+    print(f"{address}  (Ctrl-C ends it)", flush=True)
+    if open:
+        webbrowser.open(address)
 
 
 @contextmanager

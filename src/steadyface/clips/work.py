@@ -133,7 +133,7 @@ class _Work:
         self.interrupts.wake = frames.stop
         frames.notes.extend([note] if note else [])
         make_folder(self.out)
-        meta = pipeline.describe(frames, 0)
+        meta = pipeline.meta(frames, 0)
         base = choose_base(self.out, self.name, meta, self.overwrite)
         photographs = isinstance(frames, ImageSequence) and (
             pipeline.options.independent or frames.frame_count == 1
