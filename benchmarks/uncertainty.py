@@ -34,7 +34,7 @@ from steadyface.datasets.extra import ExtraSample, find_extra
 from steadyface.datasets.three_hundred_w import find_samples, hold_out
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.metrics import interocular
-from steadyface.synthetic.cover import skin_colour, stand
+from steadyface.synthetic.cover import skin_colour
 from steadyface.synthetic.occluder import Occluder, OccluderKind, draw_object
 
 OBJECTS = ("black", "textured", "hand")
@@ -152,12 +152,13 @@ def over_mouth(kind: str, image: Frame, points: FacePoints, seed: int) -> Occlud
     angle = float(rng.uniform(-15, 15))
     if kind != "hand":
         picture, opacity = draw_object(OccluderKind.PATCH, eyes, np.zeros(3), rng)
-        return stand(picture if kind == "textured" else np.zeros_like(picture), opacity, mouth, angle)
+        content = picture if kind == "textured" else np.zeros_like(picture)
+        return Occluder(content, opacity, mouth, angle=angle)
     angle += float(rng.choice([-90.0, 90.0]))
     turn = np.radians(angle)
     palm = _PALM * eyes * np.array([-np.sin(turn), np.cos(turn)])
     picture, opacity = draw_object(OccluderKind.HAND, eyes, skin_colour(image, points), rng)
-    return stand(picture, opacity, mouth - palm, angle)
+    return Occluder(picture, opacity, mouth - palm, angle=angle)
 
 
 def away_from(thing: Occluder, image: Frame, points: FacePoints) -> Float[np.ndarray, "68"]:

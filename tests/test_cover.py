@@ -7,15 +7,15 @@ import pytest
 
 from steadyface.demo import portrait
 from steadyface.geometry import bounding_box
-from steadyface.synthetic.cover import random_cover, skin_colour, stand
-from steadyface.synthetic.occluder import OccluderKind, draw_object
+from steadyface.synthetic.cover import random_cover, skin_colour
+from steadyface.synthetic.occluder import Occluder, OccluderKind, draw_object
 
 POINTS = np.random.default_rng(0).uniform([180, 80], [270, 160], (68, 2))
 
 
 def test_an_object_stands_where_it_is_put() -> None:
     picture = np.full((9, 21, 3), 7, np.uint8)
-    thing = stand(picture, np.ones((9, 21), np.float32), np.array([30.0, 20.0]))
+    thing = Occluder(picture, np.ones((9, 21), np.float32), np.array([30.0, 20.0]))
     for seconds in (0.0, 5.0):
         rows, columns = np.nonzero(thing.mask(seconds, 60, 60))
         assert (rows.min(), rows.max(), columns.min(), columns.max()) == (16, 24, 20, 40)

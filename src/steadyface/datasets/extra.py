@@ -34,7 +34,7 @@ PARTS = ("profiles", "closed_eyes", "fgnet", "aflw80", "helen256")
 HELD_OUT_ONE_IN = 8
 """One person of this many is held out of a set."""
 
-_BROW_ENDS = [17, 21, 22, 26]
+_BROW_ENDS = [markup.GROUPS[brow][end] for brow in ("right_brow", "left_brow") for end in (0, -1)]
 _INDEX = "points.npz"
 _VISIBLE = 2  # code of a visible point; 0 is hidden by the face, 1 by an object, as the pictures show
 _PASSES = 2  # predictions on a picture that a face fills, after which its box hardly changes

@@ -24,14 +24,14 @@ _LONGEST = 1 << 14  # px of a finder's frame
 
 
 def export_onnx(
-    net: Network, path: str | Path, *, name: str, method: str = heatmap.DEFAULT_METHOD, opset: int = OPSET
+    net: Network, path: str | Path, *, name: str, method: str = heatmap.DEFAULT_METHOD
 ) -> Deviation:
     """Export a network in memory, as `export.export_model` does a checkpoint.
 
     Raises:
         ExportError: the file's points or boxes differ from torch's by more than `check.TOLERANCE_PX`.
     """
-    return write(trace(net, name, method), path, Form(opset=opset))
+    return write(trace(net, name, method), path, Form())
 
 
 def trace(net: Network, name: str, method: str = heatmap.DEFAULT_METHOD) -> Source:

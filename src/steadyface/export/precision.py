@@ -26,7 +26,7 @@ from steadyface.arrays import Crops
 from steadyface.datasets.three_hundred_w import find_folder, load_each
 from steadyface.images import crop_region
 
-CALIBRATION_FACES = 64
+_CALIBRATION_FACES = 64
 
 _QUANTISED = ("Conv", "Add", "Clip", "Resize", "Concat")
 
@@ -42,15 +42,15 @@ class _Crops(CalibrationDataReader):
         return None if crop is None else {"crops": crop[None]}
 
 
-def calibration_crops(folder: str | Path, size: int, count: int = CALIBRATION_FACES) -> Crops:
-    """Read plain crops of up to `count` annotated faces, spread over a folder of images with `.pts`.
+def calibration_crops(folder: str | Path, size: int) -> Crops:
+    """Read plain crops of up to 64 annotated faces, spread over a folder of images with `.pts`.
 
     Raises:
         DataError: nothing there, or an image or annotation that cannot be used.
     """
     samples = find_folder(folder)
-    chosen = [samples[i] for i in np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int))]
-    faces = load_each(chosen)
+    chosen = np.unique(np.linspace(0, len(samples) - 1, _CALIBRATION_FACES).round().astype(int))
+    faces = load_each(samples[i] for i in chosen)
     return np.stack([crop_region(image, sample.region(points), size)[0] for sample, image, points in faces])
 
 

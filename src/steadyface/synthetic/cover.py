@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from steadyface.arrays import Frame, Points
 from steadyface.geometry import face_size
@@ -17,18 +17,6 @@ Photograph = UInt8[np.ndarray, "rows columns 3"]
 
 _EYES = 0.5  # inter-ocular distance over face size, of a frontal face
 _SIZES = (0.25, 1.0)  # least and largest side of an object, face sizes
-
-
-def stand(image: Frame, opacity: Opacity, centre: Float[np.ndarray, "2"], angle: float = 0.0) -> Occluder:
-    """Make an object that does not move.
-
-    Args:
-        image: RGB uint8.
-        opacity: (rows, columns) of `image`, in [0, 1].
-        centre: x, y of its centre, px of the frame.
-        angle: degrees, clockwise on screen.
-    """
-    return Occluder(image, opacity, np.asarray(centre, float), np.zeros(2), angle)
 
 
 def skin_colour(image: Frame, points: Points) -> Colour:
@@ -71,7 +59,7 @@ def random_cover(image: Frame, points: Points, other: Photograph, rng: np.random
         outline = _OUTLINES[rng.integers(len(_OUTLINES))]
         opacity = outline(height, width, rng)
         picture = _content(height, width, size, skin, other, rng)
-    return stand(picture, opacity, centre, float(rng.uniform(-180, 180)))
+    return Occluder(picture, opacity, centre, angle=float(rng.uniform(-180, 180)))
 
 
 def _content(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import cv2
@@ -47,14 +47,14 @@ class Occluder:
         image: RGB uint8.
         opacity: (rows, columns) of `image`, in [0, 1]; outside it is 0.
         start: (x, y) of the object's centre at time 0, px of the frame.
-        velocity: (x, y), px of the frame per second.
+        velocity: (x, y), px of the frame per second; at rest by default.
         angle: degrees, clockwise on screen.
     """
 
     image: Frame
     opacity: Opacity
     start: Float[np.ndarray, "2"]
-    velocity: Float[np.ndarray, "2"]
+    velocity: Float[np.ndarray, "2"] = field(default_factory=lambda: np.zeros(2))
     angle: float = 0.0
 
     def to_frame(self, seconds: float) -> Affine:

@@ -330,9 +330,9 @@ class TrackerConfig:
         retry_seconds: the same while a face was lost less than `memory_seconds` ago, s.
         grace_seconds: time for which a lost face coasts in its last shape, s. Increasing it bridges longer
             gaps, but shows faces that have gone.
-        count_seconds: time between two searches that only count the faces for which there is no room, s.
         memory_seconds: time for which a lost face's id is kept for its return, s. Increasing it recognises
             faces after longer absence, but risks giving their ids to somebody else.
+        count_seconds: time between two searches that only count the faces for which there is no room, s.
         motion, appearance, matching, occlusion, roi, cuts, verifier, naming, carrying: settings of the parts.
 
     Raises:
@@ -344,10 +344,10 @@ class TrackerConfig:
     keep: float = 0.8
     confirm: float = 0.35
     redetect_seconds: float = 0.5
+    retry_seconds: float = 0.1
     grace_seconds: float = 0.3
     memory_seconds: float = 3.0
     count_seconds: float = 5.0
-    retry_seconds: float = 0.1
     motion: MotionConfig = MotionConfig()
     appearance: AppearanceConfig = AppearanceConfig()
     matching: MatchingConfig = MatchingConfig()
@@ -361,6 +361,6 @@ class TrackerConfig:
     def __post_init__(self) -> None:
         if self.max_faces < 1:
             raise ConfigError(f"max_faces must be at least 1, got {self.max_faces}")
-        for name in ("redetect_seconds", "grace_seconds", "memory_seconds", "retry_seconds"):
+        for name in ("redetect_seconds", "retry_seconds", "grace_seconds", "memory_seconds", "count_seconds"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")

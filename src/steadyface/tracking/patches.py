@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32
 
+from steadyface import markup
 from steadyface.arrays import FacePoints
 from steadyface.motion import FaceCrop
 from steadyface.tracking.config import CarryingConfig
@@ -15,7 +16,7 @@ from steadyface.tracking.config import CarryingConfig
 Patches = Float32[np.ndarray, "pixels"]
 """Grey levels of the right eye, the left eye and the mouth, less the crop's mean and over its contrast."""
 
-_CORNERS = np.array([36, 39, 42, 45, 48, 54])
+_CORNERS = np.array([markup.corners(group) for group in (*markup.EYES, "outer_lips")]).ravel()
 """Corners of eyes and mouth: the right and the left one of each patch."""
 
 _HEIGHTS, _WIDTH = (6, 6, 11), 12  # px of the patches of right eye, left eye and mouth

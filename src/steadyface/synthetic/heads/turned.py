@@ -205,8 +205,9 @@ class HeadPhoto:
         on_face = np.concatenate([self._on_face, np.zeros(len(self._grid), bool)])[triangles].all(axis=1)
         shows_face = on_face[drawing.triangle] & ~empty
         image[shows_face] = skin[shows_face]
-        upper, lower = self.points[[61, 62, 63]], self.points[[67, 66, 65]]
-        shut = np.linalg.norm(upper - lower, axis=1).mean() < _SHUT * self._eyes
+        upper, lower = markup.facing("inner_lips")
+        gap = np.linalg.norm(self.points[upper] - self.points[lower], axis=1).mean()
+        shut = gap < _SHUT * self._eyes
         if opened and shut:
             parts = np.concatenate([self.model.parts, np.full(len(self._grid), Part.NONE)])[triangles]
             x0, y0 = np.round(self.points[markup.NOSE_TIP]).astype(int)
