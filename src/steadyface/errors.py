@@ -13,6 +13,7 @@ Every message names the thing, the value seen and what was allowed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from os import PathLike
 
 
@@ -51,9 +52,9 @@ class ConfigError(SteadyfaceError, ValueError):
     """An option or argument outside what is allowed."""
 
     @classmethod
-    def choice(cls, name: str, value: object, allowed: object) -> ConfigError:
+    def choice(cls, name: str, value: object, allowed: Iterable[object]) -> ConfigError:
         """Error that `value` is none of the `allowed` values of `name`."""
-        listed = ", ".join(str(item) for item in allowed)  # type: ignore[attr-defined]
+        listed = ", ".join(str(item) for item in allowed)
         said = str(value) if isinstance(value, PathLike) else value
         return cls(f"unknown {name} {said!r}; choose one of: {listed}")
 

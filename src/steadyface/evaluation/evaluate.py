@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_type_hints
@@ -19,6 +18,7 @@ from steadyface.evaluation.results import Benchmark, Results, Scope, from_json
 from steadyface.evaluation.videos import TALKING, VIDEOS
 from steadyface.evaluation.zoom_roll import ZOOM_ROLL
 from steadyface.models import DEFAULT_MODEL, FINDER
+from steadyface.progress import ReportProgress
 
 BENCHMARKS: dict[str, Benchmark] = {
     each.name: each
@@ -30,8 +30,6 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 """By name. Those of 300-W and of rendered scenes read DATA/300w, or DATA itself; those of faces that 300-W
 lacks DATA/extra; 300-VW and the Talking Face video DATA/300vw and DATA/talking_face."""
-
-Progress = Callable[[int, int], object]
 
 _FORM = "results of steadyface score"
 
@@ -55,7 +53,7 @@ def predict(
     weights: str | Path = DEFAULT_MODEL,
     device: str = "auto",
     detector: str | Path = FINDER,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> PredictionFolder:
     """Predict every item of a benchmark that `out` does not hold yet.
 

@@ -182,32 +182,7 @@ def trade_off(results: Sequence[Results]) -> Drawn:
         raise NothingToDrawError("no result of a video")
     figure = new_figure(3.9 if len(panels) > 1 else 4.2)
     for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
-        for name, theirs in panel.theirs.items():
-            axes.scatter(
-                theirs.stability,
-                theirs.nrmse,
-                s=46,
-                marker="p",
-                facecolors="none",
-                edgecolors=COLOURS[STA if name == published.FHR_STA else RAW_FHR],
-                linewidths=1.4,
-                label=f"{name}, published",
-            )
-        for dot in panel.dots:
-            axes.scatter(
-                dot.stability,
-                dot.nrmse,
-                s=60 if dot.method == STA else 26,
-                marker=_marker(dot.method),
-                color=COLOURS.get(dot.method, _OTHER),
-                alpha=0.9,
-                linewidths=0,
-                zorder=3 if dot.method == STA else 2,
-                label=dot.method.label,
-            )
-        axes.set_title(panel.title)
-        axes.margins(0.12)
-        _plain_log(axes)
+        _draw_panel(axes, panel)
         axes.set_xlabel("stability while moving, %" if each.benchmark is MOTION else "stability, %")
     figure.axes[0].set_ylabel("NRMSE, %")
     handles = {
@@ -222,6 +197,35 @@ def trade_off(results: Sequence[Results]) -> Drawn:
         f"{measured(each)}. Towards the lower left is better; stability on a logarithmic axis. Squares: "
         f"raw points. Circles: causal stabilisers. Triangles: those that see later frames. {beside}"
     )
+
+
+def _draw_panel(axes: Any, panel: _Panel) -> None:
+    for name, theirs in panel.theirs.items():
+        axes.scatter(
+            theirs.stability,
+            theirs.nrmse,
+            s=46,
+            marker="p",
+            facecolors="none",
+            edgecolors=COLOURS[STA if name == published.FHR_STA else RAW_FHR],
+            linewidths=1.4,
+            label=f"{name}, published",
+        )
+    for dot in panel.dots:
+        axes.scatter(
+            dot.stability,
+            dot.nrmse,
+            s=60 if dot.method == STA else 26,
+            marker=_marker(dot.method),
+            color=COLOURS.get(dot.method, _OTHER),
+            alpha=0.9,
+            linewidths=0,
+            zorder=3 if dot.method == STA else 2,
+            label=dot.method.label,
+        )
+    axes.set_title(panel.title)
+    axes.margins(0.12)
+    _plain_log(axes)
 
 
 def _panels(results: Moving) -> list[_Panel]:
