@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Literal
 
 MOST_PIXELS = 200_000_000
-"""Pixels of the largest picture that is read unless told otherwise."""
+"""Pixels of the largest picture that is read by default."""
 
 _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of JPEG's frame headers
 _ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})  # markers without a length

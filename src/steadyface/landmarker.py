@@ -46,7 +46,7 @@ class Landmarks:
         points: Float[np.ndarray, "*faces landmarks 2"],
         scores: Float[np.ndarray, "*faces landmarks"],
     ) -> Landmarks:
-        """Landmarks of a model that tells neither covariances nor visibility: NaN."""
+        """Landmarks of a model that gives neither covariances nor visibility, which are NaN then."""
         unknown = np.full(scores.shape, np.nan)
         return cls(points, scores, np.full((*scores.shape, 2, 2), np.nan), unknown)
 

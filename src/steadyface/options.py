@@ -47,8 +47,8 @@ class TrackingOptions:
         min_face: Larger side of the smallest face to find, px of the frame. A smaller number finds smaller
             faces, but takes longer. Left out: about a twentieth of the frame's longer side.
         min_score: Least score of a new face by the landmark network, 0 to 1. A lower number also takes faces
-            that are covered or unclear, and more often what is none. Left out: 0.93; a face that is tracked
-            already may score a little less.
+            that are covered or unclear, and more often things that are no faces. Left out: 0.93; a face that
+            is tracked already may score a little less.
         min_detection: Least score of a face by the detector, 0 to 1; same effect. Left out: the detector's
             own.
         detector: An .onnx file that finds the faces: YuNet, or a finder exported by `steadyface export`. Left
@@ -58,17 +58,19 @@ class TrackingOptions:
         threads: CPU threads of each network; with 1, frames are not read ahead in a thread either. Left out:
             as many as suit the network; in a corpus, an equal share of the cores.
         hwaccel: Hardware that decodes videos: none; a kind that FFmpeg knows, such as cuda, vaapi, qsv or
-            videotoolbox; or auto, the first that works. Where it cannot, the processor decodes, with a line.
+            videotoolbox; or auto, the first that works. A video that it cannot decode is left to
+            the processor, and a line says so.
         fps: Frame rate of a folder of images.
-        independent: Take each frame by itself: photographs, between which nobody keeps a number, no point is
-            stabilised and no shape is held. So are folders of images that differ in size in any case.
+        independent: Treat each frame as a photograph of its own: no identity is kept from one to the next,
+            nothing is stabilised and no lost face is held. Folders of images that differ in size are always
+            treated so.
         start: Seconds of each input at which to begin; times stay those of the input.
         end: Seconds of each input at which to stop. Left out: its end; a camera then runs until Ctrl-C.
         pixels: square, the picture as a player shows it; or coded, which keeps oblong pixels as they are.
         people: Folder of photographs by which faces get names: PEOPLE/NAME.jpg, or PEOPLE/NAME/ with several
             of one person. All other faces are `unknown`.
-        max_pixels: Pixels of the largest picture that is decoded; of a larger one the size is told, and it is
-            not read. Increasing it reads larger pictures, but a small file may then ask for much memory.
+        max_pixels: Pixels of the largest picture that is decoded; a larger one is refused, with its size.
+            Increasing it reads larger pictures, but a small file may then take much memory.
         frontal: Also fit a 3-D model of faces: points without the head's pose, a better pose and its error.
         focal: Focal length of the camera, px, for the head's pose. Left out: the picture's longer side.
         camera: A .yml, .xml or .json file with camera_matrix and distortion_coefficients, as OpenCV's

@@ -53,7 +53,7 @@ class Pipeline:
 
     Args:
         options: source of the other two.
-        tracker: stabilises frame by frame, unless the stabiliser runs afterwards.
+        tracker: stabilises frame by frame, unless the stabiliser needs the future.
         stabilizer: the stabiliser, and whether it runs while tracking or afterwards.
         camera: as of `frontal.camera_values`; None without one.
     """
@@ -99,7 +99,7 @@ class Pipeline:
         return choice.offline is not None and choice.first_pass(self.options.motion) is not None
 
     def finish(self, tracks: Tracks, motion: Motion | None = None) -> Tracks:
-        """Run a stabiliser that sees the future, and fit the model of `frontal`, where they are asked for.
+        """Run a stabiliser that sees the future, and fit the model of `frontal`, if the options ask for them.
 
         Args:
             tracks: from `TrackingRun.take_table`.
@@ -157,8 +157,7 @@ def build(
 
     Args:
         options: of tracking.
-        landmarker, detector, stabilizer: objects that are at hand; each is used in place of what the options
-            name.
+        landmarker, detector, stabilizer: objects of the caller's, each in place of what the options name.
 
     Raises:
         ConfigError: an option outside what is allowed.
@@ -198,7 +197,7 @@ def build(
 
 
 def _tracker_config(options: TrackingOptions) -> TrackerConfig:
-    """Settings of the tracker: what is asked for less of a new face is so for a tracked one."""
+    """Settings of the tracker; a lower limit for new faces lowers that for tracked ones too."""
     config = TrackerConfig(max_faces=options.max_faces)
     if options.min_score is not None:
         score = options.min_score
@@ -213,7 +212,7 @@ class ImagesDifferError(DataError):
 
 
 class TrackingRun:
-    """Tracking of one source: take its `steps`, then the table, which is there also after an early end.
+    """Tracking of one source: run through `steps`, then take the table, also after an early end.
 
     Args:
         pipeline: its tracker is reset.

@@ -1,4 +1,4 @@
-"""Keep libraries below us from printing to the error stream."""
+"""Keep OpenCV and libjpeg from printing to the error stream."""
 
 from __future__ import annotations
 

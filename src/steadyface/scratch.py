@@ -1,7 +1,7 @@
 """Locks that end with their process, and temporary folders that the next process removes after a crash.
 
-A killed process cannot remove its temporary folder. While it lives it holds a lock in the folder, so that the
-next start sees that a folder without a held lock is no longer used.
+A killed process cannot remove its temporary folder. While it runs it holds a lock in that folder, so that the
+next process can tell which folders are no longer used.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def scratch_folder(
             _remove_abandoned(prefix, place, reap)
             folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
         with locked(folder / _LOCK) as mine:
-            if mine:  # else another process takes it for one that nobody uses
+            if mine:  # else another process has just taken it for an abandoned one
                 try:
                     yield folder
                 finally:
@@ -90,7 +90,7 @@ def scratch_folder(
 
 
 def _remove_abandoned(prefix: str, place: Path, reap: Callable[[Path], object] | None) -> None:
-    """Remove our own folders of this prefix that hold a lock which nobody holds."""
+    """Remove this user's folders of a prefix whose lock is free."""
     for folder in place.glob(f"{prefix}*"):
         with suppress(OSError, DataError):
             if _is_ours(folder) and (folder / _LOCK).exists():

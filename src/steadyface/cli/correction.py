@@ -106,11 +106,11 @@ def correct(
     clip
         Clip that was tracked.
     undo
-        Take back the last correction.
+        Undo the last correction.
     clear
-        Take back all corrections that the tracks have.
+        Remove all corrections that the tracks have.
     out
-        File for the result, of any of the types that can be read again; left out: the file of tracks.
+        File for the result, .npz, .csv, .parquet or .json. Left out: the file of tracks.
     fps
         Frame rate of a folder of images.
     quiet

@@ -36,9 +36,9 @@ def stabilize(
     clip
         Clip that the points are of.
     out
-        File for the result, of any type that track writes.
+        File for the result, of any type that `steadyface track` writes.
     stabilizer
-        As of track.
+        Name or .json file, as of `steadyface track`.
     lag
         Number of later frames that each point may depend on, with sta. Left out: none, or all with
         sta-offline.

@@ -26,8 +26,8 @@ def report(
 ) -> int:
     """Make an HTML page of each clip: trajectories, jitter, blinks and worst moments.
 
-    A clip is tracked as by `steadyface track` unless OUT holds its tracks, NAME.npz; where options of
-    tracking are given, unless it holds tracks by the same ones. Its page is OUT/NAME.report.html.
+    A clip is tracked as by `steadyface track`, unless OUT already holds its tracks, NAME.npz; if options of
+    tracking are given, only tracks with the same options are reused. Its page is OUT/NAME.report.html.
 
     Parameters
     ----------

@@ -37,9 +37,9 @@ class ResultOptions:
         inset: Magnify a face that is small in the frame into a corner; with compare, into both halves.
         crops: face (256 x 256 px) or mouth (96 x 96): also write OUT/NAME.face-crops/face0.mp4 and so on,
             upright and steady, with the sound, and face0.npz with the map of each frame.
-        overwrite: Take NAME also where other results have it, and remove those.
-        resume: Leave an input whose results are whole: of the same file, options and version, tracked to its
-            end.
+        overwrite: Use NAME even if other results have it, and remove those.
+        resume: Skip an input whose results are complete, from the same file with the same options and
+            version.
 
     Raises:
         ConfigError: an unknown format, style or crop.
@@ -106,8 +106,8 @@ def track(
     """Find and follow the faces of videos, images, folders of images, a camera or a pipe.
 
     Writes OUT/NAME.npz (and other formats), OUT/NAME.overlay.mp4 and OUT/NAME.meta.json for each input; NAME
-    is a file's name without suffix, a folder's name, camera0 or stdin. Where results of another input, or of
-    other options, are called so, it is NAME-2; inputs of one name get their folders' names before it.
+    is a file's name without suffix, a folder's name, camera0 or stdin. If results of another input, or of
+    other options, have that name, it is NAME-2; inputs of the same name get their folders' names before it.
 
     Parameters
     ----------

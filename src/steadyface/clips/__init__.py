@@ -3,8 +3,8 @@
 - `work`: `track_clip`.
 - `overlay_file`: the overlay as a video, or as pictures.
 - `crops`: steady crops of faces or mouths as videos.
-- `results`: names of results, which are never mixed or overwritten by chance.
-- `summary`: what came out.
+- `results`: names of results, so that those of two inputs are never mixed.
+- `summary`: figures, files and problems of one input.
 """
 
 from steadyface.clips.crops import CROPS, check_crops, crop_of, crops_folder, write_crops

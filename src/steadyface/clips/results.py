@@ -1,6 +1,6 @@
-"""Names of results: whose the files NAME.* of a folder are, and whether they are whole.
+"""Names of results: the input that the files NAME.* of a folder come from, and whether they are complete.
 
-`NAME.meta.json` beside them says of which input they are, how they were made, and which files they are.
+`NAME.meta.json` beside them names the input, the options and the files.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ def check_names(sources: Iterable[str | Path], suffix: str = ".npz") -> None:
 def choose_base(folder: Path, name: str, meta: Meta, overwrite: bool = False) -> Path:
     """Choose the path, without suffix, of results: FOLDER/NAME, or FOLDER/NAME-2 and so on.
 
-    The first is chosen that nobody has, or that has results of the same input made in the same way.
+    It is the first that is free, or that has results of the same input with the same options.
 
     Args:
         folder: of the results.
-        name: wanted.
+        name: NAME.
         meta: of the work to be done.
-        overwrite: take NAME in any case.
+        overwrite: choose NAME in any case.
     """
     return next(
         base
@@ -189,7 +189,7 @@ def open_clip(tracks: Tracks, clip: str | Path, fps: float, start: float = 0.0) 
 
 
 def check_clip(tracks: Tracks, frames: Frames, name: str, advice: str = "") -> None:
-    """Refuse tracks of another clip; those of early versions are told by name, size and number of frames.
+    """Refuse tracks of another clip; those of early versions are compared by name, size and number of frames.
 
     Raises:
         DataError: they are; the message begins with `name` and ends with the advice.

@@ -1,4 +1,4 @@
-"""Track one input: read, track, draw, write, and say what happened."""
+"""Track one input: read, track, draw, write, and summarise."""
 
 from __future__ import annotations
 

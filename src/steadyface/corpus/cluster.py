@@ -84,7 +84,7 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
 
 
 def share_out(videos: int, workers: int | None, threads: int | None, device: str) -> Share:
-    """Share the cores that Ray has: a worker per core, unless told otherwise or there are fewer videos.
+    """Share the cores that Ray has: by default a worker per core, at most one a video.
 
     Raises:
         ConfigError: more workers and threads than the machines have cores.

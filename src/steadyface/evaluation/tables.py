@@ -201,7 +201,7 @@ def _blocks(shown: Sequence[AnyResults]) -> list[tuple[str, AnyResults]]:
 
 
 def _video_blocks(shown: Sequence[VideoResults]) -> Sequence[tuple[str, VideoResults | None]]:
-    """`_blocks`, or one block that stands for results that are not there."""
+    """`_blocks`, or one block without results."""
     return _blocks(shown) or [("ours", None)]
 
 

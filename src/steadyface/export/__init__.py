@@ -37,7 +37,7 @@ def export_model(
     Raises:
         ExportError: the points differ by more than `check.limit` allows.
         WeightsError: not a model of this package.
-        ConfigError: what the form asks for cannot be had of this model.
+        ConfigError: the model cannot be exported in that form.
         DataError: the calibration images cannot be used, or the file cannot be written.
     """
     if Path(model).suffix == ".safetensors":

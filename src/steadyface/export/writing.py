@@ -97,4 +97,4 @@ def _convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         return onnx.version_converter.convert_version(model, opset)
     except RuntimeError as error:  # what onnx raises for an operator without an older form
         reason = str(error).rpartition(": ")[2]
-        raise ExportError(f"the graph cannot be had in opset {opset}: {reason}") from error
+        raise ExportError(f"the graph cannot be converted to opset {opset}: {reason}") from error

@@ -31,7 +31,7 @@ class Downloads(ExitStack):
     """Endpoints for files. Leaving the `with` block removes what lies outside `place`.
 
     Args:
-        sessions: of all tabs, whose recordings can be had.
+        sessions: of all tabs, whose recordings can be downloaded.
         worker: writes the files that are not there yet.
         place: folder for the sample; None means the system's temporary folder.
     """
@@ -50,7 +50,7 @@ class Downloads(ExitStack):
         elif ending in (".json", PAGE):
             path = await self._written(session.converted, name, ending)
         elif ending != ".csv":
-            raise HTTPException(404, "recordings are had as .csv, .json and .report.html")
+            raise HTTPException(404, "a recording is a .csv, .json or .report.html")
         if ending == PAGE:
             return FileResponse(path, headers={"Content-Security-Policy": _REPORTS})
         return FileResponse(path, filename=f"{label}{ending}")

@@ -48,7 +48,7 @@ def predict_in_boxes(
     """Predict the landmarks in the detected boxes, then in the regions that tracking would use.
 
     A box does not tell which way up its face is. Where the network is not sure of an upright one, it also
-    looks from the other three sides, for somebody who lies down or a video that lost its rotation.
+    looks from the other three sides, for people who lie down and videos that lost their rotation.
 
     Args:
         model: predicts the landmarks; a `Landmarker` takes the faces of several frames together.

@@ -17,7 +17,7 @@ def add_rows(
         rows: the table.
         frame: the frame.
         faces: tracked in it.
-        namer: gave the faces their names; None if nobody is named.
+        namer: that named the faces; None if they have no names.
     """
     persons = {name: number for number, name in enumerate(namer.people.persons if namer else [])}
     size = frame.picture.width, frame.picture.height

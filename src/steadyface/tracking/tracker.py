@@ -56,7 +56,7 @@ class Tracker:
         config: settings; None means the defaults.
         fps: frame rate that is assumed where `step` gets no time.
         motion: measure in the picture how far the skin has moved, if the stabiliser takes that (`sta` does).
-        people: folder of photographs by which faces are named, as of `load_people`; None names nobody.
+        people: folder of photographs by which faces are named, as of `load_people`; None gives no names.
         network_every: run the network when a face's picture asks for it (`"auto"`; in every frame where
             motion is not measured), or in every n-th frame of it; measured motion carries the points between.
             Cuts, occlusions and new faces run it at once.

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from steadyface.tracks.schema import COLUMNS, Meta, absent
+from steadyface.tracks.schema import COLUMNS, Meta, default_columns
 from steadyface.tracks.table import Tracks
 from steadyface.tracks.timeline import ClipTimeline
 
-_ABSENT = {name: values[0] for name, values in absent(1).items()}
+_DEFAULTS = {name: values[0] for name, values in default_columns(1).items()}
 
 
 class TracksBuilder:
@@ -43,8 +43,8 @@ class TracksBuilder:
         self._frames.append((frame, seconds, size, file))
 
     def add(self, **row: Any) -> None:
-        """Append one row, given by column name; columns that are not given are as of `schema.absent`."""
-        row = {**_ABSENT, **row}
+        """Append one row, by column name; those that are not given are as of `schema.default_columns`."""
+        row = {**_DEFAULTS, **row}
         place = self._rows % self._BLOCK
         for name, (dtype, shape) in COLUMNS.items():
             if place == 0:

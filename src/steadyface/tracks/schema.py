@@ -22,7 +22,7 @@ UNKNOWN = "unknown"
 """Name of a face that is none of the known people's."""
 
 PEOPLE = "people"
-"""Entry of meta: the names that numbers in the column `person` stand for; missing if nobody was asked for."""
+"""Entry of meta: names of people, to which the column `person` is an index; missing if none were given."""
 
 RESULTS = "results"
 """Entry of such a file, and not of a table's meta: the files of the same run, and whether they are whole."""
@@ -54,7 +54,7 @@ LAYERS: dict[str, tuple[str, tuple[int, ...]]] = {
     "head_pose": ("float32", (6,)),
     "reprojection_error": ("float32", ()),
 }
-"""Columns that a table has only where they were asked for; NaN in rows that have no value."""
+"""Columns that a table has only on request; NaN in rows without a value."""
 
 
 class Table(NamedTuple):
@@ -65,8 +65,8 @@ class Table(NamedTuple):
     meta: Meta
 
 
-def absent(rows: int) -> Columns:
-    """Columns that not every source has: none is held or carried, nobody knows what is visible or who."""
+def default_columns(rows: int) -> Columns:
+    """Values of columns that a source lacks: no row is held or carried; visibility and person are unknown."""
     return {
         "held": np.zeros(rows, bool),
         "visible": np.full((rows, 68), np.nan, "float32"),
@@ -97,14 +97,13 @@ def names_of(person: np.ndarray, meta: Meta) -> np.ndarray:
 def as_columns(values: Mapping[str, Any]) -> Columns:
     """Bring the values of a file to the columns' types and shapes.
 
-    A file of an early version lacks those that `absent` then stands for. Layers are there only if they are in
-    the file.
+    Columns that a file of an early version lacks are those of `default_columns`; layers are not added.
 
     Raises:
         ValueError, KeyError, ArithmeticError: a column is missing, of another shape or length, or a number
             of a frame or face is not finite.
     """
-    values = {**absent(len(values["frame"])), **values}
+    values = {**default_columns(len(values["frame"])), **values}
     with np.errstate(invalid="raise", over="raise"):
         columns = {
             name: np.asarray(values[name], dtype).reshape(-1, *shape)

@@ -28,7 +28,7 @@ from steadyface.tracks.schema import (
     Columns,
     Meta,
     Table,
-    absent,
+    default_columns,
     names_of,
 )
 from steadyface.tracks.timeline import ClipTimeline, runs_of
@@ -59,11 +59,11 @@ class Tracks:
         visible: (N, 68) float32 in [0, 1], probability that nothing hides the point; NaN where unknown.
         covariances: (N, 68, 2, 2) float32 px², of the error of `raw_points`; NaN where unknown.
         person: (N,) index of the name in `meta["people"]`; -1 if it is none of them, or none were given. None
-            names nobody.
+            is -1 in every row.
         similarity: (N,) float32, cosine with that person's photograph, or with the most similar one of all;
             NaN where unknown.
         carried: (N,) bool, true where the network did not run in this frame, and measured motion moved the
-            points (`network_every`). None says so of no row.
+            points (`network_every`). None is false in every row.
         meta: version, source, size, fps, frames, weights and options.
         timeline: frames of the clip, also those without a face; None lists the frames of the rows.
         corrected_points: (N, 68, 2) float32, stabilised and corrected by hand, image px; None without.
@@ -99,7 +99,7 @@ class Tracks:
     def __post_init__(self) -> None:
         for name in ("person", "similarity", "carried"):
             if getattr(self, name) is None:
-                object.__setattr__(self, name, absent(len(self.frame))[name])
+                object.__setattr__(self, name, default_columns(len(self.frame))[name])
         if self.timeline is None:
             size = self.meta.get("size")
             object.__setattr__(self, "timeline", ClipTimeline.of_rows(self.frame, self.seconds, size))
@@ -314,7 +314,7 @@ class Tracks:
         """Write as the type that the path's ending names, such as .npz, .csv, .parquet, .json or .pts.
 
         For `.pts` the path becomes a folder with one file per face and frame, none for a held row. Beside
-        NAME.csv, its meta is written to NAME.meta.json. The path names a whole file, or none.
+        NAME.csv, its meta is written to NAME.meta.json. A file has its name only once it is complete.
 
         Args:
             path: of the file.

@@ -50,7 +50,7 @@ class FaceCrops:
         backgrounds: photographs for crops of no face.
         background_share: fraction of the samples that are crops of no face.
         seed: of all randomness.
-        on_bad: as of `load_each`: is told why a sample cannot be used, which is then left out.
+        on_bad: as of `load_each`.
 
     Attributes:
         samples: those that could be loaded; sample i is cropped for the keys (epoch, i).

@@ -37,7 +37,7 @@ class Pipe:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether somebody types there."""
+        """Whether it is a terminal, and no pipe."""
         return os.isatty(self._handle)
 
     def read(self, size: int) -> bytes:

@@ -16,7 +16,7 @@ _MISSING = 0.5
 class Damage:
     """Count the frames of a video that are lost or decode only in part, and say where the damage begins.
 
-    A lost frame is a packet that no frame came of or, at a constant frame rate, a gap in time.
+    A lost frame is a packet from which no frame was decoded or, at a constant frame rate, a gap in time.
 
     Args:
         path: of the video.

@@ -49,7 +49,7 @@ def _samples(container: Any) -> Iterator[Any]:
         try:
             container.seek(int(time / stream.time_base), stream=stream)
             frame = _frame_at(container.decode(stream), time)
-        except av.error.FFmpegError:  # damage is told when it is read
+        except av.error.FFmpegError:  # reported when it is read
             continue
         if frame is not None:
             yield frame

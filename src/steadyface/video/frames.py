@@ -64,7 +64,7 @@ class Frames:
         coded_size: width and height before the pixels are made square and the frame is turned, px; None for
             images.
         start_seconds: seconds from the start of the file, often that of its sound, to that of the video.
-        identity: what tells the source from others of its name, as of `identify`; None where nothing does.
+        identity: as of `identify`, to tell the source from others of its name; None where nothing does.
         levels: range of 16-bit levels that becomes 0 to 255; None for sources of other bits.
     """
 
@@ -161,6 +161,11 @@ def check_pixels(pixels: str) -> str:
 
 
 def positive(name: str, value: int | float) -> int | float:
+    """Return a number that is positive and finite.
+
+    Raises:
+        ConfigError: it is not.
+    """
     if not 0 < value < math.inf:
         raise ConfigError(f"{name} is {value}; it must be positive")
     return value

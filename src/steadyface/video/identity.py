@@ -1,4 +1,4 @@
-"""Identity of a source: what tells two files of one name apart."""
+"""Identity of a source, which differs between two files of one name."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _HASHED = 2**20  # bytes of each file; a whole film would take as long to read a
 
 
 def identify(source: str | Path) -> dict[str, Any] | None:
-    """Tell a file or a folder of images by its size and the SHA-256 of its first megabyte.
+    """Identify a file or a folder of images by its size and the SHA-256 of its first megabyte.
 
     Of a folder, the size is that of all its images, and the hash is of their names, sizes and beginnings.
 
     Returns:
-        `bytes` and `sha256_start`; None for a pipe, a camera or a URL, which no two times are the same.
+        `bytes` and `sha256_start`; None for a pipe, a camera or a URL, whose content may differ each time.
 
     Raises:
         DataError: it cannot be read.

@@ -1,4 +1,4 @@
-"""Pictures of decoded frames that are never converted to RGB as a whole, unless somebody asks for it."""
+"""Pictures of decoded frames, of which only the parts that are read become RGB."""
 
 from __future__ import annotations
 

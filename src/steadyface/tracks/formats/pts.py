@@ -10,7 +10,7 @@ from steadyface.tracks.schema import Table
 
 
 def write_folder(path: Path, table: Table) -> None:
-    """Write `PATH/000012_face0.pts` for each row whose face is seen; nothing else has a place there.
+    """Write `PATH/000012_face0.pts` for each row whose face is seen.
 
     The files are written beside and then moved in, so that the folder holds no half-written one; `.pts` files
     of an earlier run are removed.

@@ -27,9 +27,9 @@ from steadyface.tracks.schema import (
     Columns,
     Meta,
     Table,
-    absent,
     as_columns,
     as_meta,
+    default_columns,
     names_of,
 )
 from steadyface.tracks.timeline import ClipTimeline
@@ -96,7 +96,7 @@ def _is_openface(flat: dict[str, np.ndarray]) -> bool:
 
 
 def _of_openface(flat: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Columns of OpenFace as `to_flat` has them: frames from 0, and nobody where it has no success.
+    """Columns of OpenFace as `to_flat` has them: frames from 0, and no face where it reports no success.
 
     Source: Baltrušaitis et al. 2018, `RecorderCSV` of OpenFace 2.2.
     """
@@ -249,7 +249,7 @@ def _columns(flat: dict[str, np.ndarray], meta: Meta) -> Columns:
     values: dict[str, Any] = {
         name: np.empty((rows, *shape), dtype) for name, (dtype, shape) in COLUMNS.items()
     }
-    optional = absent(rows)
+    optional = default_columns(rows)
     values |= {"frame": flat["frame"], "face": flat["face_id"], "seconds": flat["timestamp"], **optional}
     values["held"] = flat["success"] == 0
     if _NAME in flat:
