@@ -114,6 +114,22 @@ def test_progress_is_a_bar_or_reported(clip: Path, raw: Tracks) -> None:
     assert steadyface.stabilize(raw, clip, progress=True) == reported
 
 
+@pytest.mark.parametrize("stabilizer", ["sta", "sta-offline", "one-euro", "savitzky-golay"])
+def test_a_point_that_is_nowhere_leaves_the_others_alone(raw: Tracks, clip: Path, stabilizer: str) -> None:
+    points = raw.raw_points.astype(float)
+    points[:, 51], points[:4, 66] = np.nan, np.nan
+    for source in (None, clip):
+        again, whole = (
+            steadyface.stabilize(
+                Tracks.of_points(each, raw.seconds, raw.scores), source, stabilizer=stabilizer
+            )
+            for each in (points, raw.raw_points)
+        )
+        np.testing.assert_array_equal(np.isnan(again.points), np.isnan(points))
+        assert np.nanmax(np.abs(again.points - whole.points)) < 0.5  # px: `sta` moves points together
+        np.testing.assert_allclose(again.box, whole.box, atol=0.5)
+
+
 def test_what_does_not_belong_together_is_refused(clip: Path, raw: Tracks, tmp_path: Path) -> None:
     other = scenes.write_clip(tmp_path / "other.mp4", scenes.frames(3))
     with pytest.raises(DataError, match=r"holds tracks of clip\.mp4, not of"):

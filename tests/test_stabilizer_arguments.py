@@ -9,7 +9,8 @@ import pytest
 from stabilizer_cases import make_face
 
 from steadyface.errors import ConfigError
-from steadyface.stabilizer.base import CausalFilter, Smoother, require_smoother
+from steadyface.stabilizer.base import CausalFilter, Smoother
+from steadyface.stabilizer.choice import require_smoother
 from steadyface.stabilizer.storage import load_stabilizer
 
 KINDS = pytest.mark.parametrize("kind", ["sta", "sta-paper", "one-euro", "savitzky-golay"])

@@ -24,8 +24,9 @@ from stabilizer_cases import (
 
 from steadyface.errors import ConfigError
 from steadyface.geometry import face_size
-from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, require_smoother
+from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer
 from steadyface.stabilizer.baselines import FirstOrder, SavitzkyGolay
+from steadyface.stabilizer.choice import require_smoother
 
 causal = pytest.mark.parametrize("stabilizer", CAUSAL, ids=lambda each: each.kind)
 every = pytest.mark.parametrize("stabilizer", ALL, ids=lambda each: each.kind)
@@ -291,18 +292,12 @@ class TestLostFrames:
         np.testing.assert_allclose(steady(stabilizer, points), expected, rtol=0, atol=EXACT)
 
     @every
-    def test_nothing_before_the_first_complete_frame(self, stabilizer: Stabilizer) -> None:
+    def test_nothing_before_the_first_landmark(self, stabilizer: Stabilizer) -> None:
         points = make_face(1)
-        points[0], points[1, 8], points[2] = np.nan, np.nan, np.nan
+        points[:3] = np.nan
         output = steady(stabilizer, points)
-        np.testing.assert_array_equal(output[:3], points[:3])
+        assert np.isnan(output[:3]).all()
         np.testing.assert_allclose(output[3:], steady(stabilizer, points[3:]), rtol=0, atol=EXACT)
-
-    @every
-    def test_no_complete_frame_at_all(self, stabilizer: Stabilizer) -> None:
-        points = make_face(1)
-        points[:, 8] = np.nan
-        np.testing.assert_array_equal(steady(stabilizer, points), points)
         if isinstance(stabilizer, CausalFilter):
             state, output = stabilizer.step(None, points[0])
             assert state is None
@@ -329,6 +324,66 @@ class TestLostFrames:
     @pytest.mark.parametrize("shape", [[0.0, 0.0], [1.0, 0.0]])
     def test_a_face_without_size_stays_finite(self, stabilizer: Stabilizer, shape: list[float]) -> None:
         assert np.isfinite(steady(stabilizer, make_face(1) * shape)).all()
+
+
+LATE = {8: 12, 21: 3, 30: 3, 44: 1, 66: 7}
+"""Landmark → the first of 12 frames that has it."""
+
+
+def with_late(face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A face without some landmarks at first, and the same face in which they moved with the others."""
+    points, filled = face.copy(), face.copy()
+    for landmark, first in LATE.items():
+        points[:first, landmark] = np.nan
+    for t in range(len(face) - 1, 0, -1):
+        seen = np.isfinite(points[t - 1]).all(axis=-1)
+        move = np.median((face[t] - face[t - 1])[seen], axis=0)
+        filled[t - 1, ~seen] = filled[t, ~seen] - move
+    return points, filled
+
+
+class TestLateLandmarks:
+    """One that no frame has had yet changes nothing for the others, nor later for itself."""
+
+    @every
+    def test_are_as_those_that_moved_with_the_others(self, stabilizer: Stabilizer) -> None:
+        points, filled = with_late(inner_face(1))
+        expected, seconds = steady(stabilizer, filled, make_times(1)), make_times(1)
+        expected[np.isnan(points)] = np.nan
+        np.testing.assert_allclose(steady(stabilizer, points, seconds), expected, rtol=0, atol=EXACT)
+
+    @smoothing
+    def test_so_they_are_when_the_future_is_seen(self, smooth: Any) -> None:
+        points, filled = with_late(inner_face(2))
+        expected = smooth(filled, make_times(1))
+        expected[np.isnan(points)] = np.nan
+        np.testing.assert_allclose(smooth(points, make_times(1)), expected, rtol=0, atol=EXACT)
+
+    @causal
+    def test_a_step_gives_what_the_filter_gives(self, stabilizer: CausalFilter) -> None:
+        points, _ = with_late(inner_face(3))
+        expected, state = stabilizer.filter(points), None
+        for raw, output in zip(points, expected, strict=True):
+            state, stepped = stabilizer.step(state, raw)
+            np.testing.assert_allclose(stepped, output, rtol=0, atol=EXACT)
+
+    def test_a_method_without_a_shift_begins_anew(self) -> None:
+        class Plain(FirstOrder):
+            shift = CausalFilter.shift
+
+        points = inner_face(1)
+        points[:4, 8] = np.nan
+        output = Plain(0.4).filter(points)
+        np.testing.assert_allclose(output[:4], FirstOrder(0.4).filter(points)[:4], rtol=0, atol=EXACT)
+        np.testing.assert_allclose(output[4, 8], points[4, 8], rtol=0, atol=3)  # px: the noise
+        assert np.isfinite(output[4:]).all()
+
+
+def inner_face(seed: int) -> np.ndarray:
+    """A face whose late landmarks are none of those that make its size."""
+    face = make_face(seed, shake=0.5)
+    face[:, list(LATE)] = (face[:, list(LATE)] + 3 * face[:, [1]]) / 4
+    return face
 
 
 class TestThrownOff:

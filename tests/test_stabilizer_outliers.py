@@ -134,22 +134,52 @@ class TestMissing:
             np.testing.assert_array_equal(frame.points, points[3])
         np.testing.assert_allclose(seen[4 + gone].points, points[4 + gone], rtol=0, atol=EXACT)
 
-    @pytest.mark.parametrize("count", [40, 60, 67])
-    def test_with_most_missing_it_is_skipped_and_nothing_is_lost(self, count: int) -> None:
+    @pytest.mark.parametrize("count", [20, 40, 54])
+    def test_the_others_go_on_with_most_missing(self, count: int) -> None:
+        points = make_face(1, 8, shake=0.5)
+        whole = points.copy()
+        points[2:7, :count] = np.nan
+        for true, frame in zip(whole, screen(points), strict=True):
+            assert not frame.rejected
+            np.testing.assert_allclose(frame.points[count:], true[count:], rtol=0, atol=EXACT)
+
+    @pytest.mark.parametrize("count", [55, 60, 67])
+    def test_with_almost_all_missing_it_is_skipped_and_nothing_is_lost(self, count: int) -> None:
         points = np.repeat(make_face(1, 1), 8, axis=0)
         points[2:7, :count] = np.nan
         seen = screen(points)
         assert [frame.rejected for frame in seen] == [2 <= t < 7 for t in range(8)]
         assert [frame.restarts for frame in seen] == [t == 0 for t in range(8)]
 
-    def test_nothing_is_known_before_the_first_complete_frame(self) -> None:
+    def test_nothing_is_known_before_the_first_landmark(self) -> None:
         points = make_face(1)
-        points[0], points[1, 8], points[2, :, 1] = np.nan, np.inf, np.nan
+        points[0], points[1], points[2, :, 1] = np.nan, np.inf, np.nan
         seen = list(screen_sequence(points))
         assert seen[:3] == [None] * 3
         assert seen[3] is not None
+        assert seen[3].unseen is None
         assert seen[3].restarts
         assert screen_frame(None, points[0]) is None
+
+    def test_a_landmark_arrives_where_it_is(self) -> None:
+        points = make_face(1, shake=0.5)
+        points[:4, [3, 50]] = np.inf
+        points[:, 60] = np.nan
+        seen = screen(points)
+        for t, frame in enumerate(seen):
+            unseen = np.flatnonzero(frame.unseen)
+            assert unseen.tolist() == ([3, 50, 60] if t < 4 else [60])
+            there = np.delete(np.arange(68), unseen)
+            np.testing.assert_allclose(frame.points[there], points[t, there], rtol=0, atol=EXACT)
+        assert [frame.arrived is not None for frame in seen] == [t == 4 for t in range(12)]
+
+    def test_another_side_of_a_face_begins_anew(self) -> None:
+        points = make_face(1, shake=0.5)
+        points[:5, 34:], points[5:, :34] = np.nan, np.nan
+        seen = screen(points)
+        assert [frame.restarts for frame in seen] == [t in (0, 5) for t in range(12)]
+        assert seen[5].unseen is None
+        np.testing.assert_array_equal(seen[5].points[34:], points[5, 34:])
 
 
 class TestThrownOff:

@@ -74,10 +74,13 @@ def flip_points(
 def bounding_box(points: PointBatch) -> Float[np.ndarray, "*batch 4"]:
     """Tight box (x0, y0, x1, y1) around each face's points, in their frame of reference.
 
+    Missing points (NaN) are left out; without any the box is NaN.
+
     >>> bounding_box(np.array([[1.0, 5.0], [4.0, 2.0]]))
     array([1., 2., 4., 5.])
     """
-    return np.concatenate(_extremes(points), axis=-1)
+    rows = np.ascontiguousarray(points.mT)
+    return np.concatenate([np.fmin.reduce(rows, axis=-1), np.fmax.reduce(rows, axis=-1)], axis=-1)
 
 
 def box_of_pixels(x: float, y: float, width: float, height: float) -> Box:

@@ -147,8 +147,8 @@ class _Last(NamedTuple):
 
     Args:
         state: of the filter.
-        points: stabilised, image px.
-        raw: complete raw points, image px.
+        points: stabilised, image px, NaN where no frame had the landmark yet.
+        raw: raw points, image px, completed.
         seconds: of the row.
         place: of its frame among those of the clip.
         view: for comparison with the next frame; None without a picture.
@@ -223,7 +223,7 @@ class _Replay:
         """Filter a row, and append its motion."""
         tracks, seconds = self.tracks, float(self._seconds[row])
         raw = tracks.raw_points[row].astype(float)
-        complete = raw if last is None else np.where(np.isnan(raw), last.points, raw)
+        complete = _completed(raw, None if last is None else last.state)
         view, displacements = self._view(complete, last, picture)
         if displacements is not None and tracks.carried[row]:
             raw = np.full_like(raw, np.nan)  # what carried it says nothing that the displacements do not
@@ -240,9 +240,17 @@ class _Replay:
         """View a face in a frame, and measure its motion since the last one."""
         if picture is None or not np.isfinite(raw).all():
             return None, None
-        if last is None or last.view is None:
+        if last is None or last.view is None or last.state is None:
             return first_view(picture, raw), None
-        return next_views(picture, [last.view], last.points[None], last.raw[None], raw[None])[0]
+        return next_views(picture, [last.view], last.state.points[None], last.raw[None], raw[None])[0]
+
+
+def _completed(raw: FacePoints, state: State | None) -> FacePoints:
+    """Put missing points where they were before the frame, or at the start in the middle of the others."""
+    missing = ~np.isfinite(raw).all(axis=1, keepdims=True)
+    if missing.all() and state is None:
+        return raw
+    return np.where(missing, raw[~missing[:, 0]].mean(axis=0) if state is None else state.points, raw)
 
 
 def _meta(tracks: Tracks, choice: Choice, motion: bool) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 Points go in and come out in image px. Parameters in percent of face size refer to `geometry.face_size` of
 the observed points, and parameters per frame to a stabiliser's own `fps`; with the real time between frames
-they come to the same per second. So one set of parameters serves a face of 200 px and one of 2,000, at 24, 30
-or 60 frames/s and over gaps.
+they come to the same per second. So one set of parameters serves faces of any size at any frame rate.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class State(NamedTuple):
     """Memory of a causal filter after a frame of one face.
 
     Args:
-        points: (landmarks, 2) the newest output, image px.
+        points: (landmarks, 2) the newest output, image px, with placeholders for landmarks not yet seen.
         memory: the method's own.
         screened: the newest frame after outlier rejection.
     """
@@ -62,6 +61,12 @@ class State(NamedTuple):
     points: Points
     memory: Any
     screened: Screened
+
+    @property
+    def seen_points(self) -> Points:
+        """`points`, NaN where no frame has had the landmark yet."""
+        unseen = self.screened.unseen
+        return self.points if unseen is None else np.where(unseen[:, None], np.nan, self.points)
 
 
 Step = Callable[[State | None, int], State | None]
@@ -113,15 +118,16 @@ class CausalFilter(Stabilizer):
     """A stabiliser whose output depends on the past alone.
 
     A method defines `begin` and `advance`; `uses_motion` says whether it takes displacements measured in the
-    picture. A missing landmark (NaN) and an outlier move with the others; a frame without landmarks or with
-    many outliers repeats the last output; a cut starts anew (`outliers`).
+    picture. A missing landmark (NaN) and an outlier move with the others; it stays NaN until it is first
+    seen. A frame with hardly any landmark or with many outliers repeats the last output, and a cut starts
+    anew (`outliers`).
     """
 
     uses_motion: ClassVar[bool] = False
 
     @abstractmethod
     def begin(self, points: PointBatch) -> Any:
-        """Memory after the first frame, whose output is its input (image px)."""
+        """Memory after the first frame, whose output is its input (image px, complete)."""
 
     @abstractmethod
     def advance(self, memory: Any, measurement: Measurement) -> tuple[Any, PointBatch]:
@@ -146,6 +152,13 @@ class CausalFilter(Stabilizer):
         """
         return memory, points
 
+    def shift(self, memory: Any, points: Points, offset: Points) -> Any:
+        """Memory as if landmarks that are seen for the first time had moved to their place with the others.
+
+        Arguments as of `coast`; `offset` is (landmarks, 2) px. A method without a `shift` begins anew.
+        """
+        return self.begin(points + offset)
+
     def step(
         self,
         state: State | None,
@@ -165,7 +178,7 @@ class CausalFilter(Stabilizer):
                 methods that use them (`sta`); None without a picture.
 
         Returns:
-            The new state (None while no complete frame has been seen) and the stabilised points, image px.
+            The new state (None while no landmark has been seen) and the stabilised points, image px.
 
         Raises:
             ConfigError: another shape or number of landmarks, points that no image has, a time that is not
@@ -176,7 +189,7 @@ class CausalFilter(Stabilizer):
         last = None if state is None else state.screened
         screened = screen_frame(last, points, frames_of(dt, self.fps), scores)
         state = self._next_state(state, screened, scores, motion)
-        return state, points if state is None else state.points
+        return state, points if state is None else state.seen_points
 
     def step_all(
         self,
@@ -197,7 +210,7 @@ class CausalFilter(Stabilizer):
         ]
         after = self._next_states(states, screened, scores, motions)
         return [
-            (state, each if state is None else state.points)
+            (state, each if state is None else state.seen_points)
             for state, each in zip(after, points, strict=True)
         ]
 
@@ -217,7 +230,7 @@ class CausalFilter(Stabilizer):
             motion: displacements from the frame before to each frame, as for `step`.
 
         Returns:
-            (frames, landmarks, 2) image px; the input before the first complete frame.
+            (frames, landmarks, 2) image px; NaN for a landmark that no frame has had yet.
 
         Raises:
             ConfigError: as of `step`.
@@ -225,7 +238,7 @@ class CausalFilter(Stabilizer):
         outputs = as_numbers(points, "points").astype(float)
         for output, state in zip(outputs, self.states(points, seconds, scores, motion), strict=True):
             if state is not None:
-                output[...] = state.points
+                output[...] = state.seen_points
         return outputs
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
@@ -239,7 +252,7 @@ class CausalFilter(Stabilizer):
         scores: ScoreSequence | None = None,
         motion: Motion | None = None,
     ) -> Iterator[State | None]:
-        """State after each frame of a sequence; None before the first complete frame.
+        """State after each frame of a sequence; None before the first frame with a landmark.
 
         Args: as for `filter`.
         """
@@ -323,7 +336,9 @@ class CausalFilter(Stabilizer):
                 after[i] = State(output, memory, frame)
             else:
                 advancing.append((i, frame))
-                memories.append(state.memory)
+                arrived = frame.arrived
+                memory = state.memory if arrived is None else self.shift(state.memory, state.points, arrived)
+                memories.append(memory)
                 unit = frame.size / 100
                 measurements.append(Measurement(frame.points, unit, frame.elapsed, scores[i], motion))
         advanced = self.advance_all(memories, measurements)
@@ -358,7 +373,7 @@ class Smoother(Stabilizer):
                 `CausalFilter.filter`, for those methods that use them (`sta`); None without a picture.
 
         Returns:
-            (frames, landmarks, 2) image px; the input before the first complete frame.
+            (frames, landmarks, 2) image px; NaN for a landmark that no frame has had yet.
 
         Raises:
             ConfigError: a negative lag, or any lag where the method has none; else as of `CausalFilter.step`.
@@ -376,20 +391,6 @@ class Smoother(Stabilizer):
             raise ConfigError(f"lag must be a whole number of frames, got {lag!r}")
         if lag is not None and lag < 0:
             raise ConfigError(f"lag must be at least 0 frames, got {lag}")
-
-
-def require_smoother(stabilizer: Stabilizer, lag: int | None = None) -> Smoother:
-    """Check that a stabiliser can smooth with a lag, and return it as a `Smoother`.
-
-    Raises:
-        ConfigError: it cannot.
-    """
-    if not isinstance(stabilizer, Stabilizer):
-        raise ConfigError(f"stabilizer must be one of load_stabilizer, got {stabilizer!r}")
-    if not isinstance(stabilizer, Smoother):
-        raise ConfigError(f"{stabilizer.kind} has no mode that sees the future")
-    stabilizer.check_lag(lag)
-    return stabilizer
 
 
 def _plain(value: object) -> object:

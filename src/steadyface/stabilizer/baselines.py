@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import PointBatch, PointSequence, ScoreSequence, Times
+from steadyface.arrays import PointBatch, Points, PointSequence, ScoreSequence, Times
 from steadyface.errors import ConfigError
 from steadyface.motion import Motion
 from steadyface.shapes import as_numbers
@@ -24,7 +24,7 @@ from steadyface.stabilizer.base import (
 )
 from steadyface.stabilizer.checks import checked_points, frames_between
 from steadyface.stabilizer.motion_model import COLUMNS, ROWS, passage
-from steadyface.stabilizer.outliers import repeat_over_rejected, screen_sequence, unbroken_runs
+from steadyface.stabilizer.outliers import complete_runs, hide_unseen, repeat_over_rejected, screen_sequence
 
 _RATIO, _AMOUNT, _POSITIVE = (0.0, 1.0), (0.0, 1e9), (1e-9, 1e9)  # ranges of parameters
 _FIRST_SPEED = 1.0  # (percent of face size per frame)²: variance of the velocity of a new face
@@ -74,6 +74,9 @@ class MovingAverage(Baseline, CausalFilter):
         window = (*memory, measurement.points)[-self.frames :]
         return window, np.mean(window, axis=0)
 
+    def shift(self, memory: tuple[PointBatch, ...], points: Points, offset: Points) -> tuple[PointBatch, ...]:
+        return tuple(each + offset for each in memory)
+
 
 @dataclass(frozen=True, eq=False)
 class FirstOrder(Baseline, CausalFilter):
@@ -93,6 +96,9 @@ class FirstOrder(Baseline, CausalFilter):
     def advance(self, memory: PointBatch, measurement: Measurement) -> tuple[PointBatch, PointBatch]:
         position = memory + _weight_after(self.weight, measurement.frames) * (measurement.points - memory)
         return position, position
+
+    def shift(self, memory: PointBatch, points: Points, offset: Points) -> PointBatch:
+        return memory + offset
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +125,9 @@ class SecondOrder(Baseline, CausalFilter):
         gain = _weight_after(self.trend, frames) / frames if frames else 0.0
         position = expected + correction
         return Trend(position, memory.velocity + gain * correction), position
+
+    def shift(self, memory: Trend, points: Points, offset: Points) -> Trend:
+        return memory._replace(position=memory.position + offset)
 
 
 class KalmanState(NamedTuple):
@@ -167,6 +176,9 @@ class ConstantVelocity(Baseline, CausalFilter):
         mean = expected + np.multiply.outer(gain, measurement.points - expected[0])
         return KalmanState(mean, covariance - gain[ROWS] * covariance[COLUMNS]), mean[0]
 
+    def shift(self, memory: KalmanState, points: Points, offset: Points) -> KalmanState:
+        return memory._replace(mean=memory.mean + np.stack([offset, np.zeros_like(offset)]))
+
 
 @dataclass(frozen=True, eq=False)
 class OneEuro(Baseline, CausalFilter):
@@ -199,6 +211,9 @@ class OneEuro(Baseline, CausalFilter):
         turns = 2 * math.pi * (self.min_cutoff + self.beta * speed) * dt
         position = memory.position + turns / (1 + turns) * moved
         return Trend(position, velocity), position
+
+    def shift(self, memory: Trend, points: Points, offset: Points) -> Trend:
+        return memory._replace(position=memory.position + offset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,9 +253,10 @@ class SavitzkyGolay(Baseline, Smoother):
         frames_between(points, seconds, self.fps)  # refuses what is no sequence and no time
         screened = list(screen_sequence(checked_points(points, scores)))
         outputs = np.array(points, float)
-        for run in unbroken_runs(screened):
-            outputs[run] = self.run(np.array([frame.points for t in run if (frame := screened[t])]))
+        for run, whole in complete_runs(screened):
+            outputs[run] = self.run(whole)
         repeat_over_rejected(outputs, screened)
+        hide_unseen(outputs, screened)
         return outputs
 
     def run(self, points: Clips, scores: ClipScores | None = None, frames: float = 1.0) -> Clips:

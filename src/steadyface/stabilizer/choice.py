@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steadyface.errors import ConfigError
-from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer, require_smoother
+from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer
 from steadyface.stabilizer.storage import DEFAULT_STABILIZER, KINDS, load_stabilizer, stabilizer_path
 
 STABILIZERS = (*KINDS, "sta-offline", "none")
@@ -81,3 +81,17 @@ def choose_stabilizer(
     if isinstance(chosen, CausalFilter) and not (offline or lag):
         return Choice(name, causal=chosen, parameters=parameters)
     return Choice(name, offline=require_smoother(chosen, lag), lag=lag, parameters=parameters)
+
+
+def require_smoother(stabilizer: Stabilizer, lag: int | None = None) -> Smoother:
+    """Check that a stabiliser can smooth with a lag, and return it as a `Smoother`.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if not isinstance(stabilizer, Stabilizer):
+        raise ConfigError(f"stabilizer must be one of load_stabilizer, got {stabilizer!r}")
+    if not isinstance(stabilizer, Smoother):
+        raise ConfigError(f"{stabilizer.kind} has no mode that sees the future")
+    stabilizer.check_lag(lag)
+    return stabilizer

@@ -2,7 +2,9 @@
 
 The filters model small errors only. Here a landmark may leave the others at a small pace; faster only if one
 beside it goes along, as those of lips and lids do; one that is thrown off moves with the others until it has
-kept its new position for some frames; a frame with many outliers is rejected; and a cut restarts everything.
+kept its new position for some frames, and so does one that is missing; a frame with many outliers or hardly
+any landmark is rejected; and a cut restarts everything. A landmark that no frame has had yet has a
+placeholder among the others, which moves with them.
 The others' motion is a shift, or where a head tilts or comes near so fast that a shift does not suit its rim,
 a similarity. Points that the network guessed, such as those of a face that only begins to come into the
 picture, hold none back that it is sure of.
@@ -11,7 +13,7 @@ picture, hold none back that it is sure of.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,8 +48,9 @@ class OutlierConfig:
         unexplained: ratio of the landmarks beyond `pace` that turn and growth of the face may leave there.
             Increasing it follows tilting heads that also speak, but takes landmarks thrown off for turns.
         few: ratio of outliers up to which a jump of the others is a cut, and of left guesses above which all
-            begins anew: behind an object that passes only some points are guesses at a time.
-        many: ratio of outliers above which a frame is rejected.
+            begins anew: behind an object that passes only some points are guesses at a time; and of present
+            landmarks below which a frame is rejected.
+        many: ratio of outliers, of the present landmarks, above which a frame is rejected.
         agreement: frames for which a rejected shape must stay before it is taken for another face.
         longest_frames: time, in frames, beyond which no threshold grows further.
         surer: ratio of the doubt (1 - score) of an outlier to that of its last accepted position below which
@@ -87,8 +90,11 @@ class Screened(NamedTuple):
         scores: (landmarks,) with which each position was accepted; None if they are not known.
         restarts: the frame shows another shot or face, so the filter's memory does not apply to it.
         rejected: the frame is unusable.
-        missing: the frame is unusable because it has no landmark at all.
+        missing: the frame is unusable because it has hardly any landmark.
         elapsed: frames since the last frame that was not rejected.
+        unseen: (landmarks,) whether no frame has had it yet, and its point is a placeholder; None if none.
+        arrived: (landmarks, 2) px from the placeholder to the point of each landmark that this frame is the
+            first to have, 0 for others; None if there is none.
     """
 
     points: Points
@@ -100,6 +106,8 @@ class Screened(NamedTuple):
     rejected: bool = False
     missing: bool = False
     elapsed: float = 0.0
+    unseen: Bool[np.ndarray, "landmarks"] | None = None
+    arrived: Points | None = None
 
 
 def screen_frame(
@@ -114,10 +122,17 @@ def screen_frame(
         scores: (landmarks,) in [0, 1]; None if they are not known.
 
     Returns:
-        The screened frame; None before the first complete frame.
+        The screened frame; None before the first frame with a landmark.
     """
     if last is None:
-        return _restart(points, 0.0, scores) if np.isfinite(points).all() else None
+        return _begin(points, scores)
+    if last.unseen is None:
+        return _screen(last, points, frames, scores)
+    return _screen_seen(last, points, last.unseen, frames, scores)
+
+
+def _screen(last: Screened, points: Points, frames: float, scores: Scores | None) -> Screened:
+    """Reject outliers in the next frame; all landmarks have been seen."""
     elapsed = last.elapsed + frames if last.rejected else frames
     away = points - last.points
     limit = last.size * math.sqrt(min(max(elapsed, 1.0), CONFIG.longest_frames))
@@ -125,31 +140,33 @@ def screen_frame(
     if last.outlier_frames is None and np.maximum.reduce(np.abs(away), axis=None) <= CONFIG.pace / 3 * limit:
         return Screened(points, _size(points), points, scores=scores, elapsed=elapsed)
     missing = ~np.isfinite(points).all(axis=-1)
-    if missing.all():
-        return last._replace(restarts=False, rejected=True, missing=True, elapsed=elapsed)
+    present = len(points) - np.count_nonzero(missing)
+    if present <= CONFIG.few * len(points):
+        return last._replace(restarts=False, rejected=True, missing=True, elapsed=elapsed, arrived=None)
     common = _common_motion(last.points, points, ~missing, limit)
     alone = np.where(missing[:, None], 0.0, away - common)
     distance = _lengths(alone)
     jumped = math.hypot(*_median(common)) > CONFIG.cut * limit
-    complete = not missing.any()
+    complete = present == len(points)
     if last.outlier_frames is None and not jumped and complete and distance.max() <= CONFIG.pace * limit:
         return Screened(points, _size(points), points, scores=scores, elapsed=elapsed)
     before = np.zeros(len(points), int) if last.outlier_frames is None else last.outlier_frames
     followed = before > CONFIG.patience
     outlier = missing | (distance > np.where(followed, CONFIG.settled, CONFIG.outlier) * limit)
     raw = np.where(missing[:, None], last.points + common, points)
-    ratio_off = np.count_nonzero(outlier) / len(outlier)
+    ratio_off = np.count_nonzero(outlier & ~missing) / present
     guessed = outlier & ~missing & _is_surer(scores, last.scores)
-    if np.mean(guessed) > CONFIG.few or (jumped and ratio_off <= CONFIG.few):
+    if np.count_nonzero(guessed) > CONFIG.few * present or (jumped and ratio_off <= CONFIG.few):
         return _restart(raw, elapsed, scores)
     beside = raw - last.raw - _common_motion(last.raw, raw, ~missing, limit)
     stays = ~missing & (_lengths(beside) <= CONFIG.settled * limit)
     count = np.where(outlier, np.where(stays, before + 1, 1), 0)
     if ratio_off > CONFIG.many:
-        if np.mean((count == 0) | (count > CONFIG.agreement)) >= 1 - CONFIG.few:
+        settled = (count == 0) | (count > CONFIG.agreement)
+        if np.mean(settled[~missing]) >= 1 - CONFIG.few:
             return _restart(raw, elapsed, scores)
         rejected = last._replace(raw=raw, outlier_frames=count, restarts=False, rejected=True)
-        return rejected._replace(missing=False, elapsed=elapsed)
+        return rejected._replace(missing=False, elapsed=elapsed, arrived=None)
     kept = np.minimum(1.0, CONFIG.pace * limit / np.maximum(distance, 1e-12))
     kept[guessed | _goes_along(last.points, alone, CONFIG.alike * limit)] = 1.0
     held = outlier & ~guessed & (count <= CONFIG.patience)
@@ -191,6 +208,66 @@ def screen_sequence(
         yield last
 
 
+def _begin(points: Points, scores: Scores | None) -> Screened | None:
+    """Begin at the landmarks that are there, with placeholders in their middle; None without any."""
+    unseen = ~np.isfinite(points).all(axis=-1)
+    if unseen.all():
+        return None
+    return _restart(np.where(unseen[:, None], _median(points[~unseen]), points), 0.0, scores, unseen)
+
+
+def _screen_seen(
+    last: Screened,
+    points: Points,
+    unseen: Bool[np.ndarray, "landmarks"],
+    frames: float,
+    scores: Scores | None,
+) -> Screened:
+    """Reject outliers among the landmarks that have been seen, and take in those that are seen now."""
+    seen = ~unseen
+    before = last._replace(
+        points=last.points[seen],
+        raw=last.raw[seen],
+        outlier_frames=None if last.outlier_frames is None else last.outlier_frames[seen],
+        scores=None if last.scores is None else last.scores[seen],
+        unseen=None,
+    )
+    part = _screen(before, points[seen], frames, None if scores is None else scores[seen])
+    now = np.isfinite(points).all(axis=-1) & unseen
+    if part.missing and now.any():  # another side of the face, as it turns
+        return _restart(np.where(now[:, None], points, last.points), part.elapsed, scores, unseen & ~now)
+    if part.rejected:
+        now[:] = False
+    placeholders = last.points + _median(part.points - before.points)
+    arrived = np.where(now[:, None], points - placeholders, 0.0)
+    plausible = placeholders + arrived
+    raw = plausible.copy()
+    plausible[seen], raw[seen] = part.points, part.raw
+    counts, known = None, scores
+    if part.outlier_frames is not None:
+        counts = np.zeros(len(points), int)
+        counts[seen] = part.outlier_frames
+    if scores is not None and part.scores is not None:
+        known = scores.copy()
+        known[seen] = part.scores
+    left = unseen & ~now
+    return part._replace(
+        points=plausible,
+        raw=raw,
+        outlier_frames=counts,
+        scores=known,
+        unseen=left if left.any() else None,
+        arrived=arrived if now.any() else None,
+    )
+
+
+def hide_unseen(outputs: PointSequence, screened: Iterable[Screened | None]) -> None:
+    """Set landmarks to NaN in the frames before they were seen, in place."""
+    for output, frame in zip(outputs, screened, strict=True):
+        if frame is not None and frame.unseen is not None:
+            output[frame.unseen] = np.nan
+
+
 def unbroken_runs(screened: Sequence[Screened | None]) -> Iterator[list[int]]:
     """Indices of accepted frames, split where a frame restarts."""
     run: list[int] = []
@@ -203,6 +280,17 @@ def unbroken_runs(screened: Sequence[Screened | None]) -> Iterator[list[int]]:
         run.append(t)
     if run:
         yield run
+
+
+def complete_runs(screened: Sequence[Screened | None]) -> Iterator[tuple[list[int], PointSequence]]:
+    """Yield `unbroken_runs` with their points; a landmark moves with the others until it is first seen."""
+    for run in unbroken_runs(screened):
+        frames = [frame for t in run if (frame := screened[t]) is not None]
+        points = np.array([frame.points for frame in frames])
+        for t, frame in enumerate(frames):
+            if frame.arrived is not None:
+                points[:t] += frame.arrived
+        yield run, points
 
 
 def repeat_over_rejected(outputs: PointSequence, screened: Sequence[Screened | None]) -> None:
@@ -265,8 +353,15 @@ def _goes_along(before: Points, alone: Points, alike: float) -> Bool[np.ndarray,
     return np.asarray(differences.min(axis=1, initial=math.inf) <= alike)
 
 
-def _restart(points: Points, elapsed: float, scores: Scores | None) -> Screened:
-    return Screened(points, _size(points), points, scores=scores, restarts=True, elapsed=elapsed)
+def _restart(
+    points: Points,
+    elapsed: float,
+    scores: Scores | None,
+    unseen: Bool[np.ndarray, "landmarks"] | None = None,
+) -> Screened:
+    left = None if unseen is None or not unseen.any() else unseen
+    size = _size(points)
+    return Screened(points, size, points, scores=scores, restarts=True, elapsed=elapsed, unseen=left)
 
 
 def _median(values: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "2"]:

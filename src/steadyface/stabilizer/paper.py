@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arrays import PointBatch
+from steadyface.arrays import PointBatch, Points
 from steadyface.errors import ConfigError
 from steadyface.stabilizer.base import CausalFilter, Measurement
 
@@ -120,6 +120,9 @@ class PaperSTA(CausalFilter):
             weight=1 + aged,
         )
         return newer, output.reshape(measurement.points.shape)
+
+    def shift(self, memory: Memory, points: Points, offset: Points) -> Memory:
+        return memory._replace(mean=memory.mean + flatten(offset))
 
     def _posterior(
         self, spread: np.ndarray, residual: Flat, measurement: Measurement

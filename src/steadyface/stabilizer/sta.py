@@ -28,7 +28,6 @@ from steadyface.motion.matrices import coordinates, points_of
 from steadyface.shapes import as_numbers
 from steadyface.stabilizer.abreast import advance_abreast
 from steadyface.stabilizer.base import CausalFilter, Measurement, OneOfMany, Smoother, State, Step
-from steadyface.stabilizer.checks import checked_points, frames_between
 from steadyface.stabilizer.directions import (
     Belief,
     DirectionModel,
@@ -39,7 +38,7 @@ from steadyface.stabilizer.directions import (
     predict_each,
 )
 from steadyface.stabilizer.memory import Last, Memory, distinct_memories, last_of, shots
-from steadyface.stabilizer.outliers import Screened, repeat_over_rejected, screen_sequence, unbroken_runs
+from steadyface.stabilizer.outliers import Screened, complete_runs, hide_unseen, repeat_over_rejected
 from steadyface.stabilizer.paper import flatten
 from steadyface.stabilizer.picture import PictureModel, anchor_skin, begin_skin, move_skin
 from steadyface.stabilizer.smoothing import (
@@ -148,6 +147,17 @@ class STA(CausalFilter, Smoother):
         step = SkinStep(before, moved, moved, model.loose_by * unit)
         return Memory(memory.belief, step, memory.late), points_of(moved.points)
 
+    def shift(self, memory: Memory, points: Points, offset: Points) -> Memory:
+        skin = memory.skin
+        if skin is not None:
+            after = skin.after._replace(points=skin.after.points + coordinates(offset))
+            skin = skin._replace(after=after)
+        return memory._replace(belief=self._shifted(memory.belief, offset), skin=skin)
+
+    def _shifted(self, belief: Belief, offset: Points) -> Belief:
+        position, velocity = belief.mean
+        return belief._replace(mean=np.stack([position + flatten(offset) @ self.basis, velocity]))
+
     def _stick(self, last: Last, belief: Belief, measurement: Measurement, doubts: Doubts | None) -> SkinStep:
         """Move the skin by the picture's displacements, and condition it on the network's points.
 
@@ -188,6 +198,7 @@ class STA(CausalFilter, Smoother):
             if frame is not None:
                 outputs[t] = frame.points if frame.restarts else filtered[t]
         repeat_over_rejected(outputs, screened)
+        hide_unseen(outputs, screened)
         return outputs
 
     def smooth(
@@ -206,6 +217,8 @@ class STA(CausalFilter, Smoother):
             self._smooth_by_all(outputs, self.stepper(points, seconds, scores, motion))
         else:
             self._smooth_by_few(outputs, self.states(points, seconds, scores, motion), lag)
+        if not np.isfinite(points).all():
+            hide_unseen(outputs, self._screen(points, seconds, scores))
         return outputs
 
     def look_back(self, states: list[State]) -> Points:
@@ -224,9 +237,9 @@ class STA(CausalFilter, Smoother):
         run = states[: next(cuts, len(states))]
         first, newest = run[0], run[-1].memory
         if newest is first.memory or (first.screened.rejected and newest.skin is None):
-            return first.points
+            return first.seen_points
         memories, _ = zip(*distinct_memories(run), strict=True)
-        return self._look_back(memories)[0][0]
+        return first._replace(points=self._look_back(memories)[0][0]).seen_points
 
     def _smooth_by_all(self, outputs: PointSequence, step: Step) -> None:
         """Smooth each frame by all later ones, in place, block by block from the last; see `rewound`."""
@@ -244,8 +257,8 @@ class STA(CausalFilter, Smoother):
 
     def _smooth_by_few(self, outputs: PointSequence, states: Iterable[State | None], lag: int) -> None:
         """Smooth each frame by `lag` later ones, in place."""
-        complete = np.flatnonzero(np.isfinite(outputs).all(axis=(1, 2)))
-        row = complete[0] if len(complete) else 0  # of the first state
+        begun = np.flatnonzero(np.isfinite(outputs).all(axis=2).any(axis=1))
+        row = begun[0] if len(begun) else 0  # of the first state
         for shot in shots(states):
             for window in windows(distinct_memories(shot), lag):
                 memories, counts = zip(*window, strict=True)
@@ -286,23 +299,19 @@ class STA(CausalFilter, Smoother):
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
         """`CausalFilter.filter_all`, with sequences of similar length side by side."""
-        for points in sequences:
-            frames_between(points, None, self.fps)  # refuses what is no sequence
-        outputs = [checked_points(points, None, self.landmarks).copy() for points in sequences]
-        screened = [list(screen_sequence(points)) for points in outputs]
+        screened = [list(self._screen(points, None, None)) for points in sequences]
+        outputs = [as_numbers(points, "points").astype(float) for points in sequences]
+        runs: list[tuple[OneOfMany, list[int]]] = []
         for points, frames in zip(outputs, screened, strict=True):
-            for t, frame in enumerate(frames):
-                points[t] = points[t] if frame is None else frame.points
-        runs = [
-            (points, run)
-            for points, frames in zip(outputs, screened, strict=True)
-            for run in unbroken_runs(frames)
-        ]
+            for run, whole in complete_runs(frames):
+                points[run] = whole
+                runs.append((points, run))
         runs.sort(key=lambda each: -len(each[1]))
         for first in range(0, len(runs), _ABREAST):
             self._filter_abreast(runs[first : first + _ABREAST])
         for points, frames in zip(outputs, screened, strict=True):
             repeat_over_rejected(points, frames)
+            hide_unseen(points, frames)
         return outputs
 
     def _filter_abreast(self, runs: list[tuple[OneOfMany, list[int]]]) -> None:
@@ -338,6 +347,7 @@ class STA(CausalFilter, Smoother):
             if frame is not None and (belief is None or frame.restarts):
                 belief = begin(self._directions, position)
             elif frame is not None and belief is not None and not frame.rejected:
+                belief = belief if frame.arrived is None else self._shifted(belief, frame.arrived)
                 prediction = predict(self._directions, round(frame.elapsed, 6))
                 belief = condition(*belief[:2], position, noise, frame.size / 100, prediction)
             yield belief

@@ -16,7 +16,7 @@ from steadyface.measures import Blink
 from steadyface.metrics import jitter, lag
 from steadyface.motion import Motion, SelectedMotion
 from steadyface.stabilizer import Stabilizer, lowered_where_hidden
-from steadyface.stabilizer.base import require_smoother
+from steadyface.stabilizer.choice import require_smoother
 from steadyface.tracks import formats
 from steadyface.tracks.blinks import blinks_by_face
 from steadyface.tracks.formats.tabular import head_poses, inside, to_flat
