@@ -61,6 +61,17 @@ def test_every_frame_is_read_or_counted(tmp_path: Path, name: str, seed: int) ->
     assert lost(reader.damage) == FRAMES - len(frames)
 
 
+def test_what_lacks_at_the_end_is_told_in_seconds_at_a_variable_rate(tmp_path: Path) -> None:
+    """The file says how long it is, and nobody how many frames that would be."""
+    times = np.cumsum([1 + 1.5 * (k % 5 == 0) for k in range(FRAMES)]) / 30
+    clip = make_clip(tmp_path / "a.mkv", times, rate=Fraction(30), noise=True, tick=Fraction(1, 1000))
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    frames, reader = read(clip)
+    told = re.search(r"announces ([\d.]+) s of video; ([\d.]+) s lost$", reader.damage or "")
+    assert told
+    assert float(told[2]) == pytest.approx(float(told[1]) - frames[-1].seconds, abs=0.06)  # a frame's length
+
+
 def test_lost_packets_are_counted_at_a_variable_rate(tmp_path: Path) -> None:
     steps = np.random.default_rng(0).uniform(0.01, 0.1, 49)
     times = np.concatenate([[0.0], np.cumsum(steps)])

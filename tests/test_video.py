@@ -229,9 +229,18 @@ class TestDamage:
         assert numbers(frames) == list(range(30))
         assert reader.damage
 
-    def test_no_index(self, tmp_path: Path) -> None:
-        with pytest.raises(VideoError, match=r"a\.mp4: not a video that can be read: \w"):
-            VideoReader(cut(make_clip(tmp_path / "a.mp4")))
+    @pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
+    @pytest.mark.parametrize("fraction", [0.3, 0.6])  # it ends in the frames, and in the index
+    def test_no_index(self, tmp_path: Path, name: str, fraction: float) -> None:
+        with pytest.raises(
+            VideoError, match=r"read: its index \(moov\) is not whole: its recording or copying"
+        ):
+            VideoReader(cut(make_clip(tmp_path / name), fraction))
+
+    def test_an_empty_file_is_called_so(self, tmp_path: Path) -> None:
+        (tmp_path / "a.mp4").touch()
+        with pytest.raises(VideoError, match=r"a\.mp4: not a video that can be read: an empty file"):
+            VideoReader(tmp_path / "a.mp4")
 
     def test_not_one_frame(self, tmp_path: Path) -> None:
         clip = make_clip(tmp_path / "a.mp4", [0.0], codec="mjpeg", pixels="yuvj420p")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import struct
 import sys
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from steadyface.video.hardware import NONE, accelerators
 from steadyface.video.sources import display_name, is_url
 
 _POLL = 0.1  # s: longest time until a waiting read notices that it should end
+_MOST_BOXES = 100  # kinds of them in an MP4 or MOV file, outside of each other; few have more than ten
 _TIMEOUTS = (10.0, 20.0)  # s: to open a URL, and to read from it
 _CAMERAS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 
@@ -92,7 +94,30 @@ def open_file(path: str | Path, hwaccel: str = NONE) -> InputContainer:
         else:
             problem = problem or "no stream can be found in it"
         container.close()
-    raise VideoError(display_name(path) if remote else path, f"not a video that can be read: {problem}")
+    if remote:
+        raise VideoError(display_name(path), f"not a video that can be read: {problem}")
+    cut_off = _cut_off(Path(path)) if Path(path).is_file() else None
+    raise VideoError(path, f"not a video that can be read: {cut_off or problem}")
+
+
+def _cut_off(path: Path) -> str | None:
+    """Reason that a file cannot be opened, where its recording or copying broke off; else None."""
+    size = path.stat().st_size
+    if size == 0:
+        return "an empty file"
+    boxes: dict[bytes, bool] = {}
+    place = 0
+    with path.open("rb") as file:
+        while place + 16 <= size and len(boxes) < _MOST_BOXES:
+            file.seek(place)
+            length, kind, long = struct.unpack(">I4sQ", file.read(16))
+            length = {0: size - place, 1: long}.get(length, length)
+            place += length
+            boxes[kind] = place <= size
+            if length < 8 or not boxes.keys() & {b"ftyp", b"wide", b"mdat"}:
+                return None
+    lacks_index = b"mdat" in boxes and not boxes.get(b"moov", False)
+    return "its index (moov) is not whole: its recording or copying broke off" if lacks_index else None
 
 
 def complaint(path: str | Path) -> str | None:

@@ -16,7 +16,8 @@ _MISSING = 0.5
 class Damage:
     """Count the frames of a video that are lost or decode only in part, and say where the damage begins.
 
-    A lost frame is a packet from which no frame was decoded or, at a constant frame rate, a gap in time.
+    A lost frame is a packet from which no frame was decoded or, at a constant frame rate, a gap in time. At a
+    variable rate, what lacks at the end is told in seconds.
 
     Args:
         path: of the video.
@@ -38,6 +39,7 @@ class Damage:
         self._range: tuple[int, int] | None = None
         self._gap: tuple[int, float] | None = None
         self._regular = True
+        self._lost_seconds = 0.0
         self._last: float | None = None
 
     def note(self, problem: object, frame: int, seconds: float) -> None:
@@ -89,7 +91,10 @@ class Damage:
         """
         tail = 0
         if whole and self._length is not None and self._length - end > _MISSING:
-            tail = round((self._length - end) * self._fps)
+            if self._regular:
+                tail = round((self._length - end) * self._fps)
+            else:
+                self._lost_seconds = self._length - end
             self.note(f"the file announces {self._length:.2f} s of video", frame, end)
         if whole and self._packets > self._fed:
             tail = max(tail, self._packets - self._fed)
@@ -99,7 +104,11 @@ class Damage:
             if problem is not None:
                 self.note(problem, *self._gap)
         first, last = self._range or (0, 0)
-        waiting = [pts for pts in self._waiting if pts > first and (pts < last or (whole and not tail))]
+        waiting = [
+            pts
+            for pts in self._waiting
+            if pts > first and (pts < last or (whole and not tail and not self._lost_seconds))
+        ]
         undecoded = len(waiting) if self._range else self._errors
         self._lost = max(undecoded, self._missing if self._regular else 0) + tail
 
@@ -111,6 +120,8 @@ class Damage:
         problem = f": {self._problem}" if self._problem else ""
         if self._live:
             return f"{self._path}: ended after {counted(frame, 'frame')} ({seconds:.2f} s){problem}"
-        lost = f"{counted(self._lost, 'frame')} lost" if self._lost else "no frame is known to be lost"
+        losses = [counted(self._lost, "frame")] * (self._lost > 0)
+        losses += [f"{self._lost_seconds:.2f} s"] * (self._lost_seconds > 0)
+        lost = f"{' and '.join(losses)} lost" if losses else "no frame is known to be lost"
         partial = f", {counted(self._partial, 'frame')} decoded in part" if self._partial else ""
         return f"{self._path}: damaged at frame {frame} ({seconds:.2f} s){problem}; {lost}{partial}"
