@@ -78,11 +78,21 @@ class TestRoundTrip:
         np.testing.assert_allclose(found.points, point, rtol=0, atol=EXACT)
 
     @pytest.mark.parametrize("sigma", [1.0, 1.5, 3.0])
-    @given(st.data())
-    def test_dark_away_from_the_border(self, sigma: float, data: st.DataObject) -> None:
-        point, size = data.draw(gaussians(border=math.ceil(3 * sigma) + 3))
+    @given(gaussians())
+    def test_dark_is_as_good_up_to_the_border(
+        self, sigma: float, gaussian: tuple[np.ndarray, tuple[int, int]]
+    ) -> None:
+        point, size = gaussian
         found = decode(encode(point, size, sigma), sigma=sigma, method="dark").points
         # Its blur ends at 3σ, which pulls the point towards the middle of its cell a little.
+        np.testing.assert_allclose(found, point, rtol=0, atol=0.01)
+
+    @pytest.mark.parametrize("sigma", [1.0, 1.5, 3.0])
+    @given(st.data())
+    def test_dark_of_graphs_away_from_the_border(self, sigma: float, data: st.DataObject) -> None:
+        point, size = data.draw(gaussians(border=math.ceil(3 * sigma) + 3))
+        logits = np.log(encode(point, size, sigma) + 1e-300)
+        found = decode_logits(logits, sigma=sigma, method="dark", finite=True).points
         np.testing.assert_allclose(found, point, rtol=0, atol=0.01)
 
     @given(gaussians(), sigmas)
@@ -287,16 +297,29 @@ class TestBadArguments:
         with pytest.raises(ConfigError, match="median.*" + ".*".join(METHODS)):
             decoder(self.maps, sigma=3.0, method="median")
 
-    @pytest.mark.parametrize("sigma", [0.0, -1.0, math.nan])
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize("sigma", [0.0, -1.0, math.nan, "2"])
     def test_sigma_must_be_positive(self, sigma: float) -> None:
         with pytest.raises(ConfigError, match="sigma must be positive, got"):
             decode(self.maps, sigma=sigma)
         with pytest.raises(ConfigError, match="sigma must be positive, got"):
             encode(np.zeros(2), (4, 4), sigma)
 
-    def test_reach_must_be_positive(self) -> None:
-        with pytest.raises(ConfigError, match="reach must be at least 1 cell, got 0"):
-            decode(self.maps, sigma=3.0, method="fhr_symmetric", reach=0)
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize("reach", [0, 1.5])
+    def test_reach_must_be_positive_and_whole(self, reach: float) -> None:
+        with pytest.raises(ConfigError, match=f"reach must be a whole number of cells from 1, got {reach}"):
+            decode(self.maps, sigma=3.0, method="fhr_symmetric", reach=reach)
+
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize(
+        "maps", [[[0.0, 1.0]], None, "maps", np.ones((4, 4), complex), np.full((4, 4), "a")]
+    )
+    def test_maps_must_be_arrays_of_real_numbers(self, maps: object) -> None:
+        with pytest.raises(ConfigError, match=r"must be (an array of numpy or torch|real numbers)"):
+            decode(maps, sigma=3.0)
+        with pytest.raises(ConfigError, match=r"must be (an array of numpy or torch|real numbers)"):
+            encode(maps, (4, 4), sigma=3.0)
 
     @pytest.mark.parametrize("shape", [(4,), (0, 4), (3, 4, 0)])
     def test_shape_must_be_maps(self, shape: tuple[int, ...]) -> None:
@@ -318,9 +341,12 @@ class TestBadArguments:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_promise_of_finite_maps_changes_nothing(method: str) -> None:
+    """But with `dark` at the border, beyond which it then looks for nothing."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 1, (3, 5, 16, 16)).astype(np.float32)
-    logits[0, 0, 0, 0] = logits[0, 1, 15, 7] = 9.0  # peaks on the border
+    logits[..., 7, 8] = 9.0
+    if method != "dark":
+        logits[0, 0, 0, 0] = logits[0, 1, 15, 7] = 10.0  # peaks on the border
     promised = decode_logits(logits, sigma=0.75, method=method, finite=True)
     checked = decode_logits(logits, sigma=0.75, method=method)
     for name in ("points", "scores", "covariances"):
