@@ -12,6 +12,7 @@ import pytest
 from people import at, walk
 
 from steadyface.detector import Candidates, FaceFinder
+from steadyface.geometry import change_grid
 from steadyface.landmarker import Landmarker
 from steadyface.picture import RgbPicture
 from steadyface.tracking import CutConfig, TrackedFace, Tracker, TrackerConfig
@@ -217,6 +218,44 @@ class TestCuts:
         frames = run(images)
         assert {face.face_id for faces in frames for face in faces} == {0}
         assert visible(frames[-1]) == [0]
+
+
+class TestFramesOfAnotherSize:
+    """A call adapts its frames to its line while people talk."""
+
+    @pytest.mark.parametrize("factors", [(1, 2, 1.5), (2, 1, 3)])
+    def test_faces_keep_ids_and_places(self, factors: tuple[float, ...]) -> None:
+        images = people.scene(18, walk(120, 150, 18), at(360))
+        scales = np.repeat(factors, 6)
+        resized = [
+            cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            for image, scale in zip(images, scales, strict=True)
+        ]
+        tracker = Tracker(landmarker(), config=QUICK_SEARCH, fps=people.FPS)  # with stabiliser and motion
+        for index, (image, expected) in enumerate(zip(resized, run(images), strict=True)):
+            faces = tracker.step(image)
+            assert [(face.face_id, face.held) for face in faces] == [(0, False), (1, False)], index
+            for face, other in zip(faces, expected, strict=True):
+                points = change_grid(face.points, 1 / scales[index])
+                assert np.abs(points - other.points).mean() < 0.02 * people.FACE, index
+
+    def test_a_face_that_vanished_returns_under_its_id(self) -> None:
+        config = TrackerConfig(cuts=VANISHING, grace_seconds=0.5)
+        tracker = Tracker(landmarker(), stabilizer="none", config=config, fps=people.FPS)
+        images = [*faded(16, 4, 4), *faded(16, 4, 4)[::-1]]
+        frames = [
+            tracker.step(image if index < 10 else image[::2, ::2]) for index, image in enumerate(images)
+        ]
+        (before,), (after,) = frames[9], frames[10]
+        assert before.held
+        assert after.held
+        np.testing.assert_allclose(after.points, change_grid(before.points, 0.5))
+        assert visible(frames[-1]) == [0]
+
+    def test_another_shape_ends_them(self) -> None:
+        images = people.scene(8, at(240))
+        frames = run([*images[:4], *(np.ascontiguousarray(image[:, 100:380]) for image in images[4:])])
+        assert [(face.held, face.face_id) for face in frames[4]] == [(False, 1)]
 
 
 class TestMaxFaces:

@@ -13,6 +13,9 @@ from steadyface.motion import Displacements
 from steadyface.stabilizer import Stabilizer
 from steadyface.stabilizer.choice import choose_stabilizer
 
+_FAR = 10.0  # s between frames
+_TOO_MANY = 3  # steps as far apart in a row: no live stream pauses after every frame
+
 
 @runtime_checkable
 class FaceFilter(Protocol):
@@ -61,7 +64,47 @@ def check_parts(landmarker: object, detector: object, stabilizer: object) -> Non
         raise ConfigError(f"stabilizer must be a name, or have a method step, got {_kind(stabilizer)}")
 
 
-def as_seconds(value: Any) -> float:
+class FrameClock:
+    """Times of a stream's frames.
+
+    Args:
+        fps: frame rate that is assumed where a frame has no time.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._fps = fps
+        self._seconds: float | None = None
+        self._far_steps = 0
+
+    def advance(self, seconds: float | None, by_reader: bool) -> float:
+        """Check and keep the time of the next frame; None means one frame after the last.
+
+        A `VideoReader` knows its frames' times, and slides may be far apart; if a caller's own times are as
+        far apart again and again, they must be milliseconds.
+
+        Raises:
+            ConfigError: time does not move forward, or so fast that it must be milliseconds.
+        """
+        before = self._seconds
+        if seconds is None:
+            seconds = 0.0 if before is None else before + 1 / self._fps
+        seconds = _as_seconds(seconds)
+        if before is not None and seconds <= before:
+            hint = "; of a camera pass time.monotonic()" if seconds == before else ""
+            raise ConfigError(f"time runs backwards or stands: {seconds:.4f} s after {before:.4f} s{hint}")
+        far = before is not None and seconds - before > _FAR and not by_reader
+        self._far_steps = self._far_steps + 1 if far else 0
+        if self._far_steps == _TOO_MANY:
+            self._far_steps = 0
+            raise ConfigError(
+                f"seconds must be seconds, not milliseconds: the last {_TOO_MANY} frames are more than "
+                f"{_FAR:g} s apart; for pictures as far apart as that use steadyface.detect"
+            )
+        self._seconds = seconds
+        return seconds
+
+
+def _as_seconds(value: Any) -> float:
     """Check the time of a frame.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface.arrays import Box, FacePoints
-from steadyface.geometry import Region, bounding_box, box_size, centroid, face_size
+from steadyface.geometry import Region, bounding_box, box_size, centroid, change_grid, face_size
 from steadyface.motion import Displacements, face_region
 from steadyface.picture import Picture
 from steadyface.tracking.appearance import (
@@ -27,6 +28,7 @@ from steadyface.tracking.roi import predict_region, smooth_region
 from steadyface.tracking.schedule import Plan
 from steadyface.tracking.skin import FaceView
 
+_SAME_SHAPE = 0.02  # relative difference of aspect ratios up to which a frame shows the same picture
 _SHORTEST = 1e-3  # s: over less, noise would be taken for speed
 
 
@@ -145,6 +147,25 @@ class Track:
         """Restart a lost track at an observation; it keeps id and appearance, and begins without motion."""
         track = Track.start(self.face_id, observation, seconds)
         return replace(track, appearance=self.appearance, appearance_known=self.appearance_known)
+
+    def rescaled(self, scale: float) -> Track:
+        """Bring all positions to frames of `scale` times as many px per side.
+
+        The picture is sampled anew, so the filter and the measured motion begin anew, and the network runs.
+        """
+        x, y = change_grid(np.array([self.roi.x, self.roi.y]), scale).tolist()
+        return replace(
+            self,
+            centre=change_grid(self.centre, scale),
+            size=scale * self.size,
+            centre_velocity=scale * self.centre_velocity,
+            roi=replace(self.roi, x=x, y=y, side=scale * self.roi.side),
+            last=None if self.last is None else _rescaled_face(self.last, scale),
+            velocity=scale * self.velocity,
+            stabilizer_state=None,
+            view=None,
+            plan=Plan(),
+        )
 
     def identified_as(self, other: Track) -> Track:
         """Keep the state of the last frame, but take id and state for recognition from another track."""
@@ -339,3 +360,23 @@ Match = tuple[Track, Observation]
 
 def _centre(box: Box) -> Float[np.ndarray, "2"]:
     return (box[:2] + box[2:]) / 2
+
+
+def rescale_tracks(tracks: Sequence[Track], before: tuple[int, int], now: tuple[int, int]) -> list[Track]:
+    """Bring tracks from frames of one (width, height) to another; none stays if the shape differs."""
+    across, down = now[0] / before[0], now[1] / before[1]
+    if abs(across / down - 1) > _SAME_SHAPE:
+        return []
+    return [track.rescaled(math.sqrt(across * down)) for track in tracks]
+
+
+def _rescaled_face(face: TrackedFace, scale: float) -> TrackedFace:
+    points = change_grid(face.points, scale)
+    return replace(
+        face,
+        points=points,
+        raw_points=change_grid(face.raw_points, scale),
+        box=bounding_box(points),
+        covariances=scale**2 * face.covariances,
+        displacements=None,
+    )

@@ -22,19 +22,16 @@ from steadyface.tracking.config import TrackerConfig
 from steadyface.tracking.detection import FaceSearch, LeftOut, predict_new_faces
 from steadyface.tracking.matching import assign, find_occluder, near_others, same_face, suppress_duplicates
 from steadyface.tracking.network_thread import NetworkThread
-from steadyface.tracking.parts import FaceFilter, as_seconds, causal_filter, check_parts
+from steadyface.tracking.parts import FaceFilter, FrameClock, causal_filter, check_parts
 from steadyface.tracking.people import Namer, load_people
 from steadyface.tracking.persons import PersonCheck
 from steadyface.tracking.schedule import AUTO, Schedule
 from steadyface.tracking.shots import CutDetector, Transition
 from steadyface.tracking.skin import Followed
 from steadyface.tracking.steadying import follow_faces, steady_faces
-from steadyface.tracking.track import Match, Track, TrackedFace
+from steadyface.tracking.track import Match, Track, TrackedFace, rescale_tracks
 from steadyface.tracking.verifier import FaceVerifier, is_face
 from steadyface.video import VideoFrame
-
-_FAR = 10.0  # s between frames
-_TOO_MANY = 3  # steps as far apart in a row: no live stream pauses after every frame
 
 
 class Tracker:
@@ -115,8 +112,8 @@ class Tracker:
             self.namer.reset()
         self.left_out = LeftOut()
         self._next_id = 0
-        self._seconds: float | None = None
-        self._far_steps = 0
+        self._clock = FrameClock(self.fps)
+        self._size: tuple[int, int] | None = None
         self._dissolve_id: int | None = None
         self._restart()
 
@@ -133,8 +130,9 @@ class Tracker:
         """Track the faces of the next frame.
 
         Args:
-            frame: RGB uint8 (H, W, 3), of any size; it may change. Grey and RGBA are taken too, and so is
-                `VideoFrame.picture`, of which parts cost less than the whole image.
+            frame: RGB uint8 (H, W, 3), of any size; it may change, and faces keep their ids if the shape is
+                the same. Grey and RGBA are taken too, and so is `VideoFrame.picture`, of which parts cost
+                less than the whole image.
             seconds: time of the frame; None means one frame after the last at `fps`.
             next_frame: the frame after it, if at hand. The network begins with it in a second thread, in the
                 regions that are known before this frame's landmarks.
@@ -151,6 +149,7 @@ class Tracker:
         if next_frame is not None and not isinstance(next_frame, VideoFrame):
             raise ConfigError(f"next_frame must be a VideoFrame, got {type(next_frame).__name__}")
         seconds = self._advance(seconds, by_reader=next_frame is not None)
+        self._follow_size(picture)
         if next_frame is not None:
             self._source.begin(self._tracks, next_frame)
         transition = self._cuts.step(picture)
@@ -230,30 +229,19 @@ class Tracker:
         return [observation for _, observation in pairs]
 
     def _advance(self, seconds: float | None, by_reader: bool) -> float:
-        """Set the time, and forget the tracks lost more than `memory_seconds` ago.
-
-        A `VideoReader` knows its frames' times, and slides may be far apart; if a caller's own times are as
-        far apart again and again, they must be milliseconds.
-        """
-        before = self._seconds
-        if seconds is None:
-            seconds = 0.0 if before is None else before + 1 / self.fps
-        seconds = as_seconds(seconds)
-        if before is not None and seconds <= before:
-            hint = "; of a camera pass time.monotonic()" if seconds == before else ""
-            raise ConfigError(f"time runs backwards or stands: {seconds:.4f} s after {before:.4f} s{hint}")
-        far = before is not None and seconds - before > _FAR and not by_reader
-        self._far_steps = self._far_steps + 1 if far else 0
-        if self._far_steps == _TOO_MANY:
-            self._far_steps = 0
-            raise ConfigError(
-                f"seconds must be seconds, not milliseconds: the last {_TOO_MANY} frames are more than "
-                f"{_FAR:g} s apart; for pictures as far apart as that use steadyface.detect"
-            )
-        self._seconds = seconds
+        """Set the time, and forget the tracks lost more than `memory_seconds` ago."""
+        seconds = self._clock.advance(seconds, by_reader)
         memory = self.config.memory_seconds
         self._lost = [track for track in self._lost if seconds - track.last_seconds <= memory]
         return seconds
+
+    def _follow_size(self, frame: Picture) -> None:
+        """Scale the tracks to a frame of another size; one of another shape ends them, as a cut."""
+        before, self._size = self._size, (frame.width, frame.height)
+        if before is not None and before != self._size:
+            lost = rescale_tracks(self._lost, before, self._size)
+            self._restart(rescale_tracks(self._tracks, before, self._size))
+            self._lost = lost
 
     def _match(self, observations: list[Observation], seconds: float) -> list[Match]:
         """Match observations to tracks; where two lie on one face, one track keeps it and the other is lost.
