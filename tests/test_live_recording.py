@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def faces_of(index: int) -> list[TrackedFace]:
     return [TrackedFace(i, *rng.random((2, 68, 2)), rng.random(68), rng.random(4)) for i in numbers]
 
 
-@pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 100])
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 100])
 def test_it_is_the_table_that_tracks_would_save(count: int, tmp_path: Path) -> None:
     recording, builder = Recording(tmp_path / "live.csv", dict(META)), TracksBuilder()
     for index in range(count):
@@ -39,16 +40,38 @@ def test_it_is_the_table_that_tracks_would_save(count: int, tmp_path: Path) -> N
         add_rows(builder, VideoFrame(index, index / 30, IMAGE), faces_of(index))
     recording.finish()
     path = recording.path
-    known = {"size": [64, 48], "start_seconds": 0.0} if count else {}
+    known = {"size": [64, 48], "start_seconds": 0.0}
     rate = {"fps": 30.0} if count > 1 else {}
     expected = builder.finish({**META, "frames": count, **known, **rate})
-    saved = expected.save(tmp_path / "saved.csv")
+    unsized = {name: value for name, value in expected.meta.items() if name != "size"}
+    saved = replace(expected, meta=unsized).save(tmp_path / "saved.csv")  # with a size in each row
     assert path.read_bytes() == saved.read_bytes()
     loaded = Tracks.load(path)
     assert loaded.meta == expected.meta
     assert recording.rows == len(loaded)
     for name in COLUMNS:
         np.testing.assert_array_equal(getattr(loaded, name), getattr(expected, name))
+
+
+def test_without_a_frame_it_is_an_empty_table(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "live.csv", dict(META))
+    recording.finish()
+    tracks = Tracks.load(recording.path)
+    assert (len(tracks), len(tracks.timeline), tracks.meta) == (0, 0, META)
+
+
+@pytest.mark.parametrize("first", [3, 32, 40])
+def test_frames_of_another_size_are_measured_by_their_own(first: int, tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "live.csv", dict(META))
+    for index in range(70):
+        image = IMAGE if index < first else np.zeros((96, 128, 3), np.uint8)
+        recording.add(image, index / 30, faces_of(index))
+    recording.finish()
+    tracks = Tracks.load(recording.path)
+    assert tracks.timeline.size.tolist() == [[64, 48]] * first + [[128, 96]] * (70 - first)
+    assert "size" not in tracks.meta
+    table = tracks.to_pandas()
+    assert table.width.tolist() == [64 if frame < first else 128 for frame in table.frame]
 
 
 def test_its_time_begins_at_0(tmp_path: Path) -> None:
