@@ -50,6 +50,24 @@ def test_a_point_outside_the_map_counts_for_nothing() -> None:
     assert torch.all(logits.grad == 0)
 
 
+def test_only_what_opens_or_closes_a_gap_counts_for_it() -> None:
+    """Both points shifted alike cost nothing; apart, the gap's error over the number of maps."""
+    points = torch.tensor([[[6.3, 5.0], [6.3, 9.0], [12.0, 3.0]]])
+    pairs = torch.tensor([[0, 1]])
+
+    def gap(found: torch.Tensor, truth: torch.Tensor = points) -> torch.Tensor:
+        with_gaps = cross_entropy(logs(found), truth, FACE, 1.0, gaps=pairs, gap_weight=2.0)
+        return with_gaps - cross_entropy(logs(found), truth, FACE, 1.0)
+
+    one, both = torch.tensor([[[0.0, 1.5], [0, 0], [0, 0]]]), torch.tensor([[[1.5, 1.5], [1.5, 1.5], [0, 0]]])
+    assert gap(points) == pytest.approx(0, abs=1e-3)
+    assert gap(points + both) == pytest.approx(0, abs=1e-2)
+    assert gap(points + one) == pytest.approx(2.0 * 1.5 / 3, rel=1e-2)
+    unknown = points.clone()
+    unknown[0, 0] = torch.nan
+    assert gap(points + one, unknown) == 0
+
+
 def test_a_teacher_alone_tells_of_points_that_are_not_annotated() -> None:
     """The loss is least at the teacher's heatmap, and grows with its weight."""
     soft = logs(POINTS).flatten(2).softmax(-1).unflatten(-1, (16, 16))

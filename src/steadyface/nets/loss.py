@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from steadyface import heatmap
@@ -18,16 +18,20 @@ def cross_entropy(
     sigma: float,
     *,
     mean_weight: float = 0.0,
+    gaps: Int[Tensor, "pairs 2"] | None = None,
+    gap_weight: float = 0.0,
     rounded: bool = False,
     soft: Float[Tensor, "batch maps h w"] | None = None,
     soft_weight: float = 0.0,
     fill_weight: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of softmax(logits) against the normalised Gaussian, plus the mean's distance.
+    """Cross-entropy of softmax(logits) against the normalised Gaussian, plus distances of its mean.
 
-    Equation: -Σ_c t(c)·log s(c) + w·‖Σ_c s(c)·c - p‖₁, averaged over maps. t is flat in a crop without a
-    face. A point that is NaN (not annotated) or outside the map does not count; with a teacher, the target t
-    of a point that is not annotated is the teacher's heatmap, and the map counts by `fill_weight`.
+    Equation: -Σ_c t(c)·log s(c) + w·‖m - p‖₁, averaged over maps, with the mean m = Σ_c s(c)·c; plus
+    w'·Σ‖(m_i - m_j) - (p_i - p_j)‖₁ over pairs of points, over the number of maps: an eye is as open as its
+    lids are apart, wherever they are. t is flat in a crop without a face. A point that is NaN (not annotated)
+    or outside the map does not count; with a teacher, the target t of a point that is not annotated is the
+    teacher's heatmap, and the map counts by `fill_weight`.
 
     Args:
         logits: of the network.
@@ -35,6 +39,8 @@ def cross_entropy(
         face: whether the crop shows a face.
         sigma: width of the Gaussian, px of the heatmap.
         mean_weight: w.
+        gaps: pairs i, j of points whose gap counts, such as an upper and a lower lid; None for none.
+        gap_weight: w'.
         rounded: teach the nearest cell in place of the point, as conventional heatmap regression does.
         soft: a teacher's heatmaps, each of sum 1, of the student's size and width (`regrid`).
         soft_weight: weight of the teacher's heatmap in t where a point is annotated, in [0, 1].
@@ -58,8 +64,14 @@ def cross_entropy(
     softmax = logs.exp().unflatten(-1, (height, width))
     rows, columns = (torch.arange(n, dtype=softmax.dtype, device=softmax.device) for n in (height, width))
     mean = torch.stack([(softmax.sum(-2) * columns).sum(-1), (softmax.sum(-1) * rows).sum(-1)], dim=-1)
-    distance = (mean - points.nan_to_num()).abs().sum(-1) * (known & face[:, None])
-    return ((entropy + mean_weight * distance) * weight).mean()
+    counts = weight * (known & face[:, None])
+    error = (mean - points.nan_to_num()) * counts[..., None]
+    loss = (entropy * weight + mean_weight * error.abs().sum(-1)).mean()
+    if gaps is not None:
+        first, second = gaps.T
+        apart = (error[:, first] - error[:, second]).abs().sum(-1) * counts[:, first] * counts[:, second]
+        loss = loss + gap_weight * apart.sum() / weight.numel()
+    return loss
 
 
 def squared_error(

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, UInt8
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from steadyface import metrics
+from steadyface import markup, metrics
 from steadyface.arrays import Crop, FaceStack, Points
 from steadyface.checkpoint import load_network, start_from
 from steadyface.datasets.extra import HELD_OUT_ONE_IN, ExtraSample, find_extra, set_error
@@ -34,6 +34,10 @@ from steadyface.training.crops import FaceCrops, MixedSamples, Samples, load_bac
 from steadyface.training.loop import Report
 from steadyface.training.recipes import Recipe
 from steadyface.training.turned import HEAD_MODEL, TurnedCrops
+
+_OPENINGS = [markup.facing(group) for group in ("right_eye", "left_eye", "inner_lips")]
+_GAPS = np.concatenate([np.stack(sides, axis=-1) for sides in _OPENINGS])
+"""Pairs of opposite lids and lips."""
 
 
 class LandmarkTask:
@@ -82,6 +86,7 @@ class LandmarkTask:
             ]
             return torch.stack(losses).sum()
         soft = self._teach(crops, points, face)
+        gaps = torch.tensor(_GAPS, device=outputs.device) if config.landmarks == markup.COUNT else None
         losses = [
             cross_entropy(
                 logits,
@@ -89,6 +94,8 @@ class LandmarkTask:
                 face,
                 config.sigma,
                 mean_weight=recipe.mean_weight,
+                gaps=gaps,
+                gap_weight=recipe.gap_weight,
                 rounded=recipe.rounded,
                 soft=soft,
                 soft_weight=recipe.teacher_weight,

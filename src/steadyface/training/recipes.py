@@ -61,6 +61,8 @@ class Recipe(BaseRecipe):
     Args:
         network: of the network to be trained; its `output` chooses the loss.
         mean_weight: weight of the softmax mean's distance, per cell, beside the cross-entropy.
+        gap_weight: weight of the errors of the gaps between lids and between lips, per cell. Increasing it
+            keeps eyes as open as they are, at the price of the points' places.
         rounded: draw the heatmaps at rounded points, as conventional heatmap regression (CHR) does.
         teacher_weight: weight of the teacher's heatmap in the target of an annotated point, 0 to 1.
         fill_weight: weight of the maps of points that are not annotated, whose target is the teacher's
@@ -76,6 +78,7 @@ class Recipe(BaseRecipe):
 
     network: LandmarkConfig = field(default_factory=CompactConfig)
     mean_weight: float = 0.25
+    gap_weight: float = 1.0
     rounded: bool = False
     teacher_weight: float = 0.5
     fill_weight: float = 0.2
