@@ -252,6 +252,37 @@ class TestOcclusion:
         assert distance(steady[39], truth[39])[astray].mean() > 3
         assert distance(steady[45], truth[45])[astray].mean() < 1.0
 
+    def test_lips_that_a_hand_pushes_along_are_taken_back(self) -> None:
+        """For four frames the network is as sure of them as ever; the skin moves on below the hand."""
+        truth = FACE + np.outer(np.arange(60), [0.2 * UNIT, 0.0])[:, None]
+        lips = [*markup.GROUPS["outer_lips"], *markup.GROUPS["inner_lips"]]
+        points, scores, motion = shaken(truth, deviation=0.1), np.full((60, 68), 0.98), measured(truth)
+        for t in range(30, 50):
+            now = motion[t]
+            assert now is not None
+            now.valid[lips] = False
+            points[t, lips] += np.array([-0.5, 1.0]) * min(t - 29, 6) * UNIT
+        scores[34:50, lips] = 0.4
+        pushed, taken_back = (STA.filter(points, None, s, motion) for s in (np.full((60, 68), 0.98), scores))
+        assert distance(pushed, truth)[33:50, lips].mean() > 4
+        assert distance(taken_back, truth)[33, lips].mean() > 2
+        assert distance(taken_back, truth)[34:50, lips].mean() < 1.5
+        assert distance(taken_back, truth)[53:, lips].mean() < 1
+
+    def test_lips_of_low_scores_follow_the_network(self) -> None:
+        """Only some of them low, as in a wide mouth; or all of them, but low for long."""
+        path = np.repeat(FACE[None], 90, axis=0)
+        lower = [*markup.facing("inner_lips")[1], *range(55, 60)]
+        path[60:70, lower] += [0.0, 8 * UNIT]
+        motion = measured(np.repeat(FACE[None], 90, axis=0))
+        few, long = np.full((90, 68), 0.98), np.full((90, 68), 0.98)
+        few[60:70, lower[:4]] = 0.4
+        long[:, 48:] = 0.5
+        never = replace(STA, picture=replace(STA.picture, covered=1e-6))
+        for scores in (few, long):
+            steady, expected = (each.filter(path, None, scores, motion) for each in (STA, never))
+            np.testing.assert_array_equal(steady, expected)
+
     def test_a_frame_without_points_moves_with_the_picture(self) -> None:
         truth = moving(60)
         points = shaken(truth, deviation=0.1)

@@ -33,7 +33,7 @@ def fit_picture(
 ) -> STA:
     """Find the `PictureModel` with the least loss by Nelder-Mead, starting from the stabiliser's own.
 
-    Lengths are searched by their logarithms, probabilities by their logits. The loss is that of
+    Lengths are searched by their logarithms, probabilities and ratios by their logits. The loss is that of
     `score_picture`.
 
     Args:
@@ -92,17 +92,15 @@ def with_motion(pairs: Iterable[Pair], clip: int) -> list[Pair]:
 
 def _free(model: PictureModel) -> Vector:
     values = {name: max(value, _LEAST) for name, value in asdict(model).items()}
-    return np.array(
-        [logit(value) if _is_probability(name) else np.log(value) for name, value in values.items()]
-    )
+    return np.array([logit(value) if _is_ratio(name) else np.log(value) for name, value in values.items()])
 
 
 def _model(free: Vector) -> PictureModel:
     values: dict[str, float] = {}
     for field, value in zip(fields(PictureModel), np.clip(free, -_LIMIT, _LIMIT), strict=True):
-        values[field.name] = float(expit(value) if _is_probability(field.name) else np.exp(value))
+        values[field.name] = float(expit(value) if _is_ratio(field.name) else np.exp(value))
     return PictureModel(**values)
 
 
-def _is_probability(name: str) -> bool:
-    return name.startswith(("wrong", "loose")) and not name.endswith("_by")
+def _is_ratio(name: str) -> bool:
+    return name.startswith(("wrong", "loose", "covered", "recall")) and not name.endswith("_by")

@@ -29,6 +29,7 @@ from steadyface.motion.matrices import (
     outer,
     pack,
 )
+from steadyface.stabilizer.sight import Sight, look
 
 _RIGID = slice(markup.GROUPS["right_brow"][0], markup.GROUPS["nose_base"][-1] + 1)
 """Brows and nose."""
@@ -57,6 +58,11 @@ class PictureModel:
         loose: probability that a point has come off the skin. Increasing it brings points that were dragged
             along back sooner, and lets the network drag them along sooner.
         loose_by: distance of such a point from the skin. Increasing it brings points back faster.
+        covered: ratio to its usual score below which a landmark counts as covered, if the mean ratio of its
+            part of the face is below it too (`sight`). Increasing it takes points back sooner that a hand
+            pushes along, but also lips that the network is merely unsure of.
+        recall: ratio by which the position that a covered landmark is taken back to follows the landmark in
+            a frame, as long as it is in sight. Increasing it goes back by less.
         hidden: growth of the variance of the network's error as the face is covered, in units of the usual
             variance, since a network that sees half a face shifts the other half too. Only brows and nose
             tell that: flow is lost on an opening mouth and a closing lid too. Increasing it relies more on
@@ -77,16 +83,20 @@ class PictureModel:
     wrong_by: float = 1.2
     loose: float = 5e-3
     loose_by: float = 1.5
+    covered: float = 0.7
+    recall: float = 0.15
     hidden: float = 15.0
 
     def __post_init__(self) -> None:
         steps = self.step, self.step_lips, self.step_lids, self.step_jaw
         lengths = self.anchor, *steps, self.wrong_by, self.loose_by
         wrong = self.wrong, self.wrong_brows, self.wrong_lips, self.wrong_lids, self.wrong_jaw
-        chances = *wrong, self.loose
+        chances = *wrong, self.loose, self.covered, self.recall
         in_range = min(lengths) > 0 and min(self.slip, self.hidden) >= 0
         if not (in_range and min(chances) > 0 and max(chances) < 1):
-            raise ConfigError("picture: lengths must be positive, and probabilities above 0 and below 1")
+            raise ConfigError(
+                "picture: lengths must be positive, and probabilities and ratios above 0 and below 1"
+            )
 
 
 class Skin(NamedTuple):
@@ -99,6 +109,7 @@ class Skin(NamedTuple):
         carried: motion by the picture alone since the last frame with points, image px; 0 if a frame since
             then had unusable points.
         off: probability that the point came off the skin in the newest frame.
+        sight: memory of the landmarks while they were in sight.
     """
 
     points: Float[np.ndarray, "2 *faces landmarks"]
@@ -106,11 +117,12 @@ class Skin(NamedTuple):
     coasted: bool
     carried: Float[np.ndarray, "2 *faces landmarks"]
     off: Float[np.ndarray, "*faces landmarks"]
+    sight: Sight
 
 
-def _resting(points: Vectors, covariance: Symmetric, coasted: bool = False) -> Skin:
+def _resting(points: Vectors, covariance: Symmetric, sight: Sight, coasted: bool = False) -> Skin:
     """Skin that the picture alone has not moved, and that no point has come off."""
-    return Skin(points, covariance, coasted, np.zeros(points.shape), np.zeros(points.shape[1:]))
+    return Skin(points, covariance, coasted, np.zeros(points.shape), np.zeros(points.shape[1:]), sight)
 
 
 def begin_skin(model: PictureModel, points: PointBatch, noise: Each, unit: PerFace) -> Skin:
@@ -122,7 +134,8 @@ def begin_skin(model: PictureModel, points: PointBatch, noise: Each, unit: PerFa
         noise: each landmark's variance over the usual one.
         unit: px per percent of face size.
     """
-    return _resting(coordinates(points), isotropic(noise * (model.anchor * unit) ** 2))
+    at = coordinates(points)
+    return _resting(at, isotropic(noise * (model.anchor * unit) ** 2), Sight(at, np.zeros(at.shape[1:])))
 
 
 def move_skin(
@@ -154,17 +167,19 @@ def move_skin(
     groups = _groups(model, skin.points.shape[-1])
     own = noise * (groups.step * unit) ** 2
     if displacements is None:
-        moved = np.zeros(skin.points.shape) if step is None else step
+        carried = moved = np.zeros(skin.points.shape) if step is None else step
         spread = isotropic(own)
     else:
-        moved, spread = coordinates(displacements.displacement), pack(displacements.covariance)
+        carried = moved = coordinates(displacements.displacement)
+        spread = pack(displacements.covariance)
         if step is not None:
             own = own * _hidden(model, displacements.valid)
             change, spread, _ = _mixture(spread, own, step - moved, groups.wrong, model.wrong_by * unit)
             moved = moved + change
     covariance = skin.covariance + spread
     covariance[::2] += frames * (model.slip * unit) ** 2
-    return _resting(skin.points + moved, covariance, coasted=step is None)
+    sight = Sight(skin.sight.points + carried, skin.sight.usual)
+    return _resting(skin.points + moved, covariance, sight, coasted=step is None)
 
 
 def anchor_skin(
@@ -174,8 +189,10 @@ def anchor_skin(
     valid: Bool[np.ndarray, "*faces landmarks"] | None,
     noise: Each,
     unit: PerFace,
+    scores: Each | None = None,
+    frames: float = 1.0,
 ) -> Skin:
-    """Condition on the network's points.
+    """Condition on the network's points, but for those of landmarks that something covers (`sight`).
 
     Equation: z = x + N(0, R); with probability ε the point has come off the skin and its prior is wider.
     The mean and the covariance of the posterior mixture are kept.
@@ -187,13 +204,17 @@ def anchor_skin(
         valid: `Displacements.valid` of the frame; None without a picture.
         noise: each landmark's variance over the usual one.
         unit: px per percent of face size.
+        scores: (…, landmarks) in [0, 1]; None where they are not known.
+        frames: time since the last frame, in frames.
     """
     error = noise * (model.anchor * unit) ** 2
     if valid is not None:
         error = error * _hidden(model, valid)
     surprise = coordinates(points) - skin.points
     change, covariance, off = _mixture(skin.covariance, error, surprise, model.loose, model.loose_by * unit)
-    return _resting(skin.points + change, covariance)._replace(off=off)
+    recall = 1 - (1 - model.recall) ** frames
+    sight, at = look(skin.sight, skin.points + change, scores, model.covered, recall)
+    return _resting(at, covariance, sight)._replace(off=off)
 
 
 def _mixture(

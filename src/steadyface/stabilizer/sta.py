@@ -173,7 +173,9 @@ class STA(CausalFilter, Smoother):
         step = None if skin.coasted else change - skin.carried
         moved = move_skin(model, skin, displacements, step, noise, unit, measurement.frames)
         valid = None if displacements is None else displacements.valid
-        after = anchor_skin(model, moved, measurement.points, valid, noise, unit)
+        after = anchor_skin(
+            model, moved, measurement.points, valid, noise, unit, measurement.scores, measurement.frames
+        )
         return SkinStep(skin, moved, after, model.loose_by * unit)
 
     def filter(
