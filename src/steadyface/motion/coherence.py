@@ -216,7 +216,7 @@ def _best_similarities(
     trust: Float[np.ndarray, "faces landmarks"],
     usual_shift: Float[np.ndarray, "faces 1"],
 ) -> Float[np.ndarray, "2 faces landmarks"]:
-    """Motion of the landmarks by the similarity that suits most of each face.
+    """Motion of the landmarks by the similarity that fits most of each face.
 
     Candidates are the similarities of `_PAIRS`, no motion, and the median shift. The misfit is twice the
     negative logarithm of Student's density, times trust, and of a Gaussian prior on the mean motion.

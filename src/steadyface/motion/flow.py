@@ -102,7 +102,7 @@ _CONFIG = FlowConfig()
 
 
 class Flow(NamedTuple):
-    """Displacements as the optical flow gives them, each landmark alone; of one face, or of several.
+    """Displacements by optical flow, each landmark alone; of one face, or of several.
 
     Args:
         displacement: image px.

@@ -66,7 +66,7 @@ class FinderGraph(nn.Module):
     x0, y0, x1, y1 in image px, tight around the landmarks, beyond the image's border where the face is, and
     `scores` (N,) in [0, 1], best first, N ≤ `MOST_BOXES`.
 
-    A score is the height of the Gaussian at its centre, wherever between the cells that lies.
+    A score is the height of the Gaussian at its sub-cell centre.
     """
 
     def __init__(self, net: FinderNet) -> None:

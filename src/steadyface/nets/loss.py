@@ -41,7 +41,7 @@ def cross_entropy(
         mean_weight: w.
         gaps: pairs i, j of points whose gap counts, such as an upper and a lower lid; None for none.
         gap_weight: w'.
-        rounded: teach the nearest cell in place of the point, as conventional heatmap regression does.
+        rounded: draw the Gaussian at the rounded point, as conventional heatmap regression does.
         soft: a teacher's heatmaps, each of sum 1, of the student's size and width (`regrid`).
         soft_weight: weight of the teacher's heatmap in t where a point is annotated, in [0, 1].
         fill_weight: weight of a map whose target is the teacher's alone.

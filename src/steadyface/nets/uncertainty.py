@@ -38,7 +38,7 @@ class UncertaintyHead(nn.Module):
       covered point adds c (T_l h + (q, 0, 0)), c = 4 (½ − v) within 0 and 1;
     - covariance k² L Lᵀ with L = e^s ((e^d, 0), (t, e^−d)), in % of the crop's side.
 
-    A hidden point tells nothing about the errors of the others, so f is computed from visible points alone; a
+    A hidden point is no evidence of the others' errors, so f is computed from visible points alone; a
     point's own features, which a neighbouring object changes, have little influence. r, e, d, R, S and T are
     each landmark's own; k, p and q are set after training (`training.uncertainty`).
 

@@ -1,8 +1,8 @@
 """Interfaces of the stabilisers: `CausalFilter`, frame by frame, and `Smoother`, which sees the future.
 
 Points go in and come out in image px. Parameters in percent of face size refer to `geometry.face_size` of
-the observed points, and parameters per frame to a stabiliser's own `fps`; with the real time between frames
-they come to the same per second. So one set of parameters serves faces of any size at any frame rate.
+the observed points, and parameters per frame to a stabiliser's own `fps`; they are scaled by the real time
+between frames. So one set of parameters serves faces of any size at any frame rate.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ Step = Callable[[State | None, int], State | None]
 
 @dataclass(frozen=True, eq=False)
 class Stabilizer(ABC):
-    """Parameters of a method that steadies landmarks; a `CausalFilter`, a `Smoother` or both.
+    """Method that stabilises landmarks, with its parameters; a `CausalFilter`, a `Smoother` or both.
 
     Args:
         fps: frame rate at which parameters per frame hold.
-        fitted: a note for people on how the parameters were fitted.
+        fitted: note on how the parameters were fitted.
 
     Raises:
         ConfigError: fps is not positive.

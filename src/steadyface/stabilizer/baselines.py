@@ -153,7 +153,7 @@ class ConstantVelocity(Baseline, CausalFilter):
     Args:
         process: q, (percent of face size per frame)² per frame. Increasing it follows sudden motion sooner,
             but lets more noise through.
-        noise: r, (percent of face size)². Increasing it calms more, but follows later.
+        noise: r, (percent of face size)². Increasing it smooths more, but follows later.
         damping: ratio of the velocity that is left after a frame. Increasing it removes delay in steady
             motion, but overshoots farther where motion ends.
     """
@@ -225,8 +225,8 @@ class SavitzkyGolay(Baseline, Smoother):
     Source: Savitzky and Golay 1964.
 
     Args:
-        window: frames, odd. Increasing it calms more, but rounds off sudden motion.
-        order: of the polynomial, below `window`. Increasing it keeps sudden motion, but calms less.
+        window: frames, odd. Increasing it smooths more, but rounds off sudden motion.
+        order: of the polynomial, below `window`. Increasing it keeps sudden motion, but smooths less.
     """
 
     kind: ClassVar[str] = "savitzky-golay"
@@ -250,7 +250,7 @@ class SavitzkyGolay(Baseline, Smoother):
     ) -> PointSequence:
         self.check_lag(lag)
         points = as_numbers(points, "points")
-        frames_between(points, seconds, self.fps)  # refuses what is no sequence and no time
+        frames_between(points, seconds, self.fps)  # checks points and times
         screened = list(screen_sequence(checked_points(points, scores)))
         outputs = np.array(points, float)
         for run, whole in complete_runs(screened):

@@ -97,7 +97,7 @@ def lowered_where_hidden(
 
     Args:
         scores: in [0, 1].
-        visible: in [0, 1]; NaN where the network does not tell, which changes nothing.
+        visible: in [0, 1]; NaN where unknown, which changes nothing.
 
     >>> lowered_where_hidden(np.full(3, 0.8), np.array([0.9, 0.25, np.nan]))
     array([0.8, 0.4, 0.8])

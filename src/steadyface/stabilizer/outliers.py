@@ -1,13 +1,17 @@
-"""Outlier rejection: missing landmarks, landmarks thrown off, unusable frames and cuts, before any filter.
+"""Outlier rejection: missing landmarks, outliers, unusable frames and cuts, before any filter.
 
-The filters model small errors only. Here a landmark may leave the others at a small pace; faster only if one
-beside it goes along, as those of lips and lids do; one that is thrown off moves with the others until it has
-kept its new position for some frames, and so does one that is missing; a frame with many outliers or hardly
-any landmark is rejected; and a cut restarts everything. A landmark that no frame has had yet has a
-placeholder among the others, which moves with them.
-The others' motion is a shift, or where a head tilts or comes near so fast that a shift does not suit its rim,
-a similarity. Points that the network guessed, such as those of a face that only begins to come into the
-picture, hold none back that it is sure of.
+The filters model small errors only. The rules, relative to the motion of the other landmarks:
+
+- A landmark may leave the others at a small pace; faster only if a neighbour moves with it, as on lips.
+- An outlier moves with the others until it has kept its new position for some frames; so does a missing
+  landmark.
+- A landmark that no frame has had yet has a placeholder that moves with the others.
+- A frame with many outliers or hardly any landmark is rejected, and a cut restarts everything.
+- A guess of the network, as on a face that only begins to come into the picture, is left at once for a sure
+  point.
+
+The others' motion is a shift, or a similarity where a head tilts or comes near so fast that a shift does not
+fit its outline.
 """
 
 from __future__ import annotations
@@ -40,13 +44,13 @@ class OutlierConfig:
             follows sudden single landmarks sooner, but lets more errors through.
         pace: the most by which an inlier leaves the others in a frame, unless a neighbour goes along.
             Increasing it lets larger errors through.
-        alike: difference of their motion up to which a neighbour goes along. Increasing it lets landmarks
-            that are thrown off in different directions through.
+        alike: difference of their motion up to which a neighbour goes along. Increasing it lets outliers
+            in different directions through.
         neighbours: number of the nearest landmarks that are neighbours.
         settled: motion of an outlier beside the others below which it counts as staying where it is.
         patience: frames for which an outlier must stay before it is followed.
         unexplained: ratio of the landmarks beyond `pace` that turn and growth of the face may leave there.
-            Increasing it follows tilting heads that also speak, but takes landmarks thrown off for turns.
+            Increasing it follows tilting heads that also speak, but takes outliers for turns.
         few: ratio of outliers up to which a jump of the others is a cut, and of left guesses above which all
             begins anew: behind an object that passes only some points are guesses at a time; and of present
             landmarks below which a frame is rejected.
@@ -306,8 +310,8 @@ def _common_motion(
     """Displacement of each landmark if it moves with the others.
 
     It is the median one, unless a similarity leaves clearly fewer landmarks beyond `pace`. Against a shift
-    alone the rim of a head that tilts by 5° a frame would be held back in each frame, until it counts as
-    thrown off.
+    alone the outline of a head that tilts by 5° a frame would be held back in each frame, until it counts as
+    an outlier.
 
     Args:
         before, after: image px.

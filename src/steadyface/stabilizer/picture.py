@@ -1,8 +1,8 @@
 """Points that stick to the skin: a filter of displacements measured in the picture and the network's points.
 
-The network's points are right on average, but shake; displacements hardly shake, but their errors add up to a
-drift. Each landmark has a Gaussian belief of its own about its position. All functions take one face or, with
-an axis before that of the landmarks, several.
+The network's points are unbiased but noisy; displacements have little noise, but their errors add up to a
+drift. The belief about each landmark's position is a Gaussian of its own. All functions take one face or,
+with an axis before that of the landmarks, several.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class PictureModel:
 
     Args:
         slip: distance by which a point slips on the skin in a frame. Increasing it pulls points to the
-            network's sooner, but shakes more.
+            network's sooner, but lets more of their noise through.
         anchor: error of the network's points. Increasing it holds on to the skin longer, also where
             points have come off it.
         step: error of the step between frames of the points filtered without a picture. Increasing it relies
@@ -64,9 +64,9 @@ class PictureModel:
         recall: ratio by which the position that a covered landmark is taken back to follows the landmark in
             a frame, as long as it is in sight. Increasing it goes back by less.
         hidden: growth of the variance of the network's error as the face is covered, in units of the usual
-            variance, since a network that sees half a face shifts the other half too. Only brows and nose
-            tell that: flow is lost on an opening mouth and a closing lid too. Increasing it relies more on
-            the picture then.
+            variance, since a network that sees half a face shifts the other half too. Only lost flow on brows
+            and nose counts as covered: it is lost on an opening mouth and a closing lid too. Increasing it
+            relies more on the picture then.
     """
 
     slip: float = 0.01
@@ -151,9 +151,9 @@ def move_skin(
 
     Equation: the displacement d has a prior from the picture, N(m, E), or with probability ε, N(m, E + w²),
     since folding skin, such as that of lids, shows a wrong displacement. The points' own step s = d + N(0, D)
-    tells which of the two holds. The posterior mixture is replaced by a Gaussian of the same mean and
-    covariance, which are added to those of the point. Otherwise exact if the errors of the step and of the
-    points are independent; both come from the network, so the step's error is set large.
+    is the measurement that decides between both. The posterior mixture is replaced by a Gaussian of the same
+    mean and covariance, which are added to those of the point. Otherwise exact if the errors of the step and
+    of the points are independent; both come from the network, so the step's error is set large.
 
     Args:
         model: parameters.

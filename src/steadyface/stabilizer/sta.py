@@ -2,7 +2,7 @@
 
 It adds two things to the paper's form (`paper`). The prior's mean moves on with a velocity, so that steady
 motion causes no delay; and in the basis both the face's motion and the network's errors are uncorrelated, so
-that the filter can tell them apart. Otherwise the step is the paper's: a Gaussian-mixture prior from the past
+that the filter can separate them. Otherwise the step is the paper's: a Gaussian-mixture prior from the past
 outputs, a Gaussian likelihood of the new points, the posterior's mean as output, O(1) a frame.
 
 Source: Tai et al. 2019, Eq. (5)-(10). Differs from it in: the mean moves on by a damped velocity; the prior's

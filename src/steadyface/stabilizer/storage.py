@@ -52,7 +52,7 @@ KINDS: dict[str, type[Stabilizer]] = {
 def stabilizer_path(name: str, network: str | None = None) -> Path:
     """Path of a bundled stabiliser's parameters.
 
-    Each network errs in its own way, so some stabilisers are also fitted to the errors of one network:
+    Networks have different errors, so some stabilisers are also fitted to those of one network:
     `sta-tiny` is `sta` for `tiny`, in any precision.
 
     Args:

@@ -65,7 +65,7 @@ class Augmentation:
             points: 68 points, image px.
             size: side of the crop, px.
             rng: source of all randomness.
-            region: the plain crop's, image px; None stands for `Region.around_points`.
+            region: the plain crop's, image px; None takes `Region.around_points`.
         """
         region = self.region(region or Region.around_points(points), rng)
         border = cv2.BORDER_REFLECT_101 if rng.random() < self.reflect else cv2.BORDER_CONSTANT

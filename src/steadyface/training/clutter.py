@@ -72,7 +72,7 @@ def _sunglasses(canvas: Crop, shape: Points, rng: np.random.Generator) -> None:
 
 
 def passer(image: Crop, shape: Points, rng: np.random.Generator) -> tuple[Occluder, float]:
-    """Make an object that crosses a face, and choose a moment of its crossing.
+    """Draw an object that crosses a face at random, and a moment of its crossing.
 
     Args:
         image: RGB uint8; a hand has the colour of the face in it.

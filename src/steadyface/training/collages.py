@@ -1,7 +1,7 @@
 """Training samples for the face finder: frames put together from photographs, with every face's box.
 
-The photographs show one or two upright faces of middling size. What they lack is made here: faces of 12 px
-and faces that fill the frame, turned, cut by the border, covered, dark, blurred; several photographs side by
+The photographs show one or two upright faces of medium size. The frames also show faces of 12 px and faces
+that fill the frame, turned, cut by the border, covered, dark, blurred; several photographs side by
 side; and the same scenes without their faces.
 """
 
@@ -129,7 +129,7 @@ class FacePhotos:
             canvas = canvas[:, :, rng.permutation(3)]
         if rng.random() < collage.dark:
             canvas = clutter.darken(canvas, rng)
-        soft = larger.min(initial=size) >= size / 7  # a small face does not survive it
+        soft = larger.min(initial=size) >= size / 7  # softening would erase a small face
         return collage.camera.degrade(canvas, rng, soften=bool(soft)), boxes, wanted
 
     def _place(

@@ -42,7 +42,7 @@ _LEAST_SCORE = 0.02  # of the boxes among which that threshold is sought
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A photograph for validation, resized to the size that the finder is meant for.
+    """A photograph for validation, resized to the finder's input size.
 
     Args:
         image: RGB uint8.
@@ -130,7 +130,7 @@ def prepare_finder(
     skip_bad: bool,
 ) -> FinderTask:
     """Build the network and read the faces under `data`; arguments and errors as of `train`."""
-    net = FinderNet(recipe.network)  # before the data, which take longer than to notice a wrong file
+    net = FinderNet(recipe.network)  # before the data, so that a wrong file fails at once
     if start is not None:
         start_from(net, start)
     else:

@@ -166,7 +166,7 @@ def prepare_landmarks(
     skip_bad: bool,
 ) -> LandmarkTask:
     """Build the network and read the faces under `data`; arguments and errors as of `train`."""
-    net = build_network(recipe.network)  # before the data, which take longer than to notice a wrong file
+    net = build_network(recipe.network)  # before the data, so that a wrong file fails at once
     if start is not None:
         start_from(net, start)
     elif isinstance(net, CompactNet):
@@ -214,7 +214,7 @@ def _find_extra(
         graph = LandmarkGraph(teacher.to(fabric.device)).eval()
         sets["closed_eyes"] = close_lids(without_points, graph, fabric.device)
     elif without_points is not None:
-        report("closed_eyes: left out; it needs a teacher, which tells where the lids are")
+        report("closed_eyes: left out; it needs a teacher for the position of the lids")
     return sets
 
 

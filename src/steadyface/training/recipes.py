@@ -151,4 +151,4 @@ RECIPES: dict[str, Recipe | FinderRecipe] = {
     "smoke": Recipe(network=CompactConfig(input_size=64), epochs=1, batch_size=4),
 }
 """By name. `compact`, `tiny`, `nano` and `finder` are bundled; `paper` is the hourglass of Tai et al.
-2019 as they trained it; `smoke` only shows that training works."""
+2019 as they trained it; `smoke` is a quick check that training runs."""
