@@ -13,6 +13,7 @@ from table_cases import blinking_tracks, gappy_tracks, same
 
 from steadyface import markup
 from steadyface.errors import ConfigError, DataError
+from steadyface.measures import MEAN_FACE
 from steadyface.tracks import COLUMNS, Tracks
 
 pandas = pytest.importorskip("pandas")
@@ -257,6 +258,38 @@ def test_after_effects_has_a_point_control_per_landmark(tmp_path: Path) -> None:
     assert np.array_equal(points[:, 0, 0], np.arange(75))
     # Four decimals are written; a composition's origin is the corner of the first pixel.
     np.testing.assert_allclose(points[:, :, 1:] - 0.5, tracks.of_face(1).points, atol=6e-5)
+
+
+class TestMissingPoints:
+    """Of another program's table: tools that read numbers get no NaN."""
+
+    @pytest.fixture
+    def tracks(self) -> Tracks:
+        points = MEAN_FACE[:, :2] + np.full((6, 1, 2), 300.0)
+        points[2, 38], points[5, :10] = np.nan, np.nan
+        return Tracks.of_points(points, fps=25, size=(640, 480))
+
+    def test_coco_calls_them_not_labelled(self, tracks: Tracks, tmp_path: Path) -> None:
+        def refuse(name: str) -> None:
+            raise AssertionError(f"{name} is no JSON")
+
+        text = tracks.save(tmp_path / "clip.coco.json").read_text()
+        annotations = json.loads(text, parse_constant=refuse)["annotations"]
+        assert annotations[2]["keypoints"][3 * 38 : 3 * 39] == [0, 0, 0]
+        assert [each["num_keypoints"] for each in annotations] == [68, 68, 67, 68, 68, 58]
+
+    def test_cvat_leaves_their_frames_out(self, tracks: Tracks, tmp_path: Path) -> None:
+        (track,) = xml.parse(tracks.save(tmp_path / "clip.cvat.xml")).getroot().iter("track")
+        shapes = [(each.get("frame"), each.get("outside")) for each in track]
+        assert shapes == [("0", "0"), ("1", "0"), ("2", "1"), ("3", "0"), ("4", "0"), ("5", "1")]
+        assert not any("nan" in each.get("points", "") for each in track)
+
+    def test_after_effects_has_no_key_frame_of_them(self, tracks: Tracks, tmp_path: Path) -> None:
+        _, blocks = key_frames(tracks.save(tmp_path / "clip.aftereffects") / "face0.txt")
+        frames = [block[:, 0].tolist() for block in blocks.values()]
+        assert frames[0] == [0, 1, 2, 3, 4]
+        assert frames[38] == [0, 1, 3, 4, 5]
+        assert frames[67] == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("name", ["openface", "blinks", "intervals", "eaf", "coco", "cvat", "aftereffects"])

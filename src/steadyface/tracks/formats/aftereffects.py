@@ -17,7 +17,7 @@ _CORNER = 0.5  # px: a composition's origin is the corner of the first pixel, ou
 def write_key_frames(path: Path, table: Table) -> None:
     """Write `PATH/face0.txt` for each identity: key frames of `Point Control #1` to `#68`, where it is seen.
 
-    A key frame lies on the frame of the clip's rate that is nearest to its time.
+    A key frame lies on the frame of the clip's rate that is nearest to its time; a missing point has none.
 
     Source: the text that After Effects puts on the clipboard, "Adobe After Effects 8.0 Keyframe Data".
 
@@ -47,5 +47,7 @@ def _lines(table: Table, rows: np.ndarray) -> Iterator[str]:
     )
     for number, points in enumerate(exact(columns["points"][chosen]).swapaxes(0, 1) + _CORNER, 1):
         yield from ("", f"Effects\tPoint Control #{number}\tPoint #2", "\tFrame\tX pixels\tY pixels\t")
-        yield from (f"\t{frame}\t{x:.4f}\t{y:.4f}\t" for frame, (x, y) in zip(frames, points, strict=True))
+        known = np.isfinite(points).all(axis=1)
+        keys = zip(frames[known], points[known], strict=True)
+        yield from (f"\t{frame}\t{x:.4f}\t{y:.4f}\t" for frame, (x, y) in keys)
     yield from ("", "", "End of Keyframe Data")

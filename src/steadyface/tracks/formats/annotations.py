@@ -14,7 +14,7 @@ from steadyface.tracks.formats.columns import exact
 from steadyface.tracks.formats.tabular import inside
 from steadyface.tracks.schema import Columns, Table, identities
 
-_VISIBLE, _HIDDEN = 2, 1  # of COCO: labelled and visible; labelled but not visible
+_VISIBLE, _HIDDEN, _MISSING = 2, 1, 0  # of COCO: labelled and visible; labelled, not visible; not labelled
 _CORNER = 0.5  # px: CVAT counts from the corner of the first pixel, we from its centre
 
 
@@ -22,7 +22,8 @@ def write_coco(path: Path, table: Table) -> None:
     """Write COCO keypoints: an image per frame, and an annotation per face that is seen in it.
 
     Image ids are the numbers of frames, from 0. `track_id` is the identity, `score` the mean of the scores. A
-    point outside the picture, or more likely hidden than not, has v = 1, labelled but not visible.
+    point outside the picture, or more likely hidden than not, has v = 1, labelled but not visible; a missing
+    one of another program's table has v = 0.
 
     Source: COCO's data format, keypoint detection. Differs from it in: `track_id`, `score` and `seconds`,
     which readers of the format leave alone; px as everywhere here, pixel centres at integers.
@@ -57,8 +58,10 @@ def _coco_annotations(table: Table) -> list[dict[str, Any]]:
     size = timeline.size_of(columns["frame"])
     hidden = size.all(axis=1, keepdims=True) & ~inside(columns["points"], size)
     hidden |= columns["visible"] < 0.5  # NaN, where nobody knows, is not
-    visible = np.where(hidden, _HIDDEN, _VISIBLE)
-    keypoints = np.concatenate([exact(columns["points"]), visible[..., None]], axis=-1)
+    missing: np.ndarray = np.isnan(columns["points"]).any(axis=-1)
+    visible = np.where(missing, _MISSING, np.where(hidden, _HIDDEN, _VISIBLE))
+    points = np.where(missing[..., None], 0.0, exact(columns["points"]))
+    keypoints = np.concatenate([points, visible[..., None]], axis=-1)
     x0, y0, x1, y1 = exact(columns["box"]).T
     boxes = np.stack([x0, y0, x1 - x0, y1 - y0], axis=-1)
     return [
@@ -67,7 +70,7 @@ def _coco_annotations(table: Table) -> list[dict[str, Any]]:
             "image_id": int(columns["frame"][row]),
             "category_id": 1,
             "keypoints": keypoints[row].ravel().tolist(),
-            "num_keypoints": markup.COUNT,
+            "num_keypoints": int((~missing[row]).sum()),
             "bbox": boxes[row].tolist(),
             "area": float(boxes[row, 2] * boxes[row, 3]),
             "iscrowd": 0,
@@ -81,6 +84,9 @@ def _coco_annotations(table: Table) -> list[dict[str, Any]]:
 def write_cvat(path: Path, table: Table) -> None:
     """Write CVAT's XML 1.1 for video: a track of 68 points per identity, `occluded` where it is held.
 
+    A track is outside in frames without the face, and in those in which points are missing, as they may be in
+    another program's table.
+
     Source: CVAT's XML annotation format, version 1.1, interpolation mode. Its frames are those of the clip
     from 0, its origin is the corner of the first pixel.
     """
@@ -89,9 +95,10 @@ def write_cvat(path: Path, table: Table) -> None:
     _text(root, "version", "1.1")
     root.append(_cvat_task(table))
     last = int(timeline.frame[-1]) if len(timeline) else 0
+    whole = np.isfinite(columns["points"]).all(axis=(1, 2))
     for face in identities(columns):
         track = xml.SubElement(root, "track", id=str(face), label="face", source="auto")
-        _add_shapes(track, columns, np.flatnonzero(columns["face"] == face), last)
+        _add_shapes(track, columns, np.flatnonzero((columns["face"] == face) & whole), last)
     xml.indent(root)
     files.write_bytes(path, xml.tostring(root, encoding="utf-8", xml_declaration=True))
 
