@@ -12,6 +12,10 @@ The second table gives the cost: median ms of CPU time of each part, on one thre
 In the third table the face of each clip meets that of the next (`meetings.py`), at known positions.
 `switches` counts a person's changes of id, `ids` all ids given, and `found` is the fraction of a person's
 visible frames in which a face is tracked at their position.
+
+A line above it is of edits of each clip and another one, A B A B in shots of up to 40 frames; the clip that
+is not shown goes on. It counts the people who have their id again after the other one's shot, and the edits
+in which two people share one.
 """
 
 from __future__ import annotations
@@ -21,12 +25,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import cv2
 import numpy as np
-from meetings import Meeting, meetings, person
+from meetings import FPS, HEIGHT, WIDTH, Meeting, meetings, person
 
 from steadyface.detector import FaceFinder
 from steadyface.landmarker import Landmarker
@@ -37,6 +43,8 @@ from steadyface.video import VideoReader
 
 CROWDED = {"hamilton", "no_face"}
 """Clips that show several people, or nobody."""
+
+EDITED = 40  # frames of a shot
 
 PARTS: dict[str, tuple[Any, str]] = {
     "landmark network, all faces": (Landmarker, "predict_regions"),
@@ -93,6 +101,7 @@ def main(data: str, *names: str) -> None:
     print("more than one id for one person:", ", ".join(wrong) or "nowhere")
     costs(clock)
     alone = [clip for clip in clips if clip.stem not in CROWDED]
+    edits(alone, tracker)
     people = [person(clip, FaceFinder(threads=1)) for clip in alone]
     totals: dict[str, list[tuple[int, int, float]]] = defaultdict(list)
     for one, other in zip(people, people[1:] + people[:1], strict=True):
@@ -109,6 +118,38 @@ def main(data: str, *names: str) -> None:
             f"{name:<20} {len(rows):6d} {int(switches.sum()):8d} {int((switches > 0).sum()):9d} "
             f"{ids.mean():5.2f} {found.mean():6.3f}"
         )
+
+
+def edits(clips: list[Path], tracker: Tracker) -> None:
+    """Print how many people have their ids again in edits of two clips each."""
+    again = shared = 0
+    for one, other in zip(clips, clips[5:] + clips[:5], strict=True):
+        sources = [letterboxed(one), letterboxed(other)]
+        length = min(EDITED, *(len(source) // 4 for source in sources))
+        ids: list[set[int]] = []
+        tracker.reset()
+        for shot in range(4):
+            faces = [
+                tracker.step(image, (shot * length + i) / FPS)
+                for i, image in enumerate(sources[shot % 2][shot * length : (shot + 1) * length])
+            ]
+            ids.append({face.face_id for step in faces for face in step if not face.held})
+        again += sum(bool(ids[shot] & ids[shot + 2]) for shot in (0, 1))
+        shared += bool((ids[0] | ids[2]) & (ids[1] | ids[3]))
+    print(f"\nedits: {again} of {2 * len(clips)} people have their id again, {shared} edits share one")
+
+
+def letterboxed(clip: Path) -> list[np.ndarray]:
+    """First frames of a clip, within one size for all."""
+    images = []
+    with VideoReader(clip) as reader:
+        for frame in islice(reader, 4 * EDITED):
+            scale = min(WIDTH / frame.image.shape[1], HEIGHT / frame.image.shape[0])
+            image = cv2.resize(frame.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            across, down = WIDTH - image.shape[1], HEIGHT - image.shape[0]
+            borders = down // 2, down - down // 2, across // 2, across - across // 2
+            images.append(cv2.copyMakeBorder(image, *borders, cv2.BORDER_CONSTANT))
+    return images
 
 
 def real_clip(clip: Path, tracker: Tracker, clock: Clock) -> bool:

@@ -8,6 +8,7 @@ import pytest
 import scenes
 
 from steadyface.picture import RgbPicture
+from steadyface.tracking import CutConfig
 from steadyface.tracking.shots import CutDetector, Transition
 
 
@@ -119,3 +120,26 @@ def test_reset_forgets() -> None:
     detector.reset()
     assert detector.step(RgbPicture(landscape(1))) is Transition.NONE
     assert detector.step(RgbPicture(landscape(2))) is Transition.CUT
+
+
+def test_a_shot_that_returns_has_its_scene_again() -> None:
+    a, b = pan(1, [100.0 + 2 * i for i in range(24)]), pan(2, [100.0] * 16)
+    detector, scenes_seen = CutDetector(), []
+    for image in [*a[:8], *b[:8], *a[8:16], *b[8:], *landscape_frames(3), *a[16:]]:
+        detector.step(RgbPicture(image))
+        scenes_seen.append(detector.scene)
+    assert scenes_seen[::8] == [0, 1, 0, 1, 2, 0]
+    assert scenes_seen[7::8] == [0, 1, 0, 1, 2, 0]
+
+
+def test_few_scenes_are_remembered() -> None:
+    detector, found = CutDetector(CutConfig(scenes=2)), []
+    for seed in (0, 1, 2, 1, 0):
+        for image in landscape_frames(seed):
+            detector.step(RgbPicture(image))
+        found.append(detector.scene)
+    assert found == [0, 1, 2, 1, 3]
+
+
+def landscape_frames(seed: int) -> list[np.ndarray]:
+    return pan(seed, [100.0] * 8)

@@ -11,7 +11,7 @@ import scenes
 from steadyface import metrics
 from steadyface.demo import portrait
 from steadyface.landmarker import Landmarker
-from steadyface.tracking import TrackedFace, Tracker
+from steadyface.tracking import TrackedFace, Tracker, TrackerConfig
 
 LENGTH = 10
 
@@ -126,3 +126,45 @@ def test_light_and_camera_are_no_dissolve(landmarker: Landmarker) -> None:
     for images in (dimmed, zoomed):
         faces = run(landmarker, images)
         assert {face.face_id for step in faces for face in step} == {0}
+
+
+def elsewhere(person: int | None, count: int = LENGTH) -> list[np.ndarray]:
+    """A shot before another wall."""
+    images = [255 - np.roll(people.wall(), 90, axis=1) for _ in range(count)]
+    for i, image in enumerate(images if person is not None else []):
+        people.paste(image, people.heads()[person or 0], 260 + 0.3 * i, 130)
+    return images
+
+
+def ids(faces: list[list[TrackedFace]]) -> list[set[int]]:
+    """Ids of each shot of `LENGTH` frames."""
+    return [
+        {face.face_id for step in faces[start : start + LENGTH] for face in step}
+        for start in range(0, len(faces), LENGTH)
+    ]
+
+
+class TestReturningShots:
+    def test_faces_have_their_ids_again(self, landmarker: Landmarker) -> None:
+        images = [*shot(0, 240.0), *elsewhere(1), *shot(0, 243.0), *elsewhere(1), *shot(0, 237.0)]
+        assert ids(run(landmarker, images)) == [{0}, {1}, {0}, {1}, {0}]
+
+    def test_somebody_else_in_the_same_place_has_a_new_id(self, landmarker: Landmarker) -> None:
+        images = [*shot(0, 240.0), *elsewhere(None), *shot(1, 240.0)]
+        assert ids(run(landmarker, images)) == [{0}, set(), {1}]
+
+    def test_the_same_person_elsewhere_has_a_new_id(self, landmarker: Landmarker) -> None:
+        assert ids(run(landmarker, [*shot(0, 240.0), *elsewhere(0)])) == [{0}, {1}]
+
+    def test_lookalikes_have_new_ids(self, landmarker: Landmarker) -> None:
+        """Which of the two is which is not certain."""
+        twins = people.picture([(130, 135), None])
+        people.paste(twins, people.heads()[0], 350, 135)
+        before, _, after = ids(run(landmarker, [*[twins] * LENGTH, *elsewhere(None), *[twins] * LENGTH]))
+        assert len(before) == len(after) == 2
+        assert not before & after
+
+    def test_after_a_long_time_they_have_new_ids(self, landmarker: Landmarker) -> None:
+        images = [*shot(0, 240.0), *elsewhere(None), *shot(0, 240.0)]
+        tracker = Tracker(landmarker, config=TrackerConfig(ended_seconds=0.2))
+        assert [face.face_id for image in images for face in tracker.step(image)][-1] == 1

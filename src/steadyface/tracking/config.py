@@ -74,6 +74,8 @@ class AppearanceConfig:
         same_person: least cosine of two identity descriptors at a possible cut by which a face that is not
             identical, but not another's by `max_change` either, is the same person's. Increasing it ends
             more tracks of faces that jerk, but carries fewer ids on to other people.
+        returned_person: the same for a face in a shot that returns; same effect. It is higher, since the face
+            has been away.
     """
 
     cells: int = 8
@@ -85,6 +87,7 @@ class AppearanceConfig:
     unchanged: float = 0.1
     identical: float = 0.03
     same_person: float = 0.7
+    returned_person: float = 0.8
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,9 @@ class CutConfig:
             dissolves that slow down too early, but others less often too late.
         beyond_motion: least fraction of a dissolve's change that no small motion explains. Increasing it
             misses dissolves between similar pictures, but takes fewer slow objects for one.
+        same_scene: novelty of a shot's first frame against the end of an earlier shot up to which it returns.
+            Increasing it finds faces again in shots with more motion, but risks giving their ids to others.
+        scenes: number of earlier shots that are remembered; same effect.
         window: number of recent frames. Increasing it tolerates irregular motion, but misses cuts after it.
         flat_deviation: standard deviation of the grey levels below which a frame is blank and skipped.
             Increasing it skips fades too, but also dark and foggy shots.
@@ -222,6 +228,8 @@ class CutConfig:
     min_quarter: float = 0.1
     min_progress: float = 0.3
     beyond_motion: float = 0.03
+    same_scene: float = 0.12
+    scenes: int = 16
     window: int = 5
     flat_deviation: float = 4.0
     white_level: float = 250.0
@@ -332,6 +340,7 @@ class TrackerConfig:
             gaps, but shows faces that have gone.
         memory_seconds: time for which a lost face's id is kept for its return, s. Increasing it recognises
             faces after longer absence, but risks giving their ids to somebody else.
+        ended_seconds: the same for a face that a cut has ended, while its shot is away.
         count_seconds: time between two searches that only count the faces for which there is no room, s.
         motion, appearance, matching, occlusion, roi, cuts, verifier, naming, carrying: settings of the parts.
 
@@ -347,6 +356,7 @@ class TrackerConfig:
     retry_seconds: float = 0.1
     grace_seconds: float = 0.3
     memory_seconds: float = 3.0
+    ended_seconds: float = 10.0
     count_seconds: float = 5.0
     motion: MotionConfig = MotionConfig()
     appearance: AppearanceConfig = AppearanceConfig()
@@ -361,6 +371,6 @@ class TrackerConfig:
     def __post_init__(self) -> None:
         if self.max_faces < 1:
             raise ConfigError(f"max_faces must be at least 1, got {self.max_faces}")
-        for name in ("redetect_seconds", "retry_seconds", "grace_seconds", "memory_seconds", "count_seconds"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
+        for name, value in vars(self).items():
+            if name.endswith("_seconds") and not value >= 0:
+                raise ConfigError(f"{name} must be at least 0, got {value}")

@@ -45,6 +45,10 @@ class CutDetector:
 
     Args:
         config: the limits.
+
+    Attributes:
+        scene: number of the newest frame's scene. A shot that begins as an earlier one ended, as when an
+            edit goes back to it, has that one's number.
     """
 
     def __init__(self, config: CutConfig | None = None) -> None:
@@ -54,14 +58,29 @@ class CutDetector:
 
     def reset(self) -> None:
         """Forget all frames."""
+        self._before: Thumbnail | None = None
         self._last: Thumbnail | None = None
+        self._ends: dict[int, Thumbnail] = {}
+        self.scene = self._scenes = 0
         self._flash_frames = 0
         self.begin_shot()
 
     def begin_shot(self) -> None:
-        """Forget the changes before the last frame, which begins a shot."""
+        """Forget the changes before the last frame, which begins a shot, and find its scene."""
         self._recent: deque[float] = deque(maxlen=self.config.window)
         self._dissolves.reset()
+        if self._before is None or self._last is None:
+            return
+        self._ends.pop(self.scene, None)  # so that the order is that of the ends
+        self._ends[self.scene] = self._before
+        if len(self._ends) > self.config.scenes:
+            del self._ends[next(iter(self._ends))]
+        novelty, nearest = min(
+            (_novelty(end, self._last, self.config), scene) for scene, end in self._ends.items()
+        )
+        is_new = novelty > self.config.same_scene
+        self._scenes += is_new
+        self.scene = self._scenes if is_new else nearest
 
     def step(self, frame: Picture) -> Transition:
         """Classify the change from the last frame; the first frame brings none.
@@ -73,6 +92,7 @@ class CutDetector:
         if _deviation(now) < config.flat_deviation or self._is_flash(now):
             return Transition.NONE
         last, self._last = self._last, now
+        self._before = last
         if last is None:
             return Transition.NONE
         novelty = _novelty(last, now, config)

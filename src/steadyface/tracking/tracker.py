@@ -24,7 +24,7 @@ from steadyface.tracking.matching import assign, find_occluder, near_others, sam
 from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.parts import FaceFilter, FrameClock, causal_filter, check_parts
 from steadyface.tracking.people import Namer, load_people
-from steadyface.tracking.persons import PersonCheck
+from steadyface.tracking.persons import EndedFaces, PersonCheck
 from steadyface.tracking.schedule import AUTO, Schedule
 from steadyface.tracking.shots import CutDetector, Transition
 from steadyface.tracking.skin import Followed
@@ -96,6 +96,7 @@ class Tracker:
         self._searches = FaceSearch(self.detector, thread)
         self._cuts = CutDetector(self.config.cuts)
         self._persons = PersonCheck(device, threads, self.config.appearance)
+        self._ended = EndedFaces(self._persons, self.config)
         self.namer: Namer | None = None
         if people is not None:
             encoder = IdentityEncoder(device, threads)
@@ -108,12 +109,14 @@ class Tracker:
     def reset(self) -> None:
         """Forget all faces and the time; ids start from 0 again."""
         self._cuts.reset()
+        self._ended.reset()
         if self.namer is not None:
             self.namer.reset()
         self.left_out = LeftOut()
         self._next_id = 0
         self._clock = FrameClock(self.fps)
         self._size: tuple[int, int] | None = None
+        self._scene = self._cuts.scene
         self._dissolve_id: int | None = None
         self._restart()
 
@@ -123,6 +126,14 @@ class Tracker:
         self._source.reset()
         self._lost: list[Track] = []
         self._searches.reset()
+
+    def _end_shot(self, kept: Sequence[Track]) -> None:
+        """Forget all tracks but the given ones at a cut; their faces may return when the shot does."""
+        ids = {track.face_id for track in kept}
+        ended = [track for track in (*self._tracks, *self._lost) if track.face_id not in ids]
+        self._ended.add(self._scene, ended)
+        self._scene = self._cuts.scene
+        self._restart(kept)
 
     def step(
         self, frame: np.ndarray | Picture, seconds: float | None = None, next_frame: VideoFrame | None = None
@@ -177,7 +188,7 @@ class Tracker:
         """
         if transition is Transition.CUT:
             limits = self.config.appearance
-            self._restart([track for track in self._tracks if track.is_unchanged(frame, limits)])
+            self._end_shot([track for track in self._tracks if track.is_unchanged(frame, limits)])
         if transition is not Transition.DISSOLVE:
             self._dissolve_id = None
         elif self._dissolve_id is None:
@@ -224,8 +235,8 @@ class Tracker:
             or self._persons.is_same(frame, track, observation)
         ]
         if len(pairs) < len(observations):
-            self._restart([track for track, _ in pairs])
             self._cuts.begin_shot()
+            self._end_shot([track for track, _ in pairs])
         return [observation for _, observation in pairs]
 
     def _advance(self, seconds: float | None, by_reader: bool) -> float:
@@ -302,7 +313,7 @@ class Tracker:
         landmarks, left_out = predict_new_faces(frame, boxes, self.landmarker, points_of(known), self.config)
         self.left_out = self.left_out.worst(left_out)
         found = observe(frame, [Estimate(each) for each in landmarks], self.config, known)
-        return self._identify(matches, found, seconds) if found else matches
+        return self._identify(frame, matches, found, seconds) if found else matches
 
     def _update(self, frame: Picture, matches: list[Match], seconds: float) -> list[TrackedFace]:
         """Update the tracks; recognition only learns from faces that no other one can hide."""
@@ -336,8 +347,10 @@ class Tracker:
                 coasting.append(fading)
         return coasting
 
-    def _identify(self, matches: list[Match], found: list[Observation], seconds: float) -> list[Match]:
-        """Give found faces the ids of lost tracks, or new ones.
+    def _identify(
+        self, frame: Picture, matches: list[Match], found: list[Observation], seconds: float
+    ) -> list[Match]:
+        """Give found faces the ids of lost tracks, of tracks that cuts ended, or new ones.
 
         A tracked face that may have hidden a lost one takes part, and so does one beside a found face: now
         that both are visible, appearance and path tell which of the two was in front.
@@ -356,6 +369,8 @@ class Tracker:
         pairs = assign(costs, limits.max_cost)
         assigned, taken = {column: candidates[row] for row, column in pairs}, {row for row, _ in pairs}
         self._lost = [track for row, track in enumerate(candidates) if row not in taken]
+        unknown = {column: each for column, each in enumerate(found) if column not in assigned}
+        assigned |= self._ended.find(frame, self._scene, unknown, seconds)
         own_tracks = [*[None] * len(found), *(track for track, _ in in_front)]
         for column, (observation, own_track) in enumerate(zip(observations, own_tracks, strict=True)):
             track = assigned.get(column)
