@@ -211,8 +211,9 @@ def test_bad_arguments() -> None:
         Tracker(stabilizer="kalman")
     with pytest.raises(ConfigError, match="max_faces"):
         TrackerConfig(max_faces=0)
-    with pytest.raises(ConfigError, match="grace_seconds must be at least 0, got -1"):
-        TrackerConfig(grace_seconds=-1)
+    for name in ("redetect_seconds", "retry_seconds", "grace_seconds", "memory_seconds", "count_seconds"):
+        with pytest.raises(ConfigError, match=f"{name} must be at least 0, got -1"):
+            TrackerConfig(**{name: -1})
     tracker = Tracker()
     with pytest.raises(ConfigError, match="RGB uint8"):
         tracker.step(scenes.frames(1)[0].astype(float))
