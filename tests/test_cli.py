@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -507,6 +508,30 @@ def test_label_writes_training_data(clip: Path, tmp_path: Path, capsys: pytest.C
     assert out == "portrait.mp4: 2 of 2 faces labelled\n"
     assert len(list((tmp_path / "labels").glob("*.pts"))) == 2
     assert run(capsys, "label", "--out", tmp_path)[0] == 1
+
+
+def test_label_goes_on_after_an_input_that_cannot_be_read(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    code, out, err = run(
+        capsys, "label", tmp_path / "broken.mp4", clip, "--out", tmp_path / "labels", "--every", 6
+    )
+    assert (code, out) == (1, "portrait.mp4: 2 of 2 faces labelled\n")
+    assert len(err) == 1
+    assert "broken.mp4: not a video that can be read" in err[0]
+
+
+def test_label_refuses_clips_of_one_name(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each would overwrite the other's labels."""
+    other = tmp_path / clip.name
+    shutil.copy(clip, other)
+    code, _, err = run(capsys, "label", clip, other, "--out", tmp_path / "labels")
+    assert code == 1
+    assert "would both write portrait_000000_0.jpg: use two --out folders" in err[0]
+    assert not (tmp_path / "labels").exists()
 
 
 def test_train_says_what_it_cannot_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

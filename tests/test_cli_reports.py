@@ -102,6 +102,7 @@ def test_what_report_refuses(
         ([results], f"{results} holds benchmark results: use steadyface evaluate-report {results}"),
         ([clip, "--clip", clip], "--clip goes with one file of tracks"),
         ([tracks, out / "portrait.csv"], "would both write portrait.report.html: use two --out folders"),
+        ([tracks, clip], f"for the page of {tracks} with pictures of its clip: --clip {clip}"),
         ([tmp_path / "notes.txt"], "notes.txt: not a video that can be read"),
         ([tmp_path / "broken.json"], "broken.json: not a file of tracks"),
     ):

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from steadyface.cli.terminal import import_extra, print_table, say
-from steadyface.errors import ConfigError
+from steadyface.cli.terminal import complain, import_extra, print_table, say
+from steadyface.errors import ConfigError, DataError, VideoError
 from steadyface.wording import counted
 
 
@@ -153,16 +153,26 @@ def label(
     weights
         Name of a bundled landmark network, or an exported .onnx file.
     """
+    from steadyface.clips import check_names
+    from steadyface.datasets.face_boxes import INDEX
     from steadyface.labels import write_labels
     from steadyface.pipeline import TrackingOptions, build
 
     if not inputs:
         raise ConfigError("nothing to label: name at least one video, image or folder")
+    check_names((source for source in inputs if not (source / INDEX).is_file()), suffix="_000000_0.jpg")
     tracker = build(TrackingOptions(weights=weights, stabilizer="none")).tracker
+    problems: list[str] = []
     for source in inputs:
-        kept, seen = write_labels(source, out, tracker, every)
+        try:
+            kept, seen = write_labels(source, out, tracker, every)
+        except (DataError, VideoError) as error:
+            problems.append(str(error))
+            continue
         say(f"{source.name}: {kept} of {counted(seen, 'face')} labelled")
-    return 0
+    for problem in problems:
+        complain(problem)
+    return 1 if problems else 0
 
 
 def export(

@@ -48,8 +48,12 @@ def report(
             raise ConfigError(f"{path}: no such file or folder")
         if any((path / name).exists() for name in (_RESULTS, _RUN)):
             raise _misplaced(path)
-    if clip is not None and [path.suffix.lower() in _TRACKS for path in inputs] != [True]:
+    tables = [path for path in inputs if path.suffix.lower() in _TRACKS]
+    if clip is not None and not len(tables) == len(inputs) == 1:
         raise ConfigError("--clip goes with one file of tracks")
+    if len(inputs) == 2 and len(tables) == 1 and inputs[0].stem == inputs[1].stem:
+        (other,) = set(inputs) - set(tables)
+        raise ConfigError(f"for the page of {tables[0]} with pictures of its clip: --clip {other}")
     return _report_clips(inputs, out, clip, options, quiet)
 
 
