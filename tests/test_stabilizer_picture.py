@@ -269,6 +269,14 @@ class TestOcclusion:
         assert distance(taken_back, truth)[34:50, lips].mean() < 1.5
         assert distance(taken_back, truth)[53:, lips].mean() < 1
 
+    def test_lips_that_come_late_are_not_taken_back_to_where_they_were_not(self) -> None:
+        truth, lips = np.repeat(FACE[None], 40, axis=0), range(48, 68)
+        points, scores = truth.copy(), np.full((40, 68), 0.98)
+        points[:20, lips] = np.nan
+        scores[22:, lips] = 0.3
+        steady = STA.filter(points, None, scores, measured(truth))
+        assert distance(steady[20:], truth[20:])[:, lips].max() < 1
+
     def test_lips_of_low_scores_follow_the_network(self) -> None:
         """Only some of them low, as in a wide mouth; or all of them, but low for long."""
         path = np.repeat(FACE[None], 90, axis=0)

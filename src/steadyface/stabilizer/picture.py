@@ -119,6 +119,11 @@ class Skin(NamedTuple):
     off: Float[np.ndarray, "*faces landmarks"]
     sight: Sight
 
+    def shifted(self, offset: Vectors) -> Skin:
+        """The same belief about points elsewhere, by (2, …, landmarks) px."""
+        sight = self.sight._replace(points=self.sight.points + offset)
+        return self._replace(points=self.points + offset, sight=sight)
+
 
 def _resting(points: Vectors, covariance: Symmetric, sight: Sight, coasted: bool = False) -> Skin:
     """Skin that the picture alone has not moved, and that no point has come off."""

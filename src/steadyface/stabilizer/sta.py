@@ -150,8 +150,7 @@ class STA(CausalFilter, Smoother):
     def shift(self, memory: Memory, points: Points, offset: Points) -> Memory:
         skin = memory.skin
         if skin is not None:
-            after = skin.after._replace(points=skin.after.points + coordinates(offset))
-            skin = skin._replace(after=after)
+            skin = skin._replace(after=skin.after.shifted(coordinates(offset)))
         return memory._replace(belief=self._shifted(memory.belief, offset), skin=skin)
 
     def _shifted(self, belief: Belief, offset: Points) -> Belief:
