@@ -130,6 +130,11 @@ def opening(points: FaceSequence) -> Float[np.ndarray, "frames"]:
     return np.linalg.norm(points[:, upper] - points[:, lower], axis=-1).mean(axis=1) / interocular(points)
 
 
+def _as_points(values: np.ndarray) -> FaceSequence:
+    """(frames, 1, 2): a single landmark that moves along x."""
+    return np.stack([values, np.zeros(len(values))], axis=-1)[:, None]
+
+
 def line(outputs: list[FaceSequence], truths: list[FaceSequence]) -> str:
     """Figures of one method: the mean over the clips."""
     rows = []
@@ -140,7 +145,7 @@ def line(outputs: list[FaceSequence], truths: list[FaceSequence]) -> str:
         )
         gap, true_gap = opening(points), opening(truth)
         follows = np.cov(gap, true_gap)[0, 1] / true_gap.var(ddof=1)
-        late = delay(gap[:, None, None], true_gap[:, None, None], np.ones(len(gap)))
+        late = delay(_as_points(gap), _as_points(true_gap), np.ones(len(gap)))
         rows.append((errors[:, LIPS].mean(), np.percentile(errors[:, LIPS], 95), follows, late))
     mean, high, follows, late = np.mean(rows, axis=0)
     return f"{mean:8.2f}{high:8.2f}{follows:9.2f}{late:8.2f}"
