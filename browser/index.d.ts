@@ -127,7 +127,10 @@ export interface StabilizerState {
   readonly points: Float64Array;
 }
 
-/** The default filter of points, frame by frame, without measured motion: equal to Python's to 1e-6 px. */
+/**
+ * The default filter of points, frame by frame, without measured motion: equal to Python's to 1e-6 px
+ * from the first complete frame on.
+ */
 export class Stabilizer {
   /** Load the parameters for the points of a network, for any by default; `weights` is the URL of the folder. */
   static load(options?: { network?: string | null; weights?: string | URL }): Promise<Stabilizer>;

@@ -50,7 +50,6 @@ def troubled_face(seed: int, frames: int = 240) -> tuple[np.ndarray, np.ndarray,
     points = face + sway[:, None] + rng.normal(0, 1.0, (frames, 68, 2))
     points[110:128] = tilting(points[110:128], turn=0.1, growth=1.03)
     scores = rng.uniform(0.97, 1.0, (frames, 68))
-    points[0, 3] = np.nan
     for t in rng.integers(2, frames, 25):  # landmarks thrown off, or missing
         points[t, rng.integers(68, size=rng.integers(1, 12))] += rng.normal(0, 100, 2)
         points[rng.integers(2, frames), rng.integers(68, size=3), 0] = np.nan

@@ -74,7 +74,7 @@ class TestPlainFrames:
         for raw, frame in zip(points, screen(points), strict=True):
             np.testing.assert_allclose(frame.points, raw, rtol=0, atol=EXACT)
 
-    @given(opening=st.floats(0.05, 0.99 * CONFIG.outlier))
+    @given(opening=st.floats(0.05, 0.99 * CONFIG.outlier_along))
     @some
     def test_a_mouth_may_open_within_a_frame(self, opening: float) -> None:
         """Landmarks that go together are not held back."""

@@ -17,6 +17,7 @@ const FITTED = new Set(["tiny", "nano"]); // networks with parameters of their o
 // Of face size, unless said otherwise; `OutlierConfig` in outliers.py explains each.
 const CUT = 0.25;
 const OUTLIER = 0.15;
+const OUTLIER_ALONG = 0.25;
 const PACE = 0.04;
 const ALIKE = 0.02;
 const NEIGHBOURS = 4; // landmarks
@@ -183,18 +184,22 @@ function screen(last, points, frames, scores) {
   const count = points.length / 2;
   const limit = last.size * Math.sqrt(Math.min(Math.max(frames, 1), LONGEST));
   const missing = perLandmark(count, (l) => !(isFinite(points[2 * l]) && isFinite(points[2 * l + 1])));
-  if (missing.every(Boolean)) return { ...last, restarts: false, rejected: true };
+  const present = missing.filter((gone) => !gone).length;
+  if (present <= FEW * count) return { ...last, restarts: false, rejected: true };
+  const share = (flags) => flags.filter((flag, l) => flag && !missing[l]).length / present;
   const away = subtract(points, last.points);
   const common = commonMotion(last.points, points, missing, limit);
   const alone = away.map((value, i) => (missing[i >> 1] ? 0 : value - common[i]));
   const distance = lengths(alone);
   const jumped = Math.hypot(...middle(common, new Array(count).fill(false))) > CUT * limit;
-  const whole = !missing.some(Boolean);
+  const whole = present === count;
   if (!last.outlierFrames && !jumped && whole && Math.max(...distance) <= PACE * limit) {
     return plain(points, { scores });
   }
   const before = last.outlierFrames ?? new Array(count).fill(0);
-  const off = distance.map((d, l) => missing[l] || d > (before[l] > PATIENCE ? SETTLED : OUTLIER) * limit);
+  const along = goAlong(last.points, alone, ALIKE * limit);
+  const most = (l) => (before[l] > PATIENCE ? SETTLED : along[l] ? OUTLIER_ALONG : OUTLIER);
+  const off = distance.map((d, l) => missing[l] || d > most(l) * limit);
   const raw = Float64Array.from(points, (value, i) =>
     missing[i >> 1] ? last.points[i] + common[i] : value,
   );
@@ -208,7 +213,6 @@ function screen(last, points, frames, scores) {
     return { ...last, raw, outlierFrames, restarts: false, rejected: true };
   }
   const held = off.map((isOff, l) => isOff && !guessed[l] && outlierFrames[l] <= PATIENCE);
-  const along = goAlong(last.points, alone, ALIKE * limit);
   const plausible = raw.map((_, i) => {
     const l = i >> 1;
     const paced = along[l] || guessed[l] ? 1 : Math.min(1, (PACE * limit) / Math.max(distance[l], 1e-12));
@@ -339,10 +343,6 @@ function squareSide(points) {
 
 function perLandmark(count, of) {
   return Array.from({ length: count }, (_, l) => of(l));
-}
-
-function share(flags) {
-  return flags.filter(Boolean).length / flags.length;
 }
 
 function subtract(points, others) {

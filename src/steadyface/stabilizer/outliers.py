@@ -42,6 +42,7 @@ class OutlierConfig:
             Increasing it keeps fast heads, but takes short jumps between faces for motion.
         outlier: distance from the others' displacement at which a landmark is an outlier. Increasing it
             follows sudden single landmarks sooner, but lets more errors through.
+        outlier_along: the same where a neighbour goes along: a mouth that opens fast leaves by a fifth.
         pace: the most by which an inlier leaves the others in a frame, unless a neighbour goes along.
             Increasing it lets larger errors through.
         alike: difference of their motion up to which a neighbour goes along. Increasing it lets outliers
@@ -65,6 +66,7 @@ class OutlierConfig:
 
     cut: float = 0.25
     outlier: float = 0.15
+    outlier_along: float = 0.25
     pace: float = 0.04
     alike: float = 0.02
     neighbours: int = 4
@@ -156,7 +158,9 @@ def _screen(last: Screened, points: Points, frames: float, scores: Scores | None
         return Screened(points, _size(points), points, scores=scores, elapsed=elapsed)
     before = np.zeros(len(points), int) if last.outlier_frames is None else last.outlier_frames
     followed = before > CONFIG.patience
-    outlier = missing | (distance > np.where(followed, CONFIG.settled, CONFIG.outlier) * limit)
+    along = _goes_along(last.points, alone, CONFIG.alike * limit)
+    most = np.where(followed, CONFIG.settled, np.where(along, CONFIG.outlier_along, CONFIG.outlier))
+    outlier = missing | (distance > most * limit)
     raw = np.where(missing[:, None], last.points + common, points)
     ratio_off = np.count_nonzero(outlier & ~missing) / present
     guessed = outlier & ~missing & _is_surer(scores, last.scores)
@@ -172,7 +176,7 @@ def _screen(last: Screened, points: Points, frames: float, scores: Scores | None
         rejected = last._replace(raw=raw, outlier_frames=count, restarts=False, rejected=True)
         return rejected._replace(missing=False, elapsed=elapsed, arrived=None)
     kept = np.minimum(1.0, CONFIG.pace * limit / np.maximum(distance, 1e-12))
-    kept[guessed | _goes_along(last.points, alone, CONFIG.alike * limit)] = 1.0
+    kept[guessed | along] = 1.0
     held = outlier & ~guessed & (count <= CONFIG.patience)
     plausible = last.points + common + np.where(held, 0.0, kept)[:, None] * alone
     if scores is not None and last.scores is not None:
