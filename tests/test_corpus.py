@@ -180,6 +180,16 @@ def test_a_manifest_cut_anywhere_keeps_its_whole_lines(tmp_path: Path) -> None:
         assert Manifest(tmp_path).entries[ENTRIES[0].input] == ENTRIES[0]
 
 
+def test_a_name_that_is_not_utf8_is_an_entry_and_written_out_in_the_table(tmp_path: Path) -> None:
+    entry = Entry("/ä/\udcff.mp4", "\udcff.parquet", DONE, 3, 0, 0, 0.1)
+    manifest = Manifest(tmp_path)
+    manifest.add(entry)
+    manifest.close()
+    (row,) = parquet.read_table(tmp_path / "manifest.parquet").to_pylist()
+    assert row["input"] == r"/ä/\udcff.mp4"
+    assert list(Manifest(tmp_path).entries.values()) == [entry]
+
+
 def test_the_table_tells_the_same_as_the_journal(tmp_path: Path) -> None:
     manifest = Manifest(tmp_path)
     for entry in ENTRIES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,13 @@ def test_save_and_load_are_inverse(tmp_path: Path, suffix: str, rows: int) -> No
     assert same(Tracks.load(path), tracks)
     beside = {"clip.meta.json"} if suffix == "csv" else set()
     assert {entry.name for entry in tmp_path.iterdir()} == {path.name} | beside
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of other bytes")
+@pytest.mark.parametrize("suffix", ["npz", "csv", "parquet", "json"])
+def test_a_name_that_is_not_utf8_is_a_name(tmp_path: Path, suffix: str) -> None:
+    tracks = make_tracks(3)
+    assert same(Tracks.load(tracks.save(tmp_path / os.fsdecode(b"clip\xff." + suffix.encode()))), tracks)
 
 
 def test_builder_keeps_order_over_blocks() -> None:

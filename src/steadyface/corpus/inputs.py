@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -70,7 +71,7 @@ def choose_outputs(found: Mapping[str, str], known: Mapping[str, str]) -> dict[s
     outputs = {}
     for address, file in plain.items():
         if new[file.lower()] > 1 or file.lower() in taken:
-            code = hashlib.sha256(address.encode()).hexdigest()[:8]
+            code = hashlib.sha256(os.fsencode(address)).hexdigest()[:8]
             file = f"{file.removesuffix('.parquet')}-{code}.parquet"
         outputs[address] = known.get(address, file)
     return outputs

@@ -92,8 +92,9 @@ class Entry:
         return entry
 
     def as_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        """One line of JSON; all in ASCII where a name is not valid UTF-8."""
+        line = json.dumps(asdict(self), ensure_ascii=False)
+        return line if line == _as_utf8(line) else json.dumps(asdict(self))
 
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -144,7 +145,14 @@ class Manifest:
         Raises:
             DataError: it cannot be written.
         """
-        rows = [asdict(entry) | {"options": json.dumps(entry.options)} for entry in self.entries.values()]
+        rows = [
+            {
+                name: _as_utf8(value) if isinstance(value, str) else value
+                for name, value in asdict(entry).items()
+            }
+            | {"options": json.dumps(entry.options)}
+            for entry in self.entries.values()
+        ]
         with atomic_write(self._table) as part:
             parquet.write_table(pyarrow.Table.from_pylist(rows, _SCHEMA), part)
 
@@ -168,3 +176,8 @@ class Manifest:
                 raise DataError(self._journal, f"not a line of a manifest: {error}", number) from error
             entries[entry.input] = entry
         return entries
+
+
+def _as_utf8(text: str) -> str:
+    """The text, with the bytes of a file name that are not UTF-8 written out, such as `\\udcff`."""
+    return text.encode(errors="backslashreplace").decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -90,7 +91,7 @@ class Worker:
 
     def _begin(self, source: str) -> None:
         """Refuse a video that has killed its worker on this machine `ATTEMPTS` times."""
-        note = self._scratch / f"{hashlib.sha256(source.encode()).hexdigest()}.begun"
+        note = self._scratch / f"{hashlib.sha256(os.fsencode(source)).hexdigest()}.begun"
         with note.open("a") as file:
             file.write(".")
         if note.stat().st_size > ATTEMPTS:
@@ -124,7 +125,8 @@ def recorded(source: str, output: str, out: Path, asked: dict[str, Any]) -> Entr
     manifest.
     """
     try:
-        schema = parquet.read_schema(out / output)
+        with (out / output).open("rb") as file:
+            schema = parquet.read_schema(file)
         meta = json.loads(schema.metadata[b"steadyface"])
         own = meta["corpus"]
         expected = {"input": source, **state(source), "options": asked}

@@ -132,15 +132,16 @@ def write_parquet(path: Path, table: Table) -> None:
     """Write a Parquet table; `meta` is in the metadata of its schema."""
     pyarrow, parquet = import_pyarrow()
     rows = pyarrow.table(to_flat(table)).replace_schema_metadata({_META: json.dumps(table.meta)})
-    with atomic_write(path) as part:
-        parquet.write_table(rows, part)
+    with atomic_write(path) as part, part.open("wb") as file:  # Arrow takes no path that is not UTF-8
+        parquet.write_table(rows, file)
 
 
 def read_parquet(path: Path) -> Table:
     """Read what `write_parquet` wrote; columns of other names are left out."""
     _, parquet = import_pyarrow()
     with reading(path, KIND):
-        table = parquet.read_table(path)
+        with path.open("rb") as file:
+            table = parquet.read_table(file)
         flat = {name: table[name].to_numpy() for name in table.column_names}
         return _from_flat(flat, as_meta(json.loads((table.schema.metadata or {})[_META])))
 
