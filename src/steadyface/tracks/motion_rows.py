@@ -6,10 +6,11 @@ from tempfile import SpooledTemporaryFile
 from weakref import finalize
 
 import numpy as np
+from jaxtyping import Int
 
 from steadyface.files import writing
 from steadyface.markup import COUNT
-from steadyface.motion import Displacements, MotionSequence
+from steadyface.motion import Displacements, Motion, MotionSequence
 
 _ROW = np.dtype(
     [
@@ -57,3 +58,17 @@ class MotionRows:
             rows = np.frombuffer(self._file.read(_BLOCK * _ROW.itemsize), _ROW)
             self._read = block, MotionSequence(**{name: rows[name] for name in _ROW.names or ()}).unpack()
         return self._read[1][place]
+
+
+def cuts(rows: Int[np.ndarray, "rows"], apart: Int[np.ndarray, "gaps"], motion: Motion | None) -> list[int]:
+    """Positions in a face's rows of those after a cut: none was in the frame before, and nothing is measured.
+
+    A face that an edit goes back to has its id again, but a filter starts anew.
+
+    Args:
+        rows: numbers of the face's rows.
+        apart: numbers of those that do not follow a row of the frame before, even a held one.
+        motion: of all rows; None without a picture, when no cut is known.
+    """
+    after = np.flatnonzero(np.isin(rows, apart)).tolist()
+    return [i for i in after if i and motion is not None and motion[int(rows[i])] is None]

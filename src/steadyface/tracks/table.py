@@ -20,6 +20,7 @@ from steadyface.stabilizer.choice import require_smoother
 from steadyface.tracks import formats
 from steadyface.tracks.blinks import blinks_by_face
 from steadyface.tracks.formats.tabular import head_poses, inside, to_flat
+from steadyface.tracks.motion_rows import cuts
 from steadyface.tracks.points import table_of_points
 from steadyface.tracks.schema import (
     COLUMNS,
@@ -280,15 +281,17 @@ class Tracks:
         smoother = require_smoother(stabilizer, lag)
         points = self.points.copy()
         for face in self.face_ids:
-            rows = np.flatnonzero((self.face == face) & ~self.held)
-            for run in np.split(rows, np.flatnonzero(np.diff(self.seconds[rows]) > GAP) + 1):
+            known = np.flatnonzero(self.face == face)
+            rows, apart = known[~self.held[known]], known[1:][np.diff(self.frame[known]) > 1]
+            starts = np.flatnonzero(np.diff(self.seconds[rows]) > GAP) + 1
+            for run in np.split(rows, sorted({*starts.tolist(), *cuts(rows, apart, motion)})):
                 raw = self.raw_points[run]
                 scores = lowered_where_hidden(self.scores[run], self.visible[run])
                 moved = None if motion is None else SelectedMotion(motion, run)
                 if moved is not None:  # what carried these says nothing that the displacements do not
                     raw[self.carried[run]] = np.nan
                 points[run] = smoother.smooth(raw, self.seconds[run], scores, lag, moved)
-            held = np.flatnonzero((self.face == face) & self.held)
+            held = known[self.held[known]]
             if len(rows):
                 points[held] = points[rows[np.maximum(np.searchsorted(rows, held) - 1, 0)]]
         return self.with_points(points)
