@@ -11,9 +11,9 @@ from finder_maps import cut_faces, draw
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadyface import heatmap
+from steadyface import heatmap, markup
 from steadyface.geometry import change_grid
-from steadyface.nets.loss import cross_entropy, finder_loss, regrid, squared_error
+from steadyface.nets.loss import cross_entropy, finder_loss, mean_of_views, regrid, squared_error
 
 POINTS = torch.tensor([[[4.3, 7.8]]])
 UNKNOWN = torch.full((1, 1, 2), torch.nan)
@@ -122,6 +122,15 @@ def test_a_teacher_moves_the_optimum_towards_itself() -> None:
         for points in (taught, truth)
     )
     assert at_teacher < at_truth
+
+
+def test_the_mean_of_views_is_that_of_the_mirror_image_mirrored() -> None:
+    logits, mirrored = torch.randn(2, 1, 68, 8, 8).unbind()
+    turned = mirrored.flip(-1)[:, markup.FLIP]
+    mean = mean_of_views(logits, mirrored)
+    torch.testing.assert_close(mean_of_views(mirrored, logits).flip(-1)[:, markup.FLIP], mean)
+    expected = (logits.flatten(2).log_softmax(-1) + turned.flatten(2).log_softmax(-1)) / 2
+    torch.testing.assert_close(mean.flatten(2), expected)
 
 
 class TestFinderLoss:

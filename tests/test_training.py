@@ -16,13 +16,13 @@ import torch
 from heads import small_head
 from lightning_fabric import Fabric
 
-from steadyface import heatmap
+from steadyface import heatmap, markup
 from steadyface.checkpoint import load_network
 from steadyface.datasets.face_boxes import read_boxes
 from steadyface.demo import portrait
 from steadyface.errors import ConfigError, DataError, ExportError, WeightsError
 from steadyface.export.network import export_onnx
-from steadyface.geometry import Affine, change_grid
+from steadyface.geometry import Affine, change_grid, flip_points
 from steadyface.images import resize_to, write_image
 from steadyface.landmarker import Landmarker
 from steadyface.nets import FinderConfig, FinderNet
@@ -34,6 +34,7 @@ from steadyface.training import RECIPES, train
 from steadyface.training.augmentation import Augmentation
 from steadyface.training.collages import Collage
 from steadyface.training.finder import prepare_finder
+from steadyface.training.landmarks import prepare_landmarks
 from steadyface.training.photos import hold_out_photos
 from steadyface.training.recipes import BaseRecipe
 
@@ -139,6 +140,34 @@ def test_a_student_imitates_its_teacher(data: Path, tmp_path: Path) -> None:
     train(recipe, data, tmp_path / "run", teacher=TRAINED, report=lines.append)
     errors = [float(line.split("validation ")[1].split()[0]) for line in lines if line[:5] == "epoch"]
     assert errors[-1] < 0.5 * errors[0]
+
+
+class _Fixed(torch.nn.Module):
+    """A network whose log-heatmaps are the same for every crop."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.logits
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_a_teacher_shown_mirrored_views_teaches_a_crop_and_its_mirror_image_alike(
+    data: Path, mirrored: bool
+) -> None:
+    recipe = replace(SMOKE, teacher_mirrored=mirrored)
+    sources = {"start": None, "teacher": TRAINED, "extra": None}
+    task = prepare_landmarks(
+        recipe, Fabric(accelerator="cpu"), lambda line: None, data, **sources, skip_bad=False
+    )
+    crop, points, face = (torch.as_tensor(value)[None] for value in task.samples[0, 0])
+    logits = torch.randn(1, 68, 16, 16)
+    flipped = torch.from_numpy(flip_points(points[0].numpy(), crop.shape[2], markup.FLIP))[None]
+    plain = task.loss(_Fixed(logits), (crop, points, face))
+    turned = task.loss(_Fixed(logits.flip(-1)[:, markup.FLIP]), (crop.flip(2), flipped, face))
+    assert torch.isclose(plain, turned, rtol=1e-4) == mirrored
 
 
 def test_the_paper_s_recipe_at_a_small_size(data: Path, tmp_path: Path) -> None:

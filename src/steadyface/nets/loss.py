@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from steadyface import heatmap
+from steadyface import heatmap, markup
 from steadyface.geometry import change_grid
 from steadyface.nets.finder import STRIDE
 
@@ -97,6 +97,20 @@ def squared_error(
     drawn = heatmap.encode(points.nan_to_num(), tuple(heatmaps.shape[-2:]), sigma, rounded=rounded)
     difference = heatmaps.float() - drawn * face[:, None, None, None]
     return (difference.square() * (known | ~face[:, None])[..., None, None]).mean()
+
+
+def mean_of_views(
+    logits: Float[Tensor, "batch 68 n n"], mirrored: Float[Tensor, "batch 68 n n"]
+) -> Float[Tensor, "batch 68 n n"]:
+    """Log-heatmaps of crops as the mean, per cell, of those of two views, each normalised first.
+
+    Args:
+        logits: of the crops.
+        mirrored: of their mirror images.
+    """
+    turned = mirrored.flip(-1)[:, torch.as_tensor(markup.FLIP, device=mirrored.device)]
+    views = torch.stack([logits, turned]).float()
+    return views.flatten(-2).log_softmax(-1).mean(0).view(logits.shape)
 
 
 def regrid(

@@ -27,7 +27,7 @@ from steadyface.nets import FinderNet, LandmarkNet, build_network
 from steadyface.nets.compact import CompactNet
 from steadyface.nets.graph import LandmarkGraph
 from steadyface.nets.imagenet import imagenet_weights
-from steadyface.nets.loss import cross_entropy, regrid, squared_error
+from steadyface.nets.loss import cross_entropy, mean_of_views, regrid, squared_error
 from steadyface.synthetic.heads.model import HeadModel
 from steadyface.training.closed_lids import close_lids
 from steadyface.training.crops import FaceCrops, MixedSamples, Samples, load_backgrounds
@@ -121,8 +121,11 @@ class LandmarkTask:
             wanted &= points.isnan().any(-1).any(-1)
         soft = torch.zeros(*points.shape[:2], config.map_size, config.map_size, device=points.device)
         if wanted.any():
+            images = _images(crops[wanted], teacher_config.input_size)
             with torch.autocast(points.device.type, torch.bfloat16):
-                logits = self.teacher.log_heatmaps(_images(crops[wanted], teacher_config.input_size))
+                logits = self.teacher.log_heatmaps(images)
+                if recipe.teacher_mirrored:
+                    logits = mean_of_views(logits, self.teacher.log_heatmaps(images.flip(-1)))
             soft[wanted] = regrid(logits, teacher_config.sigma, config.map_size, config.sigma)
         return soft
 

@@ -65,6 +65,7 @@ class Recipe(BaseRecipe):
             keeps eyes as open as they are, at the price of the points' places.
         rounded: draw the heatmaps at rounded points, as conventional heatmap regression (CHR) does.
         teacher_weight: weight of the teacher's heatmap in the target of an annotated point, 0 to 1.
+        teacher_mirrored: show the teacher each crop's mirror image too, and take the mean of both views.
         fill_weight: weight of the maps of points that are not annotated, whose target is the teacher's
             heatmap. Increasing it keeps these maps from drifting, but learns more of the teacher's errors.
         background_share: fraction of crops without a face, whose heatmaps have to be flat.
@@ -81,6 +82,7 @@ class Recipe(BaseRecipe):
     gap_weight: float = 1.0
     rounded: bool = False
     teacher_weight: float = 0.5
+    teacher_mirrored: bool = False
     fill_weight: float = 0.2
     background_share: float = 0.04
     extra_shares: Mapping[str, float] = field(default_factory=EXTRA_SHARES.copy)
