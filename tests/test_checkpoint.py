@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from steadyface.checkpoint import build_from, describe, load_network, save_network, start_from
 from steadyface.errors import ConfigError, WeightsError
@@ -40,17 +39,6 @@ def test_a_head_of_visibility_is_not_taken_over(tmp_path: Path) -> None:
     for other in (plain, wider):
         start_from(other, tmp_path / "net.safetensors")
         torch.testing.assert_close(other.eval()(images), net.eval()(images))
-
-
-def test_a_file_with_a_former_head_loads_without_it(tmp_path: Path) -> None:
-    net = CompactNet(replace(SMALL, uncertainty=8)).half().float().eval()
-    kind, config = describe(net.config)
-    state = {key: value for key, value in net.state_dict().items() if key != "uncertainty.veil"}
-    save_file(state, tmp_path / "net.safetensors", {"kind": f"steadyface.{kind}", "config": config})
-    again = load_network(tmp_path / "net.safetensors")
-    assert again.config == SMALL
-    images = torch.rand(1, 3, 64, 64) * 255
-    assert torch.equal(net.log_heatmaps(images), again.log_heatmaps(images))
 
 
 def test_a_finders_weights_rebuild_it(tmp_path: Path) -> None:

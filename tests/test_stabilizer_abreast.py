@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from stabilizer_cases import CAUSAL, EXACT, make_face, make_velocity, seeds
+from stabilizer_cases import CAUSAL, EXACT, make_face, seeds
 
 from steadyface.errors import ConfigError
 from steadyface.motion import Displacements
@@ -60,18 +60,6 @@ def test_points(stabilizer: CausalFilter, seed: int) -> None:
         assert (one is None) == (other is None)
         if one is not None and other is not None:
             np.testing.assert_allclose(other.points, one.points, rtol=0, atol=EXACT)
-
-
-@given(seed=seeds)
-@settings(max_examples=8)
-def test_looking_back(seed: int) -> None:
-    stabilizer, frames = make_velocity(9), make_frames(seed)
-    alone, together = (filtered(stabilizer, frames, at_once) for at_once in (False, True))
-    for face in range(FACES):
-        one, other = ([states[face] for states in each[-5:]] for each in (alone, together))
-        if None not in one:
-            expected = stabilizer.look_back(one)  # type: ignore[arg-type]
-            np.testing.assert_allclose(stabilizer.look_back(other), expected, rtol=0, atol=EXACT)  # type: ignore[arg-type]
 
 
 def test_bad_input_of_one_face_is_refused() -> None:

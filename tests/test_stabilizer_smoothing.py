@@ -213,24 +213,26 @@ class TestLag:
 
     @given(seed=seeds, lag=st.integers(0, 4))
     @settings(max_examples=20)
-    def test_live_it_is_the_same(self, seed: int, lag: int) -> None:
+    def test_is_the_smoother_of_the_frames_up_to_it(self, seed: int, lag: int) -> None:
         points, seconds, motion = make_clip(seed)
-        points[11] = points[10]  # a frame without points and picture is none of those that look back
-        states = [state for state in THETA.states(points, seconds, None, motion) if state is not None]
-        expected = THETA.smooth(points, seconds, None, lag, motion)
+        points[11] = points[10]  # a frame without points and picture does not count as a later frame
+        output = THETA.smooth(points, seconds, None, lag, motion)
         for t in range(14 - lag):
-            output = THETA.look_back(states[t : t + lag + 1])
-            np.testing.assert_allclose(output, expected[t], rtol=0, atol=EXACT)
+            stop = t + lag + 1
+            expected = THETA.smooth(points[:stop], seconds[:stop], motion=motion[:stop])[t]
+            np.testing.assert_allclose(output[t], expected, rtol=0, atol=EXACT)
 
     @pytest.mark.parametrize("picture", [False, True])
-    def test_long_sequences(self, picture: bool) -> None:
-        """Gains are computed for a block of frames at a time; where a block begins changes nothing."""
+    @pytest.mark.parametrize("lag", [None, 3])
+    def test_long_sequences(self, monkeypatch: pytest.MonkeyPatch, picture: bool, lag: int | None) -> None:
+        """Frames are smoothed a block at a time; where a block begins changes nothing."""
         points = make_face(1, 520)
         motion = make_motion(1, points) if picture else None
-        states = [state for state in THETA.states(points, None, None, motion) if state is not None]
-        output = THETA.smooth(points, motion=motion)
-        for t in (0, 254, 255, 256, 257, 510, 511, 512, 519):
-            np.testing.assert_allclose(output[t], THETA.look_back(states[t:]), rtol=0, atol=EXACT)
+        output = THETA.smooth(points, lag=lag, motion=motion)
+        for module in ("smoothing", "sta"):
+            monkeypatch.setattr(f"steadyface.stabilizer.{module}.BLOCK", 1000)
+        expected = THETA.smooth(points, lag=lag, motion=motion)
+        np.testing.assert_allclose(output, expected, rtol=0, atol=EXACT)
 
     def test_nothing_beyond_it_counts(self) -> None:
         points, seconds, motion = make_clip(2)

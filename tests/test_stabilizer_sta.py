@@ -317,24 +317,14 @@ class TestLag:
 
     @given(seed=seeds, lag=st.integers(0, 5))
     @settings(max_examples=20)
-    def test_live_it_is_the_same(self, seed: int, lag: int) -> None:
+    def test_is_the_smoother_of_the_frames_up_to_it(self, seed: int, lag: int) -> None:
         points, seconds = make_face(seed), make_times(seed)
         points[6:] += 300.0 * (seed % 2)
-        states = [state for state in THETA.states(points, seconds) if state is not None]
-        expected = THETA.smooth(points, seconds, lag=lag)
+        output = THETA.smooth(points, seconds, lag=lag)
         for t in range(12 - lag):
-            output = THETA.look_back(states[t : t + lag + 1])
-            np.testing.assert_allclose(output, expected[t], rtol=0, atol=EXACT)
-
-    def test_live_a_lost_frame_keeps_its_output(self) -> None:
-        points = make_face(1)
-        points[5] = np.nan
-        states = [state for state in THETA.states(points) if state is not None]
-        np.testing.assert_array_equal(THETA.look_back(states[5:8]), states[5].points)
-        # One among the later frames tells nothing; the others do.
-        without = [state for state in states[4:8] if not state.screened.rejected]
-        np.testing.assert_array_equal(THETA.look_back(states[4:8]), THETA.look_back(without))
-        assert not np.array_equal(THETA.look_back(states[4:8]), states[4].points)
+            stop = t + lag + 1
+            expected = THETA.smooth(points[:stop], seconds[:stop])[t]
+            np.testing.assert_allclose(output[t], expected, rtol=0, atol=EXACT)
 
     def test_negative(self) -> None:
         with pytest.raises(ConfigError, match="lag must be at least 0 frames, got -1"):

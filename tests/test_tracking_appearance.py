@@ -14,7 +14,7 @@ from steadyface.geometry import bounding_box
 from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.motion import Displacements, face_region
 from steadyface.picture import RgbPicture
-from steadyface.tracking import TrackedFace, TrackerConfig
+from steadyface.tracking import TrackerConfig
 from steadyface.tracking.appearance import Appearance, Estimate, Observation, describe, observe
 from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.roi import predict_region, smooth_region
@@ -235,9 +235,3 @@ class TestVerifier:
         seen = observation(points, appearance_at(points, frame()))
         track = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
         assert verifier.verify(RgbPicture(people.wall()), track, seen, 0.04, due=True).miss_count == 0
-
-
-def test_the_old_name_of_the_id_warns() -> None:
-    face = TrackedFace(5, np.zeros((68, 2)), np.zeros((68, 2)), np.ones(68), np.zeros(4))
-    with pytest.warns(DeprecationWarning, match="face_id"):
-        assert face.face == 5

@@ -24,14 +24,10 @@ def test_files_from_before_there_were_held_rows_still_load(tmp_path: Path) -> No
         assert same(Tracks.load(tmp_path / f"old.{suffix}"), tracks)
 
 
-def test_csv_with_its_meta_in_a_comment_still_loads(tmp_path: Path) -> None:
-    """The form of early versions."""
-    tracks = make_tracks(30)
-    path = tracks.save(tmp_path / "clip.csv")
+def test_csv_without_its_meta_loads(tmp_path: Path) -> None:
+    path = make_tracks(30).save(tmp_path / "clip.csv")
     (tmp_path / "clip.meta.json").unlink()
     assert Tracks.load(path).meta == {}
-    path.write_text(f"# {json.dumps(tracks.meta)}\n{path.read_text()}")
-    assert same(Tracks.load(path), tracks)
 
 
 def test_files_that_list_no_frames_have_those_of_their_rows(tmp_path: Path) -> None:

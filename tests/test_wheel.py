@@ -24,7 +24,7 @@ def shaking(path: str) -> float:
     tracker = Tracker(stabilizer="none")
     faces: list[TrackedFace] = tracker.step(None)
     tracks: Tracks = steadyface.track(path)
-    return tracks.jitter() + faces[0].face
+    return tracks.jitter() + faces[0].face_id
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
 
@@ -64,8 +64,6 @@ def save_network(net: Network, path: str | Path) -> None:
 def load_network(path: str | Path) -> Network:
     """Rebuild the network that `save_network` wrote, in evaluation mode.
 
-    A head of visibility and error in its former form is left out; `fit_uncertainty` makes a new one.
-
     Raises:
         WeightsError: not such a file.
     """
@@ -76,22 +74,12 @@ def load_network(path: str | Path) -> Network:
                 shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
             kind, config = metadata.get("kind", "").removeprefix(_PREFIX), metadata.get("config", "{}")
             state = load_file(path)
-            if kind == "compact" and _has_former_head(shapes):
-                config = json.dumps({**json.loads(config), "uncertainty": 0})
-                shapes, state = (
-                    {k: v for k, v in d.items() if not k.startswith(_HEAD)} for d in (shapes, state)
-                )
             _check_size(kind, config, shapes)
             net = build_from(kind, config)
             net.load_state_dict(state)
     except SafetensorError as error:
         raise WeightsError.at(path, str(error)) from error
     return net.eval()
-
-
-def _has_former_head(names: Collection[str]) -> bool:
-    """Whether a file has a head of visibility and error in its former form, without `veil`."""
-    return _HEAD + "spread" in names and _HEAD + "veil" not in names
 
 
 def _check_size(kind: str, config: str, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -222,26 +222,6 @@ class STA(CausalFilter, Smoother):
             hide_unseen(outputs, self._screen(points, seconds, scores))
         return outputs
 
-    def look_back(self, states: list[State]) -> Points:
-        """Smooth the first of successive states by the later ones, for a live fixed lag.
-
-        For a lag of n frames keep the last n + 1 states that `step` gave, and call this at each frame. States
-        after a cut or on another face do not count for those before it.
-
-        Args:
-            states: the oldest first.
-
-        Returns:
-            (landmarks, 2) image px.
-        """
-        cuts = (t for t, state in enumerate(states) if t and state.screened.restarts)
-        run = states[: next(cuts, len(states))]
-        first, newest = run[0], run[-1].memory
-        if newest is first.memory or (first.screened.rejected and newest.skin is None):
-            return first.seen_points
-        memories, _ = zip(*distinct_memories(run), strict=True)
-        return first._replace(points=self._look_back(memories)[0][0]).seen_points
-
     def _smooth_by_all(self, outputs: PointSequence, step: Step) -> None:
         """Smooth each frame by all later ones, in place, block by block from the last; see `rewound`."""
         block_start = NEWEST  # smoothed means at the first frame of the block that follows

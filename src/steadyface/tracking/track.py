@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -67,12 +66,6 @@ class TrackedFace:
     name: str | None = None
     similarity: float = math.nan
     carried: bool = False
-
-    @property
-    def face(self) -> int:
-        """Deprecated name of `face_id`."""
-        warnings.warn("TrackedFace.face is now TrackedFace.face_id", DeprecationWarning, stacklevel=2)
-        return self.face_id
 
 
 @dataclass(frozen=True)

@@ -73,16 +73,10 @@ def write_rows(path: Path, flat: Mapping[str, np.ndarray]) -> None:
 def read_csv(path: Path) -> Table:
     """Read what `write_csv` wrote, or OpenFace 2; columns of other names are left out.
 
-    Early versions wrote `meta` as a comment in the first line. Without it, and without a file beside, `meta`
-    is empty.
+    Without a file of meta beside it, `meta` is empty.
     """
+    meta = read_meta(meta_path(path))
     with reading(path, KIND), path.open(newline="", encoding="utf-8") as file:
-        first = file.readline()
-        if first.startswith("#"):
-            meta = as_meta(json.loads(first[1:]))
-        else:
-            meta = read_meta(meta_path(path))
-            file.seek(0)
         rows = csv.reader(file)
         names = [name.strip() for name in next(rows, [])]  # OpenFace puts a space after each comma
         cells = list(zip(*rows, strict=True)) or [()] * len(names)
