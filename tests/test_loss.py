@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from steadyface import heatmap, markup
 from steadyface.geometry import change_grid
-from steadyface.nets.loss import cross_entropy, finder_loss, mean_of_views, regrid, squared_error
+from steadyface.nets.loss import (
+    Teaching,
+    cross_entropy,
+    draw_targets,
+    finder_loss,
+    mean_of_views,
+    regrid,
+    squared_error,
+)
 
 POINTS = torch.tensor([[[4.3, 7.8]]])
 UNKNOWN = torch.full((1, 1, 2), torch.nan)
@@ -24,16 +32,29 @@ def logs(points: torch.Tensor, size: int = 16, sigma: float = 1.0) -> torch.Tens
     return torch.log(heatmap.encode(points, (size, size), sigma) + 1e-12)
 
 
+def entropy_of(
+    logits: torch.Tensor,
+    points: torch.Tensor,
+    face: torch.Tensor = FACE,
+    sigma: float = 1.0,
+    *,
+    rounded: bool = False,
+    teaching: Teaching | None = None,
+    mean_weight: float = 0.25,
+) -> torch.Tensor:
+    size = (logits.shape[-2], logits.shape[-1])
+    targets = draw_targets(points, face, size, sigma, rounded=rounded, teaching=teaching)
+    return cross_entropy(logits, targets, mean_weight=mean_weight)
+
+
 def test_cross_entropy_is_least_at_the_truth_and_flat_for_no_face() -> None:
-    right = cross_entropy(logs(POINTS), POINTS, FACE, 1.0, mean_weight=0.25)
-    wrong = cross_entropy(logs(POINTS), POINTS + 1.0, FACE, 1.0, mean_weight=0.25)
-    assert right < wrong
-    flat = cross_entropy(torch.zeros(1, 1, 16, 16), UNKNOWN, NO_FACE, 1.0, mean_weight=0.25)
+    assert entropy_of(logs(POINTS), POINTS) < entropy_of(logs(POINTS), POINTS + 1.0)
+    flat = entropy_of(torch.zeros(1, 1, 16, 16), UNKNOWN, NO_FACE)
     assert flat == pytest.approx(np.log(256), rel=1e-5)  # the entropy of 256 equal cells
-    assert flat < cross_entropy(logs(POINTS), UNKNOWN, NO_FACE, 1.0, mean_weight=0.25)
+    assert flat < entropy_of(logs(POINTS), UNKNOWN, NO_FACE)
 
 
-@pytest.mark.parametrize("loss", [cross_entropy, squared_error])
+@pytest.mark.parametrize("loss", [entropy_of, squared_error])
 def test_a_point_that_is_not_annotated_counts_for_nothing(loss: Callable[..., torch.Tensor]) -> None:
     points = torch.cat([POINTS, UNKNOWN], dim=1)
     maps = torch.randn(1, 2, 16, 16, requires_grad=True)
@@ -45,7 +66,7 @@ def test_a_point_that_is_not_annotated_counts_for_nothing(loss: Callable[..., to
 
 def test_a_point_outside_the_map_counts_for_nothing() -> None:
     logits = torch.randn(1, 1, 16, 16, requires_grad=True)
-    cross_entropy(logits, torch.tensor([[[40.0, 40.0]]]), FACE, 1.0, mean_weight=0.25).backward()
+    entropy_of(logits, torch.tensor([[[40.0, 40.0]]])).backward()
     assert logits.grad is not None
     assert torch.all(logits.grad == 0)
 
@@ -56,8 +77,9 @@ def test_only_what_opens_or_closes_a_gap_counts_for_it() -> None:
     pairs = torch.tensor([[0, 1]])
 
     def gap(found: torch.Tensor, truth: torch.Tensor = points) -> torch.Tensor:
-        with_gaps = cross_entropy(logs(found), truth, FACE, 1.0, gaps=pairs, gap_weight=2.0)
-        return with_gaps - cross_entropy(logs(found), truth, FACE, 1.0)
+        targets = draw_targets(truth, FACE, (16, 16), 1.0)
+        with_gaps = cross_entropy(logs(found), targets, gaps=pairs, gap_weight=2.0)
+        return with_gaps - cross_entropy(logs(found), targets)
 
     one, both = torch.tensor([[[0.0, 1.5], [0, 0], [0, 0]]]), torch.tensor([[[1.5, 1.5], [1.5, 1.5], [0, 0]]])
     assert gap(points) == pytest.approx(0, abs=1e-3)
@@ -73,14 +95,12 @@ def test_a_teacher_alone_tells_of_points_that_are_not_annotated() -> None:
     soft = logs(POINTS).flatten(2).softmax(-1).unflatten(-1, (16, 16))
 
     def filled(logits: torch.Tensor, weight: float, face: torch.Tensor = FACE) -> torch.Tensor:
-        return cross_entropy(
-            logits, UNKNOWN, face, 1.0, mean_weight=0.25, soft=soft, soft_weight=0.5, fill_weight=weight
-        )
+        return entropy_of(logits, UNKNOWN, face, teaching=Teaching(soft, 0.5, weight))
 
     assert filled(logs(POINTS), 1.0) < filled(logs(POINTS + 1.0), 1.0)
     torch.testing.assert_close(filled(logs(POINTS), 0.2), 0.2 * filled(logs(POINTS), 1.0))
     flat = torch.zeros(1, 1, 16, 16)
-    assert filled(flat, 0.2, NO_FACE) == cross_entropy(flat, UNKNOWN, NO_FACE, 1.0)
+    assert filled(flat, 0.2, NO_FACE) == entropy_of(flat, UNKNOWN, NO_FACE)
 
 
 def test_squared_error_is_zero_at_the_truth_only() -> None:
@@ -93,7 +113,7 @@ def test_squared_error_is_zero_at_the_truth_only() -> None:
 
 def test_rounded_targets_are_those_of_conventional_regression() -> None:
     cell = POINTS.round()
-    for loss, maps in ((squared_error, heatmap.encode(cell, (16, 16), 1.0)), (cross_entropy, logs(cell))):
+    for loss, maps in ((squared_error, heatmap.encode(cell, (16, 16), 1.0)), (entropy_of, logs(cell))):
         assert loss(maps, POINTS, FACE, 1.0, rounded=True) == loss(maps, cell, FACE, 1.0)
         assert loss(maps, POINTS, FACE, 1.0, rounded=True) < loss(maps, POINTS, FACE, 1.0)
 
@@ -118,7 +138,7 @@ def test_a_teacher_moves_the_optimum_towards_itself() -> None:
     truth, taught = torch.tensor([[[5.0, 5.0]]]), torch.tensor([[[9.0, 9.0]]])
     soft = logs(taught).flatten(2).softmax(-1).unflatten(-1, (16, 16))
     at_teacher, at_truth = (
-        cross_entropy(logs(points), truth, FACE, 1.0, soft=soft, soft_weight=0.9)
+        entropy_of(logs(points), truth, teaching=Teaching(soft, 0.9, 0.2), mean_weight=0.0)
         for points in (taught, truth)
     )
     assert at_teacher < at_truth

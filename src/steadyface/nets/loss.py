@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -11,66 +13,113 @@ from steadyface.geometry import change_grid
 from steadyface.nets.finder import STRIDE
 
 
-def cross_entropy(
-    logits: Float[Tensor, "batch maps h w"],
-    points: Float[Tensor, "batch maps 2"],
-    face: Bool[Tensor, "batch"],
-    sigma: float,
-    *,
-    mean_weight: float = 0.0,
-    gaps: Int[Tensor, "pairs 2"] | None = None,
-    gap_weight: float = 0.0,
-    rounded: bool = False,
-    soft: Float[Tensor, "batch maps h w"] | None = None,
-    soft_weight: float = 0.0,
-    fill_weight: float = 0.0,
-) -> Float[Tensor, ""]:
-    """Cross-entropy of softmax(logits) against the normalised Gaussian, plus distances of its mean.
-
-    Equation: -Σ_c t(c)·log s(c) + w·‖m - p‖₁, averaged over maps, with the mean m = Σ_c s(c)·c; plus
-    w'·Σ‖(m_i - m_j) - (p_i - p_j)‖₁ over pairs of points, over the number of maps: an eye is as open as its
-    lids are apart, wherever they are. t is flat in a crop without a face. A point that is NaN (not annotated)
-    or outside the map does not count; with a teacher, the target t of a point that is not annotated is the
-    teacher's heatmap, and the map counts by `fill_weight`.
+class Targets(NamedTuple):
+    """Target of each heatmap in a batch of crops.
 
     Args:
-        logits: of the network.
+        heatmaps: of sum 1; flat in a crop without a face.
+        weights: weight of each map in the cross-entropy.
+        points: px of the heatmap; 0 where not annotated.
+        annotated: 1 where the map shows an annotated point, else 0.
+    """
+
+    heatmaps: Float[Tensor, "batch maps h w"]
+    weights: Float[Tensor, "batch maps"]
+    points: Float[Tensor, "batch maps 2"]
+    annotated: Float[Tensor, "batch maps"]
+
+
+class Teaching(NamedTuple):
+    """Heatmaps of a teacher, and how much they count.
+
+    Args:
+        heatmaps: of sum 1, of the student's size and width (`regrid`).
+        share: of the teacher's heatmap in the target of an annotated point, in [0, 1].
+        fill_weight: weight of the map of a point that is not annotated, whose target is the teacher's alone.
+    """
+
+    heatmaps: Float[Tensor, "batch maps h w"]
+    share: float
+    fill_weight: float
+
+
+def draw_targets(
+    points: Float[Tensor, "batch maps 2"],
+    face: Bool[Tensor, "batch"],
+    size: tuple[int, int],
+    sigma: float,
+    *,
+    rounded: bool = False,
+    teaching: Teaching | None = None,
+) -> Targets:
+    """Draw each point as a Gaussian of sum 1, and mix it with the teacher's heatmap.
+
+    A point that is NaN (not annotated) or outside the map has weight 0. With a teacher, a point that is not
+    annotated has the teacher's heatmap for its target.
+
+    Args:
         points: px of the heatmap; NaN where not annotated.
         face: whether the crop shows a face.
+        size: height and width of the heatmaps.
         sigma: width of the Gaussian, px of the heatmap.
-        mean_weight: w.
-        gaps: pairs i, j of points whose gap counts, such as an upper and a lower lid; None for none.
-        gap_weight: w'.
         rounded: draw the Gaussian at the rounded point, as conventional heatmap regression does.
-        soft: a teacher's heatmaps, each of sum 1, of the student's size and width (`regrid`).
-        soft_weight: weight of the teacher's heatmap in t where a point is annotated, in [0, 1].
-        fill_weight: weight of a map whose target is the teacher's alone.
+        teaching: None without a teacher.
     """
     if rounded:
         points = torch.floor(points + 0.5)
-    height, width = logits.shape[-2:]
-    logs = logits.float().flatten(2).log_softmax(-1)
     known = ~points.isnan().any(-1)
-    drawn = heatmap.encode(points.nan_to_num(), (height, width), sigma).flatten(2)
+    points = points.nan_to_num()
+    drawn = heatmap.encode(points, size, sigma).flatten(2)
     mass = drawn.sum(-1, keepdim=True)
     target = drawn / mass.clamp_min(1e-3)
-    weight = (known & (mass[..., 0] > 1e-3)).float()
-    if soft is not None:
-        target = torch.lerp(target, soft.flatten(2), torch.where(known, soft_weight, 1.0)[..., None])
-        weight = torch.where(known, weight, fill_weight)
-    target = torch.where(face[:, None, None], target, 1.0 / (height * width))
-    weight = torch.where(face[:, None], weight, 1.0)
-    entropy = -(target * logs).sum(-1)
+    weights = (known & (mass[..., 0] > 1e-3)).float()
+    annotated = weights * face[:, None]
+    if teaching is not None:
+        share = torch.where(known, teaching.share, 1.0)
+        target = torch.lerp(target, teaching.heatmaps.flatten(2), share[..., None])
+        weights = torch.where(known, weights, teaching.fill_weight)
+    target = torch.where(face[:, None, None], target, 1.0 / target.shape[-1])
+    weights = torch.where(face[:, None], weights, 1.0)
+    return Targets(target.unflatten(-1, size), weights, points, annotated)
+
+
+def cross_entropy(
+    logits: Float[Tensor, "batch maps h w"],
+    targets: Targets,
+    *,
+    mean_weight: float = 0.0,
+    gap_weight: float = 0.0,
+    gaps: Int[Tensor, "pairs 2"] | None = None,
+) -> Float[Tensor, ""]:
+    """Cross-entropy of softmax(logits) against the targets, plus distances of its mean from the points.
+
+    Equation: -Σ w·t(c)·log s(c) + w_m·Σ ‖m - p‖₁ + w_g·Σ ‖(m_i - m_j) - (p_i - p_j)‖₁, over the number of
+    maps: the first sum is over maps and their cells c, the second over annotated points, the third over gaps
+    between two annotated points i, j. Each map has a softmax s with the mean m = Σ_c s(c)·c, a target t of
+    weight w, and a point p.
+
+    Args:
+        logits: of the network.
+        targets: t, w and p.
+        mean_weight: w_m.
+        gap_weight: w_g. The error of a gap stays 0 where both points are off alike: an eye is as open as its
+            lids are apart, wherever they are.
+        gaps: pairs i, j of points, such as an upper and a lower lid; None for none.
+    """
+    height, width = logits.shape[-2:]
+    logs = logits.float().flatten(2).log_softmax(-1)
+    entropy = -(targets.heatmaps.flatten(2) * logs).sum(-1)
     softmax = logs.exp().unflatten(-1, (height, width))
     rows, columns = (torch.arange(n, dtype=softmax.dtype, device=softmax.device) for n in (height, width))
     mean = torch.stack([(softmax.sum(-2) * columns).sum(-1), (softmax.sum(-1) * rows).sum(-1)], dim=-1)
-    counts = weight * (known & face[:, None])
-    error = (mean - points.nan_to_num()) * counts[..., None]
-    loss = (entropy * weight + mean_weight * error.abs().sum(-1)).mean()
+    annotated = targets.annotated
+    error = (mean - targets.points) * annotated[..., None]
+    loss = (entropy * targets.weights + mean_weight * error.abs().sum(-1)).mean()
     if gaps is not None:
         first, second = gaps.T
-        apart = (error[:, first] - error[:, second]).abs().sum(-1) * counts[:, first] * counts[:, second]
-        loss = loss + gap_weight * apart.sum() / weight.numel()
+        both = annotated[:, first] * annotated[:, second]
+        gap_error = (error[:, first] - error[:, second]).abs().sum(-1) * both
+        loss = loss + gap_weight * gap_error.sum() / annotated.numel()
     return loss
 
 

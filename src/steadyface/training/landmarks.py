@@ -27,7 +27,7 @@ from steadyface.nets import FinderNet, LandmarkNet, build_network
 from steadyface.nets.compact import CompactNet
 from steadyface.nets.graph import LandmarkGraph
 from steadyface.nets.imagenet import imagenet_weights
-from steadyface.nets.loss import cross_entropy, mean_of_views, regrid, squared_error
+from steadyface.nets.loss import Teaching, cross_entropy, draw_targets, mean_of_views, regrid, squared_error
 from steadyface.synthetic.heads.model import HeadModel
 from steadyface.training.closed_lids import close_lids
 from steadyface.training.crops import FaceCrops, MixedSamples, Samples, load_backgrounds
@@ -85,24 +85,12 @@ class LandmarkTask:
                 squared_error(maps, points, face, config.sigma, rounded=recipe.rounded) for maps in stacks
             ]
             return torch.stack(losses).sum()
-        soft = self._teach(crops, points, face)
+        size = (config.map_size, config.map_size)
+        teaching = self._teach(crops, points, face)
+        targets = draw_targets(points, face, size, config.sigma, rounded=recipe.rounded, teaching=teaching)
         gaps = torch.tensor(_GAPS, device=outputs.device) if config.landmarks == markup.COUNT else None
-        losses = [
-            cross_entropy(
-                logits,
-                points,
-                face,
-                config.sigma,
-                mean_weight=recipe.mean_weight,
-                gaps=gaps,
-                gap_weight=recipe.gap_weight,
-                rounded=recipe.rounded,
-                soft=soft,
-                soft_weight=recipe.teacher_weight,
-                fill_weight=recipe.fill_weight,
-            )
-            for logits in stacks
-        ]
+        weights = {"mean_weight": recipe.mean_weight, "gap_weight": recipe.gap_weight}
+        losses = [cross_entropy(logits, targets, gaps=gaps, **weights) for logits in stacks]
         return torch.stack(losses).sum()
 
     @torch.no_grad()
@@ -111,7 +99,7 @@ class LandmarkTask:
         crops: UInt8[Tensor, "batch size size 3"],
         points: Float[Tensor, "batch maps 2"],
         face: Bool[Tensor, "batch"],
-    ) -> Tensor | None:
+    ) -> Teaching | None:
         """Teacher's heatmaps on the student's grid; zeros for crops in which they do not count."""
         if self.teacher is None:
             return None
@@ -119,15 +107,15 @@ class LandmarkTask:
         wanted = face.clone()
         if not recipe.teacher_weight:
             wanted &= points.isnan().any(-1).any(-1)
-        soft = torch.zeros(*points.shape[:2], config.map_size, config.map_size, device=points.device)
+        heatmaps = torch.zeros(*points.shape[:2], config.map_size, config.map_size, device=points.device)
         if wanted.any():
             images = _images(crops[wanted], teacher_config.input_size)
             with torch.autocast(points.device.type, torch.bfloat16):
                 logits = self.teacher.log_heatmaps(images)
                 if recipe.teacher_mirrored:
                     logits = mean_of_views(logits, self.teacher.log_heatmaps(images.flip(-1)))
-            soft[wanted] = regrid(logits, teacher_config.sigma, config.map_size, config.sigma)
-        return soft
+            heatmaps[wanted] = regrid(logits, teacher_config.sigma, config.map_size, config.sigma)
+        return Teaching(heatmaps, recipe.teacher_weight, recipe.fill_weight)
 
     def validate(self, net: LandmarkNet) -> dict[str, float]:
         """Errors in % on plain crops, by the graph that is exported.
