@@ -270,7 +270,7 @@ class TestGuesses:
         for raw, frame in zip(guesses, seen, strict=True):
             np.testing.assert_allclose(frame.points, raw, rtol=0, atol=EXACT)
         # A passing hand leaves some points at a time; only a face that comes in begins anew.
-        restarts = [0, 4] if count > CONFIG.few * 68 else [0]
+        restarts = [0, 4] if count > CONFIG.max_guesses * 68 else [0]
         assert [frame.restarts for frame in seen] == [t in restarts for t in range(10)]
 
     @pytest.mark.parametrize("score", [0.4, 0.99])

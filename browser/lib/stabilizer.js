@@ -24,10 +24,13 @@ const NEIGHBOURS = 4; // landmarks
 const SETTLED = 0.05;
 const PATIENCE = 5; // frames
 const UNEXPLAINED = 0.8; // of the landmarks beyond PACE
-const FEW = 0.2; // of the landmarks
-const MANY = 1 / 3; // of the landmarks
-const LONGEST = 3; // frames
+const MIN_PRESENT = 0.2; // of the landmarks
+const MAX_OUTLIERS = 1 / 3; // of the present landmarks, as the next three
+const MAX_CUT_OUTLIERS = 0.2;
+const MAX_GUESSES = 0.2;
+const MIN_AGREEING = 0.8;
 const AGREEMENT = 2; // frames
+const LONGEST = 3; // frames
 const SURER = 0.25; // of the doubt before
 const LEAST_OUTLIER_DOUBT = 0.01; // added to 1 - score
 const OWN = 0.004; // off the common motion, at which a landmark's weight is halved
@@ -185,7 +188,7 @@ function screen(last, points, frames, scores) {
   const limit = last.size * Math.sqrt(Math.min(Math.max(frames, 1), LONGEST));
   const missing = perLandmark(count, (l) => !(isFinite(points[2 * l]) && isFinite(points[2 * l + 1])));
   const present = missing.filter((gone) => !gone).length;
-  if (present <= FEW * count) return { ...last, restarts: false, rejected: true };
+  if (present <= MIN_PRESENT * count) return { ...last, restarts: false, rejected: true };
   const share = (flags) => flags.filter((flag, l) => flag && !missing[l]).length / present;
   const away = subtract(points, last.points);
   const common = commonMotion(last.points, points, missing, limit);
@@ -205,11 +208,13 @@ function screen(last, points, frames, scores) {
   );
   const surer = isSurer(scores, last.scores);
   const guessed = off.map((isOff, l) => isOff && !missing[l] && surer(l));
-  if (share(guessed) > FEW || (jumped && share(off) <= FEW)) return plain(raw, { scores, restarts: true });
+  if (share(guessed) > MAX_GUESSES || (jumped && share(off) <= MAX_CUT_OUTLIERS)) {
+    return plain(raw, { scores, restarts: true });
+  }
   const outlierFrames = countFrames(off, before, stays(raw, last.raw, missing, limit));
-  if (share(off) > MANY) {
-    const agreed = share(outlierFrames.map((frames) => frames === 0 || frames > AGREEMENT)) >= 1 - FEW;
-    if (agreed) return plain(raw, { scores, restarts: true });
+  if (share(off) > MAX_OUTLIERS) {
+    const agreeing = share(outlierFrames.map((frames) => frames === 0 || frames > AGREEMENT));
+    if (agreeing >= MIN_AGREEING) return plain(raw, { scores, restarts: true });
     return { ...last, raw, outlierFrames, restarts: false, rejected: true };
   }
   const held = off.map((isOff, l) => isOff && !guessed[l] && outlierFrames[l] <= PATIENCE);

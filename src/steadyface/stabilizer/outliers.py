@@ -2,16 +2,16 @@
 
 The filters model small errors only. The rules, relative to the motion of the other landmarks:
 
-- A landmark may leave the others at a small pace; faster only if a neighbour moves with it, as on lips.
-- An outlier moves with the others until it has kept its new position for some frames; so does a missing
-  landmark.
+- A landmark may leave the others slowly, and fast only if a neighbour moves with it, as on lips.
+- An outlier moves with the others until it has kept its new position for some frames. A missing landmark
+  moves with the others until it is back.
 - A landmark that no frame has had yet has a placeholder that moves with the others.
-- A frame with many outliers or hardly any landmark is rejected, and a cut restarts everything.
-- A guess of the network, as on a face that only begins to come into the picture, is left at once for a sure
-  point.
+- A frame with many outliers or hardly any landmark is rejected. After a cut everything restarts.
+- Where the network only guessed a position, as on a face that is coming into the picture, a position of which
+  it is sure replaces the guess at once.
 
-The others' motion is a shift, or a similarity where a head tilts or comes near so fast that a shift does not
-fit its outline.
+The motion of the others is a shift. Where a head tilts or comes near so fast that a shift does not fit its
+outline, it is a similarity.
 """
 
 from __future__ import annotations
@@ -37,30 +37,38 @@ class OutlierConfig:
     time they grow with its square root, up to `longest_frames`.
 
     Args:
-        cut: common displacement of all landmarks above which the frame shows another shot or another face;
-            and of any landmark beside that, by turn and growth of the face, above which these do not count.
-            Increasing it keeps fast heads, but takes short jumps between faces for motion.
+        cut: displacement common to all landmarks above which the frame shows another shot or another face.
+            A similarity that moves any landmark by more beside the shift is not used. Increasing it keeps
+            fast heads, but takes short jumps between faces for motion.
         outlier: distance from the others' displacement at which a landmark is an outlier. Increasing it
             follows sudden single landmarks sooner, but lets more errors through.
-        outlier_along: the same where a neighbour goes along: a mouth that opens fast leaves by a fifth.
-        pace: the most by which an inlier leaves the others in a frame, unless a neighbour goes along.
+        outlier_along: the same for a landmark with a neighbour that moves alike. In a mouth that opens fast,
+            this distance is a fifth.
+        pace: the most by which an inlier leaves the others in a frame, unless a neighbour moves alike.
             Increasing it lets larger errors through.
-        alike: difference of their motion up to which a neighbour goes along. Increasing it lets outliers
-            in different directions through.
+        alike: difference between the motion of a landmark and that of a neighbour up to which they move
+            alike. Increasing it lets outliers in different directions through.
         neighbours: number of the nearest landmarks that are neighbours.
-        settled: motion of an outlier beside the others below which it counts as staying where it is.
+        settled: motion of an outlier, relative to that of the others, up to which it stays where it is.
         patience: frames for which an outlier must stay before it is followed.
-        unexplained: ratio of the landmarks beyond `pace` that turn and growth of the face may leave there.
-            Increasing it follows tilting heads that also speak, but takes outliers for turns.
-        few: ratio of outliers up to which a jump of the others is a cut, and of left guesses above which all
-            begins anew: behind an object that passes only some points are guesses at a time; and of present
-            landmarks below which a frame is rejected.
-        many: ratio of outliers, of the present landmarks, above which a frame is rejected.
+        unexplained: a similarity replaces the shift if the landmarks that it leaves beyond `pace` are fewer
+            than this ratio of those that the shift leaves there. Increasing it follows tilting heads that
+            also speak, but takes outliers for turns.
+        min_present: ratio of present landmarks up to which a frame is rejected. Increasing it rejects more
+            frames in which much of the face is missing.
+        max_outliers: ratio of outliers, of the present landmarks, above which a frame is rejected. Increasing
+            it keeps more frames, but lets more wrong ones through.
+        max_cut_outliers: ratio of outliers up to which a jump of the others is a cut. Increasing it takes
+            more wrong frames for cuts.
+        max_guesses: ratio of landmarks that leave a guess (`surer`) above which everything restarts. An
+            object that passes before a face leaves fewer. Increasing it keeps the memory of more faces.
         agreement: frames for which a rejected shape must stay before it is taken for another face.
+        min_agreeing: ratio of the present landmarks that must stay so. Increasing it takes fewer wrong shapes
+            for another face, but finds another face later.
         longest_frames: time, in frames, beyond which no threshold grows further.
-        surer: ratio of the doubt (1 - score) of an outlier to that of its last accepted position below which
-            that was a guess, which is left at once. Increasing it leaves guesses sooner, but follows more
-            errors.
+        surer: ratio of the doubt (1 - score) about an outlier to that about its last accepted position below
+            which that position was a guess, which the outlier replaces at once. Increasing it replaces
+            guesses sooner, but follows more errors.
         least_doubt: added to each doubt. Increasing it compares only large doubts.
     """
 
@@ -73,9 +81,12 @@ class OutlierConfig:
     settled: float = 0.05
     patience: int = 5
     unexplained: float = 0.8
-    few: float = 0.2
-    many: float = 1 / 3
+    min_present: float = 0.2
+    max_outliers: float = 1 / 3
+    max_cut_outliers: float = 0.2
+    max_guesses: float = 0.2
     agreement: int = 2
+    min_agreeing: float = 0.8
     longest_frames: float = 3.0
     surer: float = 0.25
     least_doubt: float = 0.01
@@ -147,8 +158,10 @@ def _screen(last: Screened, points: Points, frames: float, scores: Scores | None
         return Screened(points, _size(points), points, scores=scores, elapsed=elapsed)
     missing = ~np.isfinite(points).all(axis=-1)
     present = len(points) - np.count_nonzero(missing)
-    if present <= CONFIG.few * len(points):
+    if present <= CONFIG.min_present * len(points):
         return last._replace(restarts=False, rejected=True, missing=True, elapsed=elapsed, arrived=None)
+
+    # The motion common to all, and that of each landmark beside it.
     common = _common_motion(last.points, points, ~missing, limit)
     alone = np.where(missing[:, None], 0.0, away - common)
     distance = _lengths(alone)
@@ -156,32 +169,43 @@ def _screen(last: Screened, points: Points, frames: float, scores: Scores | None
     complete = present == len(points)
     if last.outlier_frames is None and not jumped and complete and distance.max() <= CONFIG.pace * limit:
         return Screened(points, _size(points), points, scores=scores, elapsed=elapsed)
+
+    # Outliers are far from where the others' motion puts them. One that has stayed there for some frames is
+    # followed, and an outlier until the output has come near.
     before = np.zeros(len(points), int) if last.outlier_frames is None else last.outlier_frames
-    followed = before > CONFIG.patience
-    along = _goes_along(last.points, alone, CONFIG.alike * limit)
-    most = np.where(followed, CONFIG.settled, np.where(along, CONFIG.outlier_along, CONFIG.outlier))
-    outlier = missing | (distance > most * limit)
+    along = _moves_along(last.points, alone, CONFIG.alike * limit)
+    threshold = np.where(along, CONFIG.outlier_along, CONFIG.outlier)
+    threshold[before > CONFIG.patience] = CONFIG.settled
+    outlier = missing | (distance > threshold * limit)
+    outlier_ratio = np.count_nonzero(outlier & ~missing) / present
     raw = np.where(missing[:, None], last.points + common, points)
-    ratio_off = np.count_nonzero(outlier & ~missing) / present
-    guessed = outlier & ~missing & _is_surer(scores, last.scores)
-    if np.count_nonzero(guessed) > CONFIG.few * present or (jumped and ratio_off <= CONFIG.few):
+
+    # A cut, or points of which the network is sure in place of guesses.
+    surer = outlier & ~missing & _is_surer(scores, last.scores)
+    left_guesses = np.count_nonzero(surer) > CONFIG.max_guesses * present
+    if left_guesses or (jumped and outlier_ratio <= CONFIG.max_cut_outliers):
         return _restart(raw, elapsed, scores)
+
+    # A wrong frame, unless its shape has stayed for some frames: then it is another face.
     beside = raw - last.raw - _common_motion(last.raw, raw, ~missing, limit)
     stays = ~missing & (_lengths(beside) <= CONFIG.settled * limit)
-    count = np.where(outlier, np.where(stays, before + 1, 1), 0)
-    if ratio_off > CONFIG.many:
-        settled = (count == 0) | (count > CONFIG.agreement)
-        if np.mean(settled[~missing]) >= 1 - CONFIG.few:
+    outlier_frames = np.where(outlier, np.where(stays, before + 1, 1), 0)
+    if outlier_ratio > CONFIG.max_outliers:
+        agrees = (outlier_frames == 0) | (outlier_frames > CONFIG.agreement)
+        if np.mean(agrees[~missing]) >= CONFIG.min_agreeing:
             return _restart(raw, elapsed, scores)
-        rejected = last._replace(raw=raw, outlier_frames=count, restarts=False, rejected=True)
+        rejected = last._replace(raw=raw, outlier_frames=outlier_frames, restarts=False, rejected=True)
         return rejected._replace(missing=False, elapsed=elapsed, arrived=None)
-    kept = np.minimum(1.0, CONFIG.pace * limit / np.maximum(distance, 1e-12))
-    kept[guessed | along] = 1.0
-    held = outlier & ~guessed & (count <= CONFIG.patience)
-    plausible = last.points + common + np.where(held, 0.0, kept)[:, None] * alone
+
+    # An outlier moves with the others until it has stayed; an inlier leaves them at most at `pace`.
+    held = outlier & ~surer & (outlier_frames <= CONFIG.patience)
+    followed = np.minimum(1.0, CONFIG.pace * limit / np.maximum(distance, 1e-12))
+    followed[surer | along] = 1.0
+    followed[held] = 0.0
+    plausible = last.points + common + followed[:, None] * alone
     if scores is not None and last.scores is not None:
         scores = np.where(held, last.scores, scores)
-    counts = count if count.any() else None
+    counts = outlier_frames if outlier_frames.any() else None
     return Screened(plausible, _size(plausible), raw, counts, scores, elapsed=elapsed)
 
 
@@ -313,8 +337,8 @@ def _common_motion(
 ) -> Float[np.ndarray, "#landmarks 2"]:
     """Displacement of each landmark if it moves with the others.
 
-    It is the median one, unless a similarity leaves clearly fewer landmarks beyond `pace`. Against a shift
-    alone the outline of a head that tilts by 5° a frame would be held back in each frame, until it counts as
+    It is the median shift, unless a similarity leaves clearly fewer landmarks beyond `pace`. With the shift
+    alone, the outline of a head that tilts by 5° a frame would fall behind in each frame, until it counts as
     an outlier.
 
     Args:
@@ -342,16 +366,16 @@ def _is_surer(scores: Scores | None, before: Scores | None) -> Bool[np.ndarray, 
     return certain - scores < CONFIG.surer * (certain - before)
 
 
-def _goes_along(before: Points, alone: Points, alike: float) -> Bool[np.ndarray, "landmarks"]:
-    """Whether one of each landmark's neighbours moves as it does, beside the others.
+def _moves_along(before: Points, alone: Points, alike: float) -> Bool[np.ndarray, "landmarks"]:
+    """Whether a neighbour of each landmark moves alike, relative to the common motion.
 
-    A mouth opens and closes by a tenth of the face within a frame, all of a lip at once; held back at the
-    pace of a single landmark it would come late.
+    A mouth opens and closes by a tenth of the face within a frame, all of a lip at once. At the pace of a
+    single landmark a lip would be late.
 
     Args:
-        before: positions, by which neighbours are found.
-        alone: displacement beside the common one.
-        alike: largest difference, in the same px.
+        before: positions, by which neighbours are found, px.
+        alone: displacement relative to the common motion, px.
+        alike: largest difference between the displacements, px.
     """
     position = before @ (1, 1j)
     apart = np.abs(position[:, None] - position)
