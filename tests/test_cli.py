@@ -720,3 +720,44 @@ class TestFitStabilizer:
             assert (code, said, len(err)) == (1, "", 1), problem
             assert problem in err[0]
         assert not file.exists()
+
+
+HOSTILE = "esc\x1b[2J\x07, one\nsteadyface: two, \u202e3pm.mp4"
+ESCAPED = r"esc\x1b[2J\x07, one\nsteadyface: two, \u202e3pm"
+
+
+def test_a_name_cannot_move_the_cursor_or_imitate_a_line(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(clip, source := tmp_path / HOSTILE)
+    options = ("--out", tmp_path, "--no-overlay", "--weights", "tiny")
+    code, out, _ = run(capsys, "track", source, *options)
+    said, file = out.splitlines()
+    assert code == 0
+    assert said.startswith(f"{ESCAPED}.mp4: 12 frames")
+    assert file.endswith(f"/{ESCAPED}.npz")
+    code, out, _ = run(capsys, "track", source, *options, "--json")
+    assert code == 0
+    assert out.isascii()
+    assert json.loads(out)["source"] == str(source)
+    source.write_bytes(b"")
+    code, out, [line] = run(capsys, "track", source, "--out", tmp_path)
+    assert (code, out) == (1, "")
+    assert ESCAPED.replace(r"\n", " ") in line
+    assert all(map(str.isprintable, line))
+
+
+def test_an_output_that_knows_few_letters_ends_nothing(clip: Path, tmp_path: Path) -> None:
+    shutil.copy(clip, other := tmp_path / "ведущий.mp4")
+    command = [sys.executable, "-m", "steadyface", "track", str(clip), str(other), "--no-overlay"]
+    done = subprocess.run(
+        [*command, "--weights", "tiny", "--out", str(tmp_path)],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    first, _, second, _ = done.stdout.splitlines()
+    assert b"12 frames" in first
+    assert second.startswith(rb"\u0432\u0435\u0434\u0443\u0449\u0438\u0439.mp4: 12")
+    assert (tmp_path / "ведущий.npz").exists()

@@ -46,6 +46,13 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
     assert "images" in capfd.readouterr().err
 
 
+def test_a_name_in_a_bar_is_text(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(Console, "is_terminal", True)
+    with show_progress("[/hd] [red]a\x1b[2J.mp4") as progress:
+        progress(1, 2)
+    assert r"[/hd] [red]a\x1b[2J.mp4" in capfd.readouterr().err
+
+
 class Cell:
     """Output of a notebook's cell, as IPython's `display` gives it."""
 

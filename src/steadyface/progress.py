@@ -10,6 +10,8 @@ from importlib import import_module
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from steadyface.wording import printable
+
 ReportProgress = Callable[[int, int | None], object]
 """Called with the number done and, where it is known, of all."""
 
@@ -29,14 +31,14 @@ def show_progress(name: str, quiet: bool = False, unit: str = "frames", memory: 
         yield None
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
     bar = Progress(*columns, console=console, transient=True, speed_estimate_period=memory)
-    task = bar.add_task(name, total=None, speed="")
+    task = bar.add_task(printable(name), total=None, speed="")
 
     def advance(done: int, total: int | None, speed: float | None = None) -> None:
         speed = bar.tasks[0].speed if speed is None else speed

@@ -15,6 +15,29 @@ _UNCOMPOSED = str.maketrans(
 """Latin letters that are no letter of ASCII with a mark, and marks that names are written with."""
 
 
+_ACTING = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of characters that are no text: controls, bytes without a meaning, separators of lines."""
+
+_REORDERING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Classes of characters that reorder the text around them."""
+
+
+def printable(text: str) -> str:
+    r"""Escape what a name may hold but a line of a terminal may not.
+
+    These are control characters, such as newline and escape, with which a file's name could move the cursor
+    or imitate another line; characters that reverse the order of the text; and bytes that are no text.
+
+    >>> print(printable("a\x1b[2J\nb é"))
+    a\x1b[2J\nb é
+    """
+    return "".join(ascii(letter)[1:-1] if _acts(letter) else letter for letter in text)
+
+
+def _acts(letter: str) -> bool:
+    return unicodedata.category(letter) in _ACTING or unicodedata.bidirectional(letter) in _REORDERING
+
+
 def counted(count: int, one: str, many: str | None = None) -> str:
     """Format a number with its noun.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from io import TextIOWrapper
 from typing import get_args
 
 from cyclopts import App, ArgumentCollection, CycloptsError, UnusedCliTokensError
@@ -65,6 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     SIGTERM and SIGHUP end a command as Ctrl-C does.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # it may be in an encoding without an arrow
     arguments = _with_files(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in app.help_flags:
         app.resolved_commands()  # the overview shows the first line of each

@@ -63,7 +63,7 @@ def score(predictions: Path) -> int:
 
     results = compute(predictions)
     results.save(predictions / "results.json")
-    say(results.as_text())
+    say(*results.as_text().splitlines())
     return 0
 
 

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from steadyface.errors import DataError, MissingExtraError, SteadyfaceError
 from steadyface.interrupts import SIGNALS, handled_by
+from steadyface.wording import printable
 
 _ONE_LINE = 1_000  # characters, more than a row has
 
@@ -45,19 +46,20 @@ def run_script(main: Callable[..., None], usage: str | None) -> None:
 
 
 def complain(problem: str) -> None:
-    """Print one line to the error stream."""
-    print(f"steadyface: {' '.join(problem.split())}", file=sys.stderr)
+    """Print one line to the error stream; characters that a terminal would act on are escaped."""
+    line = " ".join(part.strip() for part in problem.splitlines())
+    print(f"steadyface: {printable(line)}", file=sys.stderr)
 
 
 def say(*lines: object) -> None:
-    """Print lines at once; bytes of a file's name that are no text are escaped.
+    """Print lines at once; characters that a terminal would act on, also a newline, are escaped.
 
     Raises:
         DataError: standard output takes nothing more: its reader has ended, or the disk is full.
     """
-    text = "\n".join(map(str, lines))
+    text = "\n".join(printable(str(line)) for line in lines)
     with _to_output():
-        print(text.encode(errors="backslashreplace").decode(), flush=True)
+        print(text, flush=True)
 
 
 @contextmanager

@@ -85,7 +85,7 @@ class ClipSummary:
             "interrupted": self.interrupted,
             "skipped": self.skipped,
         }
-        return json.dumps(values, ensure_ascii=False)
+        return json.dumps(values)
 
 
 def _finite_or_none(value: float) -> float | None:
