@@ -14,6 +14,7 @@ import av
 import pytest
 from numbered_clips import HEIGHT, WIDTH, make_clip, numbers
 
+from steadyface.clips import choose_names
 from steadyface.errors import ConfigError, VideoError
 from steadyface.video import VideoReader, is_live, open_frames, read_ahead, source_name
 from steadyface.video import container as sources
@@ -34,6 +35,20 @@ def test_a_file_called_like_a_camera_is_a_file(tmp_path: Path, monkeypatch: pyte
     assert source_name("3") == "3"
     with open_frames("3") as frames:
         assert numbers(frames) == list(range(50))
+
+
+def test_a_link_has_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "store").mkdir()
+    make_clip(tmp_path / "store" / "SHA256E-s1--0a.mp4")
+    for name, target in (("one.mp4", "store/SHA256E-s1--0a.mp4"), ("two.mp4", "one.mp4"), ("clips", "store")):
+        (tmp_path / name).symlink_to(target)
+    monkeypatch.chdir(tmp_path / "clips")
+    named = {"../one.mp4": "one", tmp_path / "two.mp4": "two", "../clips": "clips", "..": tmp_path.name}
+    assert [source_name(each) for each in named] == list(named.values())
+    (tmp_path / "clips" / "one.mp4").symlink_to("SHA256E-s1--0a.mp4")
+    monkeypatch.chdir(tmp_path)
+    both = ["one.mp4", "clips/one.mp4"]
+    assert list(choose_names(both).values()) == [f"{tmp_path.name}-one", "clips-one"]
 
 
 class Handle:

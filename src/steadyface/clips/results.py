@@ -21,7 +21,7 @@ from steadyface.tracks.formats import ending
 from steadyface.tracks.formats.tabular import read_meta
 from steadyface.tracks.schema import META, RESULTS
 from steadyface.video import SQUARE, Frames, identify, is_live, open_frames, source_name
-from steadyface.video.sources import is_url, local
+from steadyface.video.sources import is_url, local, named_path
 
 _ENDINGS = (*map(ending, FORMATS), VIDEO, PICTURE, PICTURES, META)
 
@@ -126,7 +126,7 @@ def _folder_of(source: str) -> str:
     """Name of the folder that holds a file, also of a URL's path."""
     if is_url(source):
         return PurePosixPath(urlsplit(source).path).parent.name or "url"
-    return Path(local(source)).resolve().parent.name
+    return named_path(Path(local(source)).parent).name
 
 
 def recorded_frames(base: Path) -> int:

@@ -19,6 +19,7 @@ from fsspec.implementations.local import LocalFileSystem
 from steadyface.errors import ConfigError, DataError
 from steadyface.files import reading
 from steadyface.video import VIDEO_SUFFIXES
+from steadyface.video.sources import named_path
 
 LIST = ".txt"
 """Suffix of a list of videos."""
@@ -124,7 +125,7 @@ def _expand(text: str) -> Iterator[tuple[str, str]]:
             yield from _listed(path)
             return
         folder, pattern = path.is_dir(), _is_pattern(text) and not path.exists()
-        text = str(path.resolve()) if folder else _absolute(path)
+        text = str(path.resolve()) if folder else str(named_path(path))
     if folder or pattern:
         yield from _contents(text, folder)
     else:
@@ -136,7 +137,7 @@ def _listed(path: Path) -> Iterator[tuple[str, str]]:
         lines = path.read_text(encoding="utf-8").splitlines()
     for line in map(str.strip, lines):
         if line and not line.startswith("#"):
-            address = line if is_url(line) else _absolute(path.parent / line)
+            address = line if is_url(line) else str(named_path(path.parent / line))
             yield address, _name(address)
 
 
@@ -167,11 +168,6 @@ def _contents(text: str, folder: bool) -> Iterator[tuple[str, str]]:
 
 def _is_pattern(text: str) -> bool:
     return any(sign in text for sign in "*?[")
-
-
-def _absolute(path: Path) -> str:
-    """Make a path absolute without following a link of its last part."""
-    return str(path.parent.resolve() / path.name)
 
 
 def _is_video(path: PurePosixPath) -> bool:

@@ -48,7 +48,8 @@ def is_live(source: str | Path) -> bool:
 def source_name(source: str | Path) -> str:
     """Name of a source's results: a folder's name, a file's without suffix, `stdin` or `camera0`.
 
-    That of a URL is the last part of its path without suffix, or the host.
+    That of a URL is the last part of its path without suffix, or the host; that of a link is its own, since
+    stores of data keep what it points to under a hash.
     """
     number = camera_number(source)
     if number is not None:
@@ -59,8 +60,14 @@ def source_name(source: str | Path) -> str:
     if is_url(source):
         url = urlsplit(str(source))
         return PurePosixPath(url.path).stem or url.hostname or "stream"
-    path = Path(source).resolve()
+    path = named_path(source)
     return path.name if path.is_dir() else path.stem
+
+
+def named_path(source: str | Path) -> Path:
+    """Absolute path of a file or folder, without `.` and `..`; a link at its end is not followed."""
+    path = Path(source)
+    return path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
 
 
 def display_name(source: str | Path) -> str:
