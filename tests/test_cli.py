@@ -514,12 +514,16 @@ def test_label_goes_on_after_an_input_that_cannot_be_read(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video")
-    code, out, err = run(
-        capsys, "label", tmp_path / "broken.mp4", clip, "--out", tmp_path / "labels", "--every", 6
-    )
-    assert (code, out) == (1, "portrait.mp4: 2 of 2 faces labelled\n")
-    assert len(err) == 1
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "0.png").write_bytes(b"no image")
+    write_image(tmp_path / "half" / "1.png", portrait().still)
+    inputs = (tmp_path / "broken.mp4", tmp_path / "half", clip)
+    code, out, err = run(capsys, "label", *inputs, "--out", tmp_path / "labels", "--every", 6)
+    assert code == 1
+    assert out == "half: 0 of 0 faces labelled\nportrait.mp4: 2 of 2 faces labelled\n"
+    assert len(err) == 2
     assert "broken.mp4: not a video that can be read" in err[0]
+    assert "half: 1 of 2 images cannot be read" in err[1]
 
 
 def test_label_refuses_clips_of_one_name(

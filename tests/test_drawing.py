@@ -68,6 +68,8 @@ def test_what_is_detected_is_drawn_as_faces_in_order() -> None:
     expected = draw_faces(grey(), [face(points[0], 0), face(points[1], 1)])
     np.testing.assert_array_equal(draw_faces(grey(), found), expected)
     np.testing.assert_array_equal(draw_faces(grey(), found[0]), draw_faces(grey(), [face(points[0])]))
+    np.testing.assert_array_equal(draw_faces(grey(), list(found)), expected)
+    np.testing.assert_array_equal(draw_faces(grey(), [found[0], face(points[1], 1)]), expected)
     np.testing.assert_array_equal(draw_faces(grey(), Landmarks.stack([])), grey())
 
 
@@ -78,6 +80,9 @@ def test_what_cannot_be_drawn() -> None:
     np.testing.assert_array_equal(draw_faces(grey(), [face(gappy)]), grey())
     with pytest.raises(ConfigError, match="image must be RGB uint8"):
         draw_faces(grey() / 255, [face(face_at(150, 80))])
+    for other in (face_at(150, 80), None, [None], face(face_at(150, 80))):
+        with pytest.raises(ConfigError, match=r"^faces must be of Tracker\.step"):
+            draw_faces(grey(), other)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("style", DRAWN)

@@ -14,7 +14,7 @@ from steadyface.demo import portrait
 from steadyface.errors import ConfigError
 from steadyface.geometry import Region
 from steadyface.images import write_image
-from steadyface.labels import LARGEST_SPREAD, label_face, write_labels
+from steadyface.labels import LARGEST_SPREAD, LabelCount, label_face, write_labels
 from steadyface.landmarker import Landmarker
 from steadyface.tracking import Tracker
 
@@ -47,7 +47,7 @@ def test_photographs_give_their_unannotated_faces(landmarker: Landmarker, tmp_pa
         {"box": [300, 300, 400, 400], "by": "teacher"},  # no face
     ]
     (folder / "faces.json").write_text(json.dumps({"a.png": faces}))
-    assert write_labels(folder, out, Tracker(landmarker)) == (1, 2)
+    assert write_labels(folder, out, Tracker(landmarker)) == LabelCount(1, 2)
     (sample,) = find_folder(out)
     assert sample.points_path.name == "a_1.pts"
     image, points = sample.load()
@@ -61,11 +61,20 @@ def test_clips_give_a_face_every_few_frames(landmarker: Landmarker, tmp_path: Pa
     folder.mkdir()
     for i in range(5):
         write_image(folder / f"{i}.png", portrait().still)
-    assert write_labels(folder, tmp_path / "labels", Tracker(landmarker, stabilizer="none"), every=2) == (
-        3,
-        3,
-    )
+    tracker = Tracker(landmarker, stabilizer="none")
+    assert write_labels(folder, tmp_path / "labels", tracker, every=2) == LabelCount(3, 3)
     names = [sample.points_path.stem for sample in find_folder(tmp_path / "labels")]
     assert names == ["clip_000000_0", "clip_000002_0", "clip_000004_0"]
     with pytest.raises(ConfigError, match="every"):
         write_labels(folder, tmp_path / "labels", Tracker(landmarker), every=0)
+
+
+def test_what_cannot_be_read_of_a_clip_is_told(landmarker: Landmarker, tmp_path: Path) -> None:
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for i in (0, 2):
+        write_image(folder / f"{i}.png", portrait().still)
+    (folder / "1.png").write_bytes(b"no image")
+    labels = write_labels(folder, tmp_path / "labels", Tracker(landmarker, stabilizer="none"), every=1)
+    assert (labels.kept, labels.seen) == (2, 2)
+    assert "the first is frame 1" in (labels.damage or "")

@@ -184,6 +184,38 @@ class TestTimesAndSizeAreTheClips:
             np.testing.assert_array_equal(again.timeline.seconds, tracks.timeline.seconds)
 
 
+class TestOblongPixels:
+    """Other programs read the coded picture: 512 x 512 px where a player shows 768 x 512."""
+
+    @pytest.fixture
+    def oblong(self, tmp_path: Path) -> Path:
+        return make_clip(tmp_path / "clip.mkv", np.arange(4) / 25, size=(512, 512), aspect=Fraction(3, 2))
+
+    @pytest.mark.parametrize(("pixels", "width"), [("coded", 512), ("square", 768)])
+    def test_of_another_program_are_those_that_are_named(
+        self, oblong: Path, tmp_path: Path, pixels: str, width: int
+    ) -> None:
+        tracks = faces_at(range(0, 4))
+        assert steadyface.stabilize(tracks, oblong, pixels=pixels).meta["size"] == [width, 512]
+        tracks.save(tmp_path / "points.openface.csv")
+        arguments = ["stabilize", str(tmp_path / "points.openface.csv"), str(oblong), "--pixels", pixels]
+        with pytest.raises(SystemExit) as left:
+            main([*arguments, "--out", str(tmp_path / "steady.npz")])
+        assert left.value.code == 0
+        steady = Tracks.load(tmp_path / "steady.npz")
+        assert steady.meta["pixels"] == pixels
+        assert (steady.timeline.size == [width, 512]).all()
+
+    def test_have_to_be_named(self, oblong: Path) -> None:
+        with pytest.raises(ConfigError, match=r"clip\.mkv has oblong pixels: say whether"):
+            steadyface.stabilize(faces_at(range(0, 4)), oblong)
+
+    def test_of_a_table_that_has_its_own_cannot_be_named(self, clip: Path, raw: Tracks) -> None:
+        for arguments in ((raw, clip), (faces_at(range(0, 4)), None)):
+            with pytest.raises(ConfigError, match="pixels are told by the table, or there is no clip"):
+                steadyface.stabilize(*arguments, pixels="coded")
+
+
 class TestOtherPrograms:
     def openface(self, tracks: Tracks, path: Path) -> Path:
         """As OpenFace writes it: a space after each comma."""
@@ -228,6 +260,18 @@ class TestOtherPrograms:
             Tracks.of_points(*arguments)
         with pytest.raises(ConfigError, match="fps must be positive"):
             Tracks.of_points(np.zeros((5, 68, 2)), fps=0)
+
+    @pytest.mark.usefixtures("unannotated")
+    def test_arguments_of_another_kind_are_one_line(self, clip: Path) -> None:
+        tracks = faces_at(range(0, 4))
+        for other, told in ((tracks.points, "ndarray"), ("clip.csv", "str")):
+            with pytest.raises(ConfigError, match=rf"tracks must be of Tracks\.of_points or .*, got {told}"):
+                steadyface.stabilize(other)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match="clip must be a path, got list"):
+            steadyface.stabilize(tracks, [np.zeros((9, 9, 3), np.uint8)])  # type: ignore[arg-type]
+        sized = Tracks.of_points(tracks.points, size=(640, 480))
+        with pytest.raises(DataError, match=r"holds points in frames of 640 x 480 px, and those of"):
+            steadyface.stabilize(sized, clip)
 
     def test_no_frame_is_a_table_without_rows(self) -> None:
         tracks = Tracks.of_points(np.zeros((0, 68, 2)))

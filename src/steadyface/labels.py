@@ -21,7 +21,7 @@ from steadyface.images import crop_region, read_image, write_image
 from steadyface.landmarker import Landmarker
 from steadyface.pts import write_pts
 from steadyface.tracking import Tracker
-from steadyface.video import open_frames
+from steadyface.video import Frames, open_frames
 
 LARGEST_SPREAD = 0.02
 """Largest spread of the views of a face at which its label is kept, relative to the face's size."""
@@ -71,7 +71,22 @@ def label_face(landmarker: Landmarker, image: Frame, region: Region) -> Label:
     return Label(points, float(deviation / face_size(points)))
 
 
-def write_labels(source: Path, out: Path, tracker: Tracker, every: int = 12) -> tuple[int, int]:
+@dataclass(frozen=True)
+class LabelCount:
+    """Result of labelling one source.
+
+    Args:
+        kept: faces of which a label was written.
+        seen: faces in the frames that were labelled.
+        damage: None, or one line about what of the source could not be read.
+    """
+
+    kept: int
+    seen: int
+    damage: str | None = None
+
+
+def write_labels(source: Path, out: Path, tracker: Tracker, every: int = 12) -> LabelCount:
     """Label the faces of one source and write `out`/NAME.jpg and `out`/NAME.pts for each that is kept.
 
     Args:
@@ -80,9 +95,6 @@ def write_labels(source: Path, out: Path, tracker: Tracker, every: int = 12) -> 
         out: folder; made if missing.
         tracker: finds the faces of clips, and its landmarker labels them.
         every: every so many frames of a clip are labelled.
-
-    Returns:
-        Counts of faces kept and seen.
 
     Raises:
         ConfigError: `every` is below 1, or the tracker has a landmark model of another kind.
@@ -94,8 +106,15 @@ def write_labels(source: Path, out: Path, tracker: Tracker, every: int = 12) -> 
     if not isinstance(teacher, Landmarker):
         raise ConfigError(f"labelling needs a Landmarker, got {type(teacher).__name__}")
     make_folder(out)
-    photographs = (source / INDEX).is_file()
-    found = _faces_of_photographs(source) if photographs else _faces_of_clip(source, tracker, every)
+    if (source / INDEX).is_file():
+        return LabelCount(*_write_all(_faces_of_photographs(source), out, teacher))
+    with open_frames(source) as frames:
+        counts = _write_all(_faces_of_clip(frames, source.stem, tracker, every), out, teacher)
+        return LabelCount(*counts, frames.damage)
+
+
+def _write_all(found: Iterator[tuple[str, Frame, Region]], out: Path, teacher: Landmarker) -> tuple[int, int]:
+    """Write the labels of faces on which the views agree; returns their count and that of all faces."""
     kept = seen = 0
     for name, image, region in found:
         label = label_face(teacher, image, region)
@@ -120,13 +139,15 @@ def _faces_of_photographs(folder: Path) -> Iterator[tuple[str, Frame, Region]]:
             yield f"{Path(file).stem}_{i}", image, Region.around_box(box)
 
 
-def _faces_of_clip(source: Path, tracker: Tracker, every: int) -> Iterator[tuple[str, Frame, Region]]:
+def _faces_of_clip(
+    frames: Frames, stem: str, tracker: Tracker, every: int
+) -> Iterator[tuple[str, Frame, Region]]:
     """Yield name, image and region of each tracked face in every `every`-th frame."""
     tracker.reset()
-    for frame in open_frames(source):
+    for frame in frames:
         for face in tracker.step(frame.image, frame.seconds):
             if frame.index % every == 0 and not face.held:
-                name = f"{source.stem}_{frame.index:06d}_{face.face_id}"
+                name = f"{stem}_{frame.index:06d}_{face.face_id}"
                 yield name, frame.image, Region.around_points(face.raw_points)
 
 

@@ -22,7 +22,7 @@ from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking.skin import FaceView, first_view, next_views
 from steadyface.tracks import MotionRows, Tracks
 from steadyface.tracks.table import GAP
-from steadyface.video import DEFAULT_FPS, Frames
+from steadyface.video import DEFAULT_FPS, SQUARE, Frames
 
 
 def stabilize(
@@ -32,6 +32,7 @@ def stabilize(
     stabilizer: str | Path | Stabilizer = DEFAULT_STABILIZER,
     lag: int | None = None,
     fps: float = DEFAULT_FPS,
+    pixels: str | None = None,
     progress: bool | ReportProgress | None = False,
 ) -> Tracks:
     """Compute the points of a table anew from its raw points, which may be another program's.
@@ -47,26 +48,40 @@ def stabilize(
         stabilizer: as of `track`, by name, file or object.
         lag: how many later frames each point may depend on; None means none, or all with `sta-offline`.
         fps: frame rate of a folder of images.
+        pixels: of a table that does not name its source, where those of the clip are oblong: `coded`, as
+            OpenCV reads them, and OpenFace and other programs with it; or `square`, as a player shows them.
         progress: as of `track`, while the clip is read.
 
     Raises:
-        ConfigError: an unknown stabiliser, a lag for one that has none, or a table of photographs that were
-            each taken by itself.
+        ConfigError: an unknown stabiliser, a lag for one that has none, a table of photographs that were
+            each taken by itself, `pixels` that are missing or unknown or of a table that has its own, or
+            anything but `Tracks`.
         DataError: the tracks are another clip's.
         VideoError: the clip cannot be read, or ends before a frame of the table.
 
     >>> tracks = steadyface.Tracks.of_points(points, seconds)  # doctest: +SKIP
     >>> steady = steadyface.stabilize(tracks, "clip.mp4")  # doctest: +SKIP
     """
+    if not isinstance(tracks, Tracks):
+        raise ConfigError(f"tracks must be of Tracks.of_points or Tracks.load, got {type(tracks).__name__}")
+    if not isinstance(clip, str | Path | None):
+        raise ConfigError(f"clip must be a path, got {type(clip).__name__}")
+    adopted = clip is not None and "source" not in tracks.meta
+    if pixels is not None and not adopted:
+        raise ConfigError("pixels are told by the table, or there is no clip: leave them out")
     choice = choose_stabilizer(stabilizer, lag, tracks.meta.get("weights"))
     first = choice.first_pass(clip is not None)
     measured = clip is not None and first is not None and first.uses_motion
     if tracks.meta.get("options", {}).get("independent"):
         raise ConfigError("photographs that were each taken by itself have no motion to stabilise")
     name = Path(clip or "").name
-    with _opened(tracks, clip, fps) as frames, progress_of(progress, name) as report:
-        adopted = frames is not None and "source" not in tracks.meta
+    with _opened(tracks, clip, fps, pixels) as frames, progress_of(progress, name) as report:
         if frames is not None and adopted:
+            if pixels is None and _is_oblong(frames):
+                raise ConfigError(
+                    f"{frames.path} has oblong pixels: say whether the points are px of the coded picture, as"
+                    " OpenCV and OpenFace read it, or of the square one that a player shows"
+                )
             tracks = _of_clip(tracks, frames)
         timed = adopted and tracks.meta.get("coded_size") is not None  # images have no times of their own
         replay = _Replay(tracks, first)
@@ -80,7 +95,9 @@ def stabilize(
 
 
 @contextmanager
-def _opened(tracks: Tracks, clip: str | Path | None, fps: float) -> Iterator[Frames | None]:
+def _opened(
+    tracks: Tracks, clip: str | Path | None, fps: float, pixels: str | None
+) -> Iterator[Frames | None]:
     """Open the clip of a table; None where none is given.
 
     Raises:
@@ -90,9 +107,14 @@ def _opened(tracks: Tracks, clip: str | Path | None, fps: float) -> Iterator[Fra
     if clip is None:
         yield None
         return
-    with open_clip(tracks, clip, fps) as frames:
+    with open_clip(tracks, clip, fps, pixels=pixels or SQUARE) as frames:
         check_clip(tracks, frames, "the table")
         yield frames
+
+
+def _is_oblong(frames: Frames) -> bool:
+    """Whether the picture was made wider or narrower than it is coded; it may also have been turned."""
+    return frames.coded_size is not None and {*frames.coded_size} != {frames.width, frames.height}
 
 
 def _of_clip(tracks: Tracks, frames: Frames) -> Tracks:

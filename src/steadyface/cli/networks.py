@@ -165,11 +165,13 @@ def label(
     problems: list[str] = []
     for source in inputs:
         try:
-            kept, seen = write_labels(source, out, tracker, every)
+            labels = write_labels(source, out, tracker, every)
         except (DataError, VideoError) as error:
             problems.append(str(error))
             continue
-        say(f"{source.name}: {kept} of {counted(seen, 'face')} labelled")
+        say(f"{source.name}: {labels.kept} of {counted(labels.seen, 'face')} labelled")
+        if labels.damage:
+            problems.append(labels.damage)
     for problem in problems:
         complain(problem)
     return 1 if problems else 0

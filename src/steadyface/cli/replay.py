@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from steadyface.cli.terminal import say
@@ -21,6 +22,7 @@ def stabilize(
     stabilizer: str = DEFAULT_STABILIZER,
     lag: int | None = None,
     fps: float = DEFAULT_FPS,
+    pixels: str | None = None,
     quiet: bool = False,
 ) -> int:
     """Stabilise the raw points of a table again, also those of OpenFace, without running a network.
@@ -44,6 +46,9 @@ def stabilize(
         sta-offline.
     fps
         Frame rate of a folder of images.
+    pixels
+        Of another program's table of a clip with oblong pixels: coded, as OpenCV and OpenFace read them, or
+        square, as a player shows them. Tables of steadyface say it themselves.
     quiet
         Print no progress and no summary.
     """
@@ -58,9 +63,12 @@ def stabilize(
         out.parent.mkdir(parents=True, exist_ok=True)
     table = Tracks.load(tracks)
     with show_progress(tracks.name, quiet) as progress:
-        table = stabilize_tracks(table, clip, stabilizer=stabilizer, lag=lag, fps=fps, progress=progress)
+        table = stabilize_tracks(
+            table, clip, stabilizer=stabilizer, lag=lag, fps=fps, pixels=pixels, progress=progress
+        )
     path = table.save(out)
     if not quiet:
-        jitter = f"{table.jitter('raw_points'):.3f} → {table.jitter():.3f} % of the inter-ocular distance"
-        say(f"{path}: jitter {jitter}")
+        before, after = table.jitter("raw_points"), table.jitter()
+        told = f": jitter {before:.3f} → {after:.3f} % of the inter-ocular distance"
+        say(f"{path}{'' if math.isnan(before) else told}")
     return 0

@@ -171,7 +171,9 @@ def _is_same_work(recorded: Meta, meta: Meta) -> bool:
     return now["input"] is not None and now == {key: recorded.get(key) for key in _WORK}
 
 
-def open_clip(tracks: Tracks, clip: str | Path, fps: float, start: float = 0.0) -> Frames:
+def open_clip(
+    tracks: Tracks, clip: str | Path, fps: float, start: float = 0.0, pixels: str = SQUARE
+) -> Frames:
     """Open the part of a clip that was tracked, with its pixels as they were then.
 
     Args:
@@ -179,13 +181,14 @@ def open_clip(tracks: Tracks, clip: str | Path, fps: float, start: float = 0.0) 
         clip: as for `open_frames`.
         fps: frame rate of a folder of images.
         start: seconds of the clip before which no frame is needed.
+        pixels: as for `open_frames`, where the tracks do not say.
 
     Raises:
         VideoError, DataError: the clip cannot be opened.
     """
     meta = tracks.meta
     start = max(start, meta.get("start") or 0.0)
-    return open_frames(clip, fps, start, meta.get("end"), meta.get("pixels", SQUARE))
+    return open_frames(clip, fps, start, meta.get("end"), meta.get("pixels", pixels))
 
 
 def check_clip(tracks: Tracks, frames: Frames, name: str, advice: str = "") -> None:
@@ -202,6 +205,13 @@ def check_clip(tracks: Tracks, frames: Frames, name: str, advice: str = "") -> N
         same = source in (None, frames.path.name) and size in (None, [frames.width, frames.height])
         if count is not None and frames.frame_count is not None:
             same &= count <= frames.frame_count + 1  # an estimate
+    if not same and source is None and size is not None:
+        theirs = f"those of {frames.path} have {_by([frames.width, frames.height])}"
+        raise DataError(name, f"holds points in frames of {_by(size)} px, and {theirs}{advice}")
     if not same:
         other = f"another {source}" if source == frames.path.name else source
         raise DataError(name, f"holds tracks of {other}, not of {frames.path}{advice}")
+
+
+def _by(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -43,22 +43,27 @@ def check_style(style: str) -> str:
     return style
 
 
+_FACES = "faces must be of Tracker.step, detect, Tracks.frames or Landmarks.of_points"
+
+
 def draw_faces(
-    frame: Frame, faces: Sequence[TrackedFace] | Landmarks | Tracks, style: str = "contours"
+    frame: Frame,
+    faces: Sequence[TrackedFace] | Sequence[Landmarks] | Landmarks | Tracks,
+    style: str = "contours",
 ) -> Frame:
     """Draw faces and their numbers into a copy of the frame, one colour per identity, held faces dim.
 
     Args:
         frame: RGB uint8 (H, W, 3).
-        faces: of `Tracker.step`, of `detect`, or the rows of one frame of a table, as `Tracks.frames` yields
-            them; in px of the frame. A face that lacks points is left out.
+        faces: of `Tracker.step`, of `detect`, a list of some of these, or the rows of one frame of a table,
+            as `Tracks.frames` yields them; in px of the frame. A face that lacks points is left out.
         style: points, contours or mesh.
 
     Returns:
         RGB uint8, of the same size.
 
     Raises:
-        ConfigError: another style, a frame of another kind, or rows of several frames.
+        ConfigError: another style, a frame of another kind, faces of another kind, or rows of several frames.
 
     >>> drawn = draw_faces(image, tracker.step(image))  # doctest: +SKIP
     """
@@ -69,24 +74,37 @@ def draw_faces(
     return canvas
 
 
-def _faces_of(faces: Sequence[TrackedFace] | Landmarks | Tracks) -> Sequence[TrackedFace]:
+def _faces_of(
+    faces: Sequence[TrackedFace] | Sequence[Landmarks] | Landmarks | Tracks,
+) -> Sequence[TrackedFace]:
     """List faces as a tracker gives them.
 
     Raises:
-        ConfigError: rows of several frames.
+        ConfigError: faces of another kind, or rows of several frames.
     """
-    if isinstance(faces, Landmarks):
-        several = faces if faces.points.ndim == 3 else [faces]
-        return [
-            TrackedFace(number, each.points, each.points, each.scores, each.box)
-            for number, each in enumerate(several)
-        ]
     if isinstance(faces, Tracks):
         of_frames = list(tracked_faces(faces).values())
         if len(of_frames) > 1:
             raise ConfigError(f"draw the rows of one frame, as Tracks.frames yields; got {len(of_frames)}")
         return of_frames[0] if of_frames else []
-    return faces
+    if isinstance(faces, Landmarks) and faces.points.ndim == 2:
+        faces = [faces]
+    if not isinstance(faces, Iterable):
+        raise ConfigError(f"{_FACES}, got {type(faces).__name__}")
+    return [_numbered(face, number) for number, face in enumerate(faces)]
+
+
+def _numbered(face: TrackedFace | Landmarks, number: int) -> TrackedFace:
+    """Face of a tracker, or a detected one with a number.
+
+    Raises:
+        ConfigError: neither.
+    """
+    if isinstance(face, TrackedFace):
+        return face
+    if not isinstance(face, Landmarks) or face.points.ndim != 2:
+        raise ConfigError(f"{_FACES}, got {type(face).__name__}")
+    return TrackedFace(number, face.points, face.points, face.scores, face.box)
 
 
 class Overlay:
