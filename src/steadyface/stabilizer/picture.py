@@ -29,7 +29,7 @@ from steadyface.motion.matrices import (
     outer,
     pack,
 )
-from steadyface.stabilizer.sight import Sight, look
+from steadyface.stabilizer.covered import Uncovered, take_back_covered
 
 _RIGID = slice(markup.GROUPS["right_brow"][0], markup.GROUPS["nose_base"][-1] + 1)
 """Brows and nose."""
@@ -59,14 +59,14 @@ class PictureModel:
             along back sooner, and lets the network drag them along sooner.
         loose_by: distance of such a point from the skin. Increasing it brings points back faster.
         covered: ratio to its usual score below which a landmark counts as covered, if the mean ratio of its
-            part of the face is below it too (`sight`). Increasing it takes points back sooner that a hand
+            part of the face is below it too (`covered`). Increasing it takes points back sooner that a hand
             pushes along, but also lips that the network is merely unsure of.
-        recall: ratio by which the position that a covered landmark is taken back to follows the landmark in
-            a frame, as long as it is in sight. Increasing it goes back by less.
-        hidden: growth of the variance of the network's error as the face is covered, in units of the usual
-            variance, since a network that sees half a face shifts the other half too. Only lost flow on brows
-            and nose counts as covered: it is lost on an opening mouth and a closing lid too. Increasing it
-            relies more on the picture then.
+        recall: ratio by which the remembered position of a landmark follows it in a frame, while nothing
+            covers it. Increasing it takes a covered landmark back by less.
+        hidden: growth of the variance of the network's error where all of the face is covered, in units of
+            the usual variance: a network that sees half a face shifts that half too. The covered part is the
+            fraction of brows and nose without flow; an opening mouth and a closing lid lose theirs anyway.
+            Increasing it relies more on the picture where the face is covered.
     """
 
     slip: float = 0.01
@@ -109,7 +109,7 @@ class Skin(NamedTuple):
         carried: motion by the picture alone since the last frame with points, image px; 0 if a frame since
             then had unusable points.
         off: probability that the point came off the skin in the newest frame.
-        sight: memory of the landmarks while they were in sight.
+        uncovered: memory of the landmarks while nothing covered them.
     """
 
     points: Float[np.ndarray, "2 *faces landmarks"]
@@ -117,17 +117,17 @@ class Skin(NamedTuple):
     coasted: bool
     carried: Float[np.ndarray, "2 *faces landmarks"]
     off: Float[np.ndarray, "*faces landmarks"]
-    sight: Sight
+    uncovered: Uncovered
 
     def shifted(self, offset: Vectors) -> Skin:
         """The same belief about points elsewhere, by (2, …, landmarks) px."""
-        sight = self.sight._replace(points=self.sight.points + offset)
-        return self._replace(points=self.points + offset, sight=sight)
+        uncovered = self.uncovered._replace(points=self.uncovered.points + offset)
+        return self._replace(points=self.points + offset, uncovered=uncovered)
 
 
-def _resting(points: Vectors, covariance: Symmetric, sight: Sight, coasted: bool = False) -> Skin:
+def _resting(points: Vectors, covariance: Symmetric, uncovered: Uncovered, coasted: bool = False) -> Skin:
     """Skin that the picture alone has not moved, and that no point has come off."""
-    return Skin(points, covariance, coasted, np.zeros(points.shape), np.zeros(points.shape[1:]), sight)
+    return Skin(points, covariance, coasted, np.zeros(points.shape), np.zeros(points.shape[1:]), uncovered)
 
 
 def begin_skin(model: PictureModel, points: PointBatch, noise: Each, unit: PerFace) -> Skin:
@@ -140,7 +140,8 @@ def begin_skin(model: PictureModel, points: PointBatch, noise: Each, unit: PerFa
         unit: px per percent of face size.
     """
     at = coordinates(points)
-    return _resting(at, isotropic(noise * (model.anchor * unit) ** 2), Sight(at, np.zeros(at.shape[1:])))
+    covariance = isotropic(noise * (model.anchor * unit) ** 2)
+    return _resting(at, covariance, Uncovered(at, usual_scores=np.zeros(at.shape[1:])))
 
 
 def move_skin(
@@ -183,8 +184,8 @@ def move_skin(
             moved = moved + change
     covariance = skin.covariance + spread
     covariance[::2] += frames * (model.slip * unit) ** 2
-    sight = Sight(skin.sight.points + carried, skin.sight.usual)
-    return _resting(skin.points + moved, covariance, sight, coasted=step is None)
+    uncovered = skin.uncovered._replace(points=skin.uncovered.points + carried)
+    return _resting(skin.points + moved, covariance, uncovered, coasted=step is None)
 
 
 def anchor_skin(
@@ -197,7 +198,7 @@ def anchor_skin(
     scores: Each | None = None,
     frames: float = 1.0,
 ) -> Skin:
-    """Condition on the network's points, but for those of landmarks that something covers (`sight`).
+    """Condition on the network's points, but for those of covered landmarks (`covered`).
 
     Equation: z = x + N(0, R); with probability ε the point has come off the skin and its prior is wider.
     The mean and the covariance of the posterior mixture are kept.
@@ -218,8 +219,9 @@ def anchor_skin(
     surprise = coordinates(points) - skin.points
     change, covariance, off = _mixture(skin.covariance, error, surprise, model.loose, model.loose_by * unit)
     recall = 1 - (1 - model.recall) ** frames
-    sight, at = look(skin.sight, skin.points + change, scores, model.covered, recall)
-    return _resting(at, covariance, sight)._replace(off=off)
+    moved = skin.points + change
+    uncovered, at = take_back_covered(skin.uncovered, moved, scores, model.covered, recall)
+    return _resting(at, covariance, uncovered)._replace(off=off)
 
 
 def _mixture(

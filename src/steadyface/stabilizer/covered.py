@@ -1,8 +1,9 @@
-"""Landmarks that something covers: taken back to where they were in sight, and carried on by the picture.
+"""Covered landmarks: taken back to where they were before, and moved on by the picture.
 
-A hand that comes in from the side pushes the landmarks at its edge along for some frames before the network
-is unsure of them; until then it looks as if a mouth moved. Once it is unsure, those frames are taken back.
-The usual score falls with the scores, so a landmark that stays covered is left to the network after seconds.
+A hand that comes in from the side pushes the landmarks at its edge along. For some frames the network is
+still sure of them, and it looks as if a mouth moved. Once the network is unsure, the landmarks go back to
+where they were before these frames. The usual score falls with the scores, so after some seconds the network
+decides about a landmark that stays covered.
 """
 
 from __future__ import annotations
@@ -29,49 +30,49 @@ _RISE, _FALL = 0.2, 0.01  # of the usual score in a frame, as ratios of its dist
 _LEAST = 1e-3  # usual score
 
 
-class Sight(NamedTuple):
-    """Memory of the landmarks while they were in sight.
+class Uncovered(NamedTuple):
+    """Memory of the landmarks while nothing covered them.
 
     Args:
-        points: (2, …, landmarks) where the picture has carried them, image px.
-        usual: (…, landmarks) score that each usually has; 0 at the start, when none counts as covered.
+        points: (2, …, landmarks) image px; the picture moves them on while they are covered.
+        usual_scores: (…, landmarks) in [0, 1]; 0 at the start, when no landmark counts as covered.
     """
 
     points: Vectors
-    usual: Float[np.ndarray, "*faces landmarks"]
+    usual_scores: Float[np.ndarray, "*faces landmarks"]
 
 
-def look(
-    sight: Sight,
+def take_back_covered(
+    memory: Uncovered,
     points: Vectors,
     scores: Float[np.ndarray, "*faces landmarks"] | None,
     limit: float,
     recall: float,
-) -> tuple[Sight, Vectors]:
+) -> tuple[Uncovered, Vectors]:
     """Take covered landmarks back, and remember the others.
 
     A landmark is covered if its score is less than `limit` of its usual one, and so is the mean of its part
     of the face: a mouth that only opens wide has some low scores too.
 
     Args:
-        sight: memory after the last frame, moved on by the picture.
+        memory: after the last frame, moved on by the picture.
         points: (2, …, landmarks) image px.
         scores: in [0, 1]; None where they are not known, and then no landmark is covered.
         limit: ratio to the usual score.
-        recall: ratio by which the memory follows the landmarks in sight.
+        recall: ratio of the way to a landmark that is not covered by which the memory follows it.
 
     Returns:
         The new memory, and the points.
     """
-    usual = sight.usual
+    usual = memory.usual_scores
     if scores is not None:
-        low = scores < limit * usual
-        if scores.shape[-1] == markup.COUNT and low.any():
+        covered = scores < limit * usual
+        if scores.shape[-1] == markup.COUNT and covered.any():
             ratios = (scores / np.maximum(usual, _LEAST))[..., _JAW_END:]
             parts = np.add.reduceat(ratios, _PARTS, axis=-1) / _SIZES
-            low[..., :_JAW_END] = False
-            low[..., _JAW_END:] &= (parts < limit).repeat(_SIZES, axis=-1)
-            points = np.where(low, sight.points, points)
+            covered[..., :_JAW_END] = False
+            covered[..., _JAW_END:] &= (parts < limit).repeat(_SIZES, axis=-1)
+            points = np.where(covered, memory.points, points)
         change = scores - usual
         usual = usual + np.maximum(_RISE * change, _FALL * change)
-    return Sight(sight.points + recall * (points - sight.points), usual), points
+    return Uncovered(memory.points + recall * (points - memory.points), usual), points
