@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -103,10 +103,43 @@ def track_clip(
 
 @dataclass(frozen=True)
 class _Ended:
-    """End of tracking or drawing before the source's own, in words; empty where there is none."""
+    """End of a step of the work.
+
+    Args:
+        early: the reason, in words, if it ended before the source did; else empty.
+        interrupted: by a signal.
+    """
 
     early: str = ""
     interrupted: bool = False
+
+
+@dataclass
+class _Outcome:
+    """Outcome of the work so far.
+
+    Args:
+        files: files and folders that are written.
+        failures: one line for each that could not be written, or not to its end.
+        interrupted: by a signal.
+    """
+
+    files: list[Path]
+    failures: list[str]
+    interrupted: bool = False
+
+    def add(self, ended: _Ended, path: Path | None = None) -> None:
+        """Add the end of another step, and the path that it has written, if it has come to its end."""
+        if ended.early:
+            self.failures.append(ended.early)
+        elif path is not None and not ended.interrupted:
+            self.files.append(path)
+        self.interrupted |= ended.interrupted
+
+    def add_overlay(self, overlay: OverlayFile) -> None:
+        """Add the overlay, which may be written although its drawing ended early."""
+        self.failures += [overlay.problem] if overlay.problem else []
+        self.files += [overlay.path] if overlay.written else []
 
 
 @dataclass(frozen=True)
@@ -151,35 +184,31 @@ class _Work:
     def _follow(
         self, pipeline: Pipeline, frames: Frames, base: Path, overlay: OverlayFile | None, began: float
     ) -> ClipSummary:
-        """Track, write, and draw what is to be drawn afterwards."""
+        """Track, write, and read the source again for what can only be drawn or cut out afterwards."""
         run = TrackingRun(pipeline, frames)
-        late = overlay is not None and pipeline.stabilizer.offline is not None
+        late = pipeline.stabilizer.offline is not None
         ended = self._track(run, frames, None if late else overlay)
         tracks = pipeline.finish(run.take_table(), run.motion)
-        files, failures = self._save(tracks, base)
+        done = self._save(tracks, base)
         if self.interrupts.seen and not ended.interrupted:
             ended = _Ended(f"interrupted after {frames.path}", interrupted=True)
-        problems = _problems(frames, run, ended, files, pipeline)
+        done.interrupted = ended.interrupted
+        problems = _problems(frames, run, ended, done.files, pipeline)
         _note_left_out(frames, run, pipeline.tracker.config.max_faces)
-        if overlay is not None and not (late and ended.interrupted):
-            if late:
-                again = self._draw_again(pipeline, overlay, tracks, run.frame_count)
-                failures += [again.early] if again.early else []
-                ended = replace(ended, interrupted=again.interrupted)
-            failures += [overlay.problem] if overlay.problem else []
-            files += [overlay.path] if overlay.written else []
+        if overlay is not None:
+            if late and not done.interrupted:
+                done.add(self._draw_again(pipeline, overlay, tracks, run.frame_count))
+            done.add_overlay(overlay)
         if self.crops is not None and pipeline.options.independent:
-            failures.append(f"{frames.path}: no crops, since photographs have no identities")
-        elif self.crops is not None and not ended.interrupted:
-            cut = self._cut(pipeline, tracks, base, run.frame_count)
-            failures += [cut.early] if cut.early else []
-            files += [] if cut.early or cut.interrupted else [crops_folder(base, self.crops)]
-            ended = replace(ended, interrupted=cut.interrupted)
-        whole = not (ended.early or ended.interrupted or failures or frames.damage)
+            done.failures.append(f"{frames.path}: no crops, since photographs have no identities")
+        elif self.crops is not None and not done.interrupted:
+            folder = crops_folder(base, self.crops)
+            done.add(self._cut(pipeline, tracks, folder, run.frame_count), folder)
+        whole = not (ended.early or done.interrupted or done.failures or frames.damage)
         try:
-            record(base, tracks.meta, files, whole)
+            record(base, tracks.meta, done.files, whole)
         except SteadyfaceError as error:
-            failures.append(str(error))
+            done.failures.append(str(error))
         jitter, raw, delay = _steadiness(tracks, pipeline.options.independent)
         return ClipSummary(
             source=frames.path,
@@ -190,9 +219,9 @@ class _Work:
             jitter_raw=raw,
             jitter=jitter,
             delay=delay,
-            files=tuple(files),
-            problems=(*problems, *failures),
-            interrupted=ended.interrupted,
+            files=tuple(done.files),
+            problems=(*problems, *done.failures),
+            interrupted=done.interrupted,
             notes=tuple(frames.notes),
         )
 
@@ -218,16 +247,16 @@ class _Work:
             return _Ended(str(error))
         return _Ended()
 
-    def _save(self, tracks: Tracks, base: Path) -> tuple[list[Path], list[str]]:
-        """Write every format that can be written; returns the files, and why others could not be."""
-        files, failures = [], []
+    def _save(self, tracks: Tracks, base: Path) -> _Outcome:
+        """Write every format that can be written."""
+        done = _Outcome([], [])
         for name in self.formats:
             try:
                 path = base.with_name(f"{base.name}{ending(name)}")
-                files.append(tracks.save(path, name, self.all_frames))
+                done.files.append(tracks.save(path, name, self.all_frames))
             except SteadyfaceError as error:
-                failures.append(str(error))
-        return files, failures
+                done.failures.append(str(error))
+        return done
 
     def _draw_again(self, pipeline: Pipeline, overlay: OverlayFile, tracks: Tracks, count: int) -> _Ended:
         """Draw smoothed tracks into a second reading of the source."""
@@ -245,10 +274,9 @@ class _Work:
             return _Ended(str(error))
         return _Ended()
 
-    def _cut(self, pipeline: Pipeline, tracks: Tracks, base: Path, count: int) -> _Ended:
+    def _cut(self, pipeline: Pipeline, tracks: Tracks, folder: Path, count: int) -> _Ended:
         """Cut the faces out of a second reading of the source."""
         assert self.crops is not None
-        folder = crops_folder(base, self.crops)
         try:
             with ExitStack() as stack:
                 frames = stack.enter_context(pipeline.open(self.source))
