@@ -20,6 +20,7 @@ import numpy as np
 from steadyface import metrics
 from steadyface.evaluation.predictions import PredictionFolder, Reading
 from steadyface.fitting.fit import WEIGHTS, LossWeights, Pair, fit
+from steadyface.fitting.form import Form
 from steadyface.fitting.sequences import held_out, load_pair
 from steadyface.markup import SEVEN, SEVEN_TALKING_FACE
 from steadyface.stabilizer import CausalFilter
@@ -30,12 +31,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no delay term, λ2 = 0": {"weights": LossWeights(SMOOTH, 0.0, 1.0)},
     "midpoint, λ3 = ∞ (Cao 2014)": {"weights": LossWeights(SMOOTH, 10.0, np.inf)},
     "both": {"weights": LossWeights(SMOOTH, 0.0, np.inf)},
-    "K = 1": {"components": 1},
-    "U of the motion alone": {"basis": "motion"},
-    "U = identity": {"basis": "identity"},
-    "sta-paper": {"kind": "sta-paper"},
-    "sta-paper, K = 1": {"kind": "sta-paper", "components": 1},
-    "sta-paper, U = identity": {"kind": "sta-paper", "basis": "identity"},
+    "K = 1": {"form": Form(components=1)},
+    "U of the motion alone": {"form": Form(basis="motion")},
+    "U = identity": {"form": Form(basis="identity")},
+    "sta-paper": {"form": Form("sta-paper")},
+    "sta-paper, K = 1": {"form": Form("sta-paper", components=1)},
+    "sta-paper, U = identity": {"form": Form("sta-paper", basis="identity")},
 }
 
 
@@ -58,8 +59,8 @@ def main(sequences: str, predictions: str) -> None:
 
     show("raw", None)
     for name, options in VARIANTS.items():
-        kind = options.pop("kind", "sta")
-        show(name, fit(kind, kept, evaluations=150, polish=4, report=lambda line: None, **options))
+        options = {"form": Form(), **options}
+        show(name, fit(pairs=kept, evaluations=150, polish=4, report=lambda line: None, **options))
 
 
 def of_pair(stabilizer: CausalFilter | None, pair: Pair) -> tuple[float, float, float]:

@@ -13,6 +13,7 @@ import pytest
 
 from steadyface.errors import ConfigError
 from steadyface.fitting.fit import Clips, LossWeights, Pair, cut, fit, score
+from steadyface.fitting.form import Form
 from steadyface.fitting.loss import loss
 from steadyface.geometry import face_size
 from steadyface.stabilizer import KINDS, Stabilizer
@@ -46,7 +47,8 @@ def talking_heads(seed: int = 0, frames: int = 50, clips: int = 4) -> tuple[np.n
 
 def quick(kind: str, raw: np.ndarray, truth: np.ndarray, **changes: Any) -> Stabilizer:
     options: dict[str, Any] = {"clip": len(raw), "evaluations": 120, "polish": 0, "report": silent}
-    return fit(kind, pairs_of(raw, truth), **{**options, **changes})
+    form = Form(kind, **{name: changes.pop(name) for name in ("basis", "raw_numbers") if name in changes})
+    return fit(form, pairs_of(raw, truth), **{**options, **changes})
 
 
 def planted() -> STA:
@@ -96,10 +98,9 @@ class TestFindsWhatWasPutIn:
     def test_sta(self) -> None:
         theta = planted()
         found = fit(
-            "sta",
+            Form("sta", components=1),
             simulate(theta, 1),
             weights=CLOSE,
-            components=1,
             clip=80,
             evaluations=100,
             polish=3,
@@ -155,7 +156,7 @@ class TestFindsWhatWasPutIn:
             theta.damping, theta.alphas, theta.noise, np.full((1, 10), 0.02), np.eye(10), theta.doubts, 0.0
         )
         found = fit(
-            "constant-velocity",
+            Form("constant-velocity"),
             simulate(still, 5, clips=60),
             weights=CLOSE,
             clip=80,
@@ -332,7 +333,7 @@ class TestCut:
     def test_no_sequence_is_long_enough(self, count: int) -> None:
         raw, truth = talking_heads()
         with pytest.raises(ConfigError, match="no sequence has the 51 frames of a clip"):
-            fit("sta", pairs_of(raw[:, :count], truth[:, :count]), clip=51, report=silent)
+            fit(Form("sta"), pairs_of(raw[:, :count], truth[:, :count]), clip=51, report=silent)
 
 
 def mixed(power: float) -> list[Pair]:
@@ -353,13 +354,13 @@ class TestMixedSequences:
     @pytest.mark.parametrize("kind", ["sta", "sta-paper", "one-euro", "savitzky-golay"])
     def test_each_kind_can_do_with_them(self, kind: str) -> None:
         pairs = mixed(1.0)
-        found = fit(kind, pairs, clip=50, evaluations=30, polish=0, report=silent)
+        found = fit(Form(kind), pairs, clip=50, evaluations=30, polish=0, report=silent)
         clips = cut(pairs, 30.0, 50)
         raw = np.concatenate([np.log(loss(c.raw, c.truth, LossWeights(8.0))) for c in clips]).mean()
         assert score(found, clips) < raw
 
     def test_scores_are_trusted_as_far_as_they_tell(self) -> None:
-        found = fit("sta", mixed(1.5), clip=50, evaluations=2, polish=0, report=silent)
+        found = fit(Form("sta"), mixed(1.5), clip=50, evaluations=2, polish=0, report=silent)
         assert isinstance(found, STA)
         # 30 landmarks of 50 frames, and doubts that differ by half a logarithm.
         assert found.trust == pytest.approx(1.5, abs=0.3)
@@ -392,7 +393,7 @@ class TestMistakes:
 
     def test_nothing_is_left_behind(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError):
-            quick("sta", *talking_heads(), basis="fourier", checkpoint=tmp_path / "fit.json")
+            quick("median", *talking_heads(), checkpoint=tmp_path / "fit.json")
         assert not list(tmp_path.iterdir())
 
 

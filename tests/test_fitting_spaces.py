@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from test_fitting_statistics import make_clips
 
 from steadyface.errors import ConfigError
-from steadyface.fitting.spaces import BASES, Space, space
+from steadyface.fitting.form import BASES, Form
+from steadyface.fitting.spaces import Space, space
 from steadyface.fitting.statistics import statistics
 from steadyface.stabilizer import KINDS
 from steadyface.stabilizer.paper import PaperSTA
@@ -22,8 +23,7 @@ free = st.floats(-30, 30)
 
 
 def make_space(kind: str, **changes: Any) -> Space:
-    options: dict[str, Any] = {"components": 2, "basis": "joint", "raw_numbers": False}
-    return space(kind, CLIPS, 25.0, "on trial", **options | changes)
+    return space(Form(kind, **changes), CLIPS, 25.0, "on trial")
 
 
 @pytest.mark.parametrize("kind", KINDS)

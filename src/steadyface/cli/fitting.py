@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from steadyface.cli.terminal import say
 from steadyface.errors import ConfigError
+from steadyface.fitting.form import Form
 from steadyface.wording import counted
 
 if TYPE_CHECKING:
@@ -40,21 +41,6 @@ class LossOptions:
         from steadyface.fitting.fit import LossWeights
 
         return LossWeights(self.smooth, self.delay, self.midpoint)
-
-
-@dataclass(frozen=True)
-class FormOptions:
-    """Form of a stabiliser.
-
-    Args:
-        kind: sta, sta-paper, or one of the usual filters (see `steadyface track --help`).
-        components: Number of components of the prior's mixture.
-        basis: joint (motion and noise uncorrelated), motion (the paper's) or identity.
-    """
-
-    kind: str = "sta"
-    components: int = 2
-    basis: str = "joint"
 
 
 Loss = Annotated[LossOptions, Parameter(name="*")]
@@ -117,9 +103,8 @@ def fit_stabilizer(
     *,
     sequences: Path,
     out: Path,
-    form: Annotated[FormOptions, Parameter(name="*")] = FormOptions(),
+    form: Annotated[Form, Parameter(name="*")] = Form(),
     loss: Loss = LossOptions(),
-    raw_numbers: bool = False,
     fps: float = 30.0,
     evaluations: int = 400,
     polish: int = 10,
@@ -136,8 +121,6 @@ def fit_stabilizer(
         Folder of .npz files written by `steadyface make-sequences`.
     out
         The stabiliser (JSON), for `steadyface track --stabilizer`.
-    raw_numbers
-        With sta-paper: search the paper's 412 numbers directly.
     fps
         Frame rate to which parameters per frame refer.
     evaluations
@@ -155,13 +138,10 @@ def fit_stabilizer(
     _check_json(out)
     kept, others = _load_pairs(sequences, lambda path: not is_hard(path))
     stabilizer = fit(
-        form.kind,
+        form,
         kept,
         fps=fps,
         weights=loss.weights,
-        components=form.components,
-        basis=form.basis,
-        raw_numbers=raw_numbers,
         clip=CLIP,
         evaluations=evaluations,
         polish=polish,

@@ -13,8 +13,9 @@ from scipy.optimize import minimize
 from steadyface.arrays import PointSequence, ScoreSequence
 from steadyface.errors import ConfigError
 from steadyface.files import read_json, reading, write_text
+from steadyface.fitting.form import Form
 from steadyface.fitting.loss import LossWeights, loss
-from steadyface.fitting.spaces import BASES, Vector, space
+from steadyface.fitting.spaces import Vector, space
 from steadyface.fitting.statistics import Clips
 from steadyface.geometry import face_size
 from steadyface.motion import MotionSequence
@@ -49,14 +50,11 @@ class Pair:
 
 
 def fit(
-    kind: str,
+    form: Form,
     pairs: Iterable[Pair],
     *,
     fps: float = 30.0,
     weights: LossWeights = WEIGHTS,
-    components: int = 2,
-    basis: str = "joint",
-    raw_numbers: bool = False,
     clip: int = 100,
     evaluations: int = 400,
     polish: int = 10,
@@ -71,15 +69,10 @@ def fit(
     fast clip, or one on which the network errs, counts as much as any other.
 
     Args:
-        kind: a key of `storage.KINDS`.
+        form: of the stabiliser.
         pairs: sequences; each is scaled to percent of its own mean face size and cut into clips.
         fps: frame rate at which parameters per frame hold.
         weights: of the loss.
-        components: K, of `sta` and `sta-paper`.
-        basis: of `sta`: `joint`, in which motion and noise are uncorrelated; `motion`, the paper's U; or
-            `identity`. `sta-paper` knows the last two, and takes `joint` for `motion`.
-        raw_numbers: of `sta-paper`: search its 4 + 3·136 numbers themselves, from the paper's initial values,
-            as the paper says; otherwise heights and slopes over the eigenvalues of the motion.
         clip: frames per clip; a shorter rest is left out.
         evaluations: of the loss by Nelder-Mead, over all starts.
         polish: iterations of L-BFGS.
@@ -89,14 +82,10 @@ def fit(
         fitted: note for people, kept with the parameters.
 
     Raises:
-        ConfigError: an unknown kind or basis, no components, or no sequence is as long as a clip.
+        ConfigError: an unknown kind, or no sequence is as long as a clip.
     """
-    if components < 1:
-        raise ConfigError(f"components must be at least 1, got {components}")
-    if basis not in BASES:
-        raise ConfigError.choice("basis", basis, BASES)
     clips = cut(pairs, fps, clip)
-    searched = space(kind, clips, fps, fitted, components=components, basis=basis, raw_numbers=raw_numbers)
+    searched = space(form, clips, fps, fitted)
 
     def objective(stabilizer: Stabilizer) -> float:
         return score(stabilizer, clips, weights)
@@ -107,7 +96,8 @@ def fit(
     else:
         search = Search(lambda free: objective(build(free)), checkpoint, report)
         best = build(search.run(searched.starts, evaluations, polish))
-    report(f"{kind}: loss {_raw_score(clips, weights):.4f} raw, {np.exp(objective(best)):.4f} stabilised")
+    raw, stabilised = _raw_score(clips, weights), np.exp(objective(best))
+    report(f"{form.kind}: loss {raw:.4f} raw, {stabilised:.4f} stabilised")
     return best
 
 

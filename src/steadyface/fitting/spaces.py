@@ -12,6 +12,7 @@ from scipy.linalg import eigh
 from scipy.special import expit, logit, softmax
 
 from steadyface.errors import ConfigError
+from steadyface.fitting.form import Form
 from steadyface.fitting.statistics import Clips, Statistics, statistics
 from steadyface.stabilizer.base import Stabilizer
 from steadyface.stabilizer.baselines import (
@@ -24,8 +25,6 @@ from steadyface.stabilizer.baselines import (
 )
 from steadyface.stabilizer.paper import PaperSTA
 from steadyface.stabilizer.sta import STA
-
-BASES = ("joint", "motion", "identity")
 
 _LIMIT = 14.0  # of logits and logarithms: beyond it the loss is flat
 _LEAST_MOTION = 1e-6  # of the largest eigenvalue: a direction without motion in the sequences may still move
@@ -42,27 +41,20 @@ class Space:
     candidates: tuple[Stabilizer, ...] = ()
 
 
-def space(
-    kind: str,
-    clips: list[Clips],
-    fps: float,
-    fitted: str,
-    *,
-    components: int,
-    basis: str,
-    raw_numbers: bool,
-) -> Space:
-    """Return the search space of a kind of stabiliser; see `fit.fit` for the arguments.
+def space(form: Form, clips: list[Clips], fps: float, fitted: str) -> Space:
+    """Return the search space of a form of stabiliser; see `fit.fit` for the other arguments.
 
     Raises:
         ConfigError: an unknown kind.
     """
     known: dict[str, Any] = {"fps": fps, "fitted": fitted}
-    if kind == STA.kind:
-        return _velocity_space(statistics(clips), known, components, basis)
-    if kind == PaperSTA.kind:
+    if form.kind == STA.kind:
+        return _velocity_space(statistics(clips), known, form.components, form.basis)
+    if form.kind == PaperSTA.kind:
         found = statistics(clips)
-        return _raw_space(found, known) if raw_numbers else _paper_space(found, known, components, basis)
+        if form.raw_numbers:
+            return _raw_space(found, known)
+        return _paper_space(found, known, form.components, form.basis)
     noise = float(np.median(np.concatenate([np.abs(c.raw - c.truth).ravel() for c in clips])) / 0.6745) ** 2
     logs = np.log
     spaces = {
@@ -89,9 +81,9 @@ def space(
             )
         ),
     }
-    if kind not in spaces:
-        raise ConfigError.choice("kind of stabiliser", kind, ["sta", "sta-paper", *spaces])
-    return spaces[kind]
+    if form.kind not in spaces:
+        raise ConfigError.choice("kind of stabiliser", form.kind, ["sta", "sta-paper", *spaces])
+    return spaces[form.kind]
 
 
 def _directions(found: Statistics, basis: str) -> tuple[np.ndarray, np.ndarray]:
