@@ -19,6 +19,7 @@ from steadyface.tracking.appearance import Appearance, Estimate, Observation, de
 from steadyface.tracking.network_thread import NetworkThread
 from steadyface.tracking.roi import predict_region, smooth_region
 from steadyface.tracking.schedule import Plan
+from steadyface.tracking.skin import Followed
 from steadyface.tracking.track import Track
 from steadyface.tracking.verifier import FaceVerifier, is_face
 
@@ -169,13 +170,13 @@ class TestUpdate:
     def test_displacements_of_another_face_are_dropped(self, points: np.ndarray) -> None:
         seen = observation(points, appearance_at(points, frame()))
         moved = Displacements(np.zeros((68, 2)), np.zeros((68, 2, 2)), np.ones(68, bool))
-        first = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
-        same = first.update(seen, 0.04, points, None, None, moved, Plan(), CONFIG).last
+        first = track_at(points).update(seen, 0.0, points, None, Followed(), Plan(), CONFIG)
+        same = first.update(seen, 0.04, points, None, Followed(None, moved), Plan(), CONFIG).last
         assert same is not None
         assert same.displacements is moved
         other = Track.start(1, seen, 0.0)
         identified = first.identified_as(other)
-        swapped = identified.update(seen, 0.04, points, None, None, moved, Plan(), CONFIG).last
+        swapped = identified.update(seen, 0.04, points, None, Followed(None, moved), Plan(), CONFIG).last
         assert swapped is not None
         assert (swapped.face_id, swapped.displacements) == (1, None)
 
@@ -201,7 +202,7 @@ class TestVerifier:
     def test_a_jump_ends_a_track_at_once(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1))
         seen = observation(points, appearance_at(points, frame()))
-        track = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
+        track = track_at(points).update(seen, 0.0, points, None, Followed(), Plan(), CONFIG)
         leapt = observation(points + np.array([60, 0]), seen.appearance)
         assert verifier.verify(RgbPicture(frame()), track, seen, 0.04, due=True).miss_count == 0
         assert verifier.verify(RgbPicture(frame()), track, leapt, 0.04, due=False).miss_count == 3
@@ -209,7 +210,7 @@ class TestVerifier:
     def test_misses_count_in_successive_frames_only(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1))
         seen = observation(points, appearance_at(points, frame()))
-        track = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
+        track = track_at(points).update(seen, 0.0, points, None, Followed(), Plan(), CONFIG)
         asked = verifier.verify(RgbPicture(people.wall()), track, seen, 0.04, due=True)
         missed = verifier.verify(RgbPicture(people.wall()), asked, seen, 0.08, due=False)
         again = verifier.verify(RgbPicture(people.wall()), missed, seen, 0.12, due=False)
@@ -219,7 +220,7 @@ class TestVerifier:
 
     def test_an_answer_counts_in_the_next_frame_wherever_it_was_computed(self, points: np.ndarray) -> None:
         seen = observation(points, appearance_at(points, frame()))
-        track = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
+        track = track_at(points).update(seen, 0.0, points, None, Followed(), Plan(), CONFIG)
         for thread in NetworkThread(threaded=True), NetworkThread(threaded=False):
             verifier = FaceVerifier(FaceFinder(threads=1), thread=thread)
             asked = verifier.verify(RgbPicture(people.wall()), track, seen, 0.04, due=True)
@@ -233,5 +234,5 @@ class TestVerifier:
     def test_without_confirmation_nothing_is_missed(self, points: np.ndarray) -> None:
         verifier = FaceVerifier(FaceFinder(threads=1), TrackerConfig(confirm=0.0))
         seen = observation(points, appearance_at(points, frame()))
-        track = track_at(points).update(seen, 0.0, points, None, None, None, Plan(), CONFIG)
+        track = track_at(points).update(seen, 0.0, points, None, Followed(), Plan(), CONFIG)
         assert verifier.verify(RgbPicture(people.wall()), track, seen, 0.04, due=True).miss_count == 0

@@ -25,7 +25,7 @@ from steadyface.tracking.config import AppearanceConfig, MotionConfig, TrackerCo
 from steadyface.tracking.network_thread import Pending
 from steadyface.tracking.roi import predict_region, smooth_region
 from steadyface.tracking.schedule import Plan
-from steadyface.tracking.skin import FaceView
+from steadyface.tracking.skin import FaceView, Followed
 
 _SAME_SHAPE = 0.02  # relative difference of aspect ratios up to which a frame shows the same picture
 _SHORTEST = 1e-3  # s: over less, noise would be taken for speed
@@ -300,8 +300,7 @@ class Track:
         seconds: float,
         points: FacePoints,
         state: Any,
-        view: FaceView | None,
-        displacements: Displacements | None,
+        followed: Followed,
         plan: Plan,
         config: TrackerConfig,
     ) -> Track:
@@ -312,8 +311,8 @@ class Track:
             seconds: time of the frame.
             points: (68, 2) stabilised, image px.
             state: of the stabiliser after it.
-            view: crop of the frame.
-            displacements: since the last frame; dropped if the track had another face's id there.
+            followed: view and displacements; these are dropped if the track had another face's id in the
+                last frame.
             plan: of the network's next run.
             config: gains of velocity and region.
         """
@@ -335,14 +334,14 @@ class Track:
                 bounding_box(points),
                 visible=landmarks.visible,
                 covariances=landmarks.covariances,
-                displacements=displacements if same_face else None,
+                displacements=followed.displacements if same_face else None,
                 carried=observation.carried,
             ),
             last_seconds=seconds,
             velocity=velocity,
             last_appearance=observation.appearance if observation.unoccluded else self.last_appearance,
             stabilizer_state=state,
-            view=view,
+            view=followed.view,
             plan=plan,
         )
 

@@ -332,7 +332,7 @@ class Tracker:
             if not may_be_hidden and track.face_id not in occluders:
                 track = track.learn(observation, seconds, self.config)
             plan = self._source.plan(track, observation, seconds, points, moved)
-            tracks.append(track.update(observation, seconds, points, state, *moved, plan, self.config))
+            tracks.append(track.update(observation, seconds, points, state, moved, plan, self.config))
         self._tracks = sorted(tracks, key=lambda track: track.face_id)
         return [track.last for track in self._tracks if track.last is not None]
 
@@ -360,15 +360,21 @@ class Tracker:
         involved |= {self._occluder(None, observation, matches) for observation in found}
         in_front = [match for match in matches if match[0].face_id in involved]
         identified = [match for match in matches if match[0].face_id not in involved]
+
+        # Rows are the lost tracks, then those in front; columns the found faces, then those in front.
         candidates = [*self._lost, *(track for track, _ in in_front)]
         observations = [*found, *(replace(observation, unoccluded=True) for _, observation in in_front)]
         costs = self._costs(candidates, observations, seconds)
+
+        # A track in front may always keep its own observation, and changing it costs the penalty.
         own = np.zeros(costs.shape, bool)
         own[len(self._lost) :, len(found) :] = np.eye(len(in_front), dtype=bool)
         costs[own] = np.minimum(costs[own], limits.max_cost) - limits.switch_penalty
         pairs = assign(costs, limits.max_cost)
         assigned, taken = {column: candidates[row] for row, column in pairs}, {row for row, _ in pairs}
         self._lost = [track for row, track in enumerate(candidates) if row not in taken]
+
+        # Found faces without a track may be those of an earlier shot, or new.
         unknown = {column: each for column, each in enumerate(found) if column not in assigned}
         assigned |= self._ended.find(frame, self._scene, unknown, seconds)
         own_tracks = [*[None] * len(found), *(track for track, _ in in_front)]
