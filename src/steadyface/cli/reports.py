@@ -85,7 +85,7 @@ def evaluate_report(
 
 
 def _misplaced(path: Path) -> ConfigError:
-    """Name the command for benchmark results, which were once an input of `report`."""
+    """Error that names the command for benchmark results."""
     return ConfigError(f"{path} holds benchmark results: use steadyface evaluate-report {path}")
 
 

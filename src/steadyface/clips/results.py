@@ -192,10 +192,13 @@ def open_clip(
 
 
 def check_clip(tracks: Tracks, frames: Frames, name: str, advice: str = "") -> None:
-    """Refuse tracks of another clip; those of early versions are compared by name, size and number of frames.
+    """Refuse tracks of another clip.
+
+    Tracks that do not identify their clip, as those of other programs, are compared by its name, its size and
+    its number of frames, as far as they know them.
 
     Raises:
-        DataError: they are; the message begins with `name` and ends with the advice.
+        DataError: they are of another clip; the message begins with `name` and ends with the advice.
     """
     meta = tracks.meta
     source, size, count = meta.get("source"), meta.get("size"), meta.get("frames")

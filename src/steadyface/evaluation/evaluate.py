@@ -98,8 +98,8 @@ def predict(
 def score(predictions: str | Path) -> Results:
     """Compute the figures of a folder that `predict` wrote.
 
-    An item that a stopped run has not predicted counts as missing. If a prediction of an earlier version has
-    no displacements, its measured motion counts as missing too, and no row with measured motion is computed.
+    An item that a stopped run has not predicted counts as missing. If a prediction has no displacements, its
+    measured motion counts as missing too, and no row with measured motion is computed.
 
     Raises:
         DataError: no run there, a broken prediction, or not one item.

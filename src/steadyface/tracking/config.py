@@ -68,14 +68,14 @@ class AppearanceConfig:
             tolerates fast turns, but misses exchanges of one face for another.
         unchanged: distance below which a face counts as unchanged across a cut or dissolve. Increasing it
             keeps tracks through partial cuts, but may carry a track on to another shot's face.
-        identical: distance of a quarter of the face below which it is the same at a possible cut. Increasing
-            it keeps the ids of faces that jerk or are covered suddenly, but may carry an id on to the face of
-            another shot of like framing.
-        same_person: least cosine of two identity descriptors at a possible cut by which a face that is not
-            identical, but not another's by `max_change` either, is the same person's. Increasing it ends
-            more tracks of faces that jerk, but carries fewer ids on to other people.
-        returned_person: the same for a face in a shot that returns; same effect. It is higher, since the face
-            has been away.
+        identical: at a possible cut, a face of which a quarter differs by less than this distance is the
+            same. Increasing it keeps the ids of faces that jerk or are covered suddenly, but may carry an id
+            on to the face of another shot of like framing.
+        same_person: at a possible cut, least cosine of the identity descriptors of one person's faces. It
+            decides about faces that are not `identical` and differ by at most `max_change`. Increasing it
+            ends more tracks of faces that jerk, but carries fewer ids on to other people.
+        returned_person: the same for a face in a shot that returns. It is higher than `same_person`, since
+            the face has been away.
     """
 
     cells: int = 8

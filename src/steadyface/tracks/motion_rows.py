@@ -61,14 +61,15 @@ class MotionRows:
 
 
 def cuts(rows: Int[np.ndarray, "rows"], apart: Int[np.ndarray, "gaps"], motion: Motion | None) -> list[int]:
-    """Positions in a face's rows of those after a cut: none was in the frame before, and nothing is measured.
+    """Positions, in a face's rows, of the first row after each cut.
 
-    A face that an edit goes back to has its id again, but a filter starts anew.
+    Such a row has no row in the frame before it, and no measured displacement. When an edit goes back to a
+    face's shot, the face has its id again, but a filter starts anew.
 
     Args:
-        rows: numbers of the face's rows.
-        apart: numbers of those that do not follow a row of the frame before, even a held one.
-        motion: of all rows; None without a picture, when no cut is known.
+        rows: numbers of the face's rows in the table.
+        apart: numbers of the face's rows without a row, seen or held, in the frame before.
+        motion: displacements of all rows; None without a picture, and then no cut is found.
     """
     after = np.flatnonzero(np.isin(rows, apart)).tolist()
     return [i for i in after if i and motion is not None and motion[int(rows[i])] is None]

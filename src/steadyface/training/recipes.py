@@ -62,7 +62,7 @@ class Recipe(BaseRecipe):
         network: of the network to be trained; its `output` chooses the loss.
         mean_weight: weight of the softmax mean's distance, per cell, beside the cross-entropy.
         gap_weight: weight of the errors of the gaps between lids and between lips, per cell. Increasing it
-            keeps eyes as open as they are, at the price of the points' places.
+            makes the openness of eyes and mouth more accurate, but the positions of the points less so.
         rounded: draw the heatmaps at rounded points, as conventional heatmap regression (CHR) does.
         teacher_weight: weight of the teacher's heatmap in the target of an annotated point, 0 to 1.
         teacher_mirrored: show the teacher each crop's mirror image too, and take the mean of both views.
