@@ -18,7 +18,7 @@ from steadyface.measures import (
     eye_aspect_ratio,
     find_blinks,
     open_level,
-    openness_in_sight,
+    visible_eye_openness,
 )
 from steadyface.pipeline import track
 from steadyface.synthetic.talking_still import TalkingStill
@@ -152,8 +152,8 @@ def test_a_hidden_eye_does_not_count() -> None:
     visible[1, list(left)] = 0.1
     visible[2, [*left, *right]] = 0.1
     wide = eye_aspect_ratio(points[0], "right_eye")
-    np.testing.assert_allclose(openness_in_sight(points, visible), [wide / 2, wide, np.nan])
-    np.testing.assert_allclose(openness_in_sight(points, np.full((3, 68), np.nan)), wide / 2)
+    np.testing.assert_allclose(visible_eye_openness(points, visible), [wide / 2, wide, np.nan])
+    np.testing.assert_allclose(visible_eye_openness(points, np.full((3, 68), np.nan)), wide / 2)
 
 
 def test_blinks_are_those_of_the_network_not_of_the_stabiliser() -> None:
@@ -169,7 +169,7 @@ def test_no_stabiliser_changes_rendered_blinks() -> None:
     life = TalkingStill(portrait().still, shut_face(), seed=3, **changes)  # type: ignore[arg-type]
     frames = [life.frame(i) for i in range(round(life.seconds * FPS))]
     truth = np.stack([life.truth(i / FPS) for i in range(len(frames))])
-    drawn = find_blinks(openness_in_sight(truth, np.ones((len(truth), 68))), times_of(truth))
+    drawn = find_blinks(visible_eye_openness(truth, np.ones((len(truth), 68))), times_of(truth))
     assert len(drawn) == 3
     found = [
         track(frames, fps=FPS, stabilizer=name, network_every=1, threads=1).blinks()

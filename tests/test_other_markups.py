@@ -92,7 +92,7 @@ SHAPED: dict[Callable[..., object], tuple[np.ndarray, ...]] = {
     metrics.shaking: (FACES,),
     metrics.delay: (FACES, FACES, EYES),
     metrics.lag: (FACES, FACES),
-    measures.openness_in_sight: (FACES, np.ones((5, 68))),
+    measures.visible_eye_openness: (FACES, np.ones((5, 68))),
     measures.open_level: (EYES, np.arange(5.0)),
     measures.find_blinks: (EYES, np.arange(5.0)),
     measures.HeadPose: (np.zeros((5, 3)), np.zeros((5, 3))),

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from steadyface import markup, metrics
 from steadyface.errors import DataError, VideoError
 from steadyface.geometry import bounding_box
-from steadyface.measures import MEAN_FACE, find_blinks, openness_in_sight
+from steadyface.measures import MEAN_FACE, find_blinks, visible_eye_openness
 from steadyface.pipeline import TrackingOptions
 from steadyface.report import report_clip, report_tracks
 from steadyface.report.charts import Chart, Line, clock, ticks
@@ -120,7 +120,7 @@ class TestPage:
         assert figures["Identities"] == "1"
         assert figures["Jitter, stabilised"] == f"{tracks.jitter():.3f} %"
         assert figures["Delay, frames"] == f"{tracks.delay():.2f}"
-        openness = openness_in_sight(tracks.raw_points.astype(float), tracks.visible)
+        openness = visible_eye_openness(tracks.raw_points.astype(float), tracks.visible)
         assert figures["Blinks"] == str(len(find_blinks(openness, tracks.seconds)))
         assert "250 frames (640 × 360 px, 25 frames/s), 200 with a face: 1 identity." in page
         assert f"Jitter: {tracks.jitter('raw_points'):.3f}\N{NO-BREAK SPACE}%" in page

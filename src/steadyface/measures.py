@@ -224,7 +224,7 @@ def _openness(points: FaceBatch, group: str) -> Float[np.ndarray | np.floating, 
     return height / np.where(width > 0, width, np.nan)
 
 
-def openness_in_sight(
+def visible_eye_openness(
     points: Float[np.ndarray, "frames 68 2"], visible: Float[np.ndarray, "frames 68"]
 ) -> Float[np.ndarray, "frames"]:
     """Mean `eye_aspect_ratio` of the eyes that nothing hides; NaN where both are hidden.
@@ -232,7 +232,7 @@ def openness_in_sight(
     Args:
         points: raw points, px in any frame; a stabiliser would change how far and when eyes close.
         visible: probability that nothing hides the point. An eye counts as hidden if the mean of its points
-            is below 0.5; NaN, where the network does not tell, counts as visible.
+            is below 0.5, and as visible if that is NaN, since the network does not tell.
 
     Raises:
         ConfigError: points of another markup, or another shape.
@@ -241,7 +241,7 @@ def openness_in_sight(
         points=(markup.as_faces(points), "frames 68 2"), visible=(visible, "frames 68")
     )
     ratios = np.stack([eye_aspect_ratio(points, eye) for eye in markup.EYES])
-    hidden = [visible[:, list(markup.GROUPS[eye])].mean(axis=1) < _IN_SIGHT for eye in markup.EYES]
+    hidden = [visible[:, list(markup.GROUPS[eye])].mean(axis=1) < _VISIBLE for eye in markup.EYES]
     seen = ~np.array(hidden) & ~np.isnan(ratios)
     total = np.where(seen, ratios, 0.0).sum(axis=0)
     return np.where(seen.any(axis=0), total / np.maximum(seen.sum(axis=0), 1), np.nan)
@@ -256,7 +256,7 @@ OPEN = 0.8
 LONGEST = 0.8
 """Longest blink, s from open to open; anything longer is a look down, or closed eyes."""
 
-_IN_SIGHT = 0.5
+_VISIBLE = 0.5
 _LEVEL = 3.0  # s: window of the median that is the open level
 _WIDE, _LEAST = 0.9, 0.4  # the open level is at least `_LEAST` of the `_WIDE` quantile of the openness
 _SMOOTHED = 0.035  # s before and after a frame over which its openness is smoothed
@@ -302,7 +302,8 @@ def find_blinks(openness: Float[np.ndarray, "frames"], seconds: Times) -> list[B
     0.1 s (Savitzky and Golay 1964). At lower rates a blink may be a single frame, so nothing is smoothed.
 
     Args:
-        openness: of the eyes in successive frames, such as `openness_in_sight`; frames with NaN are left out.
+        openness: of the eyes in successive frames, such as `visible_eye_openness`; frames with NaN are left
+            out.
         seconds: of the frames.
 
     Raises:

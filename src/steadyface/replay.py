@@ -35,7 +35,7 @@ def stabilize(
     pixels: str | None = None,
     progress: bool | ReportProgress | None = False,
 ) -> Tracks:
-    """Compute the points of a table anew from its raw points, which may be another program's.
+    """Recompute the stabilised points of a table from its raw points, which may be another program's.
 
     Held rows repeat the last shape. Layers, which stem from the points before, are dropped. A table that does
     not name its source, such as another program's, takes the clip's size and name, and a video's times: many

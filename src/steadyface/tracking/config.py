@@ -126,7 +126,7 @@ class OcclusionConfig:
             excludes more of the neighbour's hair from the descriptors, but leaves fewer to learn from.
         min_fraction_in_frame: fraction of a face's box inside the frame above which its descriptor counts as
             unoccluded. Increasing it keeps cut-off faces out, but leaves fewer to learn from.
-        min_visible: fraction of a face's landmarks that the network takes to be in sight, from which on its
+        min_visible: fraction of a face's landmarks that the network takes to be visible, from which on its
             appearance counts in full in matching. Increasing it keeps the ids of faces that return from
             behind an object, but risks giving them to somebody else.
         occluder_distance: distance up to which another face may be what hid a lost one, face sizes.

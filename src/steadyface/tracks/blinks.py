@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steadyface.measures import Blink, find_blinks, openness_in_sight
+from steadyface.measures import Blink, find_blinks, visible_eye_openness
 from steadyface.tracks.schema import Columns, identities, seen_rows
 from steadyface.tracks.timeline import runs_of
 
@@ -16,7 +16,7 @@ def blinks_by_face(columns: Columns) -> dict[int, list[Blink]]:
     found: dict[int, list[Blink]] = {}
     for face in identities(columns):
         rows = seen_rows(columns, face)
-        openness = openness_in_sight(columns["raw_points"][rows].astype(float), columns["visible"][rows])
+        openness = visible_eye_openness(columns["raw_points"][rows].astype(float), columns["visible"][rows])
         seconds, runs = columns["seconds"][rows], runs_of(columns["frame"][rows])
         found[face] = [blink for run in runs for blink in find_blinks(openness[run], seconds[run])]
     return found

@@ -265,7 +265,7 @@ class Tracks:
     def smoothed(
         self, stabilizer: Stabilizer, lag: int | None = None, motion: Motion | None = None
     ) -> Tracks:
-        """Compute `points` anew from `raw_points`, with later frames; held rows repeat the last shape.
+        """Recompute `points` from `raw_points`, with later frames; held rows repeat the last shape.
 
         Layers, which stem from the points before, are dropped.
 

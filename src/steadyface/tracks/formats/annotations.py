@@ -57,7 +57,7 @@ def _coco_annotations(table: Table) -> list[dict[str, Any]]:
     columns, timeline, _ = table
     size = timeline.size_of(columns["frame"])
     hidden = size.all(axis=1, keepdims=True) & ~inside(columns["points"], size)
-    hidden |= columns["visible"] < 0.5  # NaN, where nobody knows, is not
+    hidden |= columns["visible"] < 0.5  # False for NaN, where it is not known
     missing = np.asarray(np.isnan(columns["points"]).any(axis=-1))
     visible = np.where(missing, _MISSING, np.where(hidden, _HIDDEN, _VISIBLE))
     points = np.where(missing[..., None], 0.0, exact(columns["points"]))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from steadyface import markup
-from steadyface.tracks.formats.tabular import NOBODY, POSE, to_flat, write_rows
+from steadyface.tracks.formats.tabular import NO_FACE, POSE, to_flat, write_rows
 from steadyface.tracks.schema import Table
 
 _HEAD = ("frame", "face_id", "timestamp", "confidence", "success")
@@ -27,6 +27,6 @@ def write_openface(path: Path, table: Table) -> None:
     for each of several faces, as `FaceLandmarkVidMulti` writes them.
     """
     flat = to_flat(table)
-    nobody = flat["face_id"] == NOBODY
+    without_face = flat["face_id"] == NO_FACE
     kept = {"frame": flat["frame"] + 1, "timestamp": flat["timestamp"]}
-    write_rows(path, {name: kept.get(name, np.where(nobody, 0, flat[name])) for name in HEADER})
+    write_rows(path, {name: kept.get(name, np.where(without_face, 0, flat[name])) for name in HEADER})

@@ -34,7 +34,7 @@ from steadyface.tracks.schema import (
 )
 from steadyface.tracks.timeline import ClipTimeline
 
-NOBODY = -1
+NO_FACE = -1
 """`face_id` of the row of a frame without a face."""
 
 _META = b"steadyface"
@@ -97,7 +97,7 @@ def _of_openface(flat: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     axes = [np.stack([flat[f"{axis}_{i}"] for i in range(markup.COUNT)], axis=-1) for axis in "xy"]
     points, scores = np.stack(axes, axis=-1), np.tile(flat["confidence"], (markup.COUNT, 1))
     box = np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
-    face = np.where(flat["success"] == 1, flat.get("face_id", np.zeros(len(points))), NOBODY)
+    face = np.where(flat["success"] == 1, flat.get("face_id", np.zeros(len(points))), NO_FACE)
     full = {"points": points, "raw_points": points, "scores": scores.T, "box": box}
     columns = [(name, column, index) for name, column, index in _flat_names() if column in full]
     spread = {name: np.moveaxis(full[column], 0, -1)[index] for name, column, index in columns}
@@ -143,8 +143,8 @@ def read_parquet(path: Path) -> Table:
 def to_flat(table: Table) -> dict[str, np.ndarray]:
     """Spread the columns: OpenFace's names first, then what OpenFace lacks, then measures, then layers.
 
-    A frame without a face has one row: `face_id` is `NOBODY`, `confidence` and `success` are 0, and the other
-    numbers NaN. Images also get the columns `width` and `height`, and those of folders `file`.
+    A frame without a face has one row: `face_id` is `NO_FACE`, `confidence` and `success` are 0, and the
+    other numbers NaN. Images also get the columns `width` and `height`, and those of folders `file`.
     """
     columns, timeline, meta = table
     places = timeline.places(columns["frame"])
@@ -166,10 +166,10 @@ def to_flat(table: Table) -> dict[str, np.ndarray]:
     for name, column, index in _layer_names():
         if column in columns:
             flat[name] = np.moveaxis(columns[column], 0, -1)[index]
-    nobody = ~np.isin(timeline.frame, columns["frame"])
-    if nobody.any():
-        of_nobody = {name: values[nobody] for name, values in of_frames.items()}
-        flat = _with_frames(flat, timeline.at(nobody), of_nobody)
+    without_face = ~np.isin(timeline.frame, columns["frame"])
+    if without_face.any():
+        of_empty = {name: values[without_face] for name, values in of_frames.items()}
+        flat = _with_frames(flat, timeline.at(without_face), of_empty)
     return flat | {"media_seconds": flat["timestamp"] + float(meta.get("start_seconds", 0.0))}
 
 
@@ -196,7 +196,7 @@ def _with_frames(
         empty: frames without a face.
         of_frames: their `_frame_columns`.
     """
-    own = {"frame": empty.frame, "timestamp": empty.seconds, "face_id": np.full(len(empty), NOBODY)}
+    own = {"frame": empty.frame, "timestamp": empty.seconds, "face_id": np.full(len(empty), NO_FACE)}
     own |= {"confidence": np.zeros(len(empty))}
     own |= dict.fromkeys(("success", "carried"), np.zeros(len(empty), int))
     own |= of_frames
@@ -230,8 +230,8 @@ def _from_flat(flat: dict[str, np.ndarray], meta: Meta) -> Table:
             "file": flat.get(_FILE, np.full(len(flat["frame"]), ""))[first],
         }
     )
-    somebody = flat["face_id"] != NOBODY
-    columns = _columns({name: values[somebody] for name, values in flat.items()}, meta)
+    with_face = flat["face_id"] != NO_FACE
+    columns = _columns({name: values[with_face] for name, values in flat.items()}, meta)
     return Table(columns, timeline, meta)
 
 
