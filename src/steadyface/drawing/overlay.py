@@ -94,7 +94,7 @@ def _faces_of(
     return [_numbered(face, number) for number, face in enumerate(faces)]
 
 
-def _numbered(face: TrackedFace | Landmarks, number: int) -> TrackedFace:
+def _numbered(face: object, number: int) -> TrackedFace:
     """Face of a tracker, or a detected one with a number.
 
     Raises:
