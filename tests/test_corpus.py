@@ -77,6 +77,17 @@ def test_a_folder_is_mirrored(folder: Path) -> None:
     ]
 
 
+def test_links_to_files_are_videos(tmp_path: Path) -> None:
+    """As in stores of data that keep each file under a hash; a link that leads nowhere fails with a line."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "0a").touch()
+    (clips := tmp_path / "clips").mkdir()
+    for name, target in (("one.mp4", "../store/0a"), ("lost.mp4", "../store/0b"), ("dir.mp4", "../store")):
+        (clips / name).symlink_to(target)
+    expected = {str(clips / name): name for name in ("lost.mp4", "one.mp4")}
+    assert find_videos(clips) == find_videos(f"{clips}/*.mp4") == expected
+
+
 def test_a_pattern_is_mirrored_below_its_fixed_part(folder: Path) -> None:
     found = find_videos([f"{folder}/*/one.*"])
     assert found == {str(folder / "a/one.mp4"): "a/one.mp4"}
@@ -91,7 +102,9 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
 
 def test_a_list_names_paths_and_urls(folder: Path) -> None:
     listed = folder / "list.txt"
-    listed.write_text("# of all\n\na/one.mp4\n  s3://bucket/x/clip.mp4\n/elsewhere/missing.avi\n")
+    listed.write_text(
+        "\ufeffa/one.mp4\n# of all\n\na/one.mp4\n  s3://bucket/x/clip.mp4\n/elsewhere/missing.avi\n"
+    )
     assert find_videos([str(listed), str(folder / "a/one.mp4")]) == {
         str(folder / "a/one.mp4"): "one.mp4",
         "s3://bucket/x/clip.mp4": "clip.mp4",

@@ -51,6 +51,13 @@ def test_builder_keeps_order_over_blocks() -> None:
     assert len(tracks.of_face(1)) == 1250
 
 
+def test_csv_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As spreadsheets write it."""
+    path = (tracks := make_tracks(3)).save(tmp_path / "clip.csv")
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    np.testing.assert_array_equal(Tracks.load(path).frame, tracks.frame)
+
+
 def test_csv_has_the_names_of_openface(tmp_path: Path) -> None:
     path = make_tracks(3).save(tmp_path / "clip.csv")
     with path.open() as file:

@@ -134,7 +134,7 @@ def _expand(text: str) -> Iterator[tuple[str, str]]:
 
 def _listed(path: Path) -> Iterator[tuple[str, str]]:
     with reading(path, "a list of videos"):
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows puts a mark of order first
     for line in map(str.strip, lines):
         if line and not line.startswith("#"):
             address = line if is_url(line) else str(named_path(path.parent / line))
@@ -153,7 +153,9 @@ def _contents(text: str, folder: bool) -> Iterator[tuple[str, str]]:
     root = PurePosixPath(where)
     if not folder:
         root = PurePosixPath(*takewhile(lambda part: not _is_pattern(part), root.parts))
-    names = sorted(name for name, about in listing.items() if about["type"] == "file")
+    names = sorted(
+        name for name, about in listing.items() if about["type"] == "file" or _is_link(name, about)
+    )
     if folder:
         names = [name for name in names if _is_video(PurePosixPath(name))]
     if not names:
@@ -164,6 +166,11 @@ def _contents(text: str, folder: bool) -> Iterator[tuple[str, str]]:
         local = isinstance(files, LocalFileSystem)
         address = name if local else files.unstrip_protocol(name) + "".join(chain[1:])
         yield address, str(PurePosixPath(name).relative_to(root))
+
+
+def _is_link(name: str, about: Mapping[str, Any]) -> bool:
+    """Whether a local path is a link to a file; one that leads nowhere is an input that cannot be read."""
+    return bool(about.get("islink")) and not Path(name).is_dir()
 
 
 def _is_pattern(text: str) -> bool:

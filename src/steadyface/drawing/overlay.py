@@ -87,11 +87,11 @@ def _faces_of(
         if len(of_frames) > 1:
             raise ConfigError(f"draw the rows of one frame, as Tracks.frames yields; got {len(of_frames)}")
         return of_frames[0] if of_frames else []
-    if isinstance(faces, Landmarks) and faces.points.ndim == 2:
-        faces = [faces]
-    if not isinstance(faces, Iterable):
-        raise ConfigError(f"{_FACES}, got {type(faces).__name__}")
-    return [_numbered(face, number) for number, face in enumerate(faces)]
+    single = isinstance(faces, Landmarks) and faces.points.ndim == 2
+    several: object = [faces] if single else faces
+    if not isinstance(several, Iterable):
+        raise ConfigError(f"{_FACES}, got {type(several).__name__}")
+    return [_numbered(face, number) for number, face in enumerate(several)]
 
 
 def _numbered(face: object, number: int) -> TrackedFace:

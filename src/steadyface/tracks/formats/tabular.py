@@ -76,7 +76,7 @@ def read_csv(path: Path) -> Table:
     Without a file of meta beside it, `meta` is empty.
     """
     meta = read_meta(meta_path(path))
-    with reading(path, KIND), path.open(newline="", encoding="utf-8") as file:
+    with reading(path, KIND), path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file)
         names = [name.strip() for name in next(rows, [])]  # OpenFace puts a space after each comma
         cells = list(zip(*rows, strict=True)) or [()] * len(names)
