@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,6 +159,20 @@ class TestIdentity:
         assert identify(tmp_path) == before
         (tmp_path / "1.png").rename(tmp_path / "2.png")
         assert identify(tmp_path) != before
+
+    def test_of_a_folder_with_an_image_that_cannot_be_read(self, tmp_path: Path) -> None:
+        (folder := tmp_path / "images").mkdir()
+        for name in (os.fsdecode(b"1\xff.png"), "0.png"):
+            write_image(folder / "0.png", scenes.frames(1)[0])
+            (folder / "0.png").rename(folder / name)
+        (folder / "2.png").symlink_to("nowhere.png")
+        (folder / "3.png").mkdir()
+        before = identify(folder)
+        tracks = track(folder, weights="tiny")
+        assert (tracks.meta["input"], tracks.frame.tolist()) == (before, [0, 1])
+        assert "2 of 4 images cannot be read" in tracks.meta["damage"]
+        (folder / "2.png").unlink()
+        assert identify(folder) != before
 
     def test_it_is_in_the_meta(self, tmp_path: Path) -> None:
         clip = clip_in(tmp_path / "a", 2)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
+from steadyface.errors import DataError
 from steadyface.files import reading
 from steadyface.video.pictures import images_of
 from steadyface.video.sources import is_live, is_url
@@ -16,7 +18,8 @@ _HASHED = 2**20  # bytes of each file; a whole film would take as long to read a
 def identify(source: str | Path) -> dict[str, Any] | None:
     """Identify a file or a folder of images by its size and the SHA-256 of its first megabyte.
 
-    Of a folder, the size is that of all its images, and the hash is of their names, sizes and beginnings.
+    Of a folder, the size is that of all its images, and the hash is of their names, sizes and beginnings; an
+    image that cannot be read counts by its name.
 
     Returns:
         `bytes` and `sha256_start`; None for a pipe, a camera or a URL, whose content may differ each time.
@@ -27,13 +30,21 @@ def identify(source: str | Path) -> dict[str, Any] | None:
     if is_live(source) or is_url(source):
         return None
     path = Path(source)
-    code, size = hashlib.sha256(), 0
-    images = images_of(path) if path.is_dir() else [path]
-    for image in images:
-        with reading(image, "a file"), image.open("rb") as file:
-            length = image.stat().st_size
-            if path.is_dir():
-                code.update(f"{image.name}\n{length}\n".encode())
-            code.update(file.read(_HASHED))
-        size += length
-    return {"bytes": size, "sha256_start": code.hexdigest()}
+    if not path.is_dir():
+        size, start = _size_and_start(path)
+        return {"bytes": size, "sha256_start": hashlib.sha256(start).hexdigest()}
+    code, total = hashlib.sha256(), 0
+    for image in images_of(path):
+        try:
+            size, start = _size_and_start(image)
+        except DataError:  # named when it is read
+            code.update(os.fsencode(f"{image.name}\n"))
+            continue
+        code.update(os.fsencode(f"{image.name}\n{size}\n") + start)
+        total += size
+    return {"bytes": total, "sha256_start": code.hexdigest()}
+
+
+def _size_and_start(path: Path) -> tuple[int, bytes]:
+    with reading(path, "a file"), path.open("rb") as file:
+        return path.stat().st_size, file.read(_HASHED)
