@@ -6,11 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadyface.video import read_ahead, write_behind
+from steadyface.video import VideoFrame, read_ahead, read_up_to, write_behind
 
 
 @pytest.fixture(autouse=True)
@@ -138,3 +139,16 @@ class TestBehind:
         with pytest.raises(Stop):
             work()
         assert len(handed) <= at + 3  # the one that fails and those that wait
+
+
+@given(numbers=st.sets(st.integers(0, 12)), last=st.integers(-1, 12))
+def test_frames_are_read_up_to_the_last_one_wanted(numbers: set[int], last: int) -> None:
+    image = np.zeros((2, 2, 3), np.uint8)
+    source = iter([VideoFrame(number, number / 25, image) for number in sorted(numbers)])
+    told: list[tuple[int, int | None]] = []
+    found = [frame.index for frame in read_up_to(source, last, lambda *each: told.append(each))]
+    assert found == sorted(number for number in numbers if number <= last)
+    assert [done for done, _ in told] == list(range(1, len(found) + 1))
+    if last in numbers:
+        assert told[-1] == (len(found), len(found))
+        assert [frame.index for frame in source] == sorted(number for number in numbers if number > last)

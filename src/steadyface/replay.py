@@ -22,7 +22,7 @@ from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking.skin import FaceView, first_view, next_views
 from steadyface.tracks import MotionRows, Tracks
 from steadyface.tracks.table import GAP
-from steadyface.video import DEFAULT_FPS, SQUARE, Frames
+from steadyface.video import DEFAULT_FPS, SQUARE, Frames, read_up_to
 
 
 def stabilize(
@@ -153,13 +153,9 @@ def _steps(
         return
     wanted = set(tracks.frame.tolist())
     last = int((tracks.timeline.frame if timed else tracks.frame).max(initial=-1))
-    for done, frame in enumerate(frames, 1):
-        if frame.index > last:
-            break
+    for frame in read_up_to(frames, last, progress):
         wanted.discard(frame.index)
         yield _Step(frame.index, frame.picture if measured else None, frame.seconds if timed else None)
-        if progress is not None:
-            progress(done, done + last - frame.index)
     if wanted:
         raise VideoError(frames.path, "ends before it or cannot be read", min(wanted))
 

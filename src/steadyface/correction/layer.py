@@ -20,7 +20,7 @@ from steadyface.progress import ReportProgress, progress_of
 from steadyface.tracking.skin import cut_face
 from steadyface.tracks import Tracks
 from steadyface.tracks.timeline import runs_of
-from steadyface.video import DEFAULT_FPS, Frames
+from steadyface.video import DEFAULT_FPS, Frames, read_up_to
 
 CORRECTIONS = "corrections"
 """Entry of a table's meta: the corrections behind its layer."""
@@ -154,8 +154,8 @@ def _cut(
         check_complete(tracks.points[rows])
         for row, before in zip(rows.tolist(), [None, *rows[:-1].tolist()], strict=True):
             wanted.setdefault(int(tracks.frame[row]), []).append((row, before))
-    last, crops, regions = max(wanted), dict[int, FaceCrop](), dict[int, Region]()
-    for done, frame in enumerate(frames, 1):
+    crops, regions = dict[int, FaceCrop](), dict[int, Region]()
+    for frame in read_up_to(frames, max(wanted), progress):
         for row, before in wanted.pop(frame.index, ()):
             points = tracks.points[row].astype(float)
             if before is None:
@@ -165,10 +165,6 @@ def _cut(
                 motion = robust_similarity(earlier, points)
                 regions[row], _ = follow_region(regions.pop(before), earlier, motion)
             crops[row] = cut_face(frame.picture, regions[row])
-        if progress is not None:
-            progress(done, done + last - frame.index)
-        if not wanted or frame.index >= last:
-            break
     if wanted:
         raise VideoError(frames.path, "ends before it or cannot be read", min(wanted))
     return crops

@@ -20,7 +20,7 @@ from steadyface.images import crop_region
 from steadyface.progress import ReportProgress
 from steadyface.report.charts import clock
 from steadyface.report.figures import FaceFigures
-from steadyface.video import VideoFrame
+from steadyface.video import VideoFrame, read_up_to
 
 _APART, _OTHERS = 1.0, 0.2  # s between moments of one kind, and of different kinds
 _LOW_SCORE = 0.97  # of the median score
@@ -131,14 +131,10 @@ def pictures(
     for moment in moments:
         wanted.setdefault(moment.frame, []).append(moment)
     of_face = {figures.face: figures for figures in faces}
-    last, out = max(wanted, default=-1), {}
-    for done, frame in enumerate(frames if wanted else (), 1):
+    out = {}
+    for frame in read_up_to(frames, max(wanted, default=-1), progress):
         for moment in wanted.get(frame.index, ()):
             out[moment] = _as_url(_picture(frame.image, moment, of_face[moment.face]))
-        if progress is not None:
-            progress(done, done + last - frame.index)
-        if frame.index >= last:
-            break
     return out
 
 

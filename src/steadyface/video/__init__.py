@@ -13,6 +13,7 @@ from steadyface.video.frames import (
     as_frames,
     check_pixels,
     check_span,
+    read_up_to,
 )
 from steadyface.video.hardware import check_hwaccel
 from steadyface.video.identity import identify
@@ -40,6 +41,7 @@ __all__ = [
     "is_live",
     "open_frames",
     "read_ahead",
+    "read_up_to",
     "source_name",
     "write_behind",
 ]

@@ -14,6 +14,7 @@ from steadyface.arrays import Frame
 from steadyface.errors import ConfigError, SteadyfaceError, VideoError
 from steadyface.images import Levels, as_rgb
 from steadyface.picture import Picture, as_picture
+from steadyface.progress import ReportProgress
 
 SQUARE, CODED = "square", "coded"
 """Kinds of pixels of a frame: as they are shown, or as they are coded."""
@@ -191,3 +192,25 @@ def as_frames(images: Iterable[np.ndarray | VideoFrame], fps: float) -> Iterator
         else:
             rgb = as_rgb(image)
             yield VideoFrame(index, index / fps, rgb.copy() if passing else rgb)
+
+
+def read_up_to(
+    frames: Iterable[VideoFrame], last: int, progress: ReportProgress | None = None
+) -> Iterator[VideoFrame]:
+    """Yield frames up to the one of a number; none is read beyond it.
+
+    Args:
+        frames: in order of their numbers.
+        last: number of the last frame wanted; below 0 there is none.
+        progress: called once the caller is done with a frame, with frames done and frames in all.
+    """
+    if last < 0:
+        return
+    for done, frame in enumerate(frames, 1):
+        if frame.index > last:  # the last frame itself is missing
+            return
+        yield frame
+        if progress is not None:
+            progress(done, done + last - frame.index)
+        if frame.index == last:
+            return
