@@ -139,8 +139,19 @@ def decode_logits(
     """Decode maps of log values, known up to a constant, without leaving the logarithm.
 
     Scores are the fraction of softmax(logits) within ⌈3σ⌉ cells of the peak: the network's own probability
-    that the point is there. NaN and infinite cells count as 0. `finite` promises that there are none and, as
-    exported graphs do for their speed, takes what lies beyond the border for 0 with `dark` too.
+    that the point is there. A NaN or infinite cell counts as a probability of 0.
+
+    Args:
+        logits: (…, h, w), numpy or torch, any float type.
+        sigma, method, reach: as of `decode`.
+        finite: the caller promises that all cells are finite. It is faster, for exported graphs, but with
+            `dark` the map is 0 beyond its border, which pulls points within 2σ of it inwards.
+
+    Returns:
+        As of `decode`.
+
+    Raises:
+        ConfigError: as of `decode`.
 
     >>> import numpy as np
     >>> logits = np.log(encode(np.array([[5.3, 6.8]]), (16, 16), sigma=1.0)) + 7.0

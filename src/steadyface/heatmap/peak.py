@@ -29,6 +29,7 @@ class Peak:
 
 
 def find_peak(xp: Any, maps: Any, radius: int) -> Peak:
+    """Find the brightest cell of each map (…, h, w), and the patch of `radius` cells to each side of it."""
     *batch, height, width = maps.shape
     y = xp.argmax(xp.max(maps, axis=-1), axis=-1)  # finding the row first takes a third of the time
     flat = xp.reshape(maps, (*batch, height * width))

@@ -242,7 +242,17 @@ class CausalFilter(Stabilizer):
         return outputs
 
     def filter_all(self, sequences: list[OneOfMany]) -> list[OneOfMany]:
-        """Filter many sequences without timestamps."""
+        """Filter many sequences without timestamps, as `filter` filters each.
+
+        Args:
+            sequences: each of (frames, landmarks, 2) raw points, image px; NaN where a landmark is missing.
+
+        Returns:
+            As many sequences of the same shapes, image px; NaN for a landmark that no frame has had yet.
+
+        Raises:
+            ConfigError: as of `step`.
+        """
         return [self.filter(points) for points in sequences]
 
     def states(

@@ -172,23 +172,23 @@ def prepare_landmarks(
     on_bad = leave_out if skip_bad else None
     faces, held_out = _load_faces(recipe, crop_size, data, extra, on_bad, report)
     sets = _find_extra(recipe, teacher_net, data / "extra", fabric, report)
-    learned: list[tuple[Samples[tuple[Crop, Points, bool]], int]] = [(faces, len(faces))]
-    judged: dict[str, FaceCrops] = {}
-    share = 1 - sum(recipe.extra_shares[part] for part in sets) - recipe.turned_share
+    parts: list[tuple[Samples[tuple[Crop, Points, bool]], int]] = [(faces, len(faces))]
+    held_out_of_sets: dict[str, FaceCrops] = {}
+    # An epoch shows each face of 300-W once, and of the other parts what makes up their shares.
+    share_of_300w = 1 - sum(recipe.extra_shares[part] for part in sets) - recipe.turned_share
     for part, samples in sets.items():
         training, validation = hold_out(samples, HELD_OUT_ONE_IN)
-        count = round(len(faces) * recipe.extra_shares[part] / share)
-        learned.append(
-            (FaceCrops(training, crop_size, recipe.augmentation, seed=recipe.seed, on_bad=on_bad), count)
-        )
-        judged[part] = FaceCrops(validation, size, on_bad=on_bad)
+        crops = FaceCrops(training, crop_size, recipe.augmentation, seed=recipe.seed, on_bad=on_bad)
+        count = round(len(faces) * recipe.extra_shares[part] / share_of_300w)
+        parts.append((crops, count))
+        held_out_of_sets[part] = FaceCrops(validation, size, on_bad=on_bad)
         report(f"{part}: {len(training)} faces to train on, {count} an epoch; {len(validation)} held out")
     if recipe.turned_share:
-        turned = _turned(recipe, crop_size, faces, data / "extra")
-        learned.append((turned, round(len(faces) * recipe.turned_share / share)))
-        report(f"turned faces: {learned[-1][1]} an epoch")
-    crops_of_all = MixedSamples(learned, recipe.seed) if len(learned) > 1 else faces
-    return LandmarkTask(recipe, fabric, net, teacher_net, crops_of_all, held_out, judged)
+        count = round(len(faces) * recipe.turned_share / share_of_300w)
+        parts.append((_turned(recipe, crop_size, faces, data / "extra"), count))
+        report(f"turned faces: {count} an epoch")
+    crops_of_all = MixedSamples(parts, recipe.seed) if len(parts) > 1 else faces
+    return LandmarkTask(recipe, fabric, net, teacher_net, crops_of_all, held_out, held_out_of_sets)
 
 
 def _find_extra(
