@@ -15,7 +15,7 @@ const LEAST_INSIDE = 0.4; // fraction of a box inside the image; training has no
 const AT_PLACE = 0.3; // IoU with a known box above which a found box confirms it
 const ANY = 0.05; // lowest score that `confidence` considers
 
-const LOOK = { margin: 1.6, side: 48, samples: 3 }; // the square that `confidence` sees: face sizes, px, px
+const CONFIDENCE_CROP = { margin: 1.6, side: 48, samples: 3 }; // the square that `confidence` sees: face sizes, px, px
 
 export class FaceFinder {
   /**
@@ -66,7 +66,7 @@ export class FaceFinder {
    * @param points 68, image px.
    */
   async confidence(image, points) {
-    const { margin, side, samples } = LOOK;
+    const { margin, side, samples } = CONFIDENCE_CROP;
     const region = faceRegion(points, margin);
     const crop = { width: side, height: side, data: sampleRegion(image, region, side, samples) };
     const box = boxOf(mapPoints(mapToCrop(region, side), points));

@@ -158,18 +158,21 @@ def _add_extra(
     size, collage, seed = recipe.frame_size, recipe.collage, recipe.seed
     found = {part: find_extra(root, part) for part in recipe.extra_shares}
     sets = {part: samples for part, samples in found.items() if samples}
-    share = 1 - sum(recipe.extra_shares[part] for part in sets)
+    # An epoch shows each photograph once, and of the sets what makes up their shares.
+    share_of_photos = 1 - sum(recipe.extra_shares[part] for part in sets)
     landmarker = Landmarker(device="cpu", threads=1)
-    learned: list[tuple[Samples[Any], int]] = [(FacePhotos(photos, size, collage, seed), len(photos))]
-    judged: dict[str, list[HeldOut]] = {}
+    parts: list[tuple[Samples[Any], int]] = [(FacePhotos(photos, size, collage, seed), len(photos))]
+    held_out_of_sets: dict[str, list[HeldOut]] = {}
     for number, (part, samples) in enumerate(sets.items(), 1):
         training, validation = hold_out(samples, HELD_OUT_ONE_IN)
         pictures = load_extra_photos(training, landmarker)
-        count = round(len(photos) * recipe.extra_shares[part] / share)
-        learned.append((FacePhotos(pictures, size, collage, seed + number, others=photos), count))
-        judged[part] = [_held_out_extra(photo) for photo in load_extra_photos(validation, landmarker)]
+        count = round(len(photos) * recipe.extra_shares[part] / share_of_photos)
+        parts.append((FacePhotos(pictures, size, collage, seed + number, others=photos), count))
+        held_out_of_sets[part] = [
+            _held_out_extra(photo) for photo in load_extra_photos(validation, landmarker)
+        ]
         report(f"{part}: {len(training)} faces to train on, {count} an epoch; {len(validation)} held out")
-    return MixedSamples(learned, seed) if sets else learned[0][0], judged
+    return MixedSamples(parts, seed) if sets else parts[0][0], held_out_of_sets
 
 
 def _held_out_extra(photo: Photo) -> HeldOut:
