@@ -29,6 +29,7 @@ from steadyface.motion.matrices import (
     outer,
     pack,
 )
+from steadyface.stabilizer.base import Measurement
 from steadyface.stabilizer.covered import Uncovered, take_back_covered
 
 _RIGID = slice(markup.GROUPS["right_brow"][0], markup.GROUPS["nose_base"][-1] + 1)
@@ -188,16 +189,7 @@ def move_skin(
     return _resting(skin.points + moved, covariance, uncovered, coasted=step is None)
 
 
-def anchor_skin(
-    model: PictureModel,
-    skin: Skin,
-    points: PointBatch,
-    valid: Bool[np.ndarray, "*faces landmarks"] | None,
-    noise: Each,
-    unit: PerFace,
-    scores: Each | None = None,
-    frames: float = 1.0,
-) -> Skin:
+def anchor_skin(model: PictureModel, skin: Skin, measurement: Measurement, noise: Each) -> Skin:
     """Condition on the network's points, but for those of covered landmarks (`covered`).
 
     Equation: z = x + N(0, R); with probability ε the point has come off the skin and its prior is wider.
@@ -206,16 +198,13 @@ def anchor_skin(
     Args:
         model: parameters.
         skin: belief before these points.
-        points: (…, landmarks, 2) z, image px.
-        valid: `Displacements.valid` of the frame; None without a picture.
+        measurement: of the frame; its points are z.
         noise: each landmark's variance over the usual one.
-        unit: px per percent of face size.
-        scores: (…, landmarks) in [0, 1]; None where they are not known.
-        frames: time since the last frame, in frames.
     """
+    points, unit, frames, scores, displacements = measurement
     error = noise * (model.anchor * unit) ** 2
-    if valid is not None:
-        error = error * _hidden(model, valid)
+    if displacements is not None:
+        error = error * _hidden(model, displacements.valid)
     surprise = coordinates(points) - skin.points
     change, covariance, off = _mixture(skin.covariance, error, surprise, model.loose, model.loose_by * unit)
     recall = 1 - (1 - model.recall) ** frames

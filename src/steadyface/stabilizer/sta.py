@@ -171,10 +171,7 @@ class STA(CausalFilter, Smoother):
         change = coordinates(self._points_at(belief.mean[0] - last.mean[0]))
         step = None if skin.coasted else change - skin.carried
         moved = move_skin(model, skin, displacements, step, noise, unit, measurement.frames)
-        valid = None if displacements is None else displacements.valid
-        after = anchor_skin(
-            model, moved, measurement.points, valid, noise, unit, measurement.scores, measurement.frames
-        )
+        after = anchor_skin(model, moved, measurement, noise)
         return SkinStep(skin, moved, after, model.loose_by * unit)
 
     def filter(
