@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import av
 import numpy as np
@@ -765,3 +766,40 @@ def test_an_output_that_knows_few_letters_ends_nothing(clip: Path, tmp_path: Pat
     assert b"12 frames" in first
     assert second.startswith(rb"\u0432\u0435\u0434\u0443\u0449\u0438\u0439.mp4: 12")
     assert (tmp_path / "ведущий.npz").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_utf8_go_into_every_file(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    (photos := tmp_path / "photos").mkdir()
+    (people := tmp_path / "people").mkdir()
+    for folder in (photos, people):
+        write_image(folder / "plain.png", portrait().still)
+        (folder / "plain.png").rename(folder / f"{odd}.png")
+    shutil.copy(clip, video := tmp_path / f"{odd}.mp4")
+    options = ("--out", tmp_path / "out", "--weights", "tiny")
+    formats = "npz,csv,json,parquet,pts,openface,blinks,intervals,eaf,coco,cvat,aftereffects"
+    for source, more in ((photos, ("--people", people)), (video, ())):
+        code, _, err = run(capsys, "track", source, *options, "--format", formats, *more)
+        assert (code, err) == (0, [])
+    for suffix in ("csv", "parquet", "npz", "json"):
+        tracks = Tracks.load(tmp_path / "out" / f"photos.{suffix}")
+        assert tracks.names == {0: r"caf\udce9"}
+        assert tracks.timeline.file.tolist() in ([r"caf\udce9.png"], [f"{odd}.png"])
+    for name in (r"photos.eaf", "photos.cvat.xml", f"{odd}.eaf", f"{odd}.cvat.xml"):
+        ElementTree.parse(tmp_path / "out" / name)
+    code, _, err = run(capsys, "report", video, *options)
+    assert (code, err) == (0, [])
+    assert r"caf\udce9.mp4" in (tmp_path / "out" / f"{odd}.report.html").read_text(encoding="utf-8")
+
+
+def test_control_characters_of_a_name_make_no_broken_xml(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(clip, source := tmp_path / "a\x1bb.mp4")
+    options = ("--out", tmp_path, "--weights", "tiny", "--no-overlay", "--format", "eaf,cvat")
+    assert run(capsys, "track", source, *options)[0] == 0
+    for suffix in ("eaf", "cvat.xml"):
+        ElementTree.parse(tmp_path / f"a\x1bb.{suffix}")

@@ -130,6 +130,12 @@ class TestFolder:
             ("boris", "from the front.png"),
         ]
 
+    def test_hidden_files_are_nobody(self, folder: Path) -> None:
+        known = find_photographs(folder)
+        for _, path in known:
+            path.with_name(f"._{path.name}").write_bytes(b"of macOS")
+        assert find_photographs(folder) == known
+
     def test_what_is_wrong_is_said_in_one_line(self, folder: Path, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="none: not a folder of people's photographs"):
             Tracker(landmarker(), people=tmp_path / "none")

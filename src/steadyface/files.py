@@ -24,6 +24,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from steadyface.errors import DataError, SteadyfaceError
+from steadyface.wording import as_utf8
 
 MakeError = Callable[[Path, str], SteadyfaceError]
 """Makes an exception of a path and a problem: `DataError` or `WeightsError.at`."""
@@ -158,12 +159,12 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write text as UTF-8 by `atomic_write`, with its line ends as they are.
+    """Write text as UTF-8 by `atomic_write`, with its line ends as they are; `as_utf8` of it.
 
     Raises:
         DataError: the file cannot be written.
     """
-    return write_bytes(path, text.encode())
+    return write_bytes(path, as_utf8(text).encode())
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, Any], compress: bool = True) -> Path:

@@ -38,6 +38,15 @@ def _acts(letter: str) -> bool:
     return unicodedata.category(letter) in _ACTING or unicodedata.bidirectional(letter) in _REORDERING
 
 
+def as_utf8(text: str) -> str:
+    r"""Escape the bytes of a file's name that are not UTF-8.
+
+    >>> print(as_utf8("a\udcff é"))
+    a\udcff é
+    """
+    return text.encode(errors="backslashreplace").decode()
+
+
 def counted(count: int, one: str, many: str | None = None) -> str:
     """Format a number with its noun.
 

@@ -16,6 +16,7 @@ from pyarrow import parquet
 from steadyface._version import __version__
 from steadyface.errors import DataError
 from steadyface.files import atomic_write, make_folder, read_bytes, write_text, writing
+from steadyface.wording import as_utf8
 
 JOURNAL = "manifest.jsonl"
 TABLE = "manifest.parquet"
@@ -94,7 +95,7 @@ class Entry:
     def as_json(self) -> str:
         """One line of JSON; all in ASCII where a name is not valid UTF-8."""
         line = json.dumps(asdict(self), ensure_ascii=False)
-        return line if line == _as_utf8(line) else json.dumps(asdict(self))
+        return line if line == as_utf8(line) else json.dumps(asdict(self))
 
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -147,7 +148,7 @@ class Manifest:
         """
         rows = [
             {
-                name: _as_utf8(value) if isinstance(value, str) else value
+                name: as_utf8(value) if isinstance(value, str) else value
                 for name, value in asdict(entry).items()
             }
             | {"options": json.dumps(entry.options)}
@@ -176,8 +177,3 @@ class Manifest:
                 raise DataError(self._journal, f"not a line of a manifest: {error}", number) from error
             entries[entry.input] = entry
         return entries
-
-
-def _as_utf8(text: str) -> str:
-    """The text, with the bytes of a file name that are not UTF-8 written out, such as `\\udcff`."""
-    return text.encode(errors="backslashreplace").decode()

@@ -22,6 +22,7 @@ from steadyface.tracking.detection import confirm_faces, detect_boxes, predict_i
 from steadyface.tracking.matching import assign
 from steadyface.tracking.track import Match, TrackedFace
 from steadyface.tracks.schema import UNKNOWN
+from steadyface.wording import as_utf8
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class People:
 
 
 def find_photographs(folder: str | Path) -> list[tuple[str, Path]]:
-    """List name and file of each photograph: FOLDER/NAME.jpg, and all images in FOLDER/NAME/.
+    """List name and file of each photograph: FOLDER/NAME.jpg, and all images in FOLDER/NAME/; none hidden.
 
     Raises:
         DataError: no such folder, or no image in it or in one of a person.
@@ -61,19 +62,24 @@ def find_photographs(folder: str | Path) -> list[tuple[str, Path]]:
     if not root.is_dir():
         raise DataError(root, "not a folder of people's photographs")
     found = []
-    for entry in sorted(root.iterdir()):
-        if entry.is_dir() and not entry.name.startswith("."):
-            inside = sorted(path for path in entry.iterdir() if path.suffix.lower() in SUFFIXES)
+    for entry in _shown(root):
+        if entry.is_dir():
+            inside = [path for path in _shown(entry) if path.suffix.lower() in SUFFIXES]
             if not inside:
                 raise DataError(entry, f"no photograph of {entry.name}")
-            found += [(entry.name, path) for path in inside]
+            found += [(as_utf8(entry.name), path) for path in inside]
         elif entry.suffix.lower() in SUFFIXES:
-            found.append((entry.stem, entry))
+            found.append((as_utf8(entry.stem), entry))
     if not found:
         raise DataError(root, "no photograph: NAME.jpg, or a folder NAME of images, is a person")
     if any(name == UNKNOWN for name, _ in found):
         raise ConfigError(f"{root}: nobody can be called {UNKNOWN}, the name of all others")
     return found
+
+
+def _shown(folder: Path) -> list[Path]:
+    """List a folder without hidden files, such as those that macOS puts beside each file."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def people_key(folder: str | Path) -> str:

@@ -13,6 +13,7 @@ from steadyface import files, markup
 from steadyface.tracks.formats.columns import exact
 from steadyface.tracks.formats.tabular import inside
 from steadyface.tracks.schema import Columns, Table, identities
+from steadyface.wording import printable
 
 _VISIBLE, _HIDDEN, _MISSING = 2, 1, 0  # of COCO: labelled and visible; labelled, not visible; not labelled
 _CORNER = 0.5  # px: CVAT counts from the corner of the first pixel, we from its centre
@@ -109,7 +110,7 @@ def _cvat_task(table: Table) -> xml.Element:
     width, height = meta.get("size") or (0, 0)
     about = xml.Element("meta")
     task = xml.SubElement(about, "task")
-    _text(task, "name", meta.get("source") or "clip")
+    _text(task, "name", printable(str(meta.get("source") or "clip")))  # XML has no other characters
     _text(task, "size", last + 1)
     _text(task, "mode", "interpolation")
     _text(task, "start_frame", 0)

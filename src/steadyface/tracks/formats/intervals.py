@@ -16,6 +16,7 @@ from steadyface.tracks.blinks import blinks_by_face
 from steadyface.tracks.formats.tabular import write_rows
 from steadyface.tracks.schema import Table, identities, seen_rows
 from steadyface.tracks.timeline import runs_of
+from steadyface.wording import printable
 
 _ELAN = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _SCHEMA = "http://www.w3.org/2001/XMLSchema-instance"
@@ -75,7 +76,7 @@ def write_eaf(path: Path, table: Table) -> None:
         },
     )
     header = xml.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
-    source = str(table.meta.get("source") or "clip")
+    source = printable(str(table.meta.get("source") or "clip"))  # XML has no other characters
     media = {"MEDIA_URL": source, "MIME_TYPE": "video/mp4", "RELATIVE_MEDIA_URL": f"./{source}"}
     xml.SubElement(header, "MEDIA_DESCRIPTOR", media)
     order = xml.SubElement(root, "TIME_ORDER")

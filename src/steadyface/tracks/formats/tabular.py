@@ -33,6 +33,7 @@ from steadyface.tracks.schema import (
     names_of,
 )
 from steadyface.tracks.timeline import ClipTimeline
+from steadyface.wording import as_utf8
 
 NO_FACE = -1
 """`face_id` of the row of a frame without a face."""
@@ -211,7 +212,11 @@ def _with_frames(
 
 def _frame_columns(timeline: ClipTimeline, meta: Meta) -> dict[str, np.ndarray]:
     """Names and sizes of frames that `meta` does not say: those of images in a folder or in memory."""
-    columns = {_FILE: timeline.file} if (timeline.file != "").any() else {}
+    columns = (
+        {_FILE: np.array([as_utf8(name) for name in timeline.file.tolist()])}
+        if (timeline.file != "").any()
+        else {}
+    )
     if columns or (not meta.get("size") and timeline.size.any()):
         columns |= {"width": timeline.size[:, 0], "height": timeline.size[:, 1]}
     return columns
