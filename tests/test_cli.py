@@ -428,6 +428,25 @@ def test_completion_is_installed(tmp_path: Path) -> None:
     assert "--stabilizer" in script.read_text()
 
 
+@pytest.mark.parametrize(("given", "threads"), [(None, 1), ("2", 2)])
+def test_commands_give_blas_one_thread_unless_told_otherwise(given: str | None, threads: int) -> None:
+    code = """
+import os
+from contextlib import suppress
+from steadyface.cli import main
+with suppress(SystemExit):
+    main(["models"])
+print(os.environ["OPENBLAS_NUM_THREADS"])
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
+    if given is not None:
+        environment["OPENBLAS_NUM_THREADS"] = given
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == str(threads)
+    imported = "import sys, steadyface.cli; print('numpy' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", imported], text=True).strip() == "False"
+
+
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "--version")
     assert (code, out.strip()) == (0, steadyface.__version__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from io import TextIOWrapper
@@ -64,8 +65,10 @@ app.register_install_completion_command(help="Complete commands and options in b
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with 0, with 1 (it failed; one line says why) or with 2 (bad usage).
 
-    SIGTERM and SIGHUP end a command as Ctrl-C does.
+    SIGTERM and SIGHUP end a command as Ctrl-C does. BLAS gets one thread, unless `OPENBLAS_NUM_THREADS` says
+    otherwise: the matrices are small, and its threads would wait for cores that decode or run the network.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy reads it when a command first imports it
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # it may be in an encoding without an arrow
     arguments = _with_files(sys.argv[1:] if arguments is None else arguments)
