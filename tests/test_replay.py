@@ -18,6 +18,7 @@ from steadyface.editor.session import Editor
 from steadyface.errors import ConfigError, DataError, VideoError
 from steadyface.images import write_image
 from steadyface.measures import MEAN_FACE
+from steadyface.report import report_tracks
 from steadyface.stabilizer import load_stabilizer
 from steadyface.tracks import Tracks
 
@@ -206,9 +207,15 @@ class TestOblongPixels:
         assert steady.meta["pixels"] == pixels
         assert (steady.timeline.size == [width, 512]).all()
 
-    def test_have_to_be_named(self, oblong: Path) -> None:
-        with pytest.raises(ConfigError, match=r"clip\.mkv has oblong pixels: say whether"):
-            steadyface.stabilize(faces_at(range(0, 4)), oblong)
+    def test_have_to_be_named(self, oblong: Path, tmp_path: Path) -> None:
+        tracks, fix = faces_at(range(0, 4)), steadyface.Correction(frame=2, face=0, point=30, x=200, y=200)
+        told = r"does not say whether its points are px of the coded picture.*clip\.mkv has oblong ones"
+        with pytest.raises(DataError, match=told):
+            steadyface.stabilize(tracks, oblong)
+        with pytest.raises(DataError, match=told):
+            steadyface.correct_points(tracks, [fix], oblong)
+        with pytest.raises(DataError, match=told):
+            report_tracks(tracks, tmp_path / "page.html", clip=oblong)
 
     def test_of_a_table_that_has_its_own_cannot_be_named(self, clip: Path, raw: Tracks) -> None:
         for arguments in ((raw, clip), (faces_at(range(0, 4)), None)):

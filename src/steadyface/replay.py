@@ -22,7 +22,7 @@ from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking.skin import FaceView, first_view, next_views
 from steadyface.tracks import MotionRows, Tracks
 from steadyface.tracks.table import GAP
-from steadyface.video import DEFAULT_FPS, SQUARE, Frames, read_up_to
+from steadyface.video import DEFAULT_FPS, Frames, read_up_to
 
 
 def stabilize(
@@ -54,9 +54,9 @@ def stabilize(
 
     Raises:
         ConfigError: an unknown stabiliser, a lag for one that has none, a table of photographs that were
-            each taken by itself, `pixels` that are missing or unknown or of a table that has its own, or
-            anything but `Tracks`.
-        DataError: the tracks are another clip's.
+            each taken by itself, `pixels` that are unknown or of a table that has its own, or anything but
+            `Tracks`.
+        DataError: the tracks are another clip's, or `pixels` are missing.
         VideoError: the clip cannot be read, or ends before a frame of the table.
 
     >>> tracks = steadyface.Tracks.of_points(points, seconds)  # doctest: +SKIP
@@ -77,11 +77,6 @@ def stabilize(
     name = Path(clip or "").name
     with _opened(tracks, clip, fps, pixels) as frames, progress_of(progress, name) as report:
         if frames is not None and adopted:
-            if pixels is None and _is_oblong(frames):
-                raise ConfigError(
-                    f"{frames.path} has oblong pixels: say whether the points are px of the coded picture, as"
-                    " OpenCV and OpenFace read it, or of the square one that a player shows"
-                )
             tracks = _of_clip(tracks, frames)
         timed = adopted and tracks.meta.get("coded_size") is not None  # images have no times of their own
         replay = _Replay(tracks, first)
@@ -107,14 +102,11 @@ def _opened(
     if clip is None:
         yield None
         return
-    with open_clip(tracks, clip, fps, pixels=pixels or SQUARE) as frames:
+    if pixels is not None:
+        tracks = replace(tracks, meta={**tracks.meta, "pixels": pixels})
+    with open_clip(tracks, clip, fps) as frames:
         check_clip(tracks, frames, "the table")
         yield frames
-
-
-def _is_oblong(frames: Frames) -> bool:
-    """Whether the picture was made wider or narrower than it is coded; it may also have been turned."""
-    return frames.coded_size is not None and {*frames.coded_size} != {frames.width, frames.height}
 
 
 def _of_clip(tracks: Tracks, frames: Frames) -> Tracks:

@@ -171,9 +171,7 @@ def _is_same_work(recorded: Meta, meta: Meta) -> bool:
     return now["input"] is not None and now == {key: recorded.get(key) for key in _WORK}
 
 
-def open_clip(
-    tracks: Tracks, clip: str | Path, fps: float, start: float = 0.0, pixels: str = SQUARE
-) -> Frames:
+def open_clip(tracks: Tracks, clip: str | Path, fps: float, start: float = 0.0) -> Frames:
     """Open the part of a clip that was tracked, with its pixels as they were then.
 
     Args:
@@ -181,14 +179,13 @@ def open_clip(
         clip: as for `open_frames`.
         fps: frame rate of a folder of images.
         start: seconds of the clip before which no frame is needed.
-        pixels: as for `open_frames`, where the tracks do not say.
 
     Raises:
         VideoError, DataError: the clip cannot be opened.
     """
     meta = tracks.meta
     start = max(start, meta.get("start") or 0.0)
-    return open_frames(clip, fps, start, meta.get("end"), meta.get("pixels", pixels))
+    return open_frames(clip, fps, start, meta.get("end"), meta.get("pixels", SQUARE))
 
 
 def check_clip(tracks: Tracks, frames: Frames, name: str, advice: str = "") -> None:
@@ -198,7 +195,9 @@ def check_clip(tracks: Tracks, frames: Frames, name: str, advice: str = "") -> N
     its number of frames, as far as they know them.
 
     Raises:
-        DataError: they are of another clip; the message begins with `name` and ends with the advice.
+        DataError: they are of another clip; or the clip's pixels are oblong, and the tracks, which are of
+            another program, do not say which picture they mean. The message begins with `name` and, of
+            another clip, ends with the advice.
     """
     meta = tracks.meta
     source, size, count = meta.get("source"), meta.get("size"), meta.get("frames")
@@ -214,6 +213,17 @@ def check_clip(tracks: Tracks, frames: Frames, name: str, advice: str = "") -> N
     if not same:
         other = f"another {source}" if source == frames.path.name else source
         raise DataError(name, f"holds tracks of {other}, not of {frames.path}{advice}")
+    if source is None and "pixels" not in meta and _is_oblong(frames):
+        which = "the coded picture, as OpenCV and OpenFace read it, or of the square one that a player shows"
+        told = (
+            f"does not say whether its points are px of {which}: tell it to steadyface stabilize by --pixels"
+        )
+        raise DataError(name, f"{told}; {frames.path} has oblong ones")
+
+
+def _is_oblong(frames: Frames) -> bool:
+    """Whether the picture was made wider or narrower than it is coded; it may also have been turned."""
+    return frames.coded_size is not None and {*frames.coded_size} != {frames.width, frames.height}
 
 
 def _by(size: Sequence[int]) -> str:
