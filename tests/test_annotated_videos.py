@@ -192,6 +192,8 @@ class TestTalkingFace:
     def test_numbers_match(self, tmp_path: Path, first: int) -> None:
         numbers = list(range(first, first + 4))
         make_talking_face(tmp_path, numbers)
+        (tmp_path / "images" / "._franck_00000.jpg").write_bytes(b"\0\5\x16\7")
+        (tmp_path / "points" / "._franck_00000.pts").write_bytes(b"\0\5\x16\7")
         (tmp_path / "points" / f"franck_{first + 2:05d}.pts").unlink()
         shown = list(talking_face(tmp_path))
         assert [index_of(frame.image) for frame, _ in shown] == numbers

@@ -81,7 +81,10 @@ def test_a_part_in_two_folders(tmp_path: Path) -> None:
 
 def test_any_folder(tmp_path: Path) -> None:
     folder = make_faces(tmp_path / "mine", ["b", "a"])
+    for hidden in ("._a.png", "._a.pts", "._c.png"):
+        (folder / hidden).write_bytes(b"\0\5\x16\7")
     assert [sample.photo for sample in find_folder(folder)] == ["a", "b"]
+    assert without_points(folder) == []
     with pytest.raises(DataError, match=r"no \.pts files"):
         find_folder(tmp_path)
 

@@ -14,7 +14,7 @@ import pickle
 import shutil
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tokenize import TokenError
@@ -51,6 +51,17 @@ def make_folder(folder: str | Path) -> Path:
     with _one_line(folder, "cannot be made"):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def list_shown(folder: Path, suffixes: Collection[str] | None = None) -> list[Path]:
+    """List a folder, sorted, without hidden files, such as those that macOS puts beside each file.
+
+    Args:
+        folder: one that is missing counts as empty.
+        suffixes: in lower case, of the files that are listed; None lists all, and folders.
+    """
+    shown = sorted(path for path in folder.glob("*") if not path.name.startswith("."))
+    return shown if suffixes is None else [path for path in shown if path.suffix.lower() in suffixes]
 
 
 @contextmanager

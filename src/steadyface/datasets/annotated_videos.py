@@ -10,6 +10,7 @@ from pathlib import Path
 from steadyface.arrays import Points
 from steadyface.datasets.broken_frames import BROKEN_FRAMES, expand
 from steadyface.errors import ConfigError, DataError
+from steadyface.files import list_shown
 from steadyface.images import SUFFIXES
 from steadyface.markup import OUTER_EYE_CORNERS, SEVEN_TALKING_FACE
 from steadyface.pts import read_face
@@ -110,7 +111,7 @@ class AnnotatedVideo:
 
     def _paths(self) -> dict[int, Path]:
         """Find the `.pts` files, by index of their frame, ascending."""
-        paths = _by_number(self.annotations.glob("*.pts"), self.prefix)
+        paths = _by_number(list_shown(self.annotations, {".pts"}), self.prefix)
         if not paths:
             raise DataError(self.annotations, "no .pts files")
         if (least := min(paths)) < self.first:
@@ -163,8 +164,7 @@ def talking_face(root: str | Path) -> AnnotatedVideo:
             between two others, or that of a `.pts` file is.
     """
     source, annotations, prefix = Path(root) / "images", Path(root) / "points", "franck_"
-    shown = [path for path in source.glob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
-    images = _by_number(shown, prefix)
+    images = _by_number(list_shown(source, SUFFIXES), prefix)
     if not images:
         raise DataError(source, "no images of the Talking Face video")
     for before, after in pairwise(images):

@@ -12,6 +12,7 @@ import numpy as np
 
 from steadyface.arrays import Frame, Points
 from steadyface.errors import ConfigError, DataError
+from steadyface.files import list_shown
 from steadyface.geometry import Region, bounding_box, box_of_pixels
 from steadyface.images import SUFFIXES, read_image
 from steadyface.pts import read_face
@@ -141,8 +142,7 @@ def find_folder(root: str | Path) -> list[Sample]:
 
 def without_points(folder: Path) -> list[Path]:
     """Find the images of a folder that have no `.pts` of the same name, sorted; none without the folder."""
-    images = (path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(path for path in images if not path.with_suffix(".pts").exists())
+    return [path for path in list_shown(folder, SUFFIXES) if not path.with_suffix(".pts").exists()]
 
 
 def load_each(
@@ -187,5 +187,5 @@ def hold_out(samples: Iterable[AnyFace], one_in: int = 16) -> tuple[list[AnyFace
 
 
 def _in_folder(folder: Path, part: str) -> list[Sample]:
-    images = {path.stem: path for path in sorted(folder.glob("*")) if path.suffix.lower() in SUFFIXES}
-    return [Sample(images.get(path.stem), path, part) for path in sorted(folder.glob("*.pts"))]
+    images = {path.stem: path for path in list_shown(folder, SUFFIXES)}
+    return [Sample(images.get(path.stem), path, part) for path in list_shown(folder, {".pts"})]

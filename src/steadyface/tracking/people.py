@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from steadyface.detector import Detector
 from steadyface.errors import ConfigError, DataError
-from steadyface.files import read_bytes
+from steadyface.files import list_shown, read_bytes
 from steadyface.identity import Descriptor, IdentityEncoder
 from steadyface.images import SUFFIXES, read_image
 from steadyface.landmarker import LandmarkModel
@@ -62,9 +62,9 @@ def find_photographs(folder: str | Path) -> list[tuple[str, Path]]:
     if not root.is_dir():
         raise DataError(root, "not a folder of people's photographs")
     found = []
-    for entry in _shown(root):
+    for entry in list_shown(root):
         if entry.is_dir():
-            inside = [path for path in _shown(entry) if path.suffix.lower() in SUFFIXES]
+            inside = list_shown(entry, SUFFIXES)
             if not inside:
                 raise DataError(entry, f"no photograph of {entry.name}")
             found += [(as_utf8(entry.name), path) for path in inside]
@@ -75,11 +75,6 @@ def find_photographs(folder: str | Path) -> list[tuple[str, Path]]:
     if any(name == UNKNOWN for name, _ in found):
         raise ConfigError(f"{root}: nobody can be called {UNKNOWN}, the name of all others")
     return found
-
-
-def _shown(folder: Path) -> list[Path]:
-    """List a folder without hidden files, such as those that macOS puts beside each file."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def people_key(folder: str | Path) -> str:
