@@ -62,7 +62,7 @@ def conv_bn(
 class DepthwiseConv2d(nn.Conv2d):
     """Convolution of each channel by itself; trained in float32 on CPUs, also under autocast to bfloat16.
 
-    There the gradient of one in bfloat16 takes four to eight times as long as in float32.
+    There the gradient of one in bfloat16 takes several times as long as in float32.
     """
 
     def forward(self, x: Tensor) -> Tensor:
