@@ -1,12 +1,12 @@
-"""Print anew every figure of the docs that depends on the bundled networks, a file for each command.
+"""Print anew what the docs say of the landmark networks' accuracy and steadiness, a file for each command.
 
     python tools/figures.py DATA OUT [--only TEXT]
 
 Runs the commands that docs/evaluation.md, docs/stabilizer.md, docs/outputs.md and docs/training.md name, one
 after the other, and writes what each prints to OUT/NAME.txt. A file that exists is kept, so that a stopped
 run goes on; a command that fails leaves OUT/NAME.failed. `--only` takes the names that contain TEXT. Left out
-are comparisons with other programs, which need environments of their own (`make bench-peers`), and times,
-which need a machine that does nothing else.
+are comparisons with other programs, which need environments of their own (`make bench-peers`), times, which
+need a machine that does nothing else, and the benchmarks of the finder, of identities and of frontal faces.
 """
 
 from __future__ import annotations
