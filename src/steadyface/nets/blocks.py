@@ -1,4 +1,4 @@
-"""Building blocks of the networks for CPUs: EfficientNet-Lite0's stages and the steps of a light decoder."""
+"""Building blocks of the networks for CPUs: EfficientNet-Lite's stages and the steps of a light decoder."""
 
 from __future__ import annotations
 
@@ -28,16 +28,30 @@ LITE0_STAGES = (
     Stage(6, 5, 2, 192, 4),
     Stage(6, 3, 1, 320, 1),
 )
-"""Stages of EfficientNet-Lite0, after a stem of `LITE0_STEM` channels at half the input's resolution.
+"""Stages of EfficientNet-Lite0, after a stem of `STEM` channels at half the input's resolution.
 
 Source: Tan and Le 2019."""
 
-LITE0_STEM = 32
+LITE2_STAGES = (
+    Stage(1, 3, 1, 16, 1),
+    Stage(6, 3, 2, 24, 3),
+    Stage(6, 5, 2, 48, 3),
+    Stage(6, 3, 2, 88, 4),
+    Stage(6, 5, 1, 120, 4),
+    Stage(6, 5, 2, 208, 5),
+    Stage(6, 3, 1, 352, 1),
+)
+"""Stages of EfficientNet-Lite2, after the same stem: a tenth wider and a fifth deeper."""
+
+STAGES = {"lite0": LITE0_STAGES, "lite2": LITE2_STAGES}
+"""By name of the encoder."""
+
+STEM = 32
 
 
-def lite0_stages(stages: Sequence[Stage] = LITE0_STAGES) -> nn.ModuleList:
-    """Build the first stages of EfficientNet-Lite0, with fresh weights."""
-    rows, channels = [], LITE0_STEM
+def lite_stages(stages: Sequence[Stage] = LITE0_STAGES) -> nn.ModuleList:
+    """Build the first stages of an EfficientNet-Lite, with fresh weights."""
+    rows, channels = [], STEM
     for expansion, kernel, stride, width, repeats in stages:
         blocks = []
         for i in range(repeats):

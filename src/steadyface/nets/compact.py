@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from steadyface.errors import ConfigError
-from steadyface.nets.blocks import LITE0_STAGES, Merge, conv_bn, lite0_stages, refine
+from steadyface.nets.blocks import LITE0_STAGES, STAGES, Merge, Stage, conv_bn, lite_stages, refine
 from steadyface.nets.uncertainty import UncertaintyHead
 
 _SKIPS = (1, 2, 4)  # stages whose outputs, at strides 4, 8 and 16, the decoder takes too
@@ -29,6 +29,7 @@ class CompactConfig:
         input_size: side of the square input, px; a multiple of the coarsest stride.
         sigma: width of the heatmaps it was trained for, px of the heatmap.
         landmarks: number of heatmaps.
+        encoder: EfficientNet-Lite that the stages are of, a name in `blocks.STAGES`.
         repeats: blocks in each of the encoder's stages: all 7, down to stride 32, or the first 5, down to
             stride 16.
         widths: channels of the decoder at strides 4, 8, 16 and, if the encoder has it, 32.
@@ -39,6 +40,7 @@ class CompactConfig:
     input_size: int = 128
     sigma: float = 0.75
     landmarks: int = 68
+    encoder: str = "lite0"
     repeats: tuple[int, ...] = tuple(stage.repeats for stage in LITE0_STAGES)
     widths: tuple[int, ...] = (96, 96, 128, 160)
     blocks: tuple[int, ...] = (0, 0, 0, 0)
@@ -46,6 +48,8 @@ class CompactConfig:
     output: ClassVar[str] = "logits"
 
     def __post_init__(self) -> None:
+        if self.encoder not in STAGES:
+            raise ConfigError.choice("encoder", self.encoder, STAGES)
         if len(self.repeats) not in (_SHALLOW, len(LITE0_STAGES)) or min(self.repeats) < 1:
             raise ConfigError(f"repeats must be 5 or 7 numbers from 1 on, got {self.repeats}")
         levels = 4 if self.is_deep else 3
@@ -59,6 +63,12 @@ class CompactConfig:
     def is_deep(self) -> bool:
         """Whether the encoder goes down to stride 32."""
         return len(self.repeats) > _SHALLOW
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The encoder's stages."""
+        named = STAGES[self.encoder]
+        return [stage._replace(repeats=n) for stage, n in zip(named, self.repeats, strict=False)]
 
     @property
     def map_size(self) -> int:
@@ -93,16 +103,14 @@ class CompactNet(nn.Module):
         super().__init__()
         self.config = config
         self.stem = conv_bn(3, 32, kernel=3, stride=2)
-        self.stages = lite0_stages(
-            [stage._replace(repeats=n) for stage, n in zip(LITE0_STAGES, config.repeats, strict=False)]
-        )
+        self.stages = lite_stages(config.stages)
         w4, w8, w16, *deep = config.widths
         b4, b8, b16, *refined = config.blocks
         self.neck: nn.Module | None = None
         if config.is_deep:
-            self.neck = conv_bn(LITE0_STAGES[-1].channels, deep[0], kernel=1)
+            self.neck = conv_bn(config.stages[-1].channels, deep[0], kernel=1)
             self.refine = refine(deep[0], refined[0])
-        skips = [LITE0_STAGES[i].channels for i in _SKIPS]
+        skips = [config.stages[i].channels for i in _SKIPS]
         self.up16 = Merge(deep[0] if deep else 0, skips[2], w16, b16)
         self.up8 = Merge(w16, skips[1], w8, b8)
         self.up4 = Merge(w8, skips[0], w4, b4)
@@ -134,6 +142,6 @@ class CompactNet(nn.Module):
         return self(images)
 
     def load_encoder(self, weights: Mapping[str, Tensor]) -> None:
-        """Start the encoder from the weights of EfficientNet-Lite0, as of `imagenet_weights`."""
+        """Start the encoder from ImageNet's weights, as of `imagenet_weights`."""
         own = self.state_dict()
         self.load_state_dict({**own, **{key: value for key, value in weights.items() if key in own}})

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from steadyface.errors import ConfigError
 from steadyface.nets.blocks import (
     LITE0_STAGES,
-    LITE0_STEM,
+    STEM,
     Merge,
     conv_bn,
-    lite0_stages,
+    lite_stages,
     refine,
 )
 
@@ -86,11 +86,11 @@ class FinderNet(nn.Module):
         super().__init__()
         self.config = config
         self.stem = nn.Sequential(
-            nn.Conv2d(3, LITE0_STEM, kernel_size=6, stride=4, padding=2, bias=False),
-            nn.BatchNorm2d(LITE0_STEM, eps=1e-3, momentum=0.01),
+            nn.Conv2d(3, STEM, kernel_size=6, stride=4, padding=2, bias=False),
+            nn.BatchNorm2d(STEM, eps=1e-3, momentum=0.01),
             nn.ReLU6(),
         )
-        self.stages = lite0_stages(_STAGES)
+        self.stages = lite_stages(_STAGES)
         w8, w16, w32 = config.widths
         b8, b16, b32 = config.blocks
         self.neck = conv_bn(_STAGES[-1].channels, w32, kernel=1)

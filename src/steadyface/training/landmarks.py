@@ -36,7 +36,7 @@ from steadyface.training.recipes import Recipe
 from steadyface.training.turned import HEAD_MODEL, TurnedCrops
 
 _OPENINGS = [markup.facing(group) for group in ("right_eye", "left_eye", "inner_lips")]
-_GAPS = np.concatenate([np.stack(sides, axis=-1) for sides in _OPENINGS])
+GAPS = np.concatenate([np.stack(sides, axis=-1) for sides in _OPENINGS])
 """Pairs of opposite lids and lips."""
 
 
@@ -88,7 +88,7 @@ class LandmarkTask:
         size = (config.map_size, config.map_size)
         teaching = self._teach(crops, points, face)
         targets = draw_targets(points, face, size, config.sigma, rounded=recipe.rounded, teaching=teaching)
-        gaps = torch.tensor(_GAPS, device=outputs.device) if config.landmarks == markup.COUNT else None
+        gaps = torch.tensor(GAPS, device=outputs.device) if config.landmarks == markup.COUNT else None
         weights = {"mean_weight": recipe.mean_weight, "gap_weight": recipe.gap_weight}
         losses = [cross_entropy(logits, targets, gaps=gaps, **weights) for logits in stacks]
         return torch.stack(losses).sum()
@@ -161,7 +161,7 @@ def prepare_landmarks(
     if start is not None:
         start_from(net, start)
     elif isinstance(net, CompactNet):
-        net.load_encoder(imagenet_weights())
+        net.load_encoder(imagenet_weights(net.config.encoder))
     teacher_net = _load_teacher(teacher) if teacher is not None else None
     size = recipe.network.input_size
     crop_size = size if teacher_net is None else max(size, teacher_net.config.input_size)

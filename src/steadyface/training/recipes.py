@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from steadyface.errors import ConfigError
 from steadyface.nets import FinderConfig, LandmarkConfig
+from steadyface.nets.blocks import LITE2_STAGES
 from steadyface.nets.compact import CompactConfig
 from steadyface.nets.hourglass import HourglassConfig
 from steadyface.training.augmentation import Augmentation
@@ -122,6 +123,19 @@ RECIPES: dict[str, Recipe | FinderRecipe] = {
         learning_rate=6e-4,
         teacher_weight=0.0,
         augmentation=_MILD,
+    ),
+    "teacher": Recipe(
+        network=CompactConfig(
+            input_size=256,
+            sigma=1.15,
+            encoder="lite2",
+            repeats=tuple(stage.repeats for stage in LITE2_STAGES),
+            widths=(128, 128, 160, 192),
+            blocks=(0, 2, 2, 2),
+        ),
+        epochs=60,
+        learning_rate=1e-3,
+        teacher_weight=0.0,
     ),
     "tiny": Recipe(
         network=CompactConfig(input_size=128, sigma=0.75, blocks=(0, 1, 1, 1)),
