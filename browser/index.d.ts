@@ -159,7 +159,7 @@ export class Stabilizer {
 export interface TrackerConfig {
   /** Most faces at a time (4). Increasing it tracks more people, but costs time for each, and for searching. */
   maxFaces: number;
-  /** Least score of a new face (0.9): the mean of the better half of its points. Increasing it misses hard ones. */
+  /** Least score of a new face (0.88): the mean of the better half of its points. Increasing it misses hard ones. */
   accept: number;
   /** Least score of a tracked face (0.8). Increasing it also loses turned and covered faces. */
   keep: number;

@@ -96,7 +96,7 @@ def test_errors_by_age_and_of_the_darkest_quarter() -> None:
     assert results.errors["4"]["second look"] == np.inf
 
 
-@pytest.mark.parametrize(("score", "accepted"), [(0.5, 0), (0.89, 0), (0.91, 100)])
+@pytest.mark.parametrize(("score", "accepted"), [(0.5, 0), (0.87, 0), (0.89, 100)])
 def test_a_face_of_low_scores_is_found_and_not_accepted(score: float, accepted: float) -> None:
     results = find_benchmark("profiles").score([("a", off(0.0, score=score))], scope("profiles"))
     (row,) = [row for row in results.rows if row.label == "second look"]

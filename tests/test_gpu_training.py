@@ -122,7 +122,7 @@ def test_a_run_ends_in_time_and_goes_on(
     def run() -> dict[str, dict[str, float]]:
         clock = iter(range(10**6))  # each look at the clock takes a second
         monkeypatch.setattr(tool.time, "monotonic", lambda: next(clock))
-        students = [tool.Student("smoke", None, None, CPU)]
+        students = [tool.Student("smoke", None, None, 0.5, CPU)]
         monkeypatch.setattr(students[0], "step", lambda *args: drawn.append(args) or torch.tensor(1.0))
         return tool.train(pack, out, students, teacher, 30.0, 4, CPU)
 
@@ -137,7 +137,7 @@ def test_a_run_ends_in_time_and_goes_on(
 
 def test_a_step_lowers_the_loss(tool: ModuleType, row: object) -> None:
     torch.manual_seed(0)
-    student = tool.Student("smoke", None, 3e-3, CPU)
+    student = tool.Student("smoke", None, 3e-3, 0.5, CPU)
     batches = tool.Batches({"300w": [row] * 4}, [student.net.config.input_size], 4, CPU)
     batch = batches.draw(True, np.random.default_rng(0))
     losses = [float(student.step(batch, None, 1.0)) for _ in range(12)]

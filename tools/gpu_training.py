@@ -1,7 +1,8 @@
 """Train landmark networks on one GPU that holds all training faces in its memory, within a given time.
 
     python tools/gpu_training.py pack DATA PACK [--labels DIR]
-    python tools/gpu_training.py train PACK OUT --recipes teacher --seconds 240
+    python tools/gpu_training.py train PACK OUT --recipes teacher --seconds 240 \
+        --teacher checkpoints/compact.safetensors --teacher-weight 0
     python tools/gpu_training.py train PACK OUT --recipes compact tiny --teacher teacher.safetensors \
         --start compact=checkpoints/compact.safetensors tiny=checkpoints/tiny.safetensors --seconds 420
 
@@ -61,6 +62,8 @@ from steadyface.training.landmarks import GAPS
 from steadyface.training.recipes import RECIPES, Recipe
 from steadyface.training.turned import HEAD_MODEL, Turns
 
+ROOT = Path(__file__).parents[1]
+
 SHARES = {
     "300w": 0.43,
     "labels": 0.08,
@@ -94,7 +97,7 @@ class Row(NamedTuple):
 
 def pack(data: Path, out: Path, labels: Path | None, turned: int) -> None:
     """Write one pickle of rows per set; `SET-held-out` holds what validates."""
-    teacher = LandmarkGraph(load_network("checkpoints/compact.safetensors")).eval()
+    teacher = LandmarkGraph(load_network(ROOT / "checkpoints" / "compact.safetensors")).eval()
     sets: dict[str, list[Row]] = {}
     training, held_out = hold_out(find_samples(data / "300w", TRAIN_PARTS))
     sets["300w"], sets["300w" + HELD_OUT] = _rows(training), _rows(held_out)
@@ -394,12 +397,16 @@ class Student:
         name: of its recipe.
         start: a `.safetensors` file; None starts the encoder from ImageNet.
         rate: peak learning rate; None takes the recipe's.
+        teacher_weight: of the teacher's heatmap in the target of an annotated point.
         device: to train on.
     """
 
-    def __init__(self, name: str, start: Path | None, rate: float | None, device: torch.device) -> None:
+    def __init__(
+        self, name: str, start: Path | None, rate: float | None, teacher_weight: float, device: torch.device
+    ) -> None:
         recipe = RECIPES[name]
         assert isinstance(recipe, Recipe)
+        self.teacher_weight = teacher_weight
         self.name, self.recipe, self.peak = name, recipe, rate or recipe.learning_rate
         net = build_network(recipe.network)
         assert isinstance(net, CompactNet)
@@ -426,7 +433,7 @@ class Student:
         if taught is not None:
             cells_of_teacher = taught.logits.shape[-1]
             maps = regrid(taught.logits, taught.sigma * cells_of_teacher, cells, config.sigma)
-            teaching = Teaching(maps, recipe.teacher_weight or 0.5, recipe.fill_weight)
+            teaching = Teaching(maps, self.teacher_weight, recipe.fill_weight)
         points = batch.points * cells - 0.5
         targets = draw_targets(points, batch.face, (cells, cells), config.sigma, teaching=teaching)
         with torch.autocast(points.device.type, torch.bfloat16):
@@ -629,7 +636,10 @@ def main() -> None:
     training.add_argument("--recipes", nargs="+", required=True)
     training.add_argument("--start", nargs="*", default=[], help="RECIPE=FILE")
     training.add_argument("--rate", nargs="*", default=[], help="RECIPE=peak learning rate")
-    training.add_argument("--teacher", type=Path)
+    training.add_argument("--teacher", type=Path, help="without one, points that a set lacks drift")
+    training.add_argument(
+        "--teacher-weight", type=float, default=0.5, help="0: for points that a set lacks only"
+    )
     training.add_argument("--seconds", type=float, required=True)
     training.add_argument("--batch", type=int, default=256)
     args = parser.parse_args()
@@ -639,10 +649,11 @@ def main() -> None:
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     starts, rates = (dict(value.split("=", 1) for value in values) for values in (args.start, args.rate))
-    students = [
-        Student(name, starts.get(name) and Path(starts[name]), rates.get(name) and float(rates[name]), device)
-        for name in args.recipes
-    ]
+    students = []
+    for name in args.recipes:
+        start = Path(starts[name]) if name in starts else None
+        rate = float(rates[name]) if name in rates else None
+        students.append(Student(name, start, rate, args.teacher_weight, device))
     teacher = None
     if args.teacher is not None:
         teacher = load_network(args.teacher).to(device, memory_format=torch.channels_last).eval()

@@ -2,7 +2,7 @@
 
 export const DEFAULTS = Object.freeze({
   maxFaces: 4,
-  accept: 0.9,
+  accept: 0.88,
   keep: 0.8,
   confirm: 0.35,
   redetectSeconds: 0.5,

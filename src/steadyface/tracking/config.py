@@ -349,7 +349,7 @@ class TrackerConfig:
     """
 
     max_faces: int = 4
-    accept: float = 0.9
+    accept: float = 0.88
     keep: float = 0.8
     confirm: float = 0.35
     redetect_seconds: float = 0.5
