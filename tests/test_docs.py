@@ -53,6 +53,7 @@ NOT_RUN = {
         "steadyface make-sequences",
         "steadyface label",
         "python benchmarks/",
+        "python tools/gpu_training.py",
     ),
     "needs data sets and hours: test_fitting.py, test_training.py": (
         "steadyface fit-stabilizer",

@@ -110,7 +110,7 @@ class TestHeadMotion:
         tracks = steadyface.track([head.turned(yaw=yaw).image for yaw in yaws], fps=15, max_faces=1)
         assert len(tracks) == len(yaws)
         found = add_frontal(tracks, focal=1e4)  # the head is drawn without perspective
-        assert movement(found.frontal_points) < 1.2  # most of it the outline's
+        assert movement(found.frontal_points) < 1.4  # most of it the outline's
         assert found.head_pose is not None
         assert np.ptp(found.head_pose[:, 4]) > math.radians(20)
 

@@ -2,7 +2,7 @@
 
 import { MATCHING, ROI, VERIFIER, settings } from "./config.js";
 import { FaceFinder } from "./finder.js";
-import { boxOf, faceRegion, iou, middleOf, regionAroundBox } from "./geometry.js";
+import { boxOf, faceRegion, iou, regionAroundBox } from "./geometry.js";
 import { Landmarker } from "./landmarker.js";
 import { regionChange } from "./region.js";
 import { Stabilizer } from "./stabilizer.js";
@@ -246,9 +246,11 @@ function toFace(id, { points, scores, visible, covariances }, state) {
 /** Whether the network is sure of a face that is large enough and has its centre in the image. */
 function isFace({ width, height }, { points, scores }, least) {
   const [x0, y0, x1, y1] = boxOf(points);
-  const [x, y] = middleOf([x0, y0, x1, y1]);
-  const inside = x >= 0 && x < width && y >= 0 && y < height;
-  return inside && Math.min(x1 - x0, y1 - y0) > VERIFIER.minSize && faceScore(scores) >= least;
+  let inside = 0;
+  for (let i = 0; i < points.length; i += 2) {
+    if (points[i] >= 0 && points[i] < width && points[i + 1] >= 0 && points[i + 1] < height) inside++;
+  }
+  return 4 * inside >= points.length && Math.min(x1 - x0, y1 - y0) > VERIFIER.minSize && faceScore(scores) >= least;
 }
 
 function meanScore({ scores }) {

@@ -47,7 +47,7 @@ class TrackingOptions:
         min_face: Larger side of the smallest face to find, px of the frame. A smaller number finds smaller
             faces, but takes longer. Left out: about a twentieth of the frame's longer side.
         min_score: Least score of a new face by the landmark network, 0 to 1. A lower number also takes faces
-            that are covered or unclear, and more often things that are no faces. Left out: 0.9; a face that
+            that are covered or unclear, and more often things that are no faces. Left out: 0.88; a face that
             is tracked already may score a little less.
         min_detection: Least score of a face by the detector, 0 to 1; same effect. Left out: the detector's
             own.

@@ -119,7 +119,7 @@ class LeftOut:
         refused: number in which the landmark network was not sure of a face.
         best_score: highest `face_score` of the refused ones, 0 without any.
         shapeless: number in which the network was sure of points that are no face's: within a few px, or
-            around a centre outside the frame.
+            more than half of them outside the frame.
     """
 
     no_room: int = 0

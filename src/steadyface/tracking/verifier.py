@@ -108,7 +108,9 @@ class FaceVerifier:
 
 
 def is_face(frame: Picture, landmarks: Landmarks, min_score: float, min_size: float) -> bool:
-    """Whether the network is sure of a face that is large enough and has its centre in the frame.
+    """Whether the network is sure of a face that is large enough and has half of its points in the frame.
+
+    It guesses the others, at times boldly.
 
     Args:
         frame: the picture.
@@ -116,9 +118,9 @@ def is_face(frame: Picture, landmarks: Landmarks, min_score: float, min_size: fl
         min_score: least `face_score`.
         min_size: px that both sides of the points' box exceed.
     """
-    x0, y0, x1, y1 = landmarks.box.tolist()
-    inside = 0 <= x0 + x1 < 2 * frame.width and 0 <= y0 + y1 < 2 * frame.height
-    return inside and is_certain(landmarks, min_score, min_size)
+    points = landmarks.points
+    inside = ((points >= 0) & (points < [frame.width, frame.height])).all(axis=-1)
+    return 2 * int(inside.sum()) >= len(points) and is_certain(landmarks, min_score, min_size)
 
 
 def is_certain(landmarks: Landmarks, min_score: float, min_size: float) -> bool:
