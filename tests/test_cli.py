@@ -562,7 +562,10 @@ def test_train_says_what_it_cannot_use(tmp_path: Path, capsys: pytest.CaptureFix
     code, _, err = run(capsys, "train", "vgg", "--data", tmp_path, "--out", tmp_path / "run")
     assert (code, err) == (
         1,
-        ["steadyface: unknown recipe 'vgg'; choose one of: compact, teacher, tiny, nano, paper, finder, smoke"],
+        [
+            "steadyface: unknown recipe 'vgg'; "
+            "choose one of: compact, teacher, tiny, nano, paper, finder, smoke"
+        ],
     )
     code, _, err = run(capsys, "train", "smoke", "--data", tmp_path, "--out", tmp_path / "run")
     assert code == 1
