@@ -53,7 +53,7 @@ def test_a_plain_crop_is_that_of_the_networks(tool: ModuleType, row: object) -> 
 
 def test_a_mirrored_crop_has_mirrored_points(tool: ModuleType, row: object) -> None:
     faces, only = tool.Faces([row], CPU, 0), torch.tensor([0])
-    mirrored = tool.Variation(scale=0.0, shift=0.0, roll=0.0, flip=1.0)
+    mirrored = tool.Augmentation(scale=0.0, shift=0.0, roll=0.0, flip=1.0)
     (crops,), points = tool.crop_faces(faces, only, [SIZE], mirrored)
     expected, to_crop = crop_region(STILL, REGION, SIZE)
     assert np.abs(crops[0].permute(1, 2, 0).numpy() - expected[:, ::-1]).mean() < 1.0
@@ -70,7 +70,7 @@ def test_points_follow_the_picture(tool: ModuleType) -> None:
     _, data = cv2.imencode(".png", still)
     faces = tool.Faces([tool.Row(data.tobytes(), points, (REGION.x, REGION.y, REGION.side))], CPU, 0)
     torch.manual_seed(0)
-    varied = tool.Variation(scale=0.1, shift=0.02, roll=20.0, reflect=0.0)
+    varied = tool.Augmentation(scale=0.1, shift=0.02, roll=20.0, reflect=0.0)
     (crops,), found = tool.crop_faces(faces, torch.zeros(16, dtype=torch.long), [SIZE], varied)
     cells = torch.arange(SIZE) + 0.5
     weights = crops[:, 0] / crops[:, 0].sum((1, 2), keepdim=True)

@@ -21,7 +21,6 @@ import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,6 +76,8 @@ SHARES = {
 }
 """Fractions of a batch; `labels` are pseudo-labels, `none` are crops without a face."""
 
+VARIED = Augmentation(scale=0.14, occlusion=0.35)
+GENTLE = Augmentation(scale=0.12, roll=12.0, camera=0.2, occlusion=0.2)
 EMA = 0.998
 WARM_UP = 0.04  # of the time
 GENTLE_FROM = 0.8  # of the time; from here on crops vary less
@@ -202,19 +203,8 @@ class Faces:
         return torch.tensor([next(self._order) for _ in range(count)], device=self._device)
 
 
-@dataclass(frozen=True)
-class Variation:
-    """Random squares; numbers as of `Augmentation`."""
-
-    scale: float = 0.14
-    shift: float = 0.04
-    roll: float = 15.0
-    flip: float = 0.5
-    reflect: float = 0.5
-
-
 def crop_faces(
-    faces: Faces, rows: Tensor, sizes: Sequence[int], variation: Variation | None
+    faces: Faces, rows: Tensor, sizes: Sequence[int], variation: Augmentation | None
 ) -> tuple[list[Tensor], Tensor]:
     """Cut varied crops (B, 3, S, S) of each size S; points are in units of the crop's side, 0 to 1."""
     device, count = rows.device, len(rows)
@@ -498,7 +488,7 @@ class Batches:
     @torch.no_grad()
     def draw(self, gentle: bool, rng: np.random.Generator) -> Batch:
         """Draw a batch; a gentle one varies less."""
-        variation = Variation(scale=0.12, roll=12.0) if gentle else Variation()
+        variation = GENTLE if gentle else VARIED
         sides = sorted(set(self.drawn.values()))
         parts = [
             crop_faces(faces, faces.draw(self.counts[name]), sides, variation)
@@ -509,8 +499,7 @@ class Batches:
         shown = [torch.full((count,), name != "none") for name, count in self.counts.items()]
         face = torch.cat(shown).to(points.device)
         mixed = torch.from_numpy(rng.permutation(len(points))).to(points.device)  # patches come from all sets
-        camera, occlusion = (0.2, 0.2) if gentle else (0.25, 0.35)
-        views = add_flaws([view[mixed] for view in views], camera, occlusion, rng)
+        views = add_flaws([view[mixed] for view in views], variation.camera, variation.occlusion, rng)
         by_side = dict(zip(sides, views, strict=True))
         crops = {
             size: by_side[side] if side == size else avg_pool2d(by_side[side], side // size)

@@ -243,7 +243,7 @@ function toFace(id, { points, scores, visible, covariances }, state) {
   return { id, points: steady, rawPoints: points, scores, visible, covariances, box: boxOf(steady), held: false };
 }
 
-/** Whether the network is sure of a face that is large enough and has its centre in the image. */
+/** Whether the network is sure of a face that is large enough and has half of its points in the image. */
 function isFace({ width, height }, { points, scores }, least) {
   const [x0, y0, x1, y1] = boxOf(points);
   let inside = 0;
