@@ -130,7 +130,7 @@ def test_a_run_ends_in_time_and_goes_on(
     steps = len(drawn)
     assert 5 < steps < 30
     assert (out / "smoke.safetensors").is_file()
-    assert errors["smoke"].keys() == {"300w", "openness"}
+    assert errors["smoke"].keys() == {"nrmse", "openness"}
     run()
     assert len(drawn) <= steps + 1  # its time was over
 

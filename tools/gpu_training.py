@@ -32,10 +32,10 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, grid_sample, interpolate
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from steadyface import markup, metrics
+from steadyface import markup
 from steadyface.arrays import Frame
 from steadyface.checkpoint import load_network, save_network, start_from
-from steadyface.datasets.extra import HELD_OUT_ONE_IN, PARTS, find_extra, set_error
+from steadyface.datasets.extra import HELD_OUT_ONE_IN, PARTS, find_extra
 from steadyface.datasets.three_hundred_w import (
     TRAIN_PARTS,
     FaceSample,
@@ -45,9 +45,8 @@ from steadyface.datasets.three_hundred_w import (
     load_each,
 )
 from steadyface.files import read_bytes
-from steadyface.geometry import CROP_MARGIN, Region
+from steadyface.geometry import Region
 from steadyface.images import crop_region
-from steadyface.measures import eye_openness
 from steadyface.nets import build_network
 from steadyface.nets.compact import CompactNet
 from steadyface.nets.graph import LandmarkGraph
@@ -57,7 +56,7 @@ from steadyface.synthetic.heads.model import HeadModel
 from steadyface.training.augmentation import Augmentation
 from steadyface.training.closed_lids import close_lids
 from steadyface.training.crops import load_backgrounds
-from steadyface.training.landmarks import GAPS
+from steadyface.training.landmarks import GAPS, validation_errors
 from steadyface.training.recipes import RECIPES, Recipe
 from steadyface.training.turned import HEAD_MODEL, Turns
 
@@ -146,21 +145,16 @@ def _without_faces(folder: Path, count: int) -> list[Row]:
 
 def _turned(samples: Sequence[FaceSample], extra: Path, count: int, size: int = 200) -> list[Row]:
     """Turn faces in three dimensions; `size` is the side of their plain crops, px."""
-    margin = 2.2
     model, turns, rows = HeadModel.load(extra / HEAD_MODEL), Turns(covered=0.15), list[Row]()
     faces = [(image, points) for _, image, points in load_each(samples)]
     order = np.random.default_rng(7).permutation(len(faces))
     for k in range(count):
         image, points = faces[order[k % len(faces)]]
-        side = round(size * margin / CROP_MARGIN)
-        picture, to_picture = crop_region(
-            image, Region.around_points(points, margin=margin), side, cv2.BORDER_REFLECT_101
-        )
-        face = turns.turn(picture, to_picture(points), model, np.random.default_rng((7, k)))
+        face = turns.turn_cut_out(image, points, size, model, np.random.default_rng((7, k)))
         region = Region.around_points(face.points)
         centre, half = np.array([region.x, region.y]), 0.5 * 1.45 * region.side
-        low = np.clip(np.floor(centre - half), 0, side).astype(int)
-        high = np.clip(np.ceil(centre + half), 0, side).astype(int)
+        low = np.clip(np.floor(centre - half), 0, None).astype(int)
+        high = np.clip(np.ceil(centre + half), 0, face.image.shape[1::-1]).astype(int)
         cut = face.image[low[1] : high[1], low[0] : high[0]]
         known = np.where(face.hidden[:, None], np.nan, face.points) - low
         x, y = centre - low
@@ -589,7 +583,8 @@ def _save(path: Path, students: Sequence[Student], seconds: float, step: int) ->
 def validate(net: CompactNet, held_out: dict[str, list[Row]]) -> dict[str, float]:
     """Errors in % on plain crops, as `steadyface train` reports them."""
     device = next(net.parameters()).device
-    graph, size, errors = LandmarkGraph(net).eval(), net.config.input_size, {}
+    graph, size = LandmarkGraph(net).eval(), net.config.input_size
+    pairs = {}
     for name, rows in held_out.items():
         found, truth = [], []
         for start in range(0, len(rows), 64):
@@ -599,13 +594,8 @@ def validate(net: CompactNet, held_out: dict[str, list[Row]]) -> dict[str, float
                 crops.append(crop)
                 truth.append(to_crop(row.points.astype(float)))
             found.append(graph(torch.from_numpy(np.stack(crops)).to(device))[0].cpu().numpy())
-        points, true = np.concatenate(found).astype(float), np.array(truth)
-        if name == "300w":
-            errors["300w"] = float(metrics.nrmse_interocular(points, true).mean())
-            errors["openness"] = 100 * float(np.abs(eye_openness(points) - eye_openness(true)).mean())
-        else:
-            errors[name] = set_error(name, points, true)
-    return {name: round(value, 3) for name, value in errors.items()}
+        pairs[name] = np.concatenate(found).astype(float), np.array(truth)
+    return validation_errors(pairs.pop("300w"), pairs)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from steadyface.errors import ConfigError
-from steadyface.nets.blocks import LITE0_STAGES, STAGES, Merge, Stage, conv_bn, lite_stages, refine
+from steadyface.nets.blocks import LITE0_STAGES, STAGES, STEM, Merge, Stage, conv_bn, lite_stages, refine
 from steadyface.nets.uncertainty import UncertaintyHead
 
 _SKIPS = (1, 2, 4)  # stages whose outputs, at strides 4, 8 and 16, the decoder takes too
@@ -102,7 +102,7 @@ class CompactNet(nn.Module):
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.config = config
-        self.stem = conv_bn(3, 32, kernel=3, stride=2)
+        self.stem = conv_bn(3, STEM, kernel=3, stride=2)
         self.stages = lite_stages(config.stages)
         w4, w8, w16, *deep = config.widths
         b4, b8, b16, *refined = config.blocks

@@ -118,20 +118,10 @@ class LandmarkTask:
         return Teaching(heatmaps, recipe.teacher_weight, recipe.fill_weight)
 
     def validate(self, net: LandmarkNet) -> dict[str, float]:
-        """Errors in % on plain crops, by the graph that is exported.
-
-        `nrmse` and `openness`, the mean error of the eyes' openness, are for 300-W; the others are for the
-        extra sets (`datasets.extra.set_error`).
-        """
+        """Errors in % on plain crops, by the graph that is exported; see `validation_errors`."""
         graph = LandmarkGraph(net).eval()
-        points, truth = self._predict(graph, self.held_out)
-        nrmse = float(metrics.nrmse_interocular(points, truth).mean())
-        if not self.extra:
-            return {"nrmse": nrmse}
-        of_sets = {name: set_error(name, *self._predict(graph, crops)) for name, crops in self.extra.items()}
-        openness = 100 * float(np.abs(eye_openness(points) - eye_openness(truth)).mean())
-        overall = (nrmse + float(np.mean(list(of_sets.values())))) / 2
-        return {"all": overall, "nrmse": nrmse, "openness": openness, **of_sets}
+        of_sets = {name: self._predict(graph, crops) for name, crops in self.extra.items()}
+        return validation_errors(self._predict(graph, self.held_out), of_sets)
 
     @torch.inference_mode()
     def _predict(self, graph: LandmarkGraph, crops: FaceCrops) -> tuple[FaceStack, FaceStack]:
@@ -143,6 +133,27 @@ class LandmarkTask:
             found.append(points[0].cpu().numpy())
             truth.append(annotated)
         return np.array(found, float), np.array(truth, float)
+
+
+def validation_errors(
+    of_300w: tuple[FaceStack, FaceStack], of_sets: Mapping[str, tuple[FaceStack, FaceStack]]
+) -> dict[str, float]:
+    """Compute the errors on faces held out, in %.
+
+    Args:
+        of_300w: found and annotated points of 300-W, px of the crops.
+        of_sets: the same of each extra set, by name.
+
+    Returns:
+        `nrmse` and `openness` (mean error of the eyes' openness) of 300-W and, with extra sets, the error of
+        each (`datasets.extra.set_error`) and `all`, the mean of `nrmse` and of the sets' mean.
+    """
+    points, truth = of_300w
+    nrmse = float(metrics.nrmse_interocular(points, truth).mean())
+    openness = 100 * float(np.abs(eye_openness(points) - eye_openness(truth)).mean())
+    errors = {name: set_error(name, *pair) for name, pair in of_sets.items()}
+    overall = {"all": (nrmse + float(np.mean(list(errors.values())))) / 2} if errors else {}
+    return {**overall, "nrmse": nrmse, "openness": openness, **errors}
 
 
 def prepare_landmarks(

@@ -67,6 +67,23 @@ class Turns:
         )
         return _covered(turned, rng) if rng.random() < self.covered else turned
 
+    def turn_cut_out(
+        self, image: Frame, points: FacePoints, size: int, model: HeadModel, rng: np.random.Generator
+    ) -> TurnedFace:
+        """Turn a face at random, with a part of the photograph around it.
+
+        Args:
+            image: RGB uint8.
+            points: (68, 2) annotated points, image px.
+            size: side of the face's plain crop after scaling, px.
+            model: of heads.
+            rng: source of all randomness.
+        """
+        whole = Region.around_points(points, margin=_MARGIN)
+        side = round(size * _MARGIN / CROP_MARGIN)
+        picture, to_picture = crop_region(image, whole, side, cv2.BORDER_REFLECT_101)
+        return self.turn(picture, to_picture(points), model, rng)
+
 
 def _covered(face: TurnedFace, rng: np.random.Generator) -> TurnedFace:
     """The same face with an object in front of it."""
@@ -110,10 +127,7 @@ class TurnedCrops:
         epoch, i = key
         rng = np.random.default_rng((self.seed, epoch, i))
         image, points = self.faces[i]
-        whole = Region.around_points(points, margin=_MARGIN)
-        side = round(self.size * _MARGIN / CROP_MARGIN)
-        picture, to_picture = crop_region(image, whole, side, cv2.BORDER_REFLECT_101)
-        face = self.turns.turn(picture, to_picture(points), self.model, rng)
+        face = self.turns.turn_cut_out(image, points, self.size, self.model, rng)
         region = Region.around_points(face.points)
         known = np.where(face.hidden[:, None], np.nan, face.points)
         crop, moved = self.augmentation.crop(face.image, known, self.size, rng, region)
