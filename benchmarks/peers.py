@@ -94,26 +94,38 @@ class Contender:
         command = [python, worker, str(far.fileno()), name, str(faces)]
         self._process = subprocess.Popen(command, pass_fds=[far.fileno()])
         far.close()
-        self._link = Connection(near.detach())
+        self._link, self._name = Connection(near.detach()), name
 
     def send(self, frame: Frame, where: float | list[float], order: str = "frame") -> None:
         """A frame, and its time or, with the order `box`, the box to look in."""
-        self._link.send((order, frame.shape, where))
-        self._link.send_bytes(np.ascontiguousarray(frame).data.cast("B"))
+        with self._exchange():
+            self._link.send((order, frame.shape, where))
+            self._link.send_bytes(np.ascontiguousarray(frame).data.cast("B"))
 
     def receive(self) -> np.ndarray:
         """(N, 68, 2) px, N may be 0."""
-        found = self._link.recv()
+        with self._exchange():
+            found = self._link.recv()
         return np.array(found) if found else np.zeros((0, markup.COUNT, 2))
 
     def start(self) -> None:
-        self._link.send(("start",))
-        self._link.recv()
+        with self._exchange():
+            self._link.send(("start",))
+            self._link.recv()
 
     def time_clip(self, path: Path, decoded: bool) -> float:
         """Frames per second."""
-        self._link.send(("time", str(path), decoded))
-        return self._link.recv()
+        with self._exchange():
+            self._link.send(("time", str(path), decoded))
+            return float(self._link.recv())
+
+    @contextmanager
+    def _exchange(self) -> Iterator[None]:
+        """End the run with one line if the worker has ended."""
+        try:
+            yield
+        except (EOFError, ConnectionError):
+            sys.exit(f"{self._name}: its process has ended; `make bench-peers` makes the environments")
 
     def close(self) -> None:
         self._link.close()

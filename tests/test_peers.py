@@ -49,6 +49,15 @@ def test_all_contenders_that_are_asked_for_are_there(imports: None) -> None:
     assert asked | {*extra.MEDIAPIPE, extra.LANDMARKER} == set(worker.CONTENDERS)
 
 
+def test_a_contender_that_cannot_start_ends_the_run_with_one_line(imports: None) -> None:
+    import peers
+
+    contender = peers.Contender(sys.executable, "no such contender", 1)
+    with pytest.raises(SystemExit, match=r"^no such contender: .* `make bench-peers`.*$"):
+        contender.start()
+    contender.close()
+
+
 def test_the_closest_vertices_are_chosen_in_mirrored_pairs(imports: None) -> None:
     import peers
 

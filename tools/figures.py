@@ -52,11 +52,17 @@ def commands(data: Path, out: Path) -> Iterator[tuple[str, list[str]]]:
         yield name, script(name, data)
     for network in ("compact", "tiny"):
         yield f"chr_fhr-{network}", script("chr_fhr", data, ROOT / "checkpoints" / f"{network}.safetensors")
+    for network in NETWORKS:
         options = ["--weights", network, "--clips", "12", "--parts", "known", "talking", "occlusion"]
         yield f"network_every-{network}", script("network_every", data, *options)
-    predicted = [out / f"{protocol}-compact" for protocol in ("known-motion", "occlusion", "talking-face")]
-    yield "motion", script("motion", data, *predicted)
-    yield "parameters", script("parameters", *predicted)
+    yield "motion", script("motion", data, *predicted("compact", out))
+    for network in ("tiny", "nano"):  # that have parameters of their own
+        yield f"parameters-{network}", script("parameters", *predicted(network, out))
+
+
+def predicted(network: str, out: Path) -> list[Path]:
+    """Folders of the predictions that comparisons of stabilisers read."""
+    return [out / f"{protocol}-{network}" for protocol in ("known-motion", "occlusion", "talking-face")]
 
 
 def evaluate(protocol: str, network: str, data: Path, out: Path) -> list[str]:
