@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+import cv2
 import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 from talking_scenes import SMALL, STIFF, face, in_still, moments, path, pressed, scene
 
+from steadyface import markup
 from steadyface.demo import portrait
 from steadyface.geometry import change_grid
-from steadyface.synthetic.talking_still import TalkingStill
+from steadyface.synthetic.talking_still import TalkingStill, rendering
 
 
 def dots(points: np.ndarray, size: tuple[int, int], sigma: float) -> np.ndarray:
@@ -65,9 +67,10 @@ def slopes() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("moment", ["rests", "blinks", "talks", "turns", "nods"])
-def test_all_content_is_where_truth_says(moment: str) -> None:
+def test_all_content_is_where_truth_says(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seen in a frame 8 times as fine, for between pixels no bend of the map can be seen: at a landmark it
-    bends, most at a shut lid, which is therefore seen 14 times as fine."""
+    bends, most at a shut lid, which is therefore seen 14 times as fine, without the lid that covers it."""
+    monkeypatch.setattr(rendering, "draw_lids", lambda *args: None)
     finer = 14 if moment == "blinks" else 8
     still, points = slopes()
     size = 250 * finer
@@ -129,3 +132,37 @@ def test_the_inside_of_an_opened_mouth_is_dark_only_where_lips_were_shut() -> No
         assert (image.min() < 100) == is_dark
         assert (image < 158).mean() < 0.03
         assert image.max() == 160
+
+
+def test_a_lid_comes_down_over_the_eye() -> None:
+    """Where the eye was there is skin, with a dark line where the lids meet; the eye that stays open is as
+    it was. In photographs the dark of an eye, with its lashes, reaches beyond its landmarks."""
+    points = in_still(95.0)
+    still = np.full((240, 240, 3), (200, 160, 140), np.uint8)
+    for eye in markup.EYES:
+        contour = [np.round(points[markup.GROUPS[eye]]).astype(int)]
+        cv2.fillPoly(still, contour, (30, 30, 30))
+        cv2.polylines(still, contour, True, (30, 30, 30), thickness=5)
+    life = TalkingStill(still, points, **{**SMALL, **STIFF, "blinks": 17.0, "eyes": ("right_eye",)})  # type: ignore[arg-type]
+    seconds = moments(life)["blinks"]
+    image, truth = life.frame(round(30 * seconds)).image.astype(float), life.truth(seconds)
+    (upper, lower), other = markup.facing("right_eye"), points[markup.GROUPS["left_eye"]].mean(axis=0)
+    width = np.linalg.norm(truth[39] - truth[36])
+
+    def level(point: np.ndarray) -> float:
+        return float(image[tuple(np.round(point[::-1]).astype(int))].mean())
+
+    slit = (truth[upper] + truth[lower]).mean(axis=0) / 2
+    assert level(slit - [0, 0.1 * width]) > 120  # the skin has 167, the eye 30
+    assert level(slit) < 90
+    assert level(life.to_frame(seconds)(other)) == pytest.approx(30, abs=1)
+
+
+def test_eyes_that_are_closed_in_the_still_have_lids_already() -> None:
+    points = in_still(95.0)
+    for eye in markup.EYES:
+        upper, lower = markup.facing(eye)
+        points[upper] = points[lower] - [0, 0.5]
+    still = np.full((240, 240, 3), 160, np.uint8)
+    life = TalkingStill(still, points, **{**SMALL, **STIFF, "blinks": 17.0})  # type: ignore[arg-type]
+    assert life.frame(round(30 * moments(life)["blinks"])).image.min() == 160

@@ -17,6 +17,7 @@ from steadyface.arrays import Points
 from steadyface.metrics import interocular
 
 _PARTED = {"right_eye": 0.03, "left_eye": 0.03, "inner_lips": 0.015}  # smallest gap, relative to the width
+_NEVER_OPEN = 0.03  # an eye that opens no further than this beyond the smallest gap is taken to be closed
 _LOWER_LID_RISES = 0.12  # of the eye's opening
 _NARROWING = 0.15  # motion of each corner of the mouth inwards over the drop of the jaw
 _BULGE, _NOSE = 0.6, 0.25  # depth of the face, and of the tip of the nose on it, relative to half its width
@@ -26,6 +27,20 @@ def contour_width(points: Float[np.ndarray, "points 2"], group: str) -> float:
     """Distance of the corners of a closed contour, in the points' px."""
     first, last = markup.corners(group)
     return float(np.linalg.norm(points[last] - points[first]))
+
+
+def relative_gap(points: Float[np.ndarray, "points 2"], group: str) -> float:
+    """Mean gap of a closed contour (lids, lips) over its width."""
+    upper, lower = markup.facing(group)
+    return float(np.linalg.norm(points[lower] - points[upper], axis=1).mean()) / contour_width(points, group)
+
+
+def closed_share(points: Points, rest: Points, eye: str) -> float:
+    """Share of its opening at rest by which an eye has closed, 0 to 1; 0 for one that is closed at rest."""
+    opening = relative_gap(rest, eye) - _PARTED[eye]
+    if opening < _NEVER_OPEN:
+        return 0.0
+    return float(np.clip((relative_gap(rest, eye) - relative_gap(points, eye)) / opening, 0.0, 1.0))
 
 
 def parted(points: Points) -> Points:

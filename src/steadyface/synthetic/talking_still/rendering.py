@@ -1,6 +1,8 @@
-"""Rendering: warp by triangles, dark inside of an opened mouth, noise and JPEG."""
+"""Rendering: warp by triangles, lids of closed eyes, dark inside of an opened mouth, noise and JPEG."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -10,11 +12,14 @@ from scipy.special import ndtri
 from steadyface import markup
 from steadyface.arrays import Frame, Points
 from steadyface.geometry import Affine
-from steadyface.synthetic.talking_still.expressions import contour_width
+from steadyface.synthetic.talking_still.expressions import closed_share, contour_width, relative_gap
 
 Map = Float[np.ndarray, "height width"]
 
 _DARKNESS = 0.85  # of the inside of a mouth that is closed in the still
+_LID, _OPACITY = 0.12, 0.9  # height of a lid above its landmarks, over the eye's width; how it hides the eye
+_LASHES, _LASH_DARKNESS = 0.04, 0.6  # thickness of the line of lashes, over the eye's width
+_TURNED = 0.05  # apparent closing of an eye whose head turns
 _NORMAL = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16))  # quantiles of the normal distribution
 
 
@@ -109,34 +114,87 @@ def _affine_maps(
     return linear, targets[:, 0] - (linear @ corners[:, 0, :, None])[..., 0]
 
 
-def mouth_gap(points: Points) -> float:
-    """Gap between the lips, relative to the width of the mouth."""
-    upper, lower = markup.facing("inner_lips")
-    gaps = np.linalg.norm(points[lower] - points[upper], axis=-1)
-    return float(gaps.mean()) / contour_width(points, "inner_lips")
-
-
-def darken_mouth(image: Frame, points: Points, rest_gap: float) -> None:
+def darken_mouth(image: Frame, points: Points, rest: Points) -> None:
     """Darken the inside of a mouth that was closed in the still, where the warp shows stretched lips.
 
     Args:
         image: changed in place.
         points: landmarks in it, px.
-        rest_gap: `mouth_gap` of the still; from 0.06 on the still shows the inside of the mouth.
+        rest: the same in the still, px. From a gap of 0.06 on the still shows the inside of the mouth.
     """
-    opened = 1 - rest_gap / max(mouth_gap(points), rest_gap)
+    rest_gap = relative_gap(rest, "inner_lips")
+    opened = 1 - rest_gap / max(relative_gap(points, "inner_lips"), rest_gap)
     dark = _DARKNESS * opened * max(1 - rest_gap / 0.06, 0.0)
-    lips = points[markup.GROUPS["inner_lips"]]
+    if dark < 0.01:
+        return
     soft = 0.02 * contour_width(points, "inner_lips")
-    low = np.maximum(np.floor(lips.min(axis=0) - 3 * soft), 0).astype(int)
-    high = np.minimum(np.ceil(lips.max(axis=0) + 3 * soft) + 1, image.shape[1::-1]).astype(int)
-    if dark < 0.01 or (low >= high).any():
+    _blend(image, points[markup.GROUPS["inner_lips"]], soft, dark, np.zeros(3))
+
+
+def draw_lids(
+    image: Frame, points: Points, rest: Points, colours: Mapping[str, Float[np.ndarray, "3"]]
+) -> None:
+    """Draw the lids of eyes that have closed, where the warp shows an eye that is squeezed to a slit.
+
+    The skin of a real lid comes down over the eyeball. Here it has one colour, and a dark line of lashes
+    where it meets the lower lid.
+
+    Args:
+        image: changed in place.
+        points: landmarks in it, px.
+        rest: the same in the still, px.
+        colours: RGB of the lids, of `lid_colour`, for each eye to be drawn.
+    """
+    for eye, colour in colours.items():
+        closed = (closed_share(points, rest, eye) - _TURNED) / (1 - _TURNED)
+        if closed <= 0:
+            continue
+        (first, last), (upper, lower) = markup.corners(eye), markup.facing(eye)
+        right, left, width = points[first], points[last], contour_width(points, eye)
+        rise = _LID * width * _upwards(points, eye)
+        sides = points[[first, last]] + points[upper]
+        arch = [sides[0] / 2, *points[upper], sides[1] / 2]
+        lid = np.array([right, *(np.array(arch) + rise), left, *points[lower][::-1]])
+        _blend(image, lid, 0.03 * width, _OPACITY * closed, colour)
+        slit = np.array([right, *(points[upper] + points[lower]) / 2, left])
+        half = _LASHES / 2 * width * _upwards(points, eye)
+        lashes = np.concatenate([slit - half, (slit + half)[::-1]])
+        _blend(image, lashes, 0.012 * width, _LASH_DARKNESS * closed, np.zeros(3))
+
+
+def lid_colour(still: Frame, points: Points, eye: str) -> Float[np.ndarray, "3"]:
+    """Mean RGB of the skin between an eye and its brow; points in px of the still."""
+    lid, brow = points[markup.facing(eye)[0]], _brow(points, eye)
+    return mean_colour(still, np.concatenate([lid + 0.3 * (brow - lid), (lid + 0.55 * (brow - lid))[::-1]]))
+
+
+def _brow(points: Points, eye: str) -> Float[np.ndarray, "2"]:
+    return points[markup.GROUPS[eye.replace("eye", "brow")]].mean(axis=0)
+
+
+def _upwards(points: Points, eye: str) -> Float[np.ndarray, "2"]:
+    """Unit vector from an eye to its brow."""
+    away = _brow(points, eye) - points[list(markup.corners(eye))].mean(axis=0)
+    return away / np.linalg.norm(away)
+
+
+def _blend(
+    image: Frame,
+    polygon: Float[np.ndarray, "corners 2"],
+    soft: float,
+    opacity: float,
+    colour: Float[np.ndarray, "3"],
+) -> None:
+    """Paint a polygon (px), in place, with edges that are a Gaussian of width `soft` px."""
+    low = np.maximum(np.floor(polygon.min(axis=0) - 3 * soft), 0).astype(int)
+    high = np.minimum(np.ceil(polygon.max(axis=0) + 3 * soft) + 1, image.shape[1::-1]).astype(int)
+    if (low >= high).any():
         return
     mask = np.zeros(tuple(high - low)[::-1], np.float32)
-    cv2.fillPoly(mask, [np.round((lips - low) * 16).astype(np.int32)], 1.0, shift=4)
-    mask = cv2.GaussianBlur(mask, (0, 0), soft)
+    cv2.fillPoly(mask, [np.round((polygon - low) * 16).astype(np.int32)], opacity, shift=4)
+    mask = cv2.GaussianBlur(mask, (0, 0), soft)[..., None]
     window = image[low[1] : high[1], low[0] : high[0]]
-    window[:] = np.round(window * (1 - dark * mask[..., None]))
+    window[:] = np.round(window * (1 - mask) + mask * colour)
 
 
 def mean_colour(image: Frame, corners: Float[np.ndarray, "corners 2"]) -> Float[np.ndarray, "3"]:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from steadyface import markup
 from steadyface.arrays import Frame, Points
@@ -144,6 +144,10 @@ class TalkingStill:
         )
 
     @cached_property
+    def _lid_colours(self) -> dict[str, Float[np.ndarray, "3"]]:
+        return {eye: rendering.lid_colour(self.still, self.points, eye) for eye in self.eyes}
+
+    @cached_property
     def _script(self) -> Script:
         return Script.drawn(self.seed, self.seconds, self.blinks)
 
@@ -173,7 +177,8 @@ class TalkingStill:
         rendering.draw_triangles(x, y, vertices[face.triangles], to_source(face.rest)[face.triangles])
         method = cv2.INTER_CUBIC if self._scale > to_source.scale else cv2.INTER_LINEAR
         image = cv2.remap(source, x, y, method, borderMode=cv2.BORDER_REFLECT_101)
-        rendering.darken_mouth(image, vertices[: markup.COUNT], rendering.mouth_gap(self.rest))
+        rendering.darken_mouth(image, vertices[: markup.COUNT], self.rest)
+        rendering.draw_lids(image, vertices[: markup.COUNT], self.rest, self._lid_colours)
         if self.occluder is not None:
             self.occluder.draw(image, seconds)
         if self.exposure:
