@@ -119,6 +119,27 @@ def test_a_face_that_was_not_found_has_no_error(part: str) -> None:
     assert np.isnan(errors).tolist() == [False, True]
 
 
+def test_a_face_whose_points_do_not_tell_its_size_is_left_out_of_the_error() -> None:
+    earless, single = FACE.copy(), np.full_like(FACE, np.nan)
+    earless[[0, 16]], single[30] = np.nan, FACE[30]
+    for part, face in (("profiles", earless), ("aflw80", single), ("helen256", earless)):
+        face = face.copy()
+        face[36] = np.nan  # an outer corner of an eye
+        truth = np.stack([FACE, face])
+        assert set_error(part, truth + STEP, truth) == set_error(part, truth[:1] + STEP, truth[:1])
+        with pytest.raises(DataError, match=f"{part}: no face has the points"):
+            set_error(part, truth[1:] + STEP, truth[1:])
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_points_that_are_no_positions_are_refused_by_name(tmp_path: Path, value: float) -> None:
+    points = np.stack([FACE, FACE])
+    points[1, 20, 0] = value
+    write(tmp_path, "aflw80", ["a.jpg", "b.jpg"], points=points)
+    with pytest.raises(DataError, match=r"points.npz: .*points of b.jpg that are neither finite nor NaN"):
+        find_extra(tmp_path, "aflw80")
+
+
 def test_ages_are_read_where_they_are_known(tmp_path: Path) -> None:
     write(tmp_path, "fgnet", ["001a02.jpg", "001a40.jpg"], points=np.stack([FACE] * 2), age=np.array([2, 40]))
     assert [sample.age for sample in find_extra(tmp_path, "fgnet")] == [2, 40]

@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from steadyface import heatmap, markup
 from steadyface.checkpoint import load_network
 from steadyface.datasets.face_boxes import read_boxes
+from steadyface.datasets.three_hundred_w import find_samples, hold_out
 from steadyface.demo import portrait
 from steadyface.errors import ConfigError, DataError, ExportError, WeightsError
 from steadyface.export.network import export_onnx
@@ -34,7 +35,7 @@ from steadyface.training import RECIPES, train
 from steadyface.training.augmentation import Augmentation
 from steadyface.training.collages import Collage
 from steadyface.training.finder import prepare_finder
-from steadyface.training.landmarks import prepare_landmarks
+from steadyface.training.landmarks import LandmarkTask, prepare_landmarks
 from steadyface.training.photos import hold_out_photos
 from steadyface.training.recipes import BaseRecipe
 
@@ -105,6 +106,46 @@ def test_a_run_is_never_overwritten(data: Path, tmp_path: Path) -> None:
         train(SMOKE, data, tmp_path)
     with pytest.raises(ConfigError, match="missing"):
         train(SMOKE, data, tmp_path / "other", resume=True)
+
+
+def test_a_run_is_not_resumed_on_other_data(data: Path, tmp_path: Path) -> None:
+    root, recipe = tmp_path / "data", replace(SMOKE, epochs=2)
+    shutil.copytree(data, root)
+
+    def stop(line: str) -> None:
+        if line.startswith("epoch"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, root, tmp_path / "run", report=stop)
+    more = root / "300w" / "lfpw" / "trainset"
+    with pytest.raises(ConfigError, match="by a run on other data: 5 steps an epoch, not 11"):
+        train(recipe, root, tmp_path / "run", resume=True, extra=more, report=lambda line: None)
+
+
+def test_data_of_which_none_is_held_out_is_refused_before_the_first_step(data: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    folder = root / "300w" / "lfpw" / "trainset"
+    shutil.copytree(data / "300w" / "lfpw" / "trainset", folder)
+    held_out = [sample.points_path for sample in hold_out(find_samples(root / "300w", ["lfpw-train"]))[1]]
+    part = root / "extra" / "helen256"
+    part.mkdir(parents=True)
+    np.savez(part / "points.npz", names=np.array(["0.png"]), points=read_pts(held_out[0])[None])
+    with pytest.raises(DataError, match="helen256: too few annotated faces: 1 to train on, 0 held out"):
+        train(
+            replace(SMOKE, extra_shares={"helen256": 0.1}), root, tmp_path / "run", report=lambda line: None
+        )
+    for path in held_out:
+        path.unlink()
+    with pytest.raises(DataError, match="300w: too few annotated faces: 23 to train on, 0 held out"):
+        train(SMOKE, root, tmp_path / "run", report=lambda line: None)
+
+
+def test_weights_are_written_even_if_no_error_can_be_measured(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LandmarkTask, "validate", lambda self, net: {"nrmse": float("nan")})
+    assert train(SMOKE, data, tmp_path / "run", report=lambda line: None).is_file()
 
 
 TRAINED = Path(__file__).parents[1] / "checkpoints" / "tiny.safetensors"
@@ -230,6 +271,32 @@ def test_extra_sets_are_mixed_in_and_judged_by_their_own_errors(data: Path, tmp_
         errors["nrmse"] / 2 + (errors["profiles"] + errors["closed_eyes"]) / 4, rel=1e-3
     )
     assert errors["nrmse"] > 0
+
+
+def test_bad_pictures_without_annotation_are_named_and_refused_or_left_out(
+    data: Path, pictures: Path, tmp_path: Path
+) -> None:
+    """Of closed eyes, and photographs for crops of no face."""
+    root = tmp_path / "data"
+    shutil.copytree(data, root)
+    shutil.copytree(pictures / "faces", root / "faces")
+    images = root / "extra" / "closed_eyes" / "images"
+    images.mkdir(parents=True)
+    names = np.array([f"{i}.png" for i in range(12)])
+    np.savez(images.parent / "points.npz", names=names)
+    for name in names:
+        write_image(images / name, portrait().still)
+    recipe = replace(SMOKE, background_share=0.1, extra_shares={"closed_eyes": 0.25})
+    for path in (root / "faces" / "scene_00.png", images / "0.png"):
+        path.write_bytes(b"no picture")
+        with pytest.raises(DataError, match=path.name):
+            train(recipe, root, tmp_path / "refused", teacher=TRAINED, report=lambda line: None)
+    lines: list[str] = []
+    train(recipe, root, tmp_path / "skipped", teacher=TRAINED, skip_bad=True, report=lines.append)
+    left_out = [line for line in lines if "left out" in line]
+    assert len(left_out) == 2
+    assert "scene_00.png" in left_out[0]
+    assert "0.png" in left_out[1]
 
 
 def test_faces_of_300_w_are_turned_too_if_asked(data: Path, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from steadyface.checkpoint import load_network, save_network
+from steadyface.datasets.three_hundred_w import find_samples, hold_out
 from steadyface.demo import portrait
-from steadyface.errors import ConfigError
+from steadyface.errors import ConfigError, DataError
 from steadyface.geometry import Region
 from steadyface.images import write_image
 from steadyface.landmarker import Landmarker
@@ -20,6 +21,7 @@ from steadyface.nets.compact import CompactConfig, CompactNet
 from steadyface.nets.hourglass import HourglassConfig, HourglassNet
 from steadyface.nets.uncertainty import UncertaintyHead
 from steadyface.pts import write_pts
+from steadyface.training import uncertainty
 from steadyface.training.augmentation import Augmentation
 from steadyface.training.uncertainty import Fit, calibrate, fit_uncertainty, train_head, whiten
 from steadyface.training.views import Face, Views, view_faces
@@ -172,6 +174,24 @@ def test_a_fit_leaves_the_trunk_as_it_is(data: Path, tmp_path: Path) -> None:
     assert {name.split(".")[0] for name in set(after) - set(before)} == {"uncertainty"}
     assert lines[0].startswith("300-W: ")
     assert lines[-1].startswith("coverage differs by ")
+
+
+def test_what_cannot_end_well_is_refused_before_the_network_runs(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder in place of the file, too few faces for a batch, no face held out."""
+    net, silent = tmp_path / "net.safetensors", lambda line: None
+    save_network(CompactNet(CompactConfig(input_size=64, widths=(16, 16, 16, 16))), net)
+    monkeypatch.setattr(uncertainty, "view_faces", None)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match="folder: is a folder, not the name of a file"):
+        fit_uncertainty(net, data, tmp_path / "folder", fit=QUICK, report=silent)
+    with pytest.raises(DataError, match=r"300w: .* faces to train on; a batch takes 99"):
+        fit_uncertainty(net, data, tmp_path / "out", fit=replace(QUICK, batch_size=99), report=silent)
+    for sample in hold_out(find_samples(data / "300w", ["lfpw-train"]))[1]:
+        sample.points_path.unlink()
+    with pytest.raises(DataError, match=r"300w: too few annotated faces: .* 0 held out"):
+        fit_uncertainty(net, data, tmp_path / "out", fit=QUICK, report=silent)
 
 
 def test_only_a_compact_network_has_a_head(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from steadyface import markup, metrics
 from steadyface.arrays import Box, FacePoints, FaceStack, Frame
-from steadyface.errors import ConfigError
+from steadyface.errors import ConfigError, DataError
 from steadyface.files import read_arrays, reading
 from steadyface.geometry import Region, bounding_box, box_of_pixels, face_size
 from steadyface.images import read_image
@@ -119,7 +119,7 @@ def find_extra(root: str | Path, part: str) -> list[ExtraSample]:
     ]
     if part == "closed_eyes":
         return samples
-    samples = [sample for sample in samples if not np.isnan(sample.points).all()]
+    samples = [sample for sample in samples if not np.isnan(sample.points).any(axis=1).all()]
     return [_from_fgnet(sample) for sample in samples] if part == "fgnet" else samples
 
 
@@ -146,7 +146,7 @@ def box_of(sample: ExtraSample, image: Frame, landmarker: Landmarker) -> Box:
 
 
 def face_errors(part: str, points: FaceStack, truth: FaceStack) -> Float[np.ndarray, "faces"]:
-    """Measure the error of each face of a set in %, NaN where it was not found.
+    """Measure the error of each face of a set in %; NaN for a face that was not found or has no normaliser.
 
     The error is the mean distance of the annotated points over `normaliser`; for closed eyes it is the
     openness of the eyes over their width, ideally 0.
@@ -160,11 +160,12 @@ def face_errors(part: str, points: FaceStack, truth: FaceStack) -> Float[np.ndar
         return 100 * np.asarray(eye_openness(points))
     known = ~np.isnan(truth).any(axis=-1)
     distances = np.where(known, np.linalg.norm(points - truth, axis=-1), 0.0).sum(axis=1) / known.sum(axis=1)
-    return 100 * distances / normaliser(part, truth)
+    sizes = normaliser(part, truth)
+    return 100 * distances / np.where(sizes > 0, sizes, np.nan)
 
 
 def normaliser(part: str, truth: FaceStack) -> Float[np.ndarray, "faces"]:
-    """Length of each face, px, that its errors are divided by.
+    """Length of each face, px, that its errors are divided by; NaN or 0 where its points do not tell it.
 
     - profiles: distance from the visible ear to the tip of the nose.
     - aflw80: √(width · height) of the annotated points' box.
@@ -183,8 +184,15 @@ def normaliser(part: str, truth: FaceStack) -> Float[np.ndarray, "faces"]:
 
 
 def set_error(part: str, points: FaceStack, truth: FaceStack) -> float:
-    """Mean of the `face_errors` of a set; of closed eyes their median."""
-    return float((np.median if part == "closed_eyes" else np.mean)(face_errors(part, points, truth)))
+    """Mean of the `face_errors` of a set; of closed eyes their median. Faces without an error are left out.
+
+    Raises:
+        DataError: no face has one.
+    """
+    errors = face_errors(part, points, truth)
+    if np.isnan(errors).all():
+        raise DataError(part, "no face has the points that its error is measured by")
+    return float((np.nanmedian if part == "closed_eyes" else np.nanmean)(errors))
 
 
 def _visibility(part: str, points: FaceStack, codes: np.ndarray) -> Float[np.ndarray, "n 68"]:
@@ -222,6 +230,10 @@ def _read(path: Path) -> tuple[list[str], FaceStack, list[str], list[int | None]
         codes = arrays.get("visibility", np.zeros((len(names), 0)))
         if points.shape != (len(names), markup.COUNT, 2) or len(people) != len(names):
             raise ValueError(f"points of shape {points.shape}, {len(people)} people, {len(names)} names")
+        whole = np.isfinite(points).all(axis=-1) | np.isnan(points).all(axis=-1)
+        if not whole.all():
+            name = names[int(np.flatnonzero(~whole.all(axis=1))[0])]
+            raise ValueError(f"points of {name} that are neither finite nor NaN in both coordinates")
         if len(ages) != len(names):
             raise ValueError(f"{len(ages)} ages, {len(names)} names")
         if codes.shape not in ((len(names), 0), points.shape[:2]):

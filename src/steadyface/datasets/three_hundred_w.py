@@ -186,6 +186,26 @@ def hold_out(samples: Iterable[AnyFace], one_in: int = 16) -> tuple[list[AnyFace
     return training, validation
 
 
+def split(
+    where: str | Path, samples: Iterable[AnyFace], one_in: int = 16
+) -> tuple[list[AnyFace], list[AnyFace]]:
+    """Split samples as `hold_out` does, for a run that needs both parts.
+
+    Args:
+        where: the samples' folder, for the message.
+        samples: to split.
+        one_in: one photograph of this many is held out.
+
+    Raises:
+        DataError: too few samples: all of them are held out, or none.
+    """
+    training, validation = hold_out(samples, one_in)
+    if not training or not validation:
+        found = f"{len(training)} to train on, {len(validation)} held out"
+        raise DataError(where, f"too few annotated faces: {found} (one photograph or person in {one_in})")
+    return training, validation
+
+
 def _in_folder(folder: Path, part: str) -> list[Sample]:
     images = {path.stem: path for path in list_shown(folder, SUFFIXES)}
     return [Sample(images.get(path.stem), path, part) for path in list_shown(folder, {".pts"})]

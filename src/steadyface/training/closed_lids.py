@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 
 from steadyface import markup
+from steadyface.arrays import Frame
 from steadyface.datasets.extra import ExtraSample
+from steadyface.datasets.three_hundred_w import load_each
+from steadyface.errors import DataError
 from steadyface.geometry import Region, bounding_box, box_of_pixels
-from steadyface.images import crop_region, read_image
+from steadyface.images import crop_region
 from steadyface.nets.graph import LandmarkGraph
 
 _PASSES = 3  # from the whole picture to the box of the points found in it
@@ -18,7 +21,10 @@ _LOWER = 0.65  # position of closed lids between the teacher's upper (0) and low
 
 
 def close_lids(
-    samples: Sequence[ExtraSample], teacher: LandmarkGraph, device: torch.device | str = "cpu"
+    samples: Sequence[ExtraSample],
+    teacher: LandmarkGraph,
+    device: torch.device | str = "cpu",
+    on_bad: Callable[[DataError], object] | None = None,
 ) -> list[ExtraSample]:
     """Annotate the lids of faces with closed eyes: each upper point lies on the lower one opposite it.
 
@@ -29,18 +35,21 @@ def close_lids(
         samples: faces with closed eyes.
         teacher: a trained landmark network and its decoder.
         device: that the teacher is on.
+        on_bad: as of `load_each`.
 
     Returns:
         The same faces with points on their lids, and the boxes of the teacher's points.
 
     Raises:
-        DataError: an image is missing or broken.
+        DataError: as of `load_each`.
     """
-    return [_with_closed_lids(sample, teacher, device) for sample in samples]
+    loaded = load_each(samples, on_bad)
+    return [_with_closed_lids(sample, image, teacher, device) for sample, image, _ in loaded]
 
 
-def _with_closed_lids(sample: ExtraSample, teacher: LandmarkGraph, device: torch.device | str) -> ExtraSample:
-    image = read_image(sample.image_path)
+def _with_closed_lids(
+    sample: ExtraSample, image: Frame, teacher: LandmarkGraph, device: torch.device | str
+) -> ExtraSample:
     height, width = image.shape[:2]
     box = box_of_pixels(0, 0, width, height)
     for _ in range(_PASSES):

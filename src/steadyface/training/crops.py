@@ -136,13 +136,27 @@ class MixedSamples(Generic[Sample]):
         raise IndexError(key)
 
 
-def load_backgrounds(folder: str | Path) -> list[Background]:
+def load_backgrounds(
+    folder: str | Path, on_bad: Callable[[DataError], object] | None = None
+) -> list[Background]:
     """Load the photographs of a folder with a `faces.json`, each with the boxes of all its faces.
+
+    Args:
+        folder: of the photographs.
+        on_bad: is called with the error of a photograph that cannot be read, which is left out; None raises
+            the first.
 
     Raises:
         DataError: `faces.json` is missing or of another form, or a photograph cannot be read.
     """
-    return [
-        Background(read_image(Path(folder) / name), np.array([face.box for face in faces]).reshape(-1, 4))
-        for name, faces in read_boxes(folder).items()
-    ]
+    backgrounds = []
+    for name, faces in read_boxes(folder).items():
+        try:
+            image = read_image(Path(folder) / name)
+        except DataError as error:
+            if on_bad is None:
+                raise
+            on_bad(error)
+        else:
+            backgrounds.append(Background(image, np.array([face.box for face in faces]).reshape(-1, 4)))
+    return backgrounds

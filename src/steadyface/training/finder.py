@@ -17,7 +17,7 @@ from steadyface.arrays import Boxes, Frame
 from steadyface.checkpoint import start_from
 from steadyface.datasets.extra import HELD_OUT_ONE_IN, find_extra
 from steadyface.datasets.face_boxes import INDEX, FaceBox, read_boxes
-from steadyface.datasets.three_hundred_w import hold_out
+from steadyface.datasets.three_hundred_w import split
 from steadyface.detection_curve import Detections, detection_curve
 from steadyface.detector import THRESHOLD
 from steadyface.errors import DataError
@@ -164,7 +164,7 @@ def _add_extra(
     parts: list[tuple[Samples[Any], int]] = [(FacePhotos(photos, size, collage, seed), len(photos))]
     held_out_of_sets: dict[str, list[HeldOut]] = {}
     for number, (part, samples) in enumerate(sets.items(), 1):
-        training, validation = hold_out(samples, HELD_OUT_ONE_IN)
+        training, validation = split(root / part, samples, HELD_OUT_ONE_IN)
         pictures = load_extra_photos(training, landmarker)
         count = round(len(photos) * recipe.extra_shares[part] / share_of_photos)
         parts.append((FacePhotos(pictures, size, collage, seed + number, others=photos), count))

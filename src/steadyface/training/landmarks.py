@@ -19,7 +19,7 @@ from steadyface import markup, metrics
 from steadyface.arrays import Crop, FaceStack, Points
 from steadyface.checkpoint import load_network, start_from
 from steadyface.datasets.extra import HELD_OUT_ONE_IN, ExtraSample, find_extra, set_error
-from steadyface.datasets.three_hundred_w import TRAIN_PARTS, count_parts, find_folder, find_samples, hold_out
+from steadyface.datasets.three_hundred_w import TRAIN_PARTS, count_parts, find_folder, find_samples, split
 from steadyface.errors import ConfigError, DataError
 from steadyface.geometry import change_grid
 from steadyface.measures import eye_openness
@@ -182,13 +182,13 @@ def prepare_landmarks(
 
     on_bad = leave_out if skip_bad else None
     faces, held_out = _load_faces(recipe, crop_size, data, extra, on_bad, report)
-    sets = _find_extra(recipe, teacher_net, data / "extra", fabric, report)
+    sets = _find_extra(recipe, teacher_net, data / "extra", fabric, on_bad, report)
     parts: list[tuple[Samples[tuple[Crop, Points, bool]], int]] = [(faces, len(faces))]
     held_out_of_sets: dict[str, FaceCrops] = {}
     # An epoch shows each face of 300-W once, and of the other parts what makes up their shares.
     share_of_300w = 1 - sum(recipe.extra_shares[part] for part in sets) - recipe.turned_share
     for part, samples in sets.items():
-        training, validation = hold_out(samples, HELD_OUT_ONE_IN)
+        training, validation = split(data / "extra" / part, samples, HELD_OUT_ONE_IN)
         crops = FaceCrops(training, crop_size, recipe.augmentation, seed=recipe.seed, on_bad=on_bad)
         count = round(len(faces) * recipe.extra_shares[part] / share_of_300w)
         parts.append((crops, count))
@@ -203,7 +203,12 @@ def prepare_landmarks(
 
 
 def _find_extra(
-    recipe: Recipe, teacher: LandmarkNet | None, root: Path, fabric: Fabric, report: Report
+    recipe: Recipe,
+    teacher: LandmarkNet | None,
+    root: Path,
+    fabric: Fabric,
+    on_bad: Callable[[DataError], object] | None,
+    report: Report,
 ) -> dict[str, list[ExtraSample]]:
     """Find the extra sets that the recipe uses; those that are missing are reported and left out."""
     found = {part: find_extra(root, part) for part in recipe.extra_shares}
@@ -214,7 +219,7 @@ def _find_extra(
     without_points = sets.pop("closed_eyes", None)
     if without_points is not None and teacher is not None:
         graph = LandmarkGraph(teacher.to(fabric.device)).eval()
-        sets["closed_eyes"] = close_lids(without_points, graph, fabric.device)
+        sets["closed_eyes"] = close_lids(without_points, graph, fabric.device, on_bad)
     elif without_points is not None:
         report("closed_eyes: left out; it needs a teacher for the position of the lids")
     return sets
@@ -254,12 +259,12 @@ def _load_faces(
     samples = find_samples(data / "300w", TRAIN_PARTS)
     counts = count_parts(samples, TRAIN_PARTS)
     report("300-W: " + ", ".join(f"{part} {count or 'missing'}" for part, count in counts.items()))
-    training, validation = hold_out(samples)
+    training, validation = split(data / "300w", samples)
     if extra is not None:
         more = find_folder(extra)
         report(f"{extra}: {len(more)} more faces")
         training += more
-    backgrounds = load_backgrounds(data / "faces") if recipe.background_share else []
+    backgrounds = load_backgrounds(data / "faces", on_bad) if recipe.background_share else []
     share, seed = recipe.background_share, recipe.seed
     faces = FaceCrops(training, crop_size, recipe.augmentation, backgrounds, share, seed, on_bad)
     held_out = FaceCrops(validation, recipe.network.input_size, on_bad=on_bad)

@@ -71,8 +71,8 @@ def run(
         report: gets one line per epoch, and those of `prepare`.
 
     Raises:
-        ConfigError: `out` holds a run already and `resume` is false, or the other way round; fewer samples
-            than a batch.
+        ConfigError: `out` holds a run already and `resume` is false, or the other way round; that run had
+            another recipe or another number of samples; fewer samples than a batch.
     """
     last = out / "last.pt"
     if last.exists() != resume:
@@ -89,6 +89,7 @@ def run(
     if not steps:
         raise ConfigError(f"batch_size {recipe.batch_size} is more than the {len(task.samples)} samples")
     state = _Run(recipe, fabric, task, steps)
+    best_weights = out / "best.safetensors"
     first, best = state.load(last) if resume else (0, math.inf)
     for epoch in range(first, recipe.epochs):
         began = time.monotonic()
@@ -96,9 +97,9 @@ def run(
         if fabric.is_global_zero:
             errors = task.validate(state.average.module)
             error = errors.pop(task.measure)
-            if error < best:
-                best = error
-                save_network(state.average.module, out / "best.safetensors")
+            if error < best or not best_weights.exists():  # also if the first error is not a number
+                best = min(best, error)
+                save_network(state.average.module, best_weights)
             state.save(last, epoch + 1, best)
             seconds = time.monotonic() - began
             others = {f"validation_{name}": value for name, value in errors.items()}
@@ -109,7 +110,7 @@ def run(
             listed = "".join(f"  {name} {value:.3f} %" for name, value in errors.items())
             report(f"{progress}  loss {loss:.4g}  validation {error:.3f} %{listed}  {left:.0f} min left")
         fabric.barrier()
-    return out / "best.safetensors"
+    return best_weights
 
 
 def _precision() -> Literal["bf16-mixed", "32-true"]:
@@ -122,7 +123,7 @@ class _Run:
     """The state of a training run: network, its average, optimiser, schedule."""
 
     def __init__(self, recipe: BaseRecipe, fabric: Fabric, task: Task, steps: int) -> None:
-        self.recipe, self.fabric, self.task = recipe, fabric, task
+        self.recipe, self.fabric, self.task, self.steps = recipe, fabric, task, steps
         mean = get_ema_multi_avg_fn(recipe.ema)
         self.average = AveragedModel(task.net, multi_avg_fn=mean, use_buffers=True).to(fabric.device)
         optimizer = _optimizer(recipe, task.net)
@@ -150,6 +151,7 @@ class _Run:
             "recipe": asdict(self.recipe),
             "epoch": epoch,
             "best": best,
+            "steps": self.steps,
             "net": self.net.module.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -165,6 +167,11 @@ class _Run:
             recipe = state["recipe"]
         if recipe != asdict(self.recipe):
             raise ConfigError(f"{path} was written by another recipe: {recipe}")
+        steps = state.get("steps", self.steps)  # older files lack it
+        if steps != self.steps:
+            raise ConfigError(
+                f"{path} was written by a run on other data: {steps} steps an epoch, not {self.steps}"
+            )
         with reading(path, "the state of this network's training run"):
             self.net.module.load_state_dict(state["net"])
             self.average.load_state_dict(state["average"])

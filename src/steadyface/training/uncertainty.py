@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from steadyface.checkpoint import load_network, save_network, start_from
 from steadyface.datasets.extra import HELD_OUT_ONE_IN, find_extra
-from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_samples, hold_out
-from steadyface.errors import ConfigError
+from steadyface.datasets.three_hundred_w import TRAIN_PARTS, find_samples, hold_out, split
+from steadyface.errors import ConfigError, DataError
 from steadyface.files import writing
 from steadyface.nets.compact import CompactConfig, CompactNet
 from steadyface.nets.uncertainty import UncertaintyHead
@@ -216,9 +216,13 @@ def fit_uncertainty(
     net, head = _with_head(checkpoint, fit)
     with writing(out):
         Path(out).parent.mkdir(parents=True, exist_ok=True)
+    if Path(out).is_dir():
+        raise DataError(out, "is a folder, not the name of a file")
     data = Path(data)
-    training, spare = hold_out(find_samples(data / "300w", TRAIN_PARTS))
+    training, spare = split(data / "300w", find_samples(data / "300w", TRAIN_PARTS))
     faces, judges = load_faces(training), [2 * load_faces(spare)]
+    if len(faces) < fit.batch_size:
+        raise DataError(data / "300w", f"{len(faces)} faces to train on; a batch takes {fit.batch_size}")
     report(f"300-W: {len(faces)} faces, {len(spare)} held out")
     shown = dict.fromkeys(range(fit.passes), faces)
     for number, part in enumerate(SETS):
@@ -227,7 +231,9 @@ def fit_uncertainty(
         if samples:
             shown[_EXTRA + number] = load_faces(samples)
         if others and part != "helen256":  # the other half of those held out judges the result
-            judges.append(load_faces(hold_out(others, 2 * HELD_OUT_ONE_IN)[1]))
+            _, judging = hold_out(others, 2 * HELD_OUT_ONE_IN)
+            if judging:
+                judges.append(load_faces(judging))
     views = []
     for seed, group in shown.items():
         views.append(view_faces(net, group, faces, _VARIED, seed))
