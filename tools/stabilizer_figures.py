@@ -35,11 +35,12 @@ def main() -> None:
     scene = talking_portrait()
     seconds = np.arange(len(scene)) / scene.fps
     truth = np.stack([scene.truth(float(time)) for time in seconds])
-    raw, scores, _ = follow_known(scene, truth[0], Landmarker())
+    raw, scores, motion = follow_known(scene, truth[0], Landmarker())
     truth = with_constant_bias(truth, raw)
     outputs = {"raw": raw}
-    for name in ("second-order", "one-euro", "sta"):
+    for name in ("second-order", "one-euro"):
         outputs[name] = load_stabilizer(name).filter(raw, seconds, scores)
+    outputs["sta"] = load_stabilizer("sta").filter(raw, seconds, scores, motion.unpack())
     plot_landmarks({name: outputs[name] for name in ("raw", "sta")}, truth)
     plot_trace(outputs, truth, seconds)
 
