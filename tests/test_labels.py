@@ -56,6 +56,23 @@ def test_photographs_give_their_unannotated_faces(landmarker: Landmarker, tmp_pa
     assert metrics.nrmse_interocular(again.astype(float), points) < 3.0
 
 
+def test_photographs_that_cannot_be_read_are_told_and_the_others_labelled(
+    landmarker: Landmarker, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "faces", tmp_path / "labels"
+    folder.mkdir()
+    for name in ("a.png", "d.png"):
+        write_image(folder / name, portrait().still)
+    (folder / "c.png").write_bytes(b"no image")
+    face = {"box": FACE.tolist(), "by": "teacher"}
+    (folder / "faces.json").write_text(json.dumps({f"{name}.png": [face] for name in "abcd"}))
+    labels = write_labels(folder, out, Tracker(landmarker))
+    assert (labels.kept, labels.seen) == (2, 2)
+    told = f"{folder}: 2 of 4 photographs cannot be read, the first is {folder / 'b.png'}: No such file"
+    assert (labels.damage or "").startswith(told)
+    assert sorted(path.name for path in out.glob("*.pts")) == ["a_0.pts", "d_0.pts"]
+
+
 def test_clips_give_a_face_every_few_frames(landmarker: Landmarker, tmp_path: Path) -> None:
     folder = tmp_path / "clip"
     folder.mkdir()

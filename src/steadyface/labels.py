@@ -5,7 +5,7 @@ Each face is predicted plain and mirrored at three scales; if these views disagr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from steadyface import markup
 from steadyface.arrays import Frame, Points
-from steadyface.datasets.face_boxes import INDEX, read_boxes
-from steadyface.errors import ConfigError
+from steadyface.datasets.face_boxes import INDEX, FaceBox, read_boxes
+from steadyface.errors import ConfigError, DataError
 from steadyface.files import make_folder
 from steadyface.geometry import Region, face_size, flip_points
 from steadyface.images import crop_region, read_image, write_image
@@ -22,6 +22,7 @@ from steadyface.landmarker import Landmarker
 from steadyface.pts import write_pts
 from steadyface.tracking import Tracker
 from steadyface.video import Frames, open_frames
+from steadyface.wording import counted
 
 LARGEST_SPREAD = 0.02
 """Largest spread of the views of a face at which its label is kept, relative to the face's size."""
@@ -98,7 +99,8 @@ def write_labels(source: Path, out: Path, tracker: Tracker, every: int = 12) -> 
 
     Raises:
         ConfigError: `every` is below 1, or the tracker has a landmark model of another kind.
-        DataError, VideoError: the source cannot be read, or a file not written.
+        DataError, VideoError: the source cannot be read, or a file not written. Photographs that cannot be
+            read are no error: they are told by `LabelCount.damage`, and the others labelled.
     """
     if every < 1:
         raise ConfigError(f"every must be at least 1 frame, got {every}")
@@ -107,7 +109,10 @@ def write_labels(source: Path, out: Path, tracker: Tracker, every: int = 12) -> 
         raise ConfigError(f"labelling needs a Landmarker, got {type(teacher).__name__}")
     make_folder(out)
     if (source / INDEX).is_file():
-        return LabelCount(*_write_all(_faces_of_photographs(source), out, teacher))
+        lost: list[DataError] = []
+        photographs = read_boxes(source)
+        counts = _write_all(_faces_of_photographs(source, photographs, lost.append), out, teacher)
+        return LabelCount(*counts, _told(source, lost, len(photographs)))
     with open_frames(source) as frames:
         counts = _write_all(_faces_of_clip(frames, source.stem, tracker, every), out, teacher)
         return LabelCount(*counts, frames.damage)
@@ -125,17 +130,35 @@ def _write_all(found: Iterator[tuple[str, Frame, Region]], out: Path, teacher: L
     return kept, seen
 
 
-def _faces_of_photographs(folder: Path) -> Iterator[tuple[str, Frame, Region]]:
-    """Yield name, image and region of each face that is large enough and not annotated."""
-    for file, faces in read_boxes(folder).items():
+def _told(folder: Path, lost: Sequence[DataError], count: int) -> str | None:
+    """`LabelCount.damage` of a folder of so many photographs, some of which cannot be read."""
+    if not lost:
+        return None
+    share = f"{len(lost)} of {counted(count, 'photograph')} cannot be read"
+    return f"{folder}: {share}, the first is {lost[0]}"
+
+
+def _faces_of_photographs(
+    folder: Path, photographs: Mapping[str, Sequence[FaceBox]], on_bad: Callable[[DataError], object]
+) -> Iterator[tuple[str, Frame, Region]]:
+    """Yield name, image and region of each face that is large enough and not annotated.
+
+    A photograph that cannot be read is left out, and `on_bad` called with the error.
+    """
+    for file, faces in photographs.items():
         wanted = [
             (i, face.box)
             for i, face in enumerate(faces)
             if not face.annotated and (face.box[2:] - face.box[:2]).max() >= _SMALLEST
         ]
-        image = read_image(folder / file) if wanted else None
+        if not wanted:
+            continue
+        try:
+            image = read_image(folder / file)
+        except DataError as error:
+            on_bad(error)
+            continue
         for i, box in wanted:
-            assert image is not None
             yield f"{Path(file).stem}_{i}", image, Region.around_box(box)
 
 
