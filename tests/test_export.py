@@ -33,6 +33,7 @@ from steadyface.nets.graph import FinderGraph
 from steadyface.pts import write_pts
 
 TOLERANCE_PX = check.TOLERANCE_PX
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 CONFIG = FinderConfig(input_size=64, widths=(8, 8, 8), blocks=(0, 0, 1))
 BOXES = [[20.0, 36.0, 52.0, 68.0], [90.0, 60.0, 154.0, 124.0], [200.0, 10.0, 264.0, 42.0]]
 
@@ -291,6 +292,11 @@ def test_what_cannot_be_had_is_said(
         export_model(forms["int8"][0], out, form=Form())
     with pytest.raises(ConfigError, match=r"another decoder, such as 'fhr', needs .* \.safetensors"):
         export_model("tiny", out, method="fhr", form=Form())
+    with pytest.raises(ConfigError, match="unknown decoder 'bogus'; choose one of: argmax, quarter, fhr"):
+        export_model(CHECKPOINTS / "nano.safetensors", out, method="bogus", form=Form())
+    for model in ("finder", CHECKPOINTS / "finder.safetensors"):
+        with pytest.raises(ConfigError, match=f"^{model} is a face finder, which has its own decoder; 'fhr'"):
+            export_model(model, out, method="fhr", form=Form())
     with pytest.raises(ConfigError, match="a finder stays in float32"):
         export_model("finder", out, form=Form("int8", calibration=faces))
     with pytest.raises(ExportError, match="opset 17"):

@@ -37,19 +37,30 @@ def export_model(
     Raises:
         ExportError: the points differ by more than `check.limit` allows.
         WeightsError: not a model of this package.
-        ConfigError: the model cannot be exported in that form.
+        ConfigError: the model cannot be exported in that form, or with that decoder.
         DataError: the calibration images cannot be used, or the file cannot be written.
     """
+    if method is not None and method not in heatmap.METHODS:
+        raise ConfigError.choice("decoder", method, heatmap.METHODS)
     if Path(model).suffix == ".safetensors":
         from steadyface.checkpoint import load_network
         from steadyface.export.network import trace
+        from steadyface.nets import FinderNet
 
         net = load_network(model)
+        if method is not None and isinstance(net, FinderNet):
+            raise _finder_has_its_own(model, method)
         return write(trace(net, name or Path(path).stem, method or heatmap.DEFAULT_METHOD), path, form)
     source = open_graph(model, name)
+    if method is not None and source.is_finder:
+        raise _finder_has_its_own(model, method)
     if method not in (None, source.facts.get("method")):
         raise ConfigError(
             f"{model} decodes by {source.facts.get('method')!r} inside; another decoder, such as {method!r}, "
             "needs the network's .safetensors file"
         )
     return write(source, path, form)
+
+
+def _finder_has_its_own(model: str | Path, method: str) -> ConfigError:
+    return ConfigError(f"{model} is a face finder, which has its own decoder; {method!r} is for landmarks")
