@@ -297,7 +297,7 @@ def test_what_they_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     out = ["--out", tmp_path / "out"]
     for arguments, problem in (
         (["evaluate", "wflw", "--data", data], "unknown protocol 'wflw'; choose one of: 300w-private"),
-        (["evaluate", "folder", "--data", tmp_path / "no", *out], "no: no .pts files"),
+        (["evaluate", "folder", "--data", tmp_path / "no", *out], "no: no such folder"),
         (["predict", "300vw", "--data", data, *out], "data: no folder of a test video of 300-VW"),
         (["predict", "300w-full", "--data", data, *out], "data: no annotated images in lfpw/testset"),
         (["predict", "talking-face", "--data", data, *out], "images: no images of the Talking Face video"),

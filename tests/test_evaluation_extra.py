@@ -138,6 +138,28 @@ def test_sets_that_are_not_there_are_named(tmp_path: Path) -> None:
         find_benchmark("ages").find(tmp_path)
 
 
+def test_a_face_whose_points_coincide_is_left_out_and_named(tmp_path: Path) -> None:
+    points = np.stack([FACE, np.full_like(FACE, 50.0)])
+    make_set(tmp_path / "extra", "profiles", names(True, 2), points=points)
+    folder = predict("profiles", tmp_path, tmp_path / "out", weights="tiny")
+    assert folder.names() == ["profiles_0"]
+    assert folder.skipped().keys() == {"profiles_1"}
+    problem = "profiles_1.png: its annotated points give no face: box must be finite"
+    assert problem in folder.skipped()["profiles_1"]
+    assert "left out: 1: profiles_1 (" in score(tmp_path / "out").as_text()
+
+
+@pytest.mark.parametrize("inside", [".", "extra", "extra/profiles"])
+def test_data_may_be_the_folder_of_the_set(
+    inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_set(tmp_path / "extra", "profiles", names(True, 1), points=FACE[None])
+    for data in (tmp_path / inside, Path()):
+        monkeypatch.chdir(tmp_path / inside)
+        (item,) = find_benchmark("profiles").find(data).items
+        assert item.name == "profiles_0"
+
+
 def test_predictions_with_another_finder_do_not_mix(tmp_path: Path) -> None:
     make_set(tmp_path / "extra", "profiles", names(True, 1), points=FACE[None])
     other = tmp_path / "other.onnx"

@@ -68,10 +68,12 @@ def predict(
 
     Raises:
         ConfigError: unknown benchmark, or `out` holds another run's predictions.
-        DataError: no data for the benchmark, or `out` cannot be written. An item that cannot be used is no
-            error: it is left out, and the reason kept.
+        DataError: no such folder, no data for the benchmark, or `out` cannot be written. An item that cannot
+            be used is no error: it is left out, and the reason kept.
     """
     benchmark = find_benchmark(protocol)
+    if not Path(data).is_dir():
+        raise DataError(data, "no such folder")
     found = benchmark.find(Path(data))
     network, folder = Network(weights, device, detector), PredictionFolder(Path(out))
     run = network.run(protocol)

@@ -11,18 +11,18 @@ from typing import Annotated, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float
 
-from steadyface.arrays import FacePoints, FaceStack, Scores
+from steadyface.arrays import Box, FacePoints, FaceStack, Frame, Scores
 from steadyface.datasets.extra import HELD_OUT_ONE_IN, ExtraSample, box_of, face_errors, find_extra
 from steadyface.datasets.three_hundred_w import PARTS, TRAIN_PARTS, Sample, find_samples, hold_out
-from steadyface.errors import DataError
+from steadyface.errors import ConfigError, DataError
 from steadyface.evaluation.images import find_300w
 from steadyface.evaluation.inputs import Found, Item, Network, first_root
 from steadyface.evaluation.predictions import Prediction, Reading
 from steadyface.evaluation.readings import image_prediction, in_found_box
 from steadyface.evaluation.results import Benchmark, Column, Headline, Results, Row, Scope, percent
 from steadyface.evaluation.text import number
-from steadyface.geometry import bounding_box
-from steadyface.landmarker import Landmarks
+from steadyface.geometry import as_box, bounding_box
+from steadyface.landmarker import Landmarker, Landmarks
 from steadyface.measures import eye_openness
 from steadyface.metrics import mean_known, scale_groups
 from steadyface.tracking.config import TrackerConfig
@@ -171,8 +171,10 @@ class ExtraBenchmark(Benchmark, ABC):
     part: str
 
     def find(self, data: Path) -> Found[ExtraSample | Sample]:
-        """Find the held-out faces under DATA/extra, or in DATA itself."""
+        """Find the held-out faces under DATA/extra, or in DATA itself, which may also be the set's folder."""
         root = first_root(data, ["extra"], [self.part])
+        if not (root / self.part).is_dir() and data.absolute().name == self.part:
+            root = data.absolute().parent
         _, held_out = hold_out(find_extra(root, self.part), HELD_OUT_ONE_IN)
         if not held_out:
             raise DataError(root / self.part, "no faces that training held out")
@@ -183,13 +185,13 @@ class ExtraBenchmark(Benchmark, ABC):
 
         For a face whose annotation gives no box, the box is the one on which the network settles when it
         starts from the whole picture.
+
+        Raises:
+            DataError: the image cannot be read, or the annotated points span no box.
         """
         image, truth = item.source.load()
         landmarker = network.landmarker
-        if isinstance(item.source, ExtraSample):
-            box = box_of(item.source, image, landmarker)
-        else:
-            box = bounding_box(truth)
+        box = _box(item.source, image, truth, landmarker)
         readings = {Reading(landmarker.decoder): landmarker.predict(image, box)}
         found = in_found_box(image, box, network, LEAST_IOU)
         return image_prediction({**readings, **found}, image, truth, item.group)
@@ -362,6 +364,21 @@ class _Faces:
             name: {reading: float(figures[i]) for reading, figures in found.items()}
             for i, name in enumerate(self.names)
         }
+
+
+def _box(sample: ExtraSample | Sample, image: Frame, truth: FacePoints, landmarker: Landmarker) -> Box:
+    """Box of an annotated face.
+
+    Raises:
+        DataError: its points span none, since they are not finite or coincide.
+    """
+    try:
+        if isinstance(sample, ExtraSample):
+            return as_box(box_of(sample, image, landmarker))
+        return as_box(bounding_box(truth))
+    except ConfigError as error:
+        path = sample.image_path or sample.points_path
+        raise DataError(path, f"its annotated points give no face: {error}") from error
 
 
 def _is_taken(points: FacePoints, scores: Scores) -> bool:
