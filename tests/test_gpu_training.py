@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
+import zlib
+from collections.abc import Callable
+from functools import partial
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +21,8 @@ from steadyface import markup
 from steadyface.checkpoint import load_network
 from steadyface.demo import portrait
 from steadyface.geometry import Region, flip_points
-from steadyface.images import crop_region
+from steadyface.images import crop_region, write_image
+from steadyface.pts import write_pts
 
 CPU = torch.device("cpu")
 SIZE = 224
@@ -133,6 +139,119 @@ def test_a_run_ends_in_time_and_goes_on(
     assert errors["smoke"].keys() == {"nrmse", "openness"}
     run()
     assert len(drawn) <= steps + 1  # its time was over
+
+
+def test_sets_that_are_missing_leave_their_share_to_the_others(
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, pack = tmp_path / "data", tmp_path / "pack"
+    for held_out in (True, False):
+        name = next(f"{i}" for i in count() if (zlib.crc32(f"{i}".encode()) % 16 == 0) is held_out)
+        (data / "300w" / "afw").mkdir(parents=True, exist_ok=True)
+        write_image(data / "300w" / "afw" / f"{name}_1.png", STILL)
+        write_pts(data / "300w" / "afw" / f"{name}_1.pts", POINTS)
+    (data / "faces").mkdir()
+    write_image(data / "faces" / "a.png", STILL)
+    face = {"box": [REGION.x - 60, REGION.y - 60, REGION.x + 60, REGION.y + 60], "by": "annotation"}
+    (data / "faces" / "faces.json").write_text(json.dumps({"a.png": [face]}))
+    monkeypatch.setattr(tool, "_without_faces", partial(_few, tool._without_faces))
+    tool.pack(data, pack, None, 0)
+    assert {name: len(rows) for name, rows in tool.load_pack(pack).items()} == {
+        "300w": 1,
+        "300w-held-out": 1,
+        "none": 4,
+    }
+    clock = iter(range(10**6))
+    monkeypatch.setattr(tool.time, "monotonic", lambda: next(clock))
+    errors = tool.train(
+        pack, tmp_path / "out", [tool.Student("smoke", None, None, 0.5, CPU)], None, 5.0, 4, CPU
+    )
+    assert errors["smoke"].keys() == {"nrmse", "openness"}
+    assert tool.Batches(tool.load_pack(pack), [64], 90, CPU).counts == {"300w": 86, "none": 4}
+
+
+def _few(draw: Callable[[Path, int], list[object]], folder: Path, number: int) -> list[object]:
+    return draw(folder, min(number, 4))
+
+
+@pytest.fixture
+def refused(
+    tool: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[object, str]]:
+    """Run the command line; returns its exit code and the last line of the error stream."""
+
+    def run(*words: object) -> tuple[object, str]:
+        monkeypatch.setattr(sys, "argv", ["gpu_training.py", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            tool.main()
+        lines = capsys.readouterr().err.splitlines()
+        assert left.value.code == 2 or len(lines) == 1
+        return left.value.code, lines[-1]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--recipes", "smok"), "argument --recipes: invalid choice: 'smok'"),
+        (("--recipes", "finder"), "argument --recipes: invalid choice: 'finder'"),
+        (("--recipes", "paper"), "argument --recipes: invalid choice: 'paper'"),
+        (
+            ("--start", "nowhere.safetensors"),
+            "'nowhere.safetensors' is not RECIPE=VALUE with a recipe of comp",
+        ),
+        (("--start", "tiny=nowhere.safetensors"), "--start or --rate of tiny, which --recipes does not name"),
+        (("--rate", "smoke=x"), "argument --rate: 'x' is not a positive number"),
+        (("--rate", "smok=1"), "'smok=1' is not RECIPE=VALUE"),
+        (("--seconds", "0"), "argument --seconds: '0' is not a positive number"),
+        (("--seconds", "nan"), "argument --seconds: 'nan' is not a positive number"),
+    ],
+)
+def test_options_that_cannot_be(
+    words: tuple[str, ...], problem: str, refused: Callable[..., tuple[object, str]], tmp_path: Path
+) -> None:
+    given = ("--recipes", "smoke", "--seconds", "3", *words)
+    code, line = refused("train", tmp_path / "pack", tmp_path / "out", *given)
+    assert code == 2
+    assert problem in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_cannot_be_used_are_told_in_one_line(
+    tool: ModuleType, row: object, refused: Callable[..., tuple[object, str]], tmp_path: Path
+) -> None:
+    pack, out, empty = tmp_path / "pack", tmp_path / "out", tmp_path / "empty"
+    broken, other = tmp_path / "broken", tmp_path / "other"
+    for folder in (pack, empty, broken, other):
+        folder.mkdir()
+    for name in ("300w", "300w-held-out"):
+        (pack / f"{name}.pkl").write_bytes(tool.pickle.dumps([tuple(row)]))  # type: ignore[call-overload]
+    (broken / "300w.pkl").write_bytes(b"no pickle")
+    torch.save({"nano": {}, "seconds": 1.0, "step": 1}, other / "state.pt")
+    (empty / "state.pt").write_bytes(b"no state")
+    finder = Path(__file__).parents[1] / "checkpoints" / "finder.safetensors"
+    training = ("--recipes", "smoke", "--seconds", "1")
+    (tmp_path / "300w" / "afw").mkdir(parents=True)
+    write_pts(tmp_path / "300w" / "afw" / "1_1.pts", POINTS)
+    for words, problem in (
+        (("train", tmp_path / "no", out, *training), "no: no pack of training faces: 300w.pkl is missing or"),
+        (("train", empty, out, *training), "empty: no pack of training faces: 300w.pkl is missing or empty"),
+        (("train", broken, out, *training), "300w.pkl: not a set of training faces: "),
+        (("train", pack, out, *training, "--start", "smoke=nowhere"), "nowhere: "),
+        (
+            ("train", pack, out, *training, "--teacher", finder),
+            "finder.safetensors: a teacher must be a comp",
+        ),
+        (("train", pack, other, *training), "other holds a run of nano, not of smoke; use another folder"),
+        (("train", pack, empty, *training), "state.pt: not the state of a run: "),
+        (("pack", tmp_path / "no", out), "no/300w: no annotated images in lfpw/trainset"),
+        (("pack", tmp_path, out), f"{tool.HEAD_MODEL}: No such file"),
+    ):
+        code, line = refused(*words)
+        assert code == 1, words
+        assert problem in line
+    assert not out.exists()
 
 
 def test_a_step_lowers_the_loss(tool: ModuleType, row: object) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import math
 import pickle
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from steadyface import markup
 from steadyface.arrays import Frame
 from steadyface.checkpoint import load_network, save_network, start_from
+from steadyface.cli.terminal import complain
 from steadyface.datasets.extra import HELD_OUT_ONE_IN, PARTS, find_extra
 from steadyface.datasets.three_hundred_w import (
     TRAIN_PARTS,
@@ -44,11 +46,12 @@ from steadyface.datasets.three_hundred_w import (
     hold_out,
     load_each,
 )
-from steadyface.files import read_bytes
+from steadyface.errors import ConfigError, DataError, SteadyfaceError
+from steadyface.files import atomic_write, list_shown, make_folder, read_bytes, reading, write_bytes
 from steadyface.geometry import Region
 from steadyface.images import crop_region
 from steadyface.nets import build_network
-from steadyface.nets.compact import CompactNet
+from steadyface.nets.compact import CompactConfig, CompactNet
 from steadyface.nets.graph import LandmarkGraph
 from steadyface.nets.imagenet import imagenet_weights
 from steadyface.nets.loss import Teaching, cross_entropy, draw_targets, regrid
@@ -82,6 +85,7 @@ WARM_UP = 0.04  # of the time
 GENTLE_FROM = 0.8  # of the time; from here on crops vary less
 REPORT = 15.0  # seconds between two reports, and states from which a run can go on
 HELD_OUT = "-held-out"  # ends the names of sets for validation
+COMPACT = [name for name, recipe in RECIPES.items() if isinstance(recipe.network, CompactConfig)]
 
 
 class Row(NamedTuple):
@@ -96,10 +100,16 @@ class Row(NamedTuple):
 
 
 def pack(data: Path, out: Path, labels: Path | None, turned: int) -> None:
-    """Write one pickle of rows per set; `SET-held-out` holds what validates."""
+    """Write one pickle of rows per set; `SET-held-out` holds what validates.
+
+    Raises:
+        DataError: no faces of 300-W or no head model, an image that cannot be read, or a file not written.
+    """
+    training, held_out = hold_out(find_samples(data / "300w", TRAIN_PARTS))
+    model = HeadModel.load(data / "extra" / HEAD_MODEL) if turned else None  # before what takes minutes
+    make_folder(out)
     teacher = LandmarkGraph(load_network(ROOT / "checkpoints" / "compact.safetensors")).eval()
     sets: dict[str, list[Row]] = {}
-    training, held_out = hold_out(find_samples(data / "300w", TRAIN_PARTS))
     sets["300w"], sets["300w" + HELD_OUT] = _rows(training), _rows(held_out)
     if labels is not None:
         sets["labels"] = _rows(find_folder(labels))
@@ -110,12 +120,11 @@ def pack(data: Path, out: Path, labels: Path | None, turned: int) -> None:
         parts = hold_out(samples, HELD_OUT_ONE_IN)
         sets[part], sets[part + HELD_OUT] = (_rows(some) for some in parts)
     sets["none"] = _without_faces(data / "faces", 800)
-    if turned:
-        sets["turned"] = _turned(training, data / "extra", turned)
-    out.mkdir(parents=True, exist_ok=True)
+    if model is not None:
+        sets["turned"] = _turned(training, model, turned)
     for name, rows in sets.items():
         print(f"{name}: {len(rows)} faces, {sum(len(row.image) for row in rows) / 1e6:.1f} MB", flush=True)
-        (out / f"{name}.pkl").write_bytes(pickle.dumps([tuple(row) for row in rows]))
+        write_bytes(out / f"{name}.pkl", pickle.dumps([tuple(row) for row in rows]))
 
 
 def _rows(samples: Sequence[FaceSample]) -> list[Row]:
@@ -143,9 +152,9 @@ def _without_faces(folder: Path, count: int) -> list[Row]:
     return rows
 
 
-def _turned(samples: Sequence[FaceSample], extra: Path, count: int, size: int = 200) -> list[Row]:
+def _turned(samples: Sequence[FaceSample], model: HeadModel, count: int, size: int = 200) -> list[Row]:
     """Turn faces in three dimensions; `size` is the side of their plain crops, px."""
-    model, turns, rows = HeadModel.load(extra / HEAD_MODEL), Turns(covered=0.15), list[Row]()
+    turns, rows = Turns(covered=0.15), list[Row]()
     faces = [(image, points) for _, image, points in load_each(samples)]
     order = np.random.default_rng(7).permutation(len(faces))
     for k in range(count):
@@ -512,18 +521,27 @@ def train(
     batch: int,
     device: torch.device,
 ) -> dict[str, dict[str, float]]:
-    """Train for `seconds`, write NAME.safetensors of each recipe, and return the errors on faces held out."""
+    """Train for `seconds`, write NAME.safetensors of each recipe, and return the errors on faces held out.
+
+    Raises:
+        ConfigError: `out` holds a run of other recipes.
+        DataError: no pack, or a file of the pack or of `out` is broken or cannot be written.
+    """
     began = time.monotonic()
     sets = load_pack(pack)
     configs = [net.config for net in (teacher, *(student.net for student in students)) if net is not None]
     batches = Batches(sets, sorted({config.input_size for config in configs}), batch, device)
-    out.mkdir(parents=True, exist_ok=True)
-    state, before, step = out / "state.pt", 0.0, 0
+    state, before, step = make_folder(out) / "state.pt", 0.0, 0
     if state.exists():
-        saved = torch.load(state, map_location=device, weights_only=True)
-        before, step = saved.pop("seconds"), saved.pop("step")
-        for student in students:
-            student.load(saved[student.name])
+        with reading(state, "the state of a run"):
+            saved = torch.load(state, map_location=device, weights_only=True)
+            before, step = saved.pop("seconds"), saved.pop("step")
+            old, new = (" ".join(sorted(each)) for each in (saved, {student.name for student in students}))
+        if old != new:
+            raise ConfigError(f"{out} holds a run of {old}, not of {new}; use another folder")
+        with reading(state, "the state of a run"):
+            for student in students:
+                student.load(saved[student.name])
     print(f"{batches.counts} read in {time.monotonic() - began:.1f} s", flush=True)
     rng, losses = np.random.default_rng(step + 1), list[Tensor]()
     began = reported = time.monotonic()
@@ -569,14 +587,25 @@ def teach(teacher: CompactNet, batch: Batch) -> Taught:
 
 
 def load_pack(pack: Path) -> dict[str, list[Row]]:
-    """Read all sets of a pack."""
-    return {path.stem: [Row(*row) for row in pickle.loads(path.read_bytes())] for path in pack.glob("*.pkl")}
+    """Read all sets of a pack that hold a face.
+
+    Raises:
+        DataError: no pack, one without faces of 300-W to train on or held out, or a broken file.
+    """
+    sets = {}
+    for path in list_shown(pack, {".pkl"}):
+        with reading(path, "a set of training faces"):
+            sets[path.stem] = [Row(*row) for row in pickle.loads(read_bytes(path))]
+    for name in ("300w", "300w" + HELD_OUT):
+        if not sets.get(name):
+            raise DataError(pack, f"no pack of training faces: {name}.pkl is missing or empty")
+    return {name: rows for name, rows in sets.items() if rows}
 
 
 def _save(path: Path, students: Sequence[Student], seconds: float, step: int) -> None:
     state = {student.name: student.state() for student in students}
-    torch.save({**state, "seconds": seconds, "step": step}, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
+    with atomic_write(path) as part:
+        torch.save({**state, "seconds": seconds, "step": step}, part)
 
 
 @torch.inference_mode()
@@ -598,8 +627,42 @@ def validate(net: CompactNet, held_out: dict[str, list[Row]]) -> dict[str, float
     return validation_errors(pairs.pop("300w"), pairs)
 
 
+def _load_teacher(path: Path, device: torch.device) -> CompactNet:
+    teacher = load_network(path)
+    if not isinstance(teacher, CompactNet):
+        raise ConfigError(f"{path}: a teacher must be a compact landmark network")
+    return teacher.to(device, memory_format=torch.channels_last).eval()
+
+
+def _positive(text: str) -> float:
+    try:
+        if 0 < (value := float(text)) < math.inf:
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+
+
+def _of_recipe(text: str, convert: Callable[[str], Any]) -> tuple[str, Any]:
+    """Split RECIPE=VALUE."""
+    name, equals, value = text.partition("=")
+    if name not in COMPACT or not equals:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not RECIPE=VALUE with a recipe of {', '.join(COMPACT)}"
+        )
+    return name, convert(value)
+
+
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; what it cannot use ends it with one line."""
+    try:
+        _run()
+    except SteadyfaceError as error:
+        complain(str(error))
+        sys.exit(1)
+
+
+def _run() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -608,18 +671,19 @@ def main() -> None:
     packing.add_argument("data", type=Path)
     packing.add_argument("pack", type=Path)
     packing.add_argument("--labels", type=Path, help="folder of pseudo-labels, of `steadyface label`")
-    packing.add_argument("--turned", type=int, default=2600, help="faces turned in three dimensions")
+    packing.add_argument("--turned", type=int, default=2600, help="faces turned by the head model; 0: none")
     training = commands.add_parser("train", help="train networks on a pack")
     training.add_argument("pack", type=Path)
     training.add_argument("out", type=Path)
-    training.add_argument("--recipes", nargs="+", required=True)
-    training.add_argument("--start", nargs="*", default=[], help="RECIPE=FILE")
-    training.add_argument("--rate", nargs="*", default=[], help="RECIPE=peak learning rate")
+    training.add_argument("--recipes", nargs="+", required=True, choices=COMPACT)
+    starting, rating = (partial(_of_recipe, convert=convert) for convert in (Path, _positive))
+    training.add_argument("--start", nargs="*", default=[], type=starting, help="RECIPE=FILE")
+    training.add_argument("--rate", nargs="*", default=[], type=rating, help="RECIPE=peak learning rate")
     training.add_argument("--teacher", type=Path, help="without one, points that a set lacks drift")
     training.add_argument(
         "--teacher-weight", type=float, default=0.5, help="0: for points that a set lacks only"
     )
-    training.add_argument("--seconds", type=float, required=True)
+    training.add_argument("--seconds", type=_positive, required=True)
     training.add_argument("--batch", type=int, default=256)
     args = parser.parse_args()
     if args.command == "pack":
@@ -627,16 +691,13 @@ def main() -> None:
         return
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    starts, rates = (dict(value.split("=", 1) for value in values) for values in (args.start, args.rate))
-    students = []
-    for name in args.recipes:
-        start = Path(starts[name]) if name in starts else None
-        rate = float(rates[name]) if name in rates else None
-        students.append(Student(name, start, rate, args.teacher_weight, device))
-    teacher = None
-    if args.teacher is not None:
-        teacher = load_network(args.teacher).to(device, memory_format=torch.channels_last).eval()
-        assert isinstance(teacher, CompactNet)
+    starts, rates = dict(args.start), dict(args.rate)
+    if unused := {*starts, *rates}.difference(args.recipes):
+        training.error(f"--start or --rate of {sorted(unused)[0]}, which --recipes does not name")
+    students = [
+        Student(name, starts.get(name), rates.get(name), args.teacher_weight, device) for name in args.recipes
+    ]
+    teacher = None if args.teacher is None else _load_teacher(args.teacher, device)
     train(args.pack, args.out, students, teacher, args.seconds, args.batch, device)
 
 
