@@ -125,6 +125,15 @@ class TestList:
         assert found == corrected
         assert corrections_of(found) == given
 
+    @pytest.mark.usefixtures("unannotated")
+    def test_numbers_of_numpy_are_kept_too(self, clip: Path, tracks: Tracks, tmp_path: Path) -> None:
+        frame, face, x, y = tracks.frame[30], tracks.face[30], *tracks.points[30, 8]
+        given = Correction(frame=frame, face=face, point=np.int64(8), x=x, y=y)
+        assert given == Correction(30, 0, 8, float(x), float(y))
+        corrected = correct_points(tracks, [given], clip)
+        for suffix in ("npz", "csv", "json"):
+            assert Tracks.load(corrected.save(tmp_path / f"clip.{suffix}")) == corrected
+
     def test_undoing_is_a_shorter_list(self, clip: Path, tracks: Tracks) -> None:
         given = [moved(tracks, MIDDLE, 30), moved(tracks, 10, 30)]
         both = correct_points(tracks, given, clip)
@@ -153,6 +162,12 @@ class TestList:
         numbers = {"frame": 3, "face": 0, "point": 36, name: "right_eye_0"}
         with pytest.raises(ConfigError, match=f"^{name} must be a whole number, got 'right_eye_0'$"):
             Correction(**numbers, x=1.0, y=2.0)  # type: ignore[arg-type]
+
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize("value", ["a", None, [1.0]])
+    def test_a_position_is_no_number(self, value: object) -> None:
+        with pytest.raises(ConfigError, match="^y must be a number, got "):
+            Correction(30, 0, 8, 1.0, value)  # type: ignore[arg-type]
 
     def test_another_clip_is_refused(self, tracks: Tracks, tmp_path: Path) -> None:
         other = tmp_path / "portrait.mp4"

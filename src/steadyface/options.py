@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TypedDict
 
+from steadyface.arguments import number, of_kind, shown, whole
 from steadyface.camera import check_camera
 from steadyface.errors import ConfigError
 from steadyface.image_size import MOST_PIXELS
@@ -137,18 +137,16 @@ def check_kind(name: str, value: object, default: object) -> None:
     Raises:
         ConfigError: it is one.
     """
-    if name in _SWITCHES:
-        fits, kind = isinstance(value, bool), "True or False"
-    elif name in _WHOLE:
-        fits, kind = isinstance(value, Integral) and not isinstance(value, bool), "a whole number"
-    elif name in _REAL:
-        fits, kind = isinstance(value, Real) and not isinstance(value, bool), "a number"
-    elif name == "network_every":  # has a check of its own
+    if (value is None and default is None) or name == "network_every":  # the latter has a check of its own
         return
-    else:
-        fits, kind = isinstance(value, str | Path), "a name or a path"
-    if not fits and not (value is None and default is None):
-        raise ConfigError(f"{name} must be {kind}, got {value!r}")
+    if name in _WHOLE:
+        whole(name, value)
+    elif name in _REAL:
+        number(name, value)
+    elif name in _SWITCHES:
+        of_kind(name, value, bool, "True or False")
+    elif not isinstance(value, str | Path):
+        raise ConfigError(f"{name} must be a name or a path, got {shown(value)}")
 
 
 class TrackingKeywords(TypedDict, total=False):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from numbers import Integral
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from steadyface import markup
+from steadyface.arguments import number, whole
 from steadyface.errors import ConfigError
 from steadyface.files import read_json, reading
 
@@ -27,7 +27,7 @@ class Correction:
         x, y: image px.
 
     Raises:
-        ConfigError: not a whole number, no such landmark, or a position that is not finite.
+        ConfigError: no whole number, no such landmark, or a position that is no finite number.
     """
 
     frame: int
@@ -37,9 +37,8 @@ class Correction:
     y: float
 
     def __post_init__(self) -> None:
-        for name in ("frame", "face", "point"):
-            if not isinstance(getattr(self, name), Integral):
-                raise ConfigError(f"{name} must be a whole number, got {getattr(self, name)!r}")
+        for name, check in {"frame": whole, "face": whole, "point": whole, "x": number, "y": number}.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
         if not 0 <= self.point < markup.COUNT:
             raise ConfigError(f"point must be 0 to {markup.COUNT - 1}, got {self.point}")
         if not (math.isfinite(self.x) and math.isfinite(self.y)):
@@ -50,12 +49,9 @@ class Correction:
         """Make a correction of `values`.
 
         Raises:
-            KeyError, TypeError, ValueError: a value is missing or of another kind.
+            KeyError, TypeError, ConfigError: a value is missing or of another kind.
         """
-        numbers = {name: values[name] for name in ("frame", "face", "point")}
-        if not all(isinstance(number, int) for number in numbers.values()):
-            raise ValueError(f"frame, face and point must be whole numbers, got {numbers}")
-        return cls(**numbers, x=float(values["x"]), y=float(values["y"]))
+        return cls(*(values[field.name] for field in fields(cls)))
 
     def values(self) -> dict[str, Any]:
         """Fields as JSON keeps them."""
