@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -254,6 +255,58 @@ def test_unknown_format_lists_the_known(tmp_path: Path) -> None:
         make_tracks(1).save(tmp_path / "clip.xls")
     with pytest.raises(ConfigError, match="npz, csv, parquet, json"):
         Tracks.load(tmp_path / "clip.pts")
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda tracks: tracks.save(None), "path must be a path, got NoneType"),
+        (lambda tracks: tracks.save(b"a.npz"), "path must be a path, got bytes"),
+        (lambda tracks: tracks.save(["a.npz"]), "path must be a path, got list"),
+        (lambda tracks: Tracks.load(None), "path must be a path, got NoneType"),
+        (lambda tracks: Tracks.load(5), "path must be a path, got int"),
+        (lambda tracks: tracks.save("a.npz", ["csv"]), r"unknown format \['csv'\]; choose one of: npz, .*"),
+        (lambda tracks: tracks.jitter("nope"), "unknown column of points 'nope'; choose one of: points, .*"),
+        (
+            lambda tracks: tracks.jitter("frame"),
+            "unknown column of points 'frame'; choose one of: points, .*",
+        ),
+        (lambda tracks: tracks.named({0: ("a", 1.0)}), "the table has no people: .*"),
+        (lambda tracks: tracks.of_face([0, 1]), r"face must be a whole number, got \[0, 1\]"),
+        (lambda tracks: tracks.with_points(None), "points must be numbers, got None"),
+        (lambda tracks: tracks.with_points("x"), "points must be numbers, got 'x'"),
+        (
+            lambda tracks: tracks.with_points(tracks.points[1:]),
+            r"points must be of shape \(4, 68, 2\), got \(3, 68, 2\)",
+        ),
+    ],
+)
+def test_arguments_of_another_kind_are_named(call: Callable[[Tracks], object], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        call(make_tracks(4))
+
+
+def test_points_of_another_type_are_kept_as_the_columns_are() -> None:
+    tracks = make_tracks(4)
+    assert tracks.with_points(tracks.points.astype(float)).points.dtype == np.float32
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize("size", [4, (1, 2, 3), (-1, 5), (0, 0), (640.5, 480), (np.nan, 5)])
+def test_a_size_that_is_not_two_whole_numbers(size: object) -> None:
+    with pytest.raises(ConfigError, match=r"^size must be width and height, whole px above 0, got "):
+        Tracks.of_points(np.zeros((2, 68, 2)), size=size)
+
+
+@pytest.mark.usefixtures("unannotated")
+def test_a_size_or_rate_that_is_no_number() -> None:
+    points = np.zeros((2, 68, 2))
+    with pytest.raises(ConfigError, match=r"^size must be numbers, got 'ab'$"):
+        Tracks.of_points(points, size="ab")
+    with pytest.raises(ConfigError, match=r"^fps must be a number, got 'a'$"):
+        Tracks.of_points(points, fps="a")
+    assert Tracks.of_points(points, size=np.array([640, 480])).meta["size"] == [640, 480]
 
 
 @pytest.mark.parametrize("suffix", ["npz", "csv", "parquet", "json"])

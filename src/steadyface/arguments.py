@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TypeVar
+from types import UnionType
 
 from steadyface.errors import ConfigError
-
-Kind = TypeVar("Kind")
 
 
 def whole(name: str, value: object) -> int:
@@ -34,7 +33,18 @@ def number(name: str, value: object) -> float:
     return float(value)
 
 
-def path(name: str, value: object) -> Path:
+def positive(name: str, value: object) -> float:
+    """Return a number that is positive and finite, as a float.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not 0 < number(name, value) < math.inf:
+        raise ConfigError(f"{name} must be positive and finite, got {value}")
+    return number(name, value)
+
+
+def as_path(name: str, value: object) -> Path:
     """Return a path.
 
     Raises:
@@ -45,25 +55,24 @@ def path(name: str, value: object) -> Path:
     return Path(value)
 
 
-def of_kind(name: str, value: object, kind: type[Kind], advice: str) -> Kind:
-    """Return a value of a class.
+def check_class(name: str, value: object, kind: type | UnionType, said: str) -> None:
+    """Refuse a value of another class.
 
     Args:
         name: of the argument.
         value: given for it.
-        kind: class.
-        advice: what it must be, for the message.
+        kind: class, or several.
+        said: what it must be, in words.
 
     Raises:
         ConfigError: it is of another class.
     """
     if not isinstance(value, kind):
-        raise ConfigError(f"{name} must be {advice}, got {shown(value)}")
-    return value
+        raise ConfigError(f"{name} must be {said}, got {type(value).__name__}")
 
 
 def shown(value: object) -> str:
-    """Text of a value for a message: one line that is not long.
+    """Text of a value for a message: one line, of 40 characters at most.
 
     >>> shown([1, 2])
     '[1, 2]'

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypedDict
 
-from steadyface.arguments import number, of_kind, shown, whole
+from steadyface.arguments import number, positive, shown, whole
 from steadyface.camera import check_camera
 from steadyface.errors import ConfigError
 from steadyface.image_size import MOST_PIXELS
@@ -110,8 +109,7 @@ class TrackingOptions:
     def __post_init__(self) -> None:
         for field in fields(self):
             check_kind(field.name, getattr(self, field.name), field.default)
-        if not 0 < self.fps < math.inf:
-            raise ConfigError(f"fps must be positive and finite, got {self.fps}")
+        positive("fps", self.fps)
         check_threads(self.threads)
         if self.max_pixels < 1:
             raise ConfigError(f"max_pixels must be at least 1, got {self.max_pixels}")
@@ -144,7 +142,8 @@ def check_kind(name: str, value: object, default: object) -> None:
     elif name in _REAL:
         number(name, value)
     elif name in _SWITCHES:
-        of_kind(name, value, bool, "True or False")
+        if not isinstance(value, bool):
+            raise ConfigError(f"{name} must be True or False, got {shown(value)}")
     elif not isinstance(value, str | Path):
         raise ConfigError(f"{name} must be a name or a path, got {shown(value)}")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from steadyface.arguments import positive, shown
 from steadyface.errors import ConfigError
 from steadyface.markup import as_faces
 from steadyface.shapes import as_numbers
@@ -22,10 +25,9 @@ def table_of_points(
     points = as_faces(points).astype(float)
     if points.ndim != 3:
         raise ConfigError(f"points must be of shape (frames, 68, 2), got {points.shape}")
-    if not fps > 0:
-        raise ConfigError(f"fps must be positive, got {fps}")
+    rate, (width, height) = positive("fps", fps), (0, 0) if size is None else _checked_size(size)
     frame = np.arange(len(points))
-    times = frame / fps if seconds is None else as_numbers(seconds, "seconds").astype(float)
+    times = frame / rate if seconds is None else as_numbers(seconds, "seconds").astype(float)
     trust = np.ones(len(frame)) if scores is None else as_numbers(scores, "scores").astype(float)
     if times.shape != frame.shape or trust.shape not in (frame.shape, points.shape[:2]):
         shapes = f"{points.shape}, {times.shape} and {trust.shape}"
@@ -44,6 +46,18 @@ def table_of_points(
             "box": np.concatenate([np.nanmin(shown, axis=1), np.nanmax(shown, axis=1)], axis=1),
         }
     )
-    sizes = np.tile(size or (0, 0), (len(frame), 1))
+    sizes = np.tile((width, height), (len(frame), 1))
     timeline = ClipTimeline(frame, times, sizes, np.full(len(frame), ""))
     return Table(columns, timeline, timeline.describe())
+
+
+def _checked_size(size: Any) -> tuple[int, int]:
+    """Return width and height of the frames.
+
+    Raises:
+        ConfigError: not two whole numbers above 0.
+    """
+    sides = as_numbers(size, "size")
+    if sides.shape != (2,) or not ((sides >= 1) & (sides % 1 == 0)).all():
+        raise ConfigError(f"size must be width and height, whole px above 0, got {shown(size)}")
+    return int(sides[0]), int(sides[1])

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from steadyface.arguments import as_path, check_class, whole
 from steadyface.errors import ConfigError, MissingExtraError
 from steadyface.geometry import bounding_box
+from steadyface.markup import COUNT
 from steadyface.measures import Blink
 from steadyface.metrics import jitter, lag
 from steadyface.motion import Motion, SelectedMotion
+from steadyface.shapes import as_shaped
 from steadyface.stabilizer import Stabilizer, lowered_where_hidden
 from steadyface.stabilizer.choice import require_smoother
 from steadyface.tracks import formats
@@ -158,7 +161,12 @@ class Tracks:
 
         Args:
             names: identity → name, one of `meta["people"]` or `unknown`, and similarity.
+
+        Raises:
+            ConfigError: the table has no people.
         """
+        if PEOPLE not in self.meta:
+            raise ConfigError("the table has no people: track again with photographs of them, people=FOLDER")
         places = {name: place for place, name in enumerate(self.meta[PEOPLE])}
         person, similarity = np.full(len(self), -1), np.full(len(self), np.nan, np.float32)
         for face, (name, cosine) in names.items():
@@ -183,8 +191,12 @@ class Tracks:
         return (self._at(rows) for rows in np.split(np.arange(len(self)), starts[1:]) if len(rows))
 
     def of_face(self, face: int) -> Tracks:
-        """Select the rows of one identity."""
-        return self._at(np.flatnonzero(self.face == face))
+        """Select the rows of one identity.
+
+        Raises:
+            ConfigError: it is no whole number.
+        """
+        return self._at(np.flatnonzero(self.face == whole("face", face)))
 
     def _at(self, rows: Int[np.ndarray, "chosen"]) -> Tracks:
         columns = {name: values[rows] for name, values in self.columns().items()}
@@ -228,7 +240,13 @@ class Tracks:
         """Average `metrics.jitter` of `points` or `raw_points` over runs of successive frames, by length.
 
         Of `raw_points`, frames in which the network saw the face: carried ones shake as the skin does.
+
+        Raises:
+            ConfigError: a column that holds no points.
         """
+        named = [name for name in self.columns() if name.endswith("points")]
+        if column not in named:
+            raise ConfigError.choice("column of points", column, named)
         shown = ~(self.held | self.carried) if column == "raw_points" else ~self.held
         return _average([(jitter(getattr(self, column)[run]), len(run)) for run in self._runs(shown)])
 
@@ -257,9 +275,13 @@ class Tracks:
         """Replace the stabilised points, image px, and their boxes.
 
         Layers, which stem from the points before, are dropped.
+
+        Raises:
+            ConfigError: no numbers, or another shape.
         """
+        (points,) = as_shaped(points=(points, f"{len(self)} {COUNT} 2"))
         columns = {name: getattr(self, name) for name in COLUMNS}
-        columns |= {"points": points, "box": bounding_box(points)}
+        columns |= {"points": points.astype(np.float32), "box": bounding_box(points)}
         return Tracks(**columns, meta=self.meta, timeline=self.timeline)
 
     def smoothed(
@@ -325,10 +347,10 @@ class Tracks:
             all_frames: in .csv and .parquet, also write a row for each frame without a face.
 
         Raises:
-            ConfigError: unknown ending or format.
+            ConfigError: no path, or unknown ending or format.
             DataError: the file cannot be written (a missing folder, no permission, a full disk).
         """
-        formats.write(path := Path(path), self._table(all_frames), format)
+        formats.write(path := as_path("path", path), self._table(all_frames), format)
         return path
 
     @classmethod
@@ -352,8 +374,8 @@ class Tracks:
             size: width and height of the frames, px, for poses and `inside`; None leaves it unknown.
 
         Raises:
-            ConfigError: another shape, times that run backwards, scores outside [0, 1], or a rate that is not
-                positive.
+            ConfigError: another shape, times that run backwards, scores outside [0, 1], a rate that is not
+                positive, or a size that is not two whole numbers above 0.
 
         >>> from steadyface.measures import MEAN_FACE
         >>> Tracks.of_points(np.tile(MEAN_FACE[:, :2] + 100, (3, 1, 1)), fps=30)
@@ -370,15 +392,24 @@ class Tracks:
         without success have no row.
 
         Raises:
-            ConfigError: another suffix.
+            ConfigError: no path, or another suffix.
             DataError: missing, or not a file of tracks.
         """
-        columns, timeline, meta = formats.read(Path(path))
+        columns, timeline, meta = formats.read(as_path("path", path))
         return cls(**columns, meta=meta, timeline=timeline)
 
     def _table(self, all_frames: bool) -> Table:
         timeline = self.timeline if all_frames else self.timeline.with_rows(self.frame)
         return Table(self.columns(), timeline, self.meta)
+
+
+def check_tracks(tracks: object) -> None:
+    """Refuse what is no table.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    check_class("tracks", tracks, Tracks, "of Tracks.of_points or Tracks.load")
 
 
 def _equal(arrays: Columns, others: Columns) -> bool:

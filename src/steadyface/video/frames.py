@@ -161,17 +161,6 @@ def check_pixels(pixels: str) -> str:
     return pixels
 
 
-def positive(name: str, value: int | float) -> int | float:
-    """Return a number that is positive and finite.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if not 0 < value < math.inf:
-        raise ConfigError(f"{name} is {value}; it must be positive")
-    return value
-
-
 def as_frames(images: Iterable[np.ndarray | VideoFrame], fps: float) -> Iterator[VideoFrame]:
     """Number images, and give them times at a constant rate; frames stay as they are.
 

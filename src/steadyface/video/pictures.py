@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from steadyface.arguments import positive
 from steadyface.arrays import Frame
 from steadyface.errors import DataError, VideoError
 from steadyface.image_size import MOST_PIXELS
@@ -23,7 +24,7 @@ from steadyface.images import (
     read_image,
     read_levels,
 )
-from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span, positive
+from steadyface.video.frames import DEFAULT_FPS, Frames, VideoFrame, check_span
 from steadyface.video.pages import Pages, kind_of_pages
 from steadyface.video.sources import VIDEO_SUFFIXES
 from steadyface.wording import counted
@@ -79,7 +80,7 @@ class ImageSequence(Frames):
         check_span(start, end)
         self._max_pixels = max_pixels
         self.start, self.end = start, end
-        self.path, self.fps = Path(path), float(positive("fps", fps))
+        self.path, self.fps = Path(path), positive("fps", fps)
         self._lost: list[tuple[int, DataError]] = []
         self._doubtful: list[str] = []
         self._pages: Pages | None = None

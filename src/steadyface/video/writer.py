@@ -14,10 +14,10 @@ import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.video.reformatter import Colorspace, VideoReformatter
 
+from steadyface.arguments import positive
 from steadyface.arrays import Frame
 from steadyface.errors import ConfigError, VideoError
 from steadyface.video.container import open_file, video_stream
-from steadyface.video.frames import positive
 
 WRITABLE = (".mp4", ".m4v", ".mov")
 COPIED_AUDIO = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
@@ -68,7 +68,7 @@ class VideoWriter:
         if self.path.suffix.lower() not in WRITABLE:
             raise ConfigError.choice("video suffix", self.path.suffix, WRITABLE)
         self.width, self.height = int(positive("width", width)), int(positive("height", height))
-        self.fps, self._pts, self._last = float(positive("fps", fps)), -1, -math.inf
+        self.fps, self._pts, self._last = positive("fps", fps), -1, -math.inf
         self._part = self.path.with_suffix(".part.mp4")
         self._reformatter = VideoReformatter()  # kept: to set one up takes a third of the time
         self._audio: _Audio | None = None

@@ -148,7 +148,7 @@ def _reader(path: Path) -> Callable[[Path], Table]:
 
 
 def _named(name: str) -> Format:
-    if name not in _FORMATS:
+    if not isinstance(name, str) or name not in _FORMATS:
         raise ConfigError.choice("format", name, FORMATS)
     return _FORMATS[name]
 
