@@ -19,6 +19,7 @@ compact and tiny. Faces are predicted in the box of their annotated points.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -89,13 +90,21 @@ class Covered:
     distance: Float[np.ndarray, "68"]
 
 
-def main(data: str, weights: Sequence[str]) -> None:
-    for name in weights:
-        landmarker = Landmarker(name, device="cpu", threads=1)
-        helen = list(plain_faces(landmarker, Path(data)))
-        objects = {kind: list(covered_faces(landmarker, Path(data), kind)) for kind in OBJECTS}
-        profiles = list(extra_faces(landmarker, Path(data), "profiles"))
-        aflw = list(extra_faces(landmarker, Path(data), "aflw80", one_in=8))
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("weights", nargs="*", default=["compact", "tiny"])
+    options = parser.parse_args()
+    data, landmarkers = options.data, {}
+    for name in options.weights:
+        landmarkers[name] = Landmarker(name, device="cpu", threads=1)
+        if not landmarkers[name].tells_visibility:
+            sys.exit(f"{name}: the network does not tell which points are visible")
+    for name, landmarker in landmarkers.items():
+        helen = list(plain_faces(landmarker, data))
+        objects = {kind: list(covered_faces(landmarker, data, kind)) for kind in OBJECTS}
+        profiles = list(extra_faces(landmarker, data, "profiles"))
+        aflw = list(extra_faces(landmarker, data, "aflw80", one_in=8))
         print(f"\n{name}\n")
         print_coverage(
             {"HELEN test": helen, "profiles": profiles, "AFLW": aflw},
@@ -212,7 +221,9 @@ def _sides(faces: Sequence[Covered]) -> tuple[list[Seen], list[Seen]]:
 
 
 def print_sight(sets: dict[str, list[Seen]]) -> None:
-    print("\n| without objects | in sight | called so, % | hidden | called so, % |\n|---|---|---|---|---|")
+    print(
+        "\n| without objects | in sight | predicted so, % | hidden | predicted so, % |\n|---|---|---|---|---|"
+    )
     for name, faces in sets.items():
         truth = np.array([face.visible for face in faces])
         told = np.array([face.found.visible for face in faces])
@@ -222,4 +233,4 @@ def print_sight(sets: dict[str, list[Seen]]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:] or ["compact", "tiny"])
+    main()
