@@ -22,6 +22,7 @@ from steadyface.tracks.formats.tabular import read_meta
 from steadyface.tracks.schema import META, RESULTS
 from steadyface.video import SQUARE, Frames, identify, is_live, open_frames, source_name
 from steadyface.video.sources import is_url, local, named_path
+from steadyface.wording import counted
 
 _ENDINGS = (*map(ending, FORMATS), VIDEO, PICTURE, PICTURES, META)
 
@@ -201,15 +202,19 @@ def check_clip(tracks: Tracks, frames: Frames, name: str, advice: str = "") -> N
     """
     meta = tracks.meta
     source, size, count = meta.get("source"), meta.get("size"), meta.get("frames")
+    here = [frames.width, frames.height]
     if "input" in meta:
         same = meta["input"] == frames.identity
     else:
-        same = source in (None, frames.path.name) and size in (None, [frames.width, frames.height])
+        same = source in (None, frames.path.name) and size in (None, here)
         if count is not None and frames.frame_count is not None:
             same &= count <= frames.frame_count + 1  # an estimate
-    if not same and source is None and size is not None:
-        theirs = f"those of {frames.path} have {_by([frames.width, frames.height])}"
+    if not same and source is None and size not in (None, here):
+        theirs = f"those of {frames.path} have {_by(here)}"
         raise DataError(name, f"holds points in frames of {_by(size)} px, and {theirs}{advice}")
+    if not same and source is None and count is not None:
+        theirs = f"{frames.path} has {frames.frame_count}"
+        raise DataError(name, f"holds points of {counted(count, 'frame')}, and {theirs}{advice}")
     if not same:
         other = f"another {source}" if source == frames.path.name else source
         raise DataError(name, f"holds tracks of {other}, not of {frames.path}{advice}")
