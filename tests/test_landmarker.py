@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,11 @@ import pytest
 from PIL import Image
 
 from steadyface import heatmap, metrics
+from steadyface.datasets.face_boxes import read_boxes
 from steadyface.datasets.three_hundred_w import find_samples
 from steadyface.demo import portrait
 from steadyface.detector import FaceFinder, YuNetDetector
-from steadyface.errors import ConfigError, WeightsError
+from steadyface.errors import ConfigError, DataError, WeightsError
 from steadyface.geometry import Affine, Region, bounding_box
 from steadyface.images import crop_region
 from steadyface.landmarker import Landmarker
@@ -111,6 +114,52 @@ def test_what_is_no_image_box_or_region_is_named(landmarker: Landmarker, image: 
     side = landmarker.input_size
     with pytest.raises(ConfigError, match=rf"crops must be RGB uint8 \(N, {side}, {side}, 3\)"):
         landmarker.predict_crops(np.zeros((1, 64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize("box", [[1e9, 1e9, 2e9, 2e9], [-1e30, 0, 1e30, 1], [0, 0, 9, 1.1e6]])
+def test_a_box_further_off_than_any_image_is_large(
+    landmarker: Landmarker, image: np.ndarray, tmp_path: Path, box: list[float]
+) -> None:
+    with pytest.raises(ConfigError, match=r"^box must lie within 1,000,000 px of the image's corner, got "):
+        landmarker.predict(image, box)
+    (tmp_path / "faces.json").write_text(json.dumps({"a.png": [{"box": box, "by": "finder"}]}))
+    with pytest.raises(DataError, match=r"faces\.json: not a list of face boxes: box must lie within "):
+        read_boxes(tmp_path)
+
+
+@pytest.mark.usefixtures("unannotated")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda net, im: net.predict_regions(im, None), "regions must be a list of .*, got NoneType"),
+        (lambda net, im: net.predict_regions(im, Region(9, 9, 9)), "regions must be a list .*, got Region"),
+        (lambda net, im: net.predict_pairs(None), "pairs must be a list of .*, got NoneType"),
+        (lambda net, im: net.predict_pairs([im]), "pairs must hold an image and .*, got ndarray"),
+        (
+            lambda net, im: net.predict_pairs([(im, BOX)]),
+            r"regions must be geometry\.Region, got ndarray; .*",
+        ),
+        (lambda net, im: net.predict_crops(None), "crops must be RGB uint8 .*, got NoneType"),
+        (lambda net, im: net.predict_crops([im]), "crops must be RGB uint8 .*, got list"),
+        (lambda net, im: net.predict_logits([im]), "crops must be RGB uint8 .*, got list"),
+        (
+            lambda net, im: net.predict_logits(im[None, :64, :64]),
+            "crops must be .*, got uint8 .1, 64, 64, 3.",
+        ),
+        (lambda net, im: Landmarker("tiny", threads=1.5), r"threads must be a whole number, got 1\.5"),
+        (lambda net, im: FaceFinder(threshold="a"), "threshold must be a number, got 'a'"),
+        (lambda net, im: FaceFinder(side=None), "side must be a number, got None"),
+        (lambda net, im: YuNetDetector(None), "path must be a path, got NoneType"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(
+    landmarker: Landmarker,
+    image: np.ndarray,
+    call: Callable[[Landmarker, np.ndarray], object],
+    message: str,
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        call(landmarker, image)
 
 
 def test_faces_of_several_images_come_together(landmarker: Landmarker, image: np.ndarray) -> None:

@@ -259,6 +259,8 @@ class TestImagesInMemory:
         ({"stabilizer": 5}, "stabilizer must be a name, or have a method step, got int"),
         ({"detector": 5}, "detector must be a callable"),
         ({"landmarker": "tiny"}, "landmarker must have a method predict_regions"),
+        ({"landmarker": Landmarker}, r"landmarker must be an object, got a class: Landmarker\(…\) makes one"),
+        ({"detector": FaceFinder}, r"detector must be an object, got a class: FaceFinder\(…\) makes one"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], message: str) -> None:

@@ -36,6 +36,12 @@ class TestChooseStabilizer:
             "none": None,
         }.get(name, name)
 
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize("lag", ["a", 1.5, True])
+    def test_a_lag_that_is_no_whole_number(self, lag: object) -> None:
+        with pytest.raises(ConfigError, match=f"^lag must be a whole number, got {lag!r}$"):
+            choose_stabilizer("sta", lag)  # type: ignore[arg-type]
+
     def test_names_are_all_kinds_and_two_more(self) -> None:
         assert set(STABILIZERS) == {*KINDS, "sta-offline", "none"}
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.arguments import as_path, number, whole
 from steadyface.arrays import Box, Boxes, Frame
 from steadyface.errors import ConfigError, WeightsError
 from steadyface.geometry import Affine, box_of_pixels, fraction_inside, iou
@@ -87,11 +88,11 @@ class FaceFinder:
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
-        if side < 1:
+        if number("side", side) < 1:
             raise ConfigError(f"side must be at least 1 px, got {side}")
-        if min_face is not None and not min_face >= 1:
+        if min_face is not None and not number("min_face", min_face) >= 1:
             raise ConfigError(f"min_face must be at least 1 px, got {min_face}")
-        if not 0 < threshold < 1:
+        if not 0 < number("threshold", threshold) < 1:
             raise ConfigError(f"threshold must lie between 0 and 1, got {threshold}")
         self.side, self.min_face, self.threshold = side, min_face, threshold
         _, self._session, _ = open_model(weights, "finder", device, threads)
@@ -254,14 +255,16 @@ class YuNetDetector:
 
     Raises:
         WeightsError: no such file, or not YuNet's.
+        ConfigError: an argument is of another kind.
     """
 
     takes_pictures = True
 
     def __init__(self, path: str | Path, side: int = 480, threshold: float = 0.7) -> None:
+        side, threshold = whole("side", side), number("threshold", threshold)
         self.side = side
         self._opened_with = path, side, threshold
-        if not Path(path).is_file():
+        if not as_path("path", path).is_file():
             raise WeightsError(f"{path}: no such file")
         try:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (side, side), threshold)

@@ -25,6 +25,7 @@ from steadyface.arrays import Box, Boxes, PointBatch, Points, PointStack
 from steadyface.errors import ConfigError
 
 _BOX = "box must be finite x0, y0, x1, y1 with x0 < x1 and y0 < y1"
+_FARTHEST = 1e6  # px of a box from the image's corner: no image is as large, and its part can be cut out
 
 CROP_MARGIN = 1.3
 """Side of a crop over the larger side of the face's landmark box (the paper's protocol)."""
@@ -96,7 +97,7 @@ def as_box(values: Any) -> Box:
     """Check a box x0, y0, x1, y1 that a caller gives, as an array or a sequence of numbers.
 
     Raises:
-        ConfigError: not four finite numbers with x0 < x1 and y0 < y1.
+        ConfigError: not four finite numbers with x0 < x1 and y0 < y1, or further off than any image is large.
     """
     box = as_boxes([values])[0]
     if not (box[:2] < box[2:]).all():
@@ -108,7 +109,8 @@ def as_boxes(values: Any) -> Boxes:
     """Check boxes that a detector or a caller gives, as an (N, 4) array or a sequence of boxes; none is fine.
 
     Raises:
-        ConfigError: not N times four finite numbers x0, y0, x1, y1 with x0 ≤ x1 and y0 ≤ y1.
+        ConfigError: not N times four finite numbers x0, y0, x1, y1 with x0 ≤ x1 and y0 ≤ y1, or one further
+            off than any image is large.
     """
     try:
         boxes = np.asarray(values, float)
@@ -121,6 +123,11 @@ def as_boxes(values: Any) -> Boxes:
     wrong = ~(np.isfinite(boxes).all(axis=1) & (boxes[:, :2] <= boxes[:, 2:]).all(axis=1))
     if wrong.any():
         raise ConfigError(f"{_BOX}, got {boxes[wrong][0].tolist()}")
+    far = (np.abs(boxes) > _FARTHEST).any(axis=1)
+    if far.any():
+        raise ConfigError(
+            f"box must lie within {_FARTHEST:,.0f} px of the image's corner, got {boxes[far][0].tolist()}"
+        )
     return boxes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from steadyface import heatmap, markup
+from steadyface.arguments import check_class
 from steadyface.arrays import Crops
 from steadyface.errors import ConfigError
 from steadyface.geometry import Affine, Region, as_box, bounding_box, change_grid
@@ -187,10 +188,7 @@ class Landmarker:
             ConfigError: the image is not RGB uint8, or a region is not a `Region`.
         """
         picture = as_picture(image)
-        for region in regions:
-            if not isinstance(region, Region):
-                given = f"regions must be geometry.Region, got {type(region).__name__}"
-                raise ConfigError(f"{given}; Region.around_box(box) makes one of a box")
+        check_class("regions", regions, Iterable, "a list of geometry.Region")
         return self.predict_pairs([(picture, region) for region in regions])
 
     def predict_pairs(self, pairs: Sequence[tuple[np.ndarray | Picture, Region]]) -> Landmarks:
@@ -202,7 +200,19 @@ class Landmarker:
 
         Returns:
             As `predict_regions`, one face per pair, each in px of its image.
+
+        Raises:
+            ConfigError: as of `predict_regions`, or what is no pair.
         """
+        check_class("pairs", pairs, Sequence, "a list of an image and a geometry.Region for each face")
+        for pair in pairs:
+            if not isinstance(pair, Sequence) or len(pair) != 2:
+                raise ConfigError(
+                    f"pairs must hold an image and a geometry.Region each, got {type(pair).__name__}"
+                )
+            if not isinstance(pair[1], Region):
+                given = f"regions must be geometry.Region, got {type(pair[1]).__name__}"
+                raise ConfigError(f"{given}; Region.around_box(box) makes one of a box")
         cut = self.cut_faces(pairs)
         return Landmarks.join([to_image(self.predict_crops(crops), to_crops) for crops, to_crops in cut])
 
@@ -232,9 +242,7 @@ class Landmarker:
         Raises:
             ConfigError: another type or shape.
         """
-        if crops.dtype != np.uint8 or crops.shape[1:] != (self.input_size, self.input_size, 3):
-            wanted = f"(N, {self.input_size}, {self.input_size}, 3)"
-            raise ConfigError(f"crops must be RGB uint8 {wanted}, got {crops.dtype} {crops.shape}")
+        self._check_crops(crops)
         others = ["covariances", "visible"] if self.tells_visibility else ["covariances"]
         if self._decodes_inside:
             points, scores, covariances, *visible = self._session.run(
@@ -248,8 +256,28 @@ class Landmarker:
         return Landmarks(points, scores, covariances, visible[0] if visible else np.full_like(scores, np.nan))
 
     def predict_logits(self, crops: Crops) -> Float[np.ndarray, "faces landmarks h w"]:
-        """Predict the log-heatmaps of ready crops, without decoding."""
+        """Predict the log-heatmaps of ready crops, without decoding.
+
+        Args:
+            crops: as for `predict_crops`.
+
+        Raises:
+            ConfigError: another type or shape.
+        """
+        self._check_crops(crops)
         return self._session.run(["logits"], {"crops": crops})[0]
+
+    def _check_crops(self, crops: object) -> None:
+        """Refuse what is no crops of this network's size.
+
+        Raises:
+            ConfigError: another type or shape.
+        """
+        side = self.input_size
+        given = (crops.dtype, crops.shape[1:]) if isinstance(crops, np.ndarray) else None
+        if given != (np.uint8, (side, side, 3)):
+            got = f"{crops.dtype} {crops.shape}" if isinstance(crops, np.ndarray) else type(crops).__name__
+            raise ConfigError(f"crops must be RGB uint8 (N, {side}, {side}, 3), got {got}")
 
 
 def to_image(crop: Landmarks, to_crops: Sequence[Affine]) -> Landmarks:

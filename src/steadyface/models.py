@@ -10,6 +10,7 @@ from typing import Any
 
 import onnxruntime
 
+from steadyface.arguments import whole
 from steadyface.devices import CPU, CUDA, CudaError, wants_cuda
 from steadyface.errors import ConfigError, WeightsError
 
@@ -182,9 +183,9 @@ def check_threads(threads: int | None) -> None:
     """Check a number of CPU threads; each takes memory, so that very many end the process.
 
     Raises:
-        ConfigError: not from 1 to 1,024.
+        ConfigError: no whole number from 1 to 1,024.
     """
-    if threads is not None and not 1 <= threads <= _MOST_THREADS:
+    if threads is not None and not 1 <= whole("threads", threads) <= _MOST_THREADS:
         raise ConfigError(f"threads must be from 1 to {_MOST_THREADS:,}, got {threads}")
 
 

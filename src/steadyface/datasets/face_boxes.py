@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from steadyface.arrays import Box
 from steadyface.files import read_json, reading
+from steadyface.geometry import as_box
 
 INDEX = "faces.json"
 
@@ -41,7 +40,4 @@ def read_boxes(folder: str | Path) -> dict[str, list[FaceBox]]:
 
 
 def _face(entry: dict[str, object]) -> FaceBox:
-    box = np.array(entry["box"], float)
-    if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
-        raise ValueError(f"box {entry['box']} is not x0 < x1, y0 < y1")
-    return FaceBox(box, entry.get("by", "annotation") == "annotation")
+    return FaceBox(as_box(entry["box"]), entry.get("by", "annotation") == "annotation")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from steadyface.arguments import whole
 from steadyface.errors import ConfigError
 from steadyface.stabilizer.base import CausalFilter, Smoother, Stabilizer
 from steadyface.stabilizer.storage import DEFAULT_STABILIZER, KINDS, load_stabilizer, stabilizer_path
@@ -56,10 +57,11 @@ def choose_stabilizer(
         network: name of the network whose points it gets, as of `stabilizer_path`.
 
     Raises:
-        ConfigError: an unknown name, a negative lag, or a lag for a method that has none.
+        ConfigError: an unknown name, a lag that is negative or no whole number, or one for a method that has
+            none.
         WeightsError: not a stabiliser's file.
     """
-    if lag is not None and lag < 0:
+    if lag is not None and whole("lag", lag) < 0:
         raise ConfigError(f"lag must be at least 0 frames, got {lag}")
     if stabilizer == "none":
         if lag:

@@ -52,7 +52,7 @@ def check_parts(landmarker: object, detector: object, stabilizer: object) -> Non
     """Check that the parts of a tracker have the methods that it calls.
 
     Raises:
-        ConfigError: one of them lacks its method.
+        ConfigError: one of them lacks its method, or is a class in place of an object of it.
     """
     if not isinstance(landmarker, LandmarkModel):
         named = isinstance(landmarker, str | Path)
@@ -62,6 +62,9 @@ def check_parts(landmarker: object, detector: object, stabilizer: object) -> Non
         raise ConfigError(f"detector must be a callable image → boxes, got {_kind(detector)}")
     if not isinstance(stabilizer, str | Path | Stabilizer | FaceFilter):
         raise ConfigError(f"stabilizer must be a name, or have a method step, got {_kind(stabilizer)}")
+    for name, part in {"landmarker": landmarker, "detector": detector, "stabilizer": stabilizer}.items():
+        if isinstance(part, type):
+            raise ConfigError(f"{name} must be an object, got a class: {part.__name__}(…) makes one")
 
 
 class FrameClock:
