@@ -15,6 +15,7 @@ from steadyface.correction import Correction, correct_points, corrections_of, re
 from steadyface.correction.carrying import FadingConfig
 from steadyface.demo import portrait
 from steadyface.errors import ConfigError, DataError
+from steadyface.images import write_image
 from steadyface.tracks import Tracks
 from steadyface.video import VideoWriter
 
@@ -166,8 +167,38 @@ class TestList:
     @pytest.mark.usefixtures("unannotated")
     @pytest.mark.parametrize("value", ["a", None, [1.0]])
     def test_a_position_is_no_number(self, value: object) -> None:
-        with pytest.raises(ConfigError, match="^y must be a number, got "):
+        with pytest.raises(ConfigError, match=r"^y must be a number, got "):
             Correction(30, 0, 8, 1.0, value)  # type: ignore[arg-type]
+
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"tracks": None}, "tracks must be of Tracks.of_points or Tracks.load, got NoneType"),
+            ({"corrections": None}, "corrections must be a list of Correction, got NoneType"),
+            (
+                {"corrections": Correction(0, 0, 8, 1.0, 2.0)},
+                "corrections must be a list of .*, got Correction",
+            ),
+            ({"corrections": [(0, 0, 8, 1.0, 2.0)]}, "each of corrections must be a Correction, got tuple"),
+            ({"clip": None}, "clip must be a path, got NoneType"),
+            ({"config": 3}, "config must be a FadingConfig, got int"),
+            ({"fps": "a"}, "fps must be a number, got 'a'"),
+        ],
+    )
+    def test_arguments_of_another_kind_are_named(
+        self, clip: Path, tracks: Tracks, change: dict[str, object], message: str
+    ) -> None:
+        given: dict[str, object] = {"tracks": tracks, "corrections": [], "clip": clip}
+        with pytest.raises(ConfigError, match=f"^{message}$"):
+            correct_points(**(given | change))  # type: ignore[arg-type]
+
+    def test_a_clip_of_fewer_frames_is_told(self, tracks: Tracks, tmp_path: Path) -> None:
+        other = tmp_path / "one.png"
+        write_image(other, next(iter(SCENE)).image)
+        meta = {name: value for name, value in tracks.meta.items() if name not in ("source", "input")}
+        with pytest.raises(DataError, match=r"^the table: holds points of 61 frames, and .*one\.png has 1$"):
+            correct_points(replace(tracks, meta=meta), [moved(tracks, 0, 30)], other)
 
     def test_another_clip_is_refused(self, tracks: Tracks, tmp_path: Path) -> None:
         other = tmp_path / "portrait.mp4"

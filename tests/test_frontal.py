@@ -163,7 +163,7 @@ class TestCameras:
         tracks = tracks_of(np.tile(MEAN_FACE[:, :2] + 200, (2, 1, 1)), (640, 640))
         with pytest.raises(ConfigError, match="exclude each other"):
             add_frontal(tracks, focal=600, camera=CAMERA)
-        with pytest.raises(ConfigError, match="focal must be positive, got 0"):
+        with pytest.raises(ConfigError, match="focal must be positive and finite, got 0"):
             add_frontal(tracks, focal=0)
         with pytest.raises(ConfigError, match="of another shape"):
             add_frontal(tracks, camera=CAMERA)
@@ -171,6 +171,23 @@ class TestCameras:
             add_frontal(tracks, camera=tmp_path / "none.yml")
         with pytest.raises(ConfigError, match="size of the frames is not known"):
             add_frontal(Tracks(**tracks.columns()))
+
+    @pytest.mark.usefixtures("unannotated")
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"tracks": None}, "tracks must be of Tracks.of_points or Tracks.load, got NoneType"),
+            ({"tracks": MEAN_FACE}, "tracks must be of Tracks.of_points or Tracks.load, got ndarray"),
+            ({"tracks": "x.npz"}, "tracks must be of Tracks.of_points or Tracks.load, got str"),
+            ({"focal": "x"}, "focal must be a number, got 'x'"),
+            ({"focal": [1]}, r"focal must be a number, got \[1\]"),
+            ({"camera": 5}, "camera must be a Camera or its file, got int"),
+        ],
+    )
+    def test_arguments_of_another_kind_are_named(self, change: dict[str, object], message: str) -> None:
+        tracks = tracks_of(np.tile(MEAN_FACE[:, :2] + 200, (2, 1, 1)), (640, 640))
+        with pytest.raises(ConfigError, match=f"^{message}$"):
+            add_frontal(**({"tracks": tracks} | change))  # type: ignore[arg-type]
 
 
 class TestRows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from steadyface.arguments import positive
 from steadyface.arrays import FaceBatch
 from steadyface.errors import ConfigError
 from steadyface.geometry import box_of_pixels
@@ -108,8 +108,8 @@ def check_camera(focal: float | None, camera: object | None) -> None:
     Raises:
         ConfigError: it is not positive, or both are given.
     """
-    if focal is not None and not 0 < focal < math.inf:
-        raise ConfigError(f"focal must be positive, got {focal}")
+    if focal is not None:
+        positive("focal", focal)
     if focal is not None and camera is not None:
         raise ConfigError("focal and camera exclude each other: a camera has its own focal length")
 

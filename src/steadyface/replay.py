@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from steadyface.arguments import check_class, positive
 from steadyface.arrays import FacePoints
 from steadyface.clips import check_clip, open_clip
 from steadyface.correction.layer import CORRECTIONS
@@ -21,7 +22,7 @@ from steadyface.stabilizer import DEFAULT_STABILIZER, CausalFilter, Stabilizer, 
 from steadyface.stabilizer.choice import Choice, choose_stabilizer
 from steadyface.tracking.skin import FaceView, first_view, next_views
 from steadyface.tracks import MotionRows, Tracks
-from steadyface.tracks.table import GAP
+from steadyface.tracks.table import GAP, check_tracks
 from steadyface.video import DEFAULT_FPS, Frames, read_up_to
 
 
@@ -62,10 +63,9 @@ def stabilize(
     >>> tracks = steadyface.Tracks.of_points(points, seconds)  # doctest: +SKIP
     >>> steady = steadyface.stabilize(tracks, "clip.mp4")  # doctest: +SKIP
     """
-    if not isinstance(tracks, Tracks):
-        raise ConfigError(f"tracks must be of Tracks.of_points or Tracks.load, got {type(tracks).__name__}")
-    if not isinstance(clip, str | Path | None):
-        raise ConfigError(f"clip must be a path, got {type(clip).__name__}")
+    check_tracks(tracks)
+    check_class("clip", clip, str | Path | None, "a path")
+    positive("fps", fps)
     adopted = clip is not None and "source" not in tracks.meta
     if pixels is not None and not adopted:
         raise ConfigError("pixels are told by the table, or there is no clip: leave them out")

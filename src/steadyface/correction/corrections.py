@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from steadyface import markup
-from steadyface.arguments import number, whole
+from steadyface.arguments import check_class, number, whole
 from steadyface.errors import ConfigError
 from steadyface.files import read_json, reading
 
@@ -75,7 +75,14 @@ def point_number(name: str) -> int:
 
 
 def merged(corrections: Iterable[Correction]) -> list[Correction]:
-    """Corrections in order; of several of one point in one frame only the last is kept."""
+    """Corrections in order; of several of one point in one frame only the last is kept.
+
+    Raises:
+        ConfigError: one is no `Correction`.
+    """
+    corrections = [*corrections]
+    for each in corrections:
+        check_class("each of corrections", each, Correction, "a Correction")
     last = {(each.frame, each.face, each.point): each for each in corrections}
     kept = set(last.values())
     return [each for each in dict.fromkeys(corrections) if each in kept]

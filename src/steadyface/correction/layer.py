@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from steadyface.arguments import check_class, positive
 from steadyface.arrays import FacePoints
 from steadyface.clips import check_clip, open_clip
 from steadyface.correction.carrying import FadingConfig, carry
@@ -19,6 +20,7 @@ from steadyface.motion import FaceCrop, face_region, follow_region, robust_simil
 from steadyface.progress import ReportProgress, progress_of
 from steadyface.tracking.skin import cut_face
 from steadyface.tracks import Tracks
+from steadyface.tracks.table import check_tracks
 from steadyface.tracks.timeline import runs_of
 from steadyface.video import DEFAULT_FPS, Frames, read_up_to
 
@@ -62,10 +64,16 @@ def correct_points(
         progress: as of `track`, while the clip is read.
 
     Raises:
-        ConfigError: a face is not seen in the frame of its correction, or the position is far off the face.
+        ConfigError: an argument is of another kind, a face is not seen in the frame of its correction, or the
+            position is far off the face.
         DataError: the tracks are another clip's.
         VideoError: the clip cannot be read, or ends before a frame that is needed.
     """
+    check_tracks(tracks)
+    check_class("corrections", corrections, Iterable, "a list of Correction")
+    check_class("clip", clip, str | Path, "a path")
+    check_class("config", config, FadingConfig | None, "a FadingConfig")
+    positive("fps", fps)
     config = config or FadingConfig()
     listed = merged(corrections)
     meta = {name: value for name, value in tracks.meta.items() if name != CORRECTIONS}

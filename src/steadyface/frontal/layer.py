@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from steadyface.arguments import check_class
 from steadyface.arrays import FaceSequence
 from steadyface.calibration import read_camera
 from steadyface.camera import Camera, camera_for, check_camera
@@ -18,6 +20,7 @@ from steadyface.frontal.shape import FaceShape, bundled_shape
 from steadyface.markup import GROUPS
 from steadyface.measures import MEAN_FACE, HeadPose, head_pose
 from steadyface.tracks import Meta, Tracks
+from steadyface.tracks.table import check_tracks
 
 _INNER = np.arange(len(GROUPS["jaw"]), len(MEAN_FACE))
 _LEAST_WEIGHT = 0.05  # of a point that is hidden
@@ -46,10 +49,11 @@ def camera_values(focal: float | None = None, camera: str | Path | Camera | None
     """Describe a camera for the `camera` of a table's meta; None for none.
 
     Raises:
-        ConfigError: both are given, or the focal length is not positive.
+        ConfigError: both are given, one is of another kind, or the focal length is not positive.
         DataError: the file cannot be read, or is not a calibration by OpenCV.
     """
     check_camera(focal, camera)
+    check_class("camera", camera, Camera | str | PathLike | None, "a Camera or its file")
     if camera is not None:
         return (camera if isinstance(camera, Camera) else read_camera(camera)).values()
     return None if focal is None else {"focal": float(focal)}
@@ -72,9 +76,11 @@ def add_frontal(
             depend on it, distances are proportional to the focal length.
 
     Raises:
-        ConfigError: the size of the frames is not known, the camera does not fit to it, or two are given.
+        ConfigError: no table, the size of the frames is not known, the camera does not fit to it or is none,
+            or two are given.
         DataError: the file of the camera cannot be read.
     """
+    check_tracks(tracks)
     asked = camera_values(focal, camera) or tracks.meta.get("camera")
     faces = frontal_faces(tracks, asked)
     pose = np.concatenate([faces.pose.translation, faces.pose.rotation], axis=1)
