@@ -16,7 +16,7 @@ import steadyface
 PACKAGE = Path(steadyface.__file__).parent
 LAYERS = (
     (
-        *("_version", "wording", "errors", "arrays", "shapes", "geometry", "markup", "heatmap"),
+        *("_version", "wording", "errors", "arguments", "arrays", "shapes", "geometry", "markup", "heatmap"),
         *(
             "image_parts",
             "image_size",

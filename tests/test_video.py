@@ -332,7 +332,7 @@ class TestImages:
             open_frames(tmp_path)
 
     def test_rate(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="fps is 0"):
+        with pytest.raises(ConfigError, match="fps must be positive and finite, got 0"):
             ImageSequence(tmp_path, fps=0.0)
 
     def test_gif_is_a_video(self, tmp_path: Path) -> None:

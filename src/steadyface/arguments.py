@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from numbers import Integral, Real
-from pathlib import Path
 from types import UnionType
 
 from steadyface.errors import ConfigError
@@ -42,17 +40,6 @@ def positive(name: str, value: object) -> float:
     if not 0 < number(name, value) < math.inf:
         raise ConfigError(f"{name} must be positive and finite, got {value}")
     return number(name, value)
-
-
-def as_path(name: str, value: object) -> Path:
-    """Return a path.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    if not isinstance(value, str | os.PathLike):
-        raise ConfigError(f"{name} must be a path, got {type(value).__name__}")
-    return Path(value)
 
 
 def check_class(name: str, value: object, kind: type | UnionType, said: str) -> None:

@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from steadyface.arguments import as_path, number, whole
+from steadyface.arguments import number, whole
 from steadyface.arrays import Box, Boxes, Frame
 from steadyface.errors import ConfigError, WeightsError
+from steadyface.files import as_path
 from steadyface.geometry import Affine, box_of_pixels, fraction_inside, iou
 from steadyface.models import FINDER, model_kind, open_model
 from steadyface.picture import Picture, as_picture

@@ -10,6 +10,7 @@ import glob
 import json
 import lzma
 import math
+import os
 import pickle
 import shutil
 import struct
@@ -23,6 +24,7 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
+from steadyface.arguments import check_class
 from steadyface.errors import DataError, SteadyfaceError
 from steadyface.wording import as_utf8
 
@@ -39,6 +41,20 @@ _MALFORMED = (
 
 _MOST_UNPACKED, _MOST_TIMES = 64 << 20, 100
 """Bytes, and times its own size, to which an archive may unpack; a table of ours does to less than ten."""
+
+
+def as_path(name: str, value: object) -> Path:
+    """Return an argument that is a path.
+
+    Args:
+        name: of the argument.
+        value: given for it.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    check_class(name, value, str | os.PathLike, "a path")
+    return Path(value)  # type: ignore[arg-type]
 
 
 def make_folder(folder: str | Path) -> Path:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from steadyface.arguments import as_path, check_class, whole
+from steadyface.arguments import check_class, whole
 from steadyface.errors import ConfigError, MissingExtraError
+from steadyface.files import as_path
 from steadyface.geometry import bounding_box
 from steadyface.markup import COUNT
 from steadyface.measures import Blink
