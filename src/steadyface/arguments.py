@@ -37,9 +37,10 @@ def positive(name: str, value: object) -> float:
     Raises:
         ConfigError: it is none.
     """
-    if not 0 < number(name, value) < math.inf:
+    given = number(name, value)
+    if not 0 < given < math.inf:
         raise ConfigError(f"{name} must be positive and finite, got {value}")
-    return number(name, value)
+    return given
 
 
 def check_class(name: str, value: object, kind: type | UnionType, said: str) -> None:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from steadyface import markup
 from steadyface.arrays import Points
+from steadyface.measures import eye_aspect_ratio
 from steadyface.metrics import interocular
 
 _PARTED = {"right_eye": 0.03, "left_eye": 0.03, "inner_lips": 0.015}  # smallest gap, relative to the width
@@ -29,18 +30,13 @@ def contour_width(points: Float[np.ndarray, "points 2"], group: str) -> float:
     return float(np.linalg.norm(points[last] - points[first]))
 
 
-def relative_gap(points: Float[np.ndarray, "points 2"], group: str) -> float:
-    """Mean gap of a closed contour (lids, lips) over its width."""
-    upper, lower = markup.facing(group)
-    return float(np.linalg.norm(points[lower] - points[upper], axis=1).mean()) / contour_width(points, group)
-
-
 def closed_share(points: Points, rest: Points, eye: str) -> float:
     """Share of its opening at rest by which an eye has closed, 0 to 1; 0 for one that is closed at rest."""
-    opening = relative_gap(rest, eye) - _PARTED[eye]
+    before, now = (float(eye_aspect_ratio(each, eye)) for each in (rest, points))
+    opening = before - _PARTED[eye]
     if opening < _NEVER_OPEN:
         return 0.0
-    return float(np.clip((relative_gap(rest, eye) - relative_gap(points, eye)) / opening, 0.0, 1.0))
+    return min(max((before - now) / opening, 0.0), 1.0)
 
 
 def parted(points: Points) -> Points:

@@ -12,7 +12,8 @@ from scipy.special import ndtri
 from steadyface import markup
 from steadyface.arrays import Frame, Points
 from steadyface.geometry import Affine
-from steadyface.synthetic.talking_still.expressions import closed_share, contour_width, relative_gap
+from steadyface.measures import mouth_aspect_ratio
+from steadyface.synthetic.talking_still.expressions import closed_share, contour_width
 
 Map = Float[np.ndarray, "height width"]
 
@@ -122,8 +123,8 @@ def darken_mouth(image: Frame, points: Points, rest: Points) -> None:
         points: landmarks in it, px.
         rest: the same in the still, px. From a gap of 0.06 on the still shows the inside of the mouth.
     """
-    rest_gap = relative_gap(rest, "inner_lips")
-    opened = 1 - rest_gap / max(relative_gap(points, "inner_lips"), rest_gap)
+    gap, rest_gap = (float(mouth_aspect_ratio(each)) for each in (points, rest))
+    opened = 1 - rest_gap / max(gap, rest_gap)
     dark = _DARKNESS * opened * max(1 - rest_gap / 0.06, 0.0)
     if dark < 0.01:
         return
